@@ -1,0 +1,94 @@
+"""Utterances as columns: what a cache stores about who said what, where.
+
+A column is either text or numbers. Text is stored as fixed-length UTF-8 and numbers as float64:
+contiguous, quick to read, and checked like every other dataset. Unknown is "" or NaN.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from data.utterance import Utterance
+
+TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256")
+NUMBERS = ("start", "end", "duration")  # seconds
+REQUIRED = ("id", "corpus", "path", "speaker", "emotion", "start", "end", "duration", "sha256")
+
+Columns = dict[str, npt.NDArray]
+
+
+def from_utterances(
+    utterances: Sequence[Utterance], durations: Sequence[float], checksums: Sequence[str]
+) -> Columns:
+    """Columns of shape (utterance,) from utterances, their seconds and their audio's SHA-256."""
+    columns: dict[str, list] = {name: [] for name in REQUIRED}
+    for utterance, duration, checksum in zip(utterances, durations, checksums, strict=True):
+        columns["id"].append(utterance.id)
+        columns["corpus"].append(utterance.corpus)
+        columns["path"].append(utterance.path)
+        columns["speaker"].append(utterance.speaker)
+        columns["emotion"].append(utterance.emotion)
+        columns["start"].append(utterance.start)
+        columns["end"].append(utterance.end)
+        columns["duration"].append(duration)
+        columns["sha256"].append(checksum)
+    for name in sorted({name for utterance in utterances for name in utterance.attributes}):
+        if name in REQUIRED:
+            raise ValueError(f"an utterance's attribute may not be called {name!r}")
+        columns[name] = [utterance.attributes.get(name) for utterance in utterances]
+    return {name: column(name, values) for name, values in columns.items()}
+
+
+def column(name: str, values: Iterable[object]) -> npt.NDArray:
+    """One column as it is stored: text as ``S``, numbers as float64.
+
+    >>> column("sex", ["female", None])
+    array([b'female', b''], dtype='|S6')
+    >>> column("age", [31, None])
+    array([31., nan])
+    """
+    values = list(values)
+    if name in TEXT or any(isinstance(value, (str, bytes)) for value in values):
+        return np.array([_text(value) for value in values], dtype="S") if values else _no_text()
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def join(parts: Sequence[Mapping[str, npt.NDArray]], lengths: Sequence[int]) -> Columns:
+    """Stack columns of several files; a column that a file lacks is unknown there."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: join_column([part.get(name) for part in parts], lengths)
+        for name in [*REQUIRED, *sorted(names.keys() - set(REQUIRED))]
+    }
+
+
+def join_column(parts: Sequence[npt.NDArray | None], lengths: Sequence[int]) -> npt.NDArray:
+    """Stack one column. Numbers turn to text where another file has text."""
+    text = any(part is not None and part.dtype.kind == "S" for part in parts)
+    filled = []
+    for part, length in zip(parts, lengths, strict=True):
+        if part is None:
+            filled.append(np.full(length, b"", "S1") if text else np.full(length, np.nan))
+        elif text and part.dtype.kind != "S":
+            filled.append(np.array([_text(value) for value in part.tolist()], dtype="S"))
+        else:
+            filled.append(part)
+    return np.concatenate(filled) if filled else _no_text()
+
+
+def decode(values: npt.NDArray) -> list[str]:
+    """The strings of a text column."""
+    return [value.decode() for value in values.tolist()]
+
+
+def _text(value: object) -> bytes:
+    if value is None or (isinstance(value, float) and value != value):
+        return b""
+    if isinstance(value, bytes):
+        return value
+    return (f"{value:g}" if isinstance(value, float) else str(value)).encode()
+
+
+def _no_text() -> npt.NDArray:
+    return np.empty(0, "S1")

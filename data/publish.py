@@ -1,0 +1,235 @@
+"""Publish one HDF5 file so that it is seen whole or not at all.
+
+HDF5 does not survive a crash or a full disk while it writes, so it never writes to disk here. It
+lays the file out against an in-memory stand-in that keeps only metadata, a few kilobytes; the
+numbers are then written where the layout says, by plain writes into a temporary file beside the
+destination, block by block, and hashed on the way. The temporary file is flushed to disk and
+renamed onto the destination, and the folder is flushed. Equal contents give equal bytes.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+ALIGNMENT = 64  # bytes; a dataset that begins on a cache line can be mapped and used in place
+PROVENANCE_BLOCK = 4096  # bytes; padding keeps all other bytes in place when provenance changes
+_NO_CHECKSUM = "0" * 64
+_TEMPORARY = ".tmp"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What one dataset will hold.
+
+    ``blocks()`` yields its values in C order, in arrays of any shape whose elements add up to
+    ``shape``; one block is in memory at a time.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    blocks: Callable[[], Iterable[npt.NDArray]]
+
+    @classmethod
+    def of(cls, array: npt.NDArray) -> "Dataset":
+        """A dataset that is in memory already."""
+        return cls(array.shape, array.dtype, lambda: [array])
+
+
+def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Dataset]) -> None:
+    """Write `datasets` (by their full names) and the root `attributes` to `path`, atomically.
+
+    Every dataset is contiguous and uncompressed and carries the SHA-256 of its bytes as its
+    attribute ``sha256``.
+
+    Raises:
+        OSError: the disk is full or fails. Nothing at `path` has changed then.
+    """
+    layout = _lay_out(attributes, datasets, checksums={})
+    with _temporary(path) as (descriptor, temporary):
+        _allocate(descriptor, layout.size)
+        checksums = {
+            name: _write_blocks(descriptor, dataset, name, layout.offsets[name])
+            for name, dataset in datasets.items()
+        }
+        for offset, metadata in _lay_out(attributes, datasets, checksums).metadata:
+            _write(descriptor, memoryview(metadata), offset)
+        os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+
+
+def publish_bytes(path: Path, content: bytes) -> None:
+    """Write a small file, such as a JSON list, in the same way."""
+    with _temporary(path) as (descriptor, temporary):
+        _write(descriptor, memoryview(content), 0)
+        os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in `folder` last through a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_stale(path: Path) -> None:
+    """Remove temporary files for `path` (or in it, if it is a folder) whose writers were killed."""
+    folder, pattern = (path, ".*") if path.is_dir() else (path.parent, f".{path.name}.*")
+    for temporary in folder.glob(pattern + _TEMPORARY):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(temporary, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a living writer holds it
+                temporary.unlink()
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
+    """A new file beside `path`, held by a lock as long as its writer lives; gone at the end."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor, temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # it was renamed
+            temporary.unlink()
+        os.close(descriptor)
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Claim the space: a disk that is too small says so now, not after the last block."""
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # the file system cannot
+            raise
+        os.ftruncate(descriptor, size)
+
+
+def _write_blocks(descriptor: int, dataset: Dataset, name: str, offset: int) -> str:
+    checksum = hashlib.sha256()
+    written = 0
+    for block in dataset.blocks():
+        content = memoryview(np.ascontiguousarray(block, dataset.dtype)).cast("B")
+        _write(descriptor, content, offset + written)
+        checksum.update(content)
+        written += len(content)
+    expected = int(np.prod(dataset.shape)) * dataset.dtype.itemsize
+    if written != expected:
+        raise ValueError(f"{name}: got {written} bytes, expected {expected} for {dataset.shape}")
+    return checksum.hexdigest()
+
+
+def _write(descriptor: int, content: memoryview, offset: int) -> None:
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written
+
+
+@dataclass(frozen=True)
+class _Layout:
+    offsets: dict[str, int]  # bytes from the file's beginning
+    metadata: list[tuple[int, bytes]]  # in the order in which they overwrite one another
+    size: int  # bytes
+
+
+def _lay_out(
+    attributes: Mapping[str, str], datasets: Mapping[str, Dataset], checksums: Mapping[str, str]
+) -> _Layout:
+    """Let HDF5 lay out the file without its numbers."""
+    memory = _MetadataOnly()
+    offsets = {}
+    with h5py.File(
+        memory,
+        "w",
+        libver=("v110", "v110"),  # fixed, so that every release of HDF5 gives the same bytes
+        alignment_threshold=ALIGNMENT,
+        alignment_interval=ALIGNMENT,
+    ) as file:
+        for name, value in attributes.items():
+            length = len(value.encode())
+            if name == "provenance":
+                value += " " * (-length % PROVENANCE_BLOCK)
+                length = len(value.encode())
+            file.attrs.create(name, value.encode(), dtype=h5py.string_dtype("utf-8", length))
+        for name, dataset in datasets.items():
+            group, _, leaf = name.rpartition("/")
+            created = _create(file.require_group(group), leaf, dataset)
+            created.attrs.create(
+                "sha256",
+                checksums.get(name, _NO_CHECKSUM),
+                dtype=h5py.string_dtype("ascii", len(_NO_CHECKSUM)),
+            )
+            offsets[name] = created.id.get_offset() or 0
+    return _Layout(offsets, memory.writes, memory.size)
+
+
+def _create(group: h5py.Group, name: str, dataset: Dataset) -> h5py.Dataset:
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.CONTIGUOUS)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # fixes the offset now
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)  # and writes nothing there
+    properties.set_obj_track_times(False)
+    dtype = dataset.dtype
+    if dtype.kind == "S":
+        dtype = h5py.string_dtype("utf-8", dtype.itemsize)
+    kind = h5py.h5t.py_create(dtype, logical=True)
+    space = h5py.h5s.create_simple(dataset.shape)
+    return h5py.Dataset(h5py.h5d.create(group.id, name.encode(), kind, space, properties))
+
+
+class _MetadataOnly(io.RawIOBase):
+    """A file object that remembers what was written where, and its size."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[int, bytes]] = []
+        self.size = 0
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        self.writes.append((self._position, bytes(content)))
+        self._position += len(content)
+        self.size = max(self.size, self._position)
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        self.size = self._position if size is None else size
+        return self.size
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        raise io.UnsupportedOperation("HDF5 read back what it is laying out")
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True

@@ -1,0 +1,30 @@
+"""An utterance: who said something, where it is recorded, and what the corpus says about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One stretch of speech by one speaker.
+
+    ``id`` is unique over everything that is ever cached together and begins with the corpus's name.
+    Labels are the corpus's own (native): they are mapped to a shared vocabulary only when
+    classifying, by `data.emotions`. What a corpus does not tell is None.
+    """
+
+    id: str
+    corpus: str
+    root: Path  # the corpus's folder on this machine
+    path: str  # the recording, relative to root, with forward slashes
+    speaker: str | None = None  # unique within the corpus
+    emotion: str | None = None  # native label
+    start: float | None = None  # seconds into the recording; None: from its beginning
+    end: float | None = None  # seconds into the recording; None: to its end
+    attributes: Mapping[str, str | float] = field(default_factory=dict)  # sex, age, sentence, …
+
+    @property
+    def file(self) -> Path:
+        """The recording's path on this machine."""
+        return self.root / self.path

@@ -1,0 +1,262 @@
+"""Write caches: one from arrays, or one merged from many without loading them.
+
+Rows are stored in the order of their ids, whatever the order in which they were made. A cache's
+bytes therefore depend on its contents alone (provenance aside): not on kills, restarts, batches or
+the number of machines. It also makes merging a walk through all files side by side, in which every
+read is contiguous and memory holds one block.
+"""
+
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data import columns
+from data.cache import (
+    FORMAT,
+    MANY_FILES,
+    VERSION,
+    CacheFile,
+    Rows,
+    require_same_recipe,
+    newest_rows,
+)
+from data.errors import CacheError
+from data.publish import Dataset, publish
+from data.recipe import Recipe, canonical, fingerprint
+from data.utterance import Utterance
+
+BLOCK = 8 << 20  # bytes of one block while merging
+
+
+def write_cache(
+    path: Path,
+    recipe: Recipe,
+    utterances: Mapping[str, Any],
+    layers: Mapping[str, npt.NDArray],
+    sequences: Mapping[str, npt.NDArray] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write one cache file from arrays, atomically.
+
+    Args:
+        path: the file, replaced if it is there.
+        recipe: what decided the numbers.
+        utterances: columns of shape (utterance,), in any order of rows.
+        layers: pooling → (layer, utterance, dim).
+        sequences: ``values`` (layer, Σ steps, dim) and ``offsets`` (utterance + 1,).
+        provenance: how the numbers were made.
+    """
+    stored = {name: columns.column(name, _plain(values)) for name, values in utterances.items()}
+    missing = [name for name in columns.REQUIRED if name not in stored]
+    if missing:
+        raise ValueError(f"columns {', '.join(missing)} are missing; got {', '.join(stored)}")
+    order = np.argsort(stored["id"], kind="stable")
+    ids = stored["id"][order]
+    if len(ids) == 0 or (ids[1:] == ids[:-1]).any():
+        raise ValueError("ids must be unique and at least one")
+    datasets = {
+        f"utterances/{name}": Dataset.of(stored[name][order])
+        for name in [*columns.REQUIRED, *sorted(stored.keys() - set(columns.REQUIRED))]
+    }
+    for pooling in recipe["pooling"]:
+        values = layers[pooling]
+        expected = (len(recipe["layers"]), len(ids))
+        if values.shape[:2] != expected:
+            raise ValueError(f"{pooling}: got shape {values.shape}, expected {(*expected, 'dim')}")
+        datasets[f"layers/{pooling}"] = Dataset.of(values[:, order].astype(np.float32, copy=False))
+    if sequences is not None:
+        offsets = np.asarray(sequences["offsets"], np.int64)
+        values = np.asarray(sequences["values"], np.float16)
+        pieces = [values[:, offsets[row] : offsets[row + 1]] for row in order]
+        lengths = np.diff(offsets)[order]
+        datasets["sequences/values"] = Dataset.of(np.concatenate(pieces, axis=1))
+        datasets["sequences/offsets"] = Dataset.of(np.concatenate([[0], np.cumsum(lengths)]))
+    publish(Path(path), attributes(recipe, provenance or {}), datasets)
+
+
+def attributes(recipe: Recipe, provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The root attributes of a cache file."""
+    created = {"created": f"{time.time():.6f}"}  # seconds since 1970; tells the newer of two files
+    return {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "fingerprint": fingerprint(recipe),
+        "recipe": canonical(recipe),
+        "provenance": json.dumps(created | dict(provenance), sort_keys=True),
+    }
+
+
+def merge(
+    sources: Sequence[CacheFile],
+    destination: Path,
+    current: Mapping[str, Utterance] | None = None,
+    leave_out: Collection[str] = (),
+) -> int:
+    """Merge files of one recipe into one, atomically, and return its number of utterances.
+
+    Args:
+        sources: sound files, from oldest to newest; of an id in several, the newest counts.
+        destination: the file to write; may be one of the sources.
+        current: utterances by id as the corpus describes them now. Their labels, paths and other
+            columns replace those of the sources; the embeddings stay.
+        leave_out: ids to leave out.
+
+    Raises:
+        CacheError: a source is of another recipe.
+    """
+    first, *others = sources
+    for other in others:
+        require_same_recipe(first, other)
+    rows = newest_rows([source.ids for source in sources])
+    if leave_out:
+        unwanted = {name.encode() for name in leave_out}
+        ids = _gather_column(sources, rows, "id")
+        keep = np.array([name not in unwanted for name in ids.tolist()], bool)
+        rows = Rows(rows.file[keep], rows.row[keep])
+    if not len(rows.file):
+        raise CacheError(f"{destination}: no utterance would be left in it")
+
+    datasets = {
+        f"utterances/{name}": Dataset.of(values)
+        for name, values in _merged_columns(sources, rows, current or {}).items()
+    }
+    for pooling in first.recipe["pooling"]:
+        datasets[f"layers/{pooling}"] = _merged_rows(sources, rows, f"layers/{pooling}")
+    if first.recipe.get("sequence_layers"):
+        datasets.update(_merged_sequences(sources, rows))
+    newest = max(sources, key=lambda source: source.age)
+    provenance = {k: v for k, v in newest.provenance.items() if k != "created"}
+    publish(destination, attributes(first.recipe, provenance), datasets)
+    return len(rows.file)
+
+
+def is_current(file: CacheFile, current: Mapping[str, Utterance]) -> bool:
+    """Whether a file's columns say what `current`, utterances by id, says."""
+    stored = file.columns()
+    now = _merged_columns([file], newest_rows([file.ids]), current)
+    return stored.keys() == now.keys() and all(
+        np.array_equal(stored[name], now[name], equal_nan=stored[name].dtype.kind == "f")
+        for name in stored
+    )
+
+
+def _merged_columns(
+    sources: Sequence[CacheFile], rows: Rows, current: Mapping[str, Utterance]
+) -> columns.Columns:
+    names = {
+        name.removeprefix("utterances/")
+        for source in sources
+        for name in source.names
+        if name.startswith("utterances/")
+    }
+    merged = {
+        name: _gather_column(sources, rows, name)
+        for name in [*columns.REQUIRED, *sorted(names - set(columns.REQUIRED))]
+    }
+    if not current:
+        return merged
+    ids = columns.decode(merged["id"])
+    known = np.array([name in current for name in ids], bool)
+    if not known.any():
+        return merged
+    now = columns.from_utterances(
+        [current[name] for name in ids if name in current],
+        merged["duration"][known].tolist(),
+        columns.decode(merged["sha256"][known]),
+    )
+    return _overwrite(merged, known, now)
+
+
+def _overwrite(
+    stored: columns.Columns, known: npt.NDArray[np.bool_], now: columns.Columns
+) -> columns.Columns:
+    """Replace the rows marked in `known`; columns that no row needs any more are dropped."""
+    count = int(known.sum())
+    order = np.argsort(np.concatenate([np.flatnonzero(~known), np.flatnonzero(known)]))
+    kept = {name: values[~known] for name, values in stored.items()}
+    joined = columns.join([kept, now], [len(known) - count, count])
+    return {
+        name: values[order]
+        for name, values in joined.items()
+        if name in columns.REQUIRED or not _unknown(values)
+    }
+
+
+def _unknown(values: npt.NDArray) -> bool:
+    return not values.any() if values.dtype.kind == "S" else bool(np.isnan(values).all())
+
+
+def _gather_column(sources: Sequence[CacheFile], rows: Rows, name: str) -> npt.NDArray:
+    parts: list[npt.NDArray | None] = []
+    for source in sources:
+        stored = f"utterances/{name}" in source.names
+        parts.append(source.read_all(f"utterances/{name}") if stored else None)
+        _spare_descriptors(source, sources)
+    starts = np.cumsum([0, *(len(source) for source in sources)])
+    joined = columns.join_column(parts, [len(source) for source in sources])
+    return joined[starts[rows.file] + rows.row]
+
+
+def _merged_rows(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
+    layers, _, dim = sources[0].stored(name).shape
+    dtype = np.dtype(sources[0].stored(name).dtype)
+    per_block = max(1, BLOCK // (dim * dtype.itemsize))
+
+    def blocks() -> Iterator[npt.NDArray]:
+        for layer in range(layers):
+            for start in range(0, len(rows.file), per_block):
+                stop = start + per_block
+                yield _gather(sources, name, layer, rows.file[start:stop], rows.row[start:stop])
+
+    return Dataset((layers, len(rows.file), dim), dtype, blocks)
+
+
+def _gather(
+    sources: Sequence[CacheFile],
+    name: str,
+    layer: int,
+    file: npt.NDArray[np.intp],
+    row: npt.NDArray[np.intp],
+) -> npt.NDArray:
+    """Rows of one layer from several files. Both sides are sorted by id, so what a file
+    contributes to a block is one contiguous stretch of it."""
+    stored = sources[0].stored(name)
+    out = np.empty((len(file), *stored.shape[2:]), stored.dtype)
+    for number in np.unique(file):
+        here = file == number
+        wanted = row[here]
+        stretch = sources[number].read(name, layer, int(wanted[0]), int(wanted[-1]) + 1)
+        out[here] = stretch[wanted - wanted[0]]
+        _spare_descriptors(sources[number], sources)
+    return out
+
+
+def _merged_sequences(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
+    layers, _, dim = sources[0].stored("sequences/values").shape
+    offsets = [source.read_all("sequences/offsets") for source in sources]
+    begin = np.array([offsets[f][r] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
+    end = np.array([offsets[f][r + 1] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
+    total = np.concatenate([[0], np.cumsum(end - begin)])
+
+    def blocks() -> Iterator[npt.NDArray]:
+        for layer in range(layers):
+            for file, start, stop in zip(rows.file, begin, end, strict=True):
+                yield sources[file].read("sequences/values", layer, int(start), int(stop))
+                _spare_descriptors(sources[file], sources)
+
+    values = Dataset((layers, int(total[-1]), dim), np.dtype(np.float16), blocks)
+    return {"sequences/values": values, "sequences/offsets": Dataset.of(total)}
+
+
+def _spare_descriptors(source: CacheFile, sources: Sequence[CacheFile]) -> None:
+    if len(sources) > MANY_FILES:
+        source.close()
+
+
+def _plain(values: Any) -> list:
+    return np.asarray(values).tolist() if not isinstance(values, list) else values

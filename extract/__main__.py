@@ -1,0 +1,203 @@
+"""``python -m extract CORPUS…``: embed every recording once, all layers, into one cache."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.console import SOME_REFUSED, common_options, configure_logging, log, run
+from data.errors import UsageError
+from extract.recipe import POOLINGS, PRECISIONS, Request
+
+if TYPE_CHECKING:
+    from data.utterance import Utterance
+    from extract.engines import Engine
+    from extract.pipeline import Summary
+
+DEFAULT_MODEL = "facebook/wav2vec2-base"
+SHOWN = 5  # refusals that are printed
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m extract``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m extract",
+        description="Embed every recording of the corpora once, all layers, into one cache. "
+        "Run it again to go on after an interruption, or to add what is new.",
+    )
+    add = parser.add_argument
+    add(
+        "corpora",
+        nargs="+",
+        metavar="CORPUS",
+        help="a corpus's folder, a folder of labels, or a table",
+    )
+    add("-o", "--out", type=Path, default=Path("embeddings.h5"), metavar="CACHE",
+        help="the cache to make or extend (default: %(default)s)")  # fmt: skip
+    add(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="a name on the Hugging Face hub, a folder, or "
+        "'untrained[:large|:tiny]', a control with random weights (default: %(default)s)",
+    )
+    add("--layers", default="all", help="'all', or such as '0-6' or '6,9' (default: all)")
+    add(
+        "--pooling", default="mean,std", help=f"some of {','.join(POOLINGS)} (default: %(default)s)"
+    )
+    add("--sequence", type=float, metavar="RATE", help="also store sequences, RATE steps a second")
+    add("--sequence-layers", default="all", metavar="LAYERS", help="layers of the sequences")
+    add("--corpus", metavar="NAME", help="what the corpora are, if it is not recognised")
+    add("--pattern", help="how files are named, such as '{speaker}/{emotion}_{take}.wav'")
+    add("--follow-links", action="store_true", help="read what links and '..' lead to outside")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add("--precision", default="auto", choices=PRECISIONS, help="(default: what the cache has, "
+        "else bfloat16 where the hardware multiplies it natively)")  # fmt: skip
+    add("--batch-seconds", type=float, default=32.0, metavar="S",
+        help="padded audio of one batch: memory (default: %(default)g)")  # fmt: skip
+    add("--max-seconds", type=float, default=600.0, metavar="S",
+        help="refuse longer utterances (default: %(default)g)")  # fmt: skip
+    add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
+        help="threads that decode (default: %(default)s)")  # fmt: skip
+    add("--prune", action="store_true", help="drop utterances that their corpus no longer has")
+    add("--dry-run", action="store_true", help="say what would be done, and stop")
+    add("--json", action="store_true", help="print the summary as JSON")
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parse, extract, print; return the exit status."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    request = Request(
+        args.layers,
+        tuple(args.pooling.split(",")),
+        args.sequence,
+        args.sequence_layers,
+        args.precision,
+    )
+    if args.batch_seconds <= 0 or args.max_seconds <= 0 or args.jobs < 1:
+        raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0")
+    utterances = _utterances(args)
+    if args.dry_run:
+        return _dry_run(args.out, utterances)
+    return _extract(args, request, utterances)
+
+
+def _utterances(args: argparse.Namespace) -> "list[Utterance]":
+    from data import corpora
+
+    found = corpora.read_all(
+        args.corpora, name=args.corpus, pattern=args.pattern, follow_links=args.follow_links
+    )
+    for corpus in found:
+        for warning in corpus.warnings:
+            log.warning("%s: %s", corpus.name, warning)
+        log.info("%s: %d utterances in %s", corpus.name, len(corpus.utterances), corpus.root)
+    return [utterance for corpus in found for utterance in corpus.utterances]
+
+
+def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
+    from data.parts import Parts
+    from extract.audio import checksum
+
+    known = Parts(cache).known()
+    done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)
+    print(
+        f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}"
+    )
+    return 0
+
+
+def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utterance]") -> int:
+    from dataclasses import replace
+
+    from tqdm import tqdm
+
+    from data.parts import Parts
+    from extract.engines import open_engine
+    from extract.pipeline import Settings, extract
+
+    recipe = Parts(args.out).recipe()
+    if request.precision == "auto" and recipe is not None:
+        request = replace(request, precision=str(recipe["precision"]))
+    engine = open_engine(args.model, request, args.device)
+    log.info("encoder: %s", _encoder(engine))
+    began = time.monotonic()
+    heard = 0.0
+    with tqdm(
+        total=len(utterances), unit="utt", disable=args.quiet or not sys.stderr.isatty(),
+        dynamic_ncols=True, smoothing=0.05,
+    ) as bar:  # fmt: skip
+
+        def watch(seconds: float) -> None:
+            nonlocal heard
+            heard += seconds
+            bar.set_postfix_str(f"{heard / (time.monotonic() - began):.1f}× real time", False)
+            bar.update()
+
+        settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
+        summary = extract(utterances, engine, args.out, settings)
+    _report(args, engine, summary, time.monotonic() - began)
+    return SOME_REFUSED if summary.refused else 0
+
+
+def _encoder(engine: "Engine") -> str:
+    recipe = engine.recipe
+    control = ", untrained: a control with random weights" if recipe["control"] else ""
+    device = engine.provenance["device"]
+    return f"{recipe['model']}{control} ({recipe['engine']}, {recipe['precision']}, {device})"
+
+
+def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elapsed: float) -> None:
+    import json
+
+    from extract.pipeline import errors_file
+
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "cache": str(args.out),
+                    "utterances": summary.total,
+                    "embedded": summary.embedded,
+                    "cached": summary.cached,
+                    "pruned": summary.pruned,
+                    "refused": [
+                        {"id": r.utterance.id, "reason": r.reason} for r in summary.refused
+                    ],
+                    "audio_seconds": round(summary.seconds, 3),
+                    "seconds": round(elapsed, 3),
+                }
+            )
+        )
+    else:
+        layers, pooling = len(engine.recipe["layers"]), ", ".join(engine.recipe["pooling"])
+        size = args.out.stat().st_size / 1e6
+        print(
+            f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size:.0f} MB)"
+        )
+        if summary.embedded:
+            print(
+                f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
+                f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
+            )
+        if summary.cached:
+            print(f"  {summary.cached} were there already")
+        if summary.pruned:
+            print(f"  {summary.pruned} pruned")
+    for refusal in summary.refused[:SHOWN]:
+        log.error("%s: %s", refusal.utterance.file, refusal.reason)
+    if summary.refused:
+        log.error(
+            "%d of the files were refused; all are listed in %s",
+            len(summary.refused),
+            errors_file(args.out),
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: main(sys.argv[1:]), verbose={"-v", "--verbose"} & set(sys.argv) != set()))

@@ -1,0 +1,208 @@
+"""Read a recording: hash it, check it, decode it block by block, mix down, resample, normalise.
+
+Recordings come from anywhere and may be damaged or hostile. What a header claims is checked before
+anything is decoded, and decoding counts its own frames: memory is bounded by `MAX_SECONDS`, not by
+the header. A recording that is refused raises `AudioError` with the reason and the way out.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from data.errors import AudioError
+
+SAMPLING_RATE = 16_000  # Hz, what every encoder here was trained on
+RECEPTIVE_FIELD = 400  # samples: 25 ms, what one frame of the encoders here is made of
+MAX_SECONDS = 600.0  # per utterance; self-attention grows with the square of the length
+MAX_CHANNELS = 8
+RATES = range(4_000, 384_001)  # Hz
+BLOCK = 1 << 16  # frames decoded at a time
+NORMALISATION_EPSILON = 1e-7  # added to the variance, as transformers' feature extractor does
+
+FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
+SUBTYPES = {
+    "PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW",
+    "VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III",
+}  # fmt: skip
+WAVE_CODINGS = {1: "PCM", 3: "float", 6: "A-law", 7: "µ-law"}
+EXTENSIBLE = 0xFFFE  # the coding stands in the format chunk's GUID
+STREAMED = 0xFFFFFFFF  # the length that programs write which cannot know it, and RF64
+MAX_CHUNKS = 64  # before the data of a WAV file
+
+Waveform = npt.NDArray[np.float32]  # (sample,), mono
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One decoded utterance."""
+
+    waveform: Waveform  # (sample,) at `SAMPLING_RATE`
+    seconds: float
+    sha256: str  # of the whole file
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(
+    path: Path,
+    start: float | None = None,
+    end: float | None = None,
+    max_seconds: float = MAX_SECONDS,
+    shortest: int = RECEPTIVE_FIELD,
+) -> Recording:
+    """Decode `path` from `start` to `end` (seconds; None: all of it) to 16 kHz mono.
+
+    Channels are averaged; soxr resamples at its high quality (HQ). Fewer than `shortest` samples
+    at 16 kHz are refused, and more than `max_seconds`.
+
+    Raises:
+        AudioError: the recording is refused.
+        OSError: it cannot be opened or read.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        _sniff(file)
+        try:
+            with soundfile.SoundFile(file) as sound:
+                samples = _decode(sound, start, end, max_seconds)
+                rate = sound.samplerate
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise AudioError(f"damaged audio: {_said(error)}") from None
+    if not np.isfinite(samples).all():
+        raise AudioError("its samples contain NaN or infinity; export it again as PCM")
+    if rate != SAMPLING_RATE:
+        samples = soxr.resample(samples, rate, SAMPLING_RATE, quality="HQ")
+    waveform = np.ascontiguousarray(samples, np.float32)
+    if len(waveform) < shortest:
+        raise AudioError(
+            f"{len(waveform) / SAMPLING_RATE:.3f} s is too short: "
+            f"the encoder needs {shortest / SAMPLING_RATE:.3f} s"
+        )
+    if not waveform.any():
+        raise AudioError("silent: every sample is zero")
+    return Recording(waveform, len(waveform) / SAMPLING_RATE, digest)
+
+
+def normalise(waveform: Waveform) -> Waveform:
+    """Zero mean and unit variance over the utterance's own samples.
+
+    As transformers' ``Wav2Vec2FeatureExtractor`` with ``do_normalize``, of one file alone.
+    """
+    scale = np.sqrt(waveform.var() + NORMALISATION_EPSILON)
+    return ((waveform - waveform.mean()) / scale).astype(np.float32, copy=False)
+
+
+def _decode(
+    sound: soundfile.SoundFile, start: float | None, end: float | None, max_seconds: float
+) -> Waveform:
+    _check_kind(sound)
+    rate = sound.samplerate
+    first = round((start or 0.0) * rate)
+    last = sound.frames if end is None else round(end * rate)
+    budget = round(max_seconds * rate)
+    if first >= sound.frames > 0:
+        raise AudioError(f"the segment starts at {start} s, after the recording's end")
+    if last - first > budget:
+        raise AudioError(
+            f"{(last - first) / rate:.0f} s is longer than the {max_seconds:.0f} s read at "
+            "once; give segments in a table (file,start,end) or raise --max-seconds"
+        )
+    if first:
+        sound.seek(first)
+    blocks = list(_blocks(sound, last - first))
+    found = sum(map(len, blocks))
+    if not found:
+        raise AudioError("no samples in it")
+    if found < last - first:
+        what = "recording" if end is None else "segment"
+        raise AudioError(
+            f"cut short: a {what} of {(last - first) / rate:.3f} s is announced, "
+            f"{found / rate:.3f} s are there"
+        )
+    return np.concatenate(blocks)
+
+
+def _check_kind(sound: soundfile.SoundFile) -> None:
+    if sound.format not in FORMATS or sound.subtype not in SUBTYPES:
+        raise AudioError(
+            f"{sound.format}/{sound.subtype} is not read; convert it to WAV (PCM) or FLAC"
+        )
+    if sound.channels > MAX_CHANNELS:
+        raise AudioError(f"{sound.channels} channels; at most {MAX_CHANNELS} are read")
+    if sound.samplerate not in RATES:
+        raise AudioError(
+            f"a sampling rate of {sound.samplerate} Hz; {RATES[0]} to {RATES[-1]} Hz are read"
+        )
+
+
+def _blocks(sound: soundfile.SoundFile, wanted: int) -> Iterator[Waveform]:
+    """Mono blocks, at most `wanted` frames in all, whatever the header claims."""
+    while wanted > 0:
+        block = sound.read(min(BLOCK, wanted), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        wanted -= len(block)
+        yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+
+
+def _sniff(file: BinaryIO) -> None:
+    """Refuse what is no audio, or audio that libsndfile should not be shown, by its first bytes."""
+    head = file.read(12)
+    file.seek(0)
+    if not head:
+        raise AudioError("an empty file")
+    mp3 = head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        _check_wave(file)
+        file.seek(0)
+    elif not mp3 and head[:4] not in (b"fLaC", b"OggS"):
+        raise AudioError("not audio: neither WAV, FLAC, OGG nor MP3 by its content")
+
+
+def _check_wave(file: BinaryIO) -> None:
+    """Walk the chunks of a WAV file up to its data."""
+    size = os.fstat(file.fileno()).st_size
+    position, coding = 12, None
+    for _ in range(MAX_CHUNKS):
+        file.seek(position)
+        header = file.read(8)
+        if len(header) < 8:
+            break
+        name, length = struct.unpack("<4sI", header)
+        if name == b"fmt ":
+            coding = _coding(file.read(min(length, 40)))
+            if coding not in WAVE_CODINGS:
+                known = ", ".join(WAVE_CODINGS.values())
+                raise AudioError(f"WAV coding {coding:#06x} is not read (only {known}); convert it")
+        elif name == b"data" and coding is not None:
+            missing = position + 8 + length - size
+            if missing > 0 and length != STREAMED:
+                raise AudioError(f"cut short: {missing} of {length} bytes of audio are missing")
+            return
+        position += 8 + length + length % 2
+    raise AudioError("a WAV file without a format or data chunk: damaged or cut short")
+
+
+def _coding(chunk: bytes) -> int:
+    """The coding tag of a ``fmt `` chunk; of the extensible kind, the one in its GUID."""
+    tag = int.from_bytes(chunk[:2], "little")
+    return int.from_bytes(chunk[24:26], "little") if tag == EXTENSIBLE else tag
+
+
+def _said(error: Exception) -> str:
+    """libsndfile's words without the file object that it was given."""
+    return str(error).rpartition(">: ")[2]

@@ -1,0 +1,72 @@
+"""Decode utterances in threads, ahead of the engine that needs them."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from data.errors import AudioError
+from data.utterance import Utterance
+from extract import audio
+from extract.engines import Engine
+
+AHEAD = 32  # results that may wait
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An utterance's samples, ready for an engine."""
+
+    utterance: Utterance
+    waveform: npt.NDArray[np.float32]  # (sample,), normalised if the recipe says so
+    seconds: float
+    sha256: str  # of the audio file
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An utterance that cannot be embedded, and why."""
+
+    utterance: Utterance
+    reason: str
+
+
+def decode(utterance: Utterance, engine: Engine, max_seconds: float) -> Decoded | Refusal:
+    """Decode one utterance as `engine` wants it, or say why that cannot be done."""
+    try:
+        recording = audio.read(
+            utterance.file, utterance.start, utterance.end, max_seconds, engine.receptive_field
+        )
+    except AudioError as error:
+        return Refusal(utterance, str(error))
+    except OSError as error:
+        return Refusal(utterance, error.strerror or str(error))
+    waveform = recording.waveform
+    if engine.recipe["normalisation"] != "none":
+        waveform = audio.normalise(waveform)
+    return Decoded(utterance, waveform, recording.seconds, recording.sha256)
+
+
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Like ``map``, in order, but computed in threads up to `AHEAD` items before they are asked
+    for."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,254 @@
+"""From utterances to a cache: decode ahead, batch, embed, publish, pack.
+
+Recordings are hashed and decoded in threads ahead of the engine, and shards are written in a thread
+behind it. What is published survives anything; at most `SHARD_UTTERANCES` utterances or about
+`SHARD_SECONDS` of work are done again after a crash.
+"""
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from data import columns
+from data.errors import CacheError
+from data.parts import Parts
+from data.publish import publish_bytes
+from data.utterance import Utterance
+from extract import audio
+from extract.decoding import Decoded, Refusal, ahead, decode
+from extract.embed import BATCH_SECONDS, Embedding, embed
+from extract.engines import Engine
+
+SHARD_UTTERANCES = 512
+SHARD_SECONDS = 20.0  # of work, so that with what is being written less than 30 s can be lost
+SHARD_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to extract. Nothing here changes the numbers.
+
+    Attributes:
+        batch_seconds: padded audio of one batch.
+        max_seconds: longer utterances are refused.
+        threads: for hashing and decoding.
+        prune: drop utterances that their corpus no longer has.
+        watch: called when an utterance is done, with the seconds of audio that were embedded for
+            it: 0 if it was in the cache already, or refused.
+    """
+
+    batch_seconds: float = BATCH_SECONDS
+    max_seconds: float = audio.MAX_SECONDS
+    threads: int = 2
+    prune: bool = False
+    watch: Callable[[float], None] = lambda seconds: None
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    embedded: int = 0
+    cached: int = 0  # were there already
+    pruned: int = 0
+    seconds: float = 0.0  # of audio that was embedded
+    total: int = 0  # utterances in the cache now
+    refused: list[Refusal] = field(default_factory=list)
+
+
+def extract(
+    utterances: Sequence[Utterance], engine: Engine, cache: Path, settings: Settings | None = None
+) -> Summary:
+    """Embed what `cache` does not hold yet of `utterances`, and pack it.
+
+    An interruption or an error leaves everything finished in ``<cache>.parts/``, where the next
+    run finds it. Refused utterances are listed in ``<cache>.errors.jsonl``.
+
+    Raises:
+        RecipeMismatch: the cache was made by another recipe.
+        CacheError: it is damaged, or every utterance was refused.
+        OSError: the disk is full or cannot be written.
+    """
+    settings = settings or Settings()
+    summary = Summary()
+    parts = Parts(cache)
+    parts.claim(engine.recipe)
+    try:
+        known = parts.known()
+        try:
+            _embed_missing(utterances, known, parts, engine, settings, summary)
+        finally:
+            _list_refused(cache, summary.refused)
+        if not known and not summary.embedded:
+            raise CacheError(f"none of {len(utterances)} utterances could be embedded")
+        current = {utterance.id: utterance for utterance in utterances}
+        stale = _stale(known, current) if settings.prune else set()
+        summary.pruned = len(stale)
+        summary.total = parts.pack(current, stale)
+    finally:
+        parts.clean()
+    return summary
+
+
+def _embed_missing(
+    utterances: Sequence[Utterance],
+    known: dict[str, str],
+    parts: Parts,
+    engine: Engine,
+    settings: Settings,
+    summary: Summary,
+) -> None:
+    checksum = _Checksums()
+
+    def fetch(utterance: Utterance) -> Decoded | Refusal | None:
+        if utterance.id in known and checksum(utterance.file) == known[utterance.id]:
+            return None
+        return decode(utterance, engine, settings.max_seconds)
+
+    def refuse(refusal: Refusal) -> None:
+        summary.refused.append(refusal)
+        settings.watch(0.0)
+
+    def missing() -> Iterator[Decoded]:
+        for fetched in ahead(fetch, utterances, settings.threads):
+            if fetched is None:
+                summary.cached += 1
+                settings.watch(0.0)
+            elif isinstance(fetched, Refusal):
+                refuse(fetched)
+            else:
+                yield fetched
+
+    shards = _Shards(parts, engine)
+    try:
+        for result in embed(missing(), engine, settings.batch_seconds):
+            if isinstance(result, Refusal):
+                refuse(result)
+            else:
+                shards.add(result)
+                settings.watch(result.duration)
+    finally:  # also when interrupted: what is finished is kept
+        shards.close()
+        summary.embedded, summary.seconds = shards.published, shards.seconds
+
+
+class _Checksums:
+    """SHA-256 of files; of a long recording with many segments, once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Path, str] | None = None
+
+    def __call__(self, file: Path) -> str | None:
+        last = self._last
+        if last and last[0] == file:
+            return last[1]
+        try:
+            found = audio.checksum(file)
+        except OSError:
+            return None
+        self._last = (file, found)
+        return found
+
+
+class _Shards:
+    """Collects embeddings and writes them as shards, in a thread of its own."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self.published = 0  # utterances
+        self.seconds = 0.0  # of their audio
+        self._parts = parts
+        self._engine = engine
+        self._waiting: list[Embedding] = []
+        self._bytes = 0
+        self._since = time.monotonic()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._writing: Future[None] | None = None
+
+    def add(self, embedded: Embedding) -> None:
+        self._waiting.append(embedded)
+        self._bytes += sum(values.nbytes for values in embedded.layers.values())
+        self._bytes += embedded.sequence.nbytes if embedded.sequence is not None else 0
+        if (
+            len(self._waiting) >= SHARD_UTTERANCES
+            or self._bytes >= SHARD_BYTES
+            or time.monotonic() - self._since >= SHARD_SECONDS
+        ):
+            self._hand_over()
+
+    def close(self) -> None:
+        """Publish the rest and wait until it is safe."""
+        try:
+            self._hand_over()
+            self._finish()
+        finally:
+            self._thread.shutdown()
+
+    def _hand_over(self) -> None:
+        self._finish()  # one shard is written at a time: memory stays bounded
+        if self._waiting:
+            self._writing = self._thread.submit(self._publish, self._waiting)
+            self._waiting, self._bytes = [], 0
+        self._since = time.monotonic()
+
+    def _finish(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _publish(self, shard: list[Embedding]) -> None:
+        recipe = self._engine.recipe
+        utterances = columns.from_utterances(
+            [embedded.utterance for embedded in shard],
+            [embedded.duration for embedded in shard],
+            [embedded.sha256 for embedded in shard],
+        )
+        layers = {
+            name: np.stack([embedded.layers[name] for embedded in shard], axis=1)
+            for name in recipe["pooling"]
+        }
+        sequences = [embedded.sequence for embedded in shard if embedded.sequence is not None]
+        provenance = self._engine.provenance
+        self._parts.publish(recipe, utterances, layers, _joined(sequences), provenance)
+        self.published += len(shard)
+        self.seconds += sum(embedded.duration for embedded in shard)
+
+
+def _joined(sequences: list[npt.NDArray[np.float16]]) -> dict[str, npt.NDArray] | None:
+    if not sequences:
+        return None
+    lengths = [sequence.shape[1] for sequence in sequences]
+    return {
+        "values": np.concatenate(sequences, axis=1),
+        "offsets": np.concatenate([[0], np.cumsum(lengths)]),
+    }
+
+
+def _stale(known: Collection[str], current: Collection[str]) -> set[str]:
+    """Ids of the corpora extracted now that these no longer have."""
+    corpora = {name.partition("/")[0] for name in current}
+    return {name for name in known if name not in current and name.partition("/")[0] in corpora}
+
+
+def errors_file(cache: Path) -> Path:
+    """Where refused utterances are listed, one JSON object a line."""
+    return cache.with_name(cache.name + ".errors.jsonl")
+
+
+def _list_refused(cache: Path, refused: Sequence[Refusal]) -> None:
+    if not refused:
+        errors_file(cache).unlink(missing_ok=True)
+        return
+    lines = [
+        json.dumps(
+            {"id": r.utterance.id, "file": str(r.utterance.file), "reason": r.reason},
+            ensure_ascii=False,
+        )
+        for r in refused
+    ]
+    publish_bytes(errors_file(cache), ("\n".join(lines) + "\n").encode())

@@ -1,0 +1,100 @@
+"""What decides the numbers: from what was asked for to the recipe that a cache carries."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from data.errors import UsageError
+from data.recipe import Recipe
+
+if TYPE_CHECKING:
+    from extract.encoder import Encoder
+
+POOLINGS = ("mean", "std", "max")
+PRECISIONS = ("auto", "float32", "bfloat16")
+LAYER_CONVENTION = (
+    "0: input of the first transformer layer; k: output of the k-th, before any final layer norm"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be kept of an utterance, as the command line says it.
+
+    Attributes:
+        layers: ``all`` or numbers and ranges, such as ``0-6`` or ``6,9``.
+        pooling: how frames become one vector.
+        sequence: steps a second of stored sequences; None: none are stored.
+        sequence_layers: as `layers`, for sequences.
+        precision: float32, bfloat16, or auto: what the hardware multiplies fastest.
+    """
+
+    layers: str = "all"
+    pooling: tuple[str, ...] = ("mean", "std")
+    sequence: float | None = None
+    sequence_layers: str = "all"
+    precision: str = "auto"
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> Self:
+        """The request that leads to `recipe` again."""
+        return cls(
+            ",".join(map(str, recipe["layers"])),
+            tuple(recipe["pooling"]),
+            recipe["sequence_rate"],
+            ",".join(map(str, recipe["sequence_layers"])) or "all",
+            recipe["precision"],
+        )
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.pooling if name not in POOLINGS]
+        if unknown or not self.pooling or len(set(self.pooling)) < len(self.pooling):
+            raise UsageError(
+                f"--pooling {','.join(self.pooling)}: expected some of {', '.join(POOLINGS)}"
+            )
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"--precision {self.precision}: expected {', '.join(PRECISIONS)}")
+        if self.sequence is not None and not 0 < self.sequence <= 50:
+            raise UsageError(f"--sequence {self.sequence:g}: expected 0 to 50 steps a second")
+
+
+def parse_layers(text: str, depth: int) -> list[int]:
+    """The layers that `text` names, of 0 to `depth`, in ascending order.
+
+    >>> parse_layers("0-2,6", depth=12)
+    [0, 1, 2, 6]
+    """
+    if text == "all":
+        return list(range(depth + 1))
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise UsageError(f"layers {text!r}: expected 'all', or such as '0-6' or '6,9'")
+        found.update(range(int(first), int(last or first) + 1))
+    if not found or max(found) > depth:
+        raise UsageError(f"layers {text!r}: this encoder has 0 to {depth}")
+    return sorted(found)
+
+
+def describe(encoder: "Encoder", request: Request, depth: int, engine: str) -> dict[str, Any]:
+    """The recipe of `request` with an encoder of `depth` transformer layers."""
+    stored = request.sequence is not None
+    return {
+        "model": encoder.name,
+        "revision": encoder.revision,
+        "weights": encoder.weights,
+        "architecture": encoder.model.config.model_type,
+        "control": encoder.control,
+        "layers": parse_layers(request.layers, depth),
+        "layer_convention": LAYER_CONVENTION,
+        "sampling_rate": 16_000,
+        "resampler": "soxr HQ",
+        "channels": "mean",
+        "normalisation": "zero mean, unit variance per utterance" if encoder.normalise else "none",
+        "pooling": list(request.pooling),
+        "sequence_rate": request.sequence,
+        "sequence_layers": parse_layers(request.sequence_layers, depth) if stored else [],
+        "engine": engine,
+        "precision": request.precision,
+        "dtype": "float32",
+    }
