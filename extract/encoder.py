@@ -1,26 +1,20 @@
-"""Load an encoder: from the Hugging Face hub, from a folder, or untrained from a fixed seed."""
+"""Load an encoder from a checkpoint's folder, or make an untrained one from a fixed seed."""
 
 import hashlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import transformers
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
 
 from data.errors import EncoderError
 from extract.audio import SAMPLING_RATE
+from extract.checkpoint import Checkpoint
 
 ARCHITECTURES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # XLS-R is a wav2vec2
 UNTRAINED_SEED = 0
-HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer
 UNUSED = ("masked_spec_embed",)  # parameters that only pretraining needs
 
 UNTRAINED = {
@@ -92,65 +86,26 @@ def untrained_model(name: str = "untrained") -> transformers.PreTrainedModel:
         return transformers.Wav2Vec2Model(config).eval()
 
 
-def load(name: str) -> Encoder:
-    """Load the encoder called `name`: a folder, a name on the hub, or ``untrained[:size]``.
+def load(checkpoint: Checkpoint) -> Encoder:
+    """Load an encoder that `extract.checkpoint.find` found.
 
     Raises:
-        EncoderError: it is not there, of an unknown kind, or weights of it are missing.
+        EncoderError: it is of an unknown kind, or weights of it are missing.
     """
-    if name.partition(":")[0] == "untrained":
+    name, folder = checkpoint.name, checkpoint.folder
+    if folder is None:
         model = untrained_model(name)
         return Encoder(model, name, None, _checksum(model), control=True, normalise=True)
-    folder, revision = _find(name)
     model = _load_folder(folder, name)
     return Encoder(
         model,
-        name=name if revision else folder.name,
-        revision=revision,
+        name,
+        checkpoint.revision,
         weights=_checksum(model),
         control=False,
         normalise=_normalises(folder, name),
         location=str(folder),
     )
-
-
-def _find(name: str) -> tuple[Path, str | None]:
-    """The folder of a checkpoint and, if it is from the hub, its commit."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder.resolve(), None
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") != 1
-    if looks_local:
-        raise EncoderError(
-            f"no model at {name}: no such folder, and no name on the hub (user/model)"
-        )
-    try:
-        found = Path(_download(name))
-    except (RepositoryNotFoundError, HFValidationError):
-        raise EncoderError(
-            f"the hub has no model {name!r}, and no folder is called so; check the spelling"
-        ) from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise EncoderError(
-            f"{name} is not on this machine and the hub cannot be reached "
-            f"({str(error).splitlines()[0]}). Three ways out: --model PATH to a folder saved by "
-            "save_pretrained; a Hugging Face cache filled elsewhere (HF_HOME); "
-            "--model untrained, a control that needs no download"
-        ) from None
-    return found, found.name
-
-
-def _download(name: str) -> str:
-    """Fetch a checkpoint's snapshot, or find it in the local cache, and return its folder."""
-    try:
-        files = {f.rfilename for f in HfApi().model_info(name, timeout=HUB_TIMEOUT).siblings or ()}
-    except (RepositoryNotFoundError, HFValidationError):
-        raise
-    except Exception:  # offline, in the many ways in which that shows: perhaps it is here already
-        return snapshot_download(name, local_files_only=True)
-    safe = any(f.endswith(".safetensors") for f in files)
-    weights = "*.safetensors*" if safe else "pytorch_model*.bin*"
-    return snapshot_download(name, allow_patterns=["*.json", weights], etag_timeout=HUB_TIMEOUT)
 
 
 def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
@@ -169,7 +124,7 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
             trust_remote_code=False,
             weights_only=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
         raise EncoderError(f"{name} cannot be loaded: {str(error).splitlines()[0]}") from None
     absent = {*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))}
     absent = {key for key in absent if not key.endswith(UNUSED)}

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from extract.checkpoint import find
 from extract.recipe import Request
 
 
@@ -43,9 +44,10 @@ def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
     Raises:
         EncoderError: the encoder cannot be loaded, or the device is not there.
     """
-    from extract.encoder import load  # here: torch takes seconds to import
+    checkpoint = find(model)
+    from extract.encoder import load  # not before: torch takes seconds to import
     from extract.engines.torch import TorchEngine, pick_device, pick_precision
 
     device = pick_device(device)
     request = replace(request, precision=pick_precision(request.precision, device))
-    return TorchEngine(load(model), request, device)
+    return TorchEngine(load(checkpoint), request, device)

@@ -1,0 +1,36 @@
+# make demo: everything from nothing to a confusion matrix; make test: all tests, lint and types.
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+DEMO := demo
+
+.PHONY: install demo test torture e2e lint clean
+
+install: .venv/installed
+
+.venv/installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/python -m data demo $(DEMO)/corpus
+	$(BIN)/python -m extract $(DEMO)/corpus --model untrained -o $(DEMO)/embeddings.h5
+	$(BIN)/python -m classify --head mlp --cache $(DEMO)/embeddings.h5 --out $(DEMO)/run
+
+test: install lint
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not torture and not e2e'
+
+torture: install
+	$(BIN)/python -m pytest -n $(JOBS) -m torture
+
+e2e: install
+	$(BIN)/python -m pytest -m e2e
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv $(DEMO) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

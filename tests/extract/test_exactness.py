@@ -1,0 +1,183 @@
+"""A batch gives what transformers gives for each file alone: the promise of the whole project."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from extract.checkpoint import Checkpoint
+from extract.encoder import Encoder, load, untrained_model
+from extract.engines.torch import TorchEngine
+from extract.recipe import Request
+
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "conv_dim": (16,) * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 2,
+}
+LAYER_NORM = SMALL | {
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "conv_bias": True,
+}
+DATA2VEC = SMALL | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19}
+T = transformers
+ARCHITECTURES = {
+    "wav2vec2, group norm": lambda: T.Wav2Vec2Model(T.Wav2Vec2Config(**SMALL)),
+    "wav2vec2, layer norm": lambda: T.Wav2Vec2Model(T.Wav2Vec2Config(**LAYER_NORM)),
+    "hubert": lambda: T.HubertModel(T.HubertConfig(**SMALL)),
+    "hubert, batch norm": lambda: T.HubertModel(T.HubertConfig(**SMALL, conv_pos_batch_norm=True)),
+    "hubert, layer norm": lambda: T.HubertModel(T.HubertConfig(**LAYER_NORM)),
+    "wavlm": lambda: T.WavLMModel(T.WavLMConfig(**SMALL)),
+    "wavlm, layer norm": lambda: T.WavLMModel(T.WavLMConfig(**LAYER_NORM)),
+    "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(**DATA2VEC)),
+}
+LENGTHS = (16000, 24001, 9600, 32000, 4321, 400, 39999)  # samples
+
+
+def lively(model: torch.nn.Module) -> torch.nn.Module:
+    """Give biases and norms values that matter: fresh ones hide mistakes behind zeros and ones."""
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, 0.3, 0.5)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return model.eval()
+
+
+def alone(model: torch.nn.Module, waveform: np.ndarray) -> np.ndarray:
+    """(layer, frame, dim) by transformers itself, for one file without any padding."""
+    with torch.inference_mode():
+        states = model(torch.from_numpy(waveform)[None], output_hidden_states=True).hidden_states
+    return torch.cat(states).numpy()
+
+
+def engine_for(model: torch.nn.Module, **request: object) -> TorchEngine:
+    encoder = Encoder(model, "test", None, "", control=True, normalise=False)
+    return TorchEngine(encoder, Request(precision="float32", **request))
+
+
+def close(got: np.ndarray, expected: np.ndarray, scale: np.ndarray) -> bool:
+    """Whether the relative error is below 1e-5 in every layer; `scale` is that of the states."""
+    error = np.linalg.norm(got - expected, axis=-1)
+    return bool((error <= 1e-5 * np.linalg.norm(scale, axis=-1)).all())
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_batched_equals_single(name, waveform):
+    model = lively(ARCHITECTURES[name]())
+    waveforms = [waveform(n, length / 16_000) for n, length in enumerate(LENGTHS)]
+    references = [alone(model, w) for w in waveforms]
+    pooled = engine_for(model, pooling=("mean", "std", "max")).embed(waveforms).layers
+    for row, states in enumerate(references):
+        scale = np.abs(states).mean(axis=1)
+        assert close(pooled["mean"][:, row], states.mean(axis=1), scale)
+        assert close(pooled["std"][:, row], states.std(axis=1), scale)
+        assert close(pooled["max"][:, row], states.max(axis=1), scale)
+
+
+@pytest.mark.parametrize("name", ["untrained", "untrained:large"])
+def test_batched_equals_single_at_full_size(name, waveform):
+    encoder = load(Checkpoint(name))
+    if name == "untrained:large":  # the architecture at its width; 24 layers would only take longer
+        del encoder.model.encoder.layers[3:]
+    waveforms = [waveform(1, 0.5), waveform(2, 1.1)]
+    references = [alone(encoder.model, w) for w in waveforms]
+    pooled = TorchEngine(encoder, Request(precision="float32")).embed(waveforms).layers
+    for row, states in enumerate(references):
+        assert close(pooled["mean"][:, row], states.mean(axis=1), states.mean(axis=1))
+        assert close(pooled["std"][:, row], states.std(axis=1), states.std(axis=1))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(400, 20_000), min_size=1, max_size=6), st.randoms())
+def test_company_does_not_matter(lengths, random):
+    engine = engine_for(untrained_model("untrained:tiny"))
+    rng = np.random.default_rng(random.randrange(2**32))
+    waveforms = [rng.standard_normal(length).astype(np.float32) for length in lengths]
+    together = engine.embed(waveforms).layers["mean"]
+    for row, each in enumerate(waveforms):
+        single = engine.embed([each]).layers["mean"][:, 0]
+        assert close(together[:, row], single, single)
+
+
+def test_plain_padding_is_wrong(waveform):
+    """The oracle notices what every peer does: a mask alone does not undo padding."""
+    model = untrained_model("untrained:tiny")
+    short, long = waveform(1, 0.5), waveform(2, 1.5)
+    batch = torch.zeros(2, len(long))
+    batch[0, : len(short)], batch[1] = torch.from_numpy(short), torch.from_numpy(long)
+    mask = torch.arange(len(long)) < torch.tensor([[len(short)], [len(long)]])
+    with torch.inference_mode():
+        states = model(batch, attention_mask=mask.long(), output_hidden_states=True).hidden_states
+    expected = alone(model, short)
+    got = torch.stack(states)[:, 0, : expected.shape[1]].numpy()
+    assert not close(got.mean(axis=1), expected.mean(axis=1), expected.mean(axis=1))
+
+
+def test_last_layer_is_before_the_final_norm(waveform):
+    model = lively(ARCHITECTURES["wav2vec2, layer norm"]())
+    with torch.inference_mode():
+        normed = model(torch.from_numpy(waveform(3, 1.0))[None]).last_hidden_state[0]
+        norm = model.encoder.layer_norm
+        mean = engine_for(model, pooling=("mean",), sequence=50.0).embed([waveform(3, 1.0)])
+        frames = torch.from_numpy(mean.sequences[0][-1].astype(np.float32))
+        assert torch.allclose(norm(frames), normed, atol=2e-2)  # sequences are float16
+        assert not torch.allclose(frames, normed, atol=0.1)
+
+
+def test_fewer_layers_are_the_same_layers(waveform):
+    waveforms = [waveform(1, 0.7), waveform(2, 0.4)]
+    every = engine_for(untrained_model("untrained:tiny")).embed(waveforms).layers["mean"]
+    some = engine_for(untrained_model("untrained:tiny"), layers="0-1")
+    assert some.recipe["layers"] == [0, 1]
+    assert len(some._model.encoder.layers) == 1, "layers above the highest are not computed"
+    np.testing.assert_array_equal(some.embed(waveforms).layers["mean"], every[[0, 1]])
+
+
+@pytest.mark.parametrize("rate", [50.0, 5.0, 2.5, 7.0])
+def test_sequences_average_frames(rate, waveform):
+    model = lively(ARCHITECTURES["hubert"]())
+    waveforms = [waveform(1, 1.3), waveform(2, 0.025), waveform(3, 0.9)]
+    references = [alone(model, w) for w in waveforms]
+    engine = engine_for(model, sequence=rate, sequence_layers="1-2")
+    for steps, states in zip(engine.embed(waveforms).sequences, references, strict=True):
+        step = np.array([int(frame * rate / 50) for frame in range(states.shape[1])])
+        expected = [states[1:3, step == s].mean(axis=1) for s in range(step[-1] + 1)]
+        assert steps.dtype == np.float16
+        np.testing.assert_allclose(steps, np.stack(expected, axis=1), rtol=2e-3, atol=2e-3)
+
+
+def test_bfloat16_is_close(waveform):
+    waveforms = [waveform(1, 0.9), waveform(2, 0.4)]
+    exact, quick = (
+        TorchEngine(load(Checkpoint("untrained:tiny")), Request(precision=p))
+        .embed(waveforms)
+        .layers["mean"]
+        for p in ("float32", "bfloat16")
+    )
+    cosine = (
+        (exact * quick).sum(-1) / np.linalg.norm(exact, axis=-1) / np.linalg.norm(quick, axis=-1)
+    )
+    assert 0.999 < cosine.min() < 1 - 1e-9
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_cuda_equals_cpu(waveform):
+    waveforms = [waveform(1, 0.9), waveform(2, 0.4)]
+    request = Request(precision="float32")
+    cpu = TorchEngine(load(Checkpoint("untrained")), request, "cpu").embed(waveforms).layers["mean"]
+    cuda = (
+        TorchEngine(load(Checkpoint("untrained")), request, "cuda").embed(waveforms).layers["mean"]
+    )
+    np.testing.assert_allclose(cuda, cpu, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,86 @@
+"""A stand-in for an encoder, without torch: quick, and what it makes of an utterance depends on
+that utterance alone. Run as a script it is an extractor, to be killed by tests:
+
+    python standin.py CORPUS… -o CACHE [--slow SECONDS] [--shard N]
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data import corpora
+from data.console import run
+from extract import pipeline
+from extract.engines import Pooled
+
+
+class StandIn:
+    """`layers` × `dim` numbers from an utterance's samples."""
+
+    receptive_field = 400
+
+    def __init__(self, layers: int = 3, dim: int = 8, slow: float = 0.0, **changes: Any) -> None:
+        self.slow = slow  # seconds a batch
+        self.dim = dim
+        self.embedded = 0  # utterances
+        self.provenance = {"device": "stand-in"}
+        self.recipe = {
+            "model": "stand-in",
+            "control": True,
+            "layers": list(range(layers)),
+            "sampling_rate": 16_000,
+            "normalisation": "none",
+            "pooling": ["mean"],
+            "sequence_rate": None,
+            "sequence_layers": [],
+            "engine": "stand-in",
+            "precision": "float32",
+        } | changes
+
+    def embed(self, waveforms: list[np.ndarray]) -> Pooled:
+        time.sleep(self.slow)
+        self.embedded += len(waveforms)
+        layers = np.array(self.recipe["layers"], np.float32)
+        pooled = {}
+        for number, name in enumerate(self.recipe["pooling"]):
+            rows = [self._row(waveform, number) for waveform in waveforms]
+            pooled[name] = layers[:, None, None] + np.stack(rows)
+        sequences = None
+        if self.recipe["sequence_layers"]:
+            sequences = [self._steps(waveform) for waveform in waveforms]
+        return Pooled(pooled, sequences)
+
+    def _row(self, waveform: np.ndarray, number: int) -> np.ndarray:
+        pieces = np.array_split(waveform, self.dim)
+        return np.array([piece.mean() + number for piece in pieces], np.float32)
+
+    def _steps(self, waveform: np.ndarray) -> np.ndarray:
+        count = max(1, round(len(waveform) / 16_000 * self.recipe["sequence_rate"]))
+        layers = np.array(self.recipe["sequence_layers"], np.float16)[:, None, None]
+        rows = np.stack([self._row(piece, 0) for piece in np.array_split(waveform, count)])
+        return layers + rows.astype(np.float16)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("corpora", nargs="+")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--slow", type=float, default=0.0)
+    parser.add_argument("--shard", type=int, default=pipeline.SHARD_UTTERANCES)
+    parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--dim", type=int, default=8)
+    args = parser.parse_args()
+    pipeline.SHARD_UTTERANCES = args.shard
+    utterances = [u for corpus in corpora.read_all(args.corpora) for u in corpus.utterances]
+    engine = StandIn(args.layers, args.dim, args.slow)
+    summary = pipeline.extract(utterances, engine, args.out)
+    print(summary.embedded, summary.cached, len(summary.refused), flush=True)
+    return 3 if summary.refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
