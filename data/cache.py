@@ -125,11 +125,14 @@ class Cache:
             }
         )
 
-    def layer(self, layer: int, pooling: str | None = None) -> npt.NDArray[np.float32]:
-        """Embeddings of one hidden layer, (utterance, dim)."""
+    def layer(
+        self, layer: int, pooling: str | None = None, start: int = 0, stop: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Embeddings of one hidden layer, (utterance, dim); of utterances `start` to `stop`."""
         index, pooling = self._layer_index(layer), self._pooling(pooling)
-        out = np.empty((len(self), self.dim), np.float32)
-        self._fill(out, f"layers/{pooling}", index)
+        start, stop, _ = slice(start, stop).indices(len(self))
+        out = np.empty((stop - start, self.dim), np.float32)
+        self._fill(out, f"layers/{pooling}", index, start)
         return out
 
     def embeddings(self, pooling: str | None = None) -> npt.NDArray[np.float32]:
@@ -137,7 +140,7 @@ class Cache:
         pooling = self._pooling(pooling)
         out = np.empty((len(self.layers), len(self), self.dim), np.float32)
         for index in range(len(self.layers)):
-            self._fill(out[index], f"layers/{pooling}", index)
+            self._fill(out[index], f"layers/{pooling}", index, start=0)
         return out
 
     def __getitem__(self, ids: str | Sequence[str]) -> npt.NDArray[np.float32]:
@@ -190,16 +193,18 @@ class Cache:
             raise CacheError(f"{self.path}: no pooling {pooling!r} (stored: {stored})")
         return pooling
 
-    def _fill(self, out: npt.NDArray[np.float32], name: str, index: int) -> None:
+    def _fill(self, out: npt.NDArray[np.float32], name: str, index: int, start: int) -> None:
         """Fill `out` (utterance, dim) with one layer of a dataset, in the order of the ids."""
         if len(self.files) == 1:
-            self.files[0].read_into(out, name, index, 0)
+            self.files[0].read_into(out, name, index, start)
             return
-        for number, file in enumerate(self.files):
-            here = self._rows.file == number
-            out[here] = file.read(name, index, 0, len(file))[self._rows.row[here]]
+        file = self._rows.file[start : start + len(out)]
+        row = self._rows.row[start : start + len(out)]
+        for number in np.unique(file):
+            here = file == number
+            out[here] = self.files[number].read(name, index, 0, len(self.files[number]))[row[here]]
             if len(self.files) > MANY_FILES:
-                file.close()
+                self.files[number].close()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,28 +122,32 @@ class Parts:
         return path
 
     def pack(
-        self, current: Mapping[str, Utterance] | None = None, leave_out: Collection[str] = ()
+        self,
+        current: Mapping[str, Utterance] | None = None,
+        leave_out: Collection[str] = (),
+        others: Sequence[CacheFile] = (),
     ) -> int:
         """Merge the packed file and the shards into the cache; return its number of utterances.
 
         Args:
             current: utterances by id as the corpus describes them now; see `data.writer.merge`.
             leave_out: ids to leave out.
+            others: more files to merge, which stay where they are.
+
+        Raises:
+            CacheError: there is nothing to pack, a file is damaged, or of another recipe.
         """
         with self._lock():
             shards = self.shards()
-            sources = [CacheFile(self.cache)] if self.cache.exists() else []
-            if sources and (shards or leave_out):
-                require_sound(sources[0])
-            sources += shards
+            packed = [CacheFile(self.cache)] if self.cache.exists() else []
+            if packed and not (shards or others or leave_out) and is_current(packed[0], current):
+                return len(packed[0])
+            for file in [*packed, *others]:
+                require_sound(file)
+            sources = sorted([*packed, *others, *shards], key=lambda file: file.age)
             if not sources:
                 raise CacheError(f"{self.cache}: there is nothing to pack")
-            if shards or leave_out or not is_current(sources[0], current or {}):
-                count = merge(sources, self.cache, current, leave_out)
-            else:
-                count = len(sources[0])
-            for source in sources:
-                source.close()
+            count = merge(sources, self.cache, current, leave_out)
             for shard in shards:
                 shard.path.unlink()
         return count

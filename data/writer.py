@@ -22,8 +22,8 @@ from data.cache import (
     VERSION,
     CacheFile,
     Rows,
-    require_same_recipe,
     newest_rows,
+    require_same_recipe,
 )
 from data.errors import CacheError
 from data.publish import Dataset, publish
@@ -135,8 +135,10 @@ def merge(
     return len(rows.file)
 
 
-def is_current(file: CacheFile, current: Mapping[str, Utterance]) -> bool:
+def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool:
     """Whether a file's columns say what `current`, utterances by id, says."""
+    if not current:
+        return True
     stored = file.columns()
     now = _merged_columns([file], newest_rows([file.ids]), current)
     return stored.keys() == now.keys() and all(

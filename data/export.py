@@ -1,0 +1,133 @@
+"""``python -m data export CACHE -o PATH``: a cache for other programs.
+
+* ``.npz``: ``layers_<pooling>`` (layer, utterance, dim) and one array for each column.
+* ``.parquet``: one row an utterance, for pandas, polars and R; embeddings are lists of float32,
+  ``<pooling>_<layer>`` each.
+* a folder: a Hugging Face data set, for ``datasets.load_dataset(PATH)``.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.console import common_options, configure_logging
+from data.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow
+
+    from data.cache import Cache
+
+ROWS = 1024  # utterances of one row group: bounds the memory
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m data export``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data export",
+        description="Write a cache as .npz, as .parquet, or as a Hugging Face data set (a folder).",
+    )
+    parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="PATH",
+        help="FILE.npz, FILE.parquet, or a folder",
+    )  # fmt: skip
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Export in the format that the destination's name tells."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    from data.cache import Cache
+
+    out: Path = args.out
+    writers = {".npz": _npz, ".parquet": _parquet, "": _dataset}
+    if out.suffix not in writers:
+        raise UsageError(f"{out}: expected a name that ends in .npz or .parquet, or a folder")
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out} is there already and not empty; remove it or choose another name")
+    with Cache(args.cache) as cache:
+        temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}{out.suffix}")
+        try:
+            writers[out.suffix](cache, temporary)
+            if out.is_dir():
+                out.rmdir()
+            os.replace(temporary, out)
+        finally:
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            temporary.unlink(missing_ok=True)
+        print(f"{out}: {len(cache)} utterances × {len(cache.layers)} layers")
+    return 0
+
+
+def _npz(cache: "Cache", path: Path) -> None:
+    import numpy as np
+
+    arrays = {f"layers_{pooling}": cache.embeddings(pooling) for pooling in cache.poolings}
+    table = cache.utterances
+    columns = {
+        name: table[name].to_numpy(np.float64)
+        if table[name].dtype.kind == "f"
+        else np.array(table[name].tolist())
+        for name in table.columns
+    }
+    recipe = np.array(json.dumps(cache.recipe))
+    np.savez(path, recipe=recipe, layer_numbers=np.array(cache.layers), **arrays, **columns)
+
+
+def _parquet(cache: "Cache", path: Path) -> None:
+    import pyarrow.parquet
+
+    writer = None
+    for batch in _batches(cache):
+        if writer is None:
+            writer = pyarrow.parquet.ParquetWriter(path, batch.schema)
+        writer.write_table(batch)
+    if writer is not None:
+        writer.close()
+
+
+def _dataset(cache: "Cache", path: Path) -> None:
+    """A folder that Hugging Face's ``load_dataset`` understands: a card and Parquet files."""
+    (path / "data").mkdir(parents=True)
+    _parquet(cache, path / "data" / "train-00000-of-00001.parquet")
+    (path / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n"
+        "    path: data/train-*.parquet\n---\n\n# Speech embeddings\n\n"
+        f"Hidden states of `{cache.recipe['model']}` by wav2emo, "
+        f"pooled by {', '.join(cache.poolings)}: columns `<pooling>_<layer>`.\n\n"
+        f"```json\n{json.dumps(cache.recipe, indent=2)}\n```\n",
+        encoding="utf-8",
+    )
+
+
+def _batches(cache: "Cache") -> Iterator["pyarrow.Table"]:
+    import pyarrow
+
+    table = cache.utterances
+    metadata = {"wav2emo.recipe": json.dumps(cache.recipe)}
+    for start in range(0, len(cache), ROWS):
+        rows = table.iloc[start : start + ROWS]
+        arrow = pyarrow.Table.from_pandas(rows, preserve_index=False)
+        for pooling in cache.poolings:
+            for layer in cache.layers:
+                values = cache.layer(layer, pooling, start, start + ROWS)
+                arrow = arrow.append_column(f"{pooling}_{layer}", _lists(values))
+        yield arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **metadata})
+
+
+def _lists(values: "npt.NDArray") -> "pyarrow.Array":
+    """(utterance, dim) as lists of a fixed length."""
+    import pyarrow
+
+    flat = pyarrow.array(values.reshape(-1))
+    return pyarrow.FixedSizeListArray.from_arrays(flat, values.shape[1])

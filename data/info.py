@@ -1,0 +1,97 @@
+"""``python -m data info CACHE``: what is in a cache, in one screen."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.console import common_options, configure_logging
+
+if TYPE_CHECKING:
+    from data.cache import Cache
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m data info``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data info", description="What is in a cache, in one screen."
+    )
+    parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print what is in a cache."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    from data.cache import Cache
+
+    with Cache(args.cache) as cache:
+        found = summary(cache)
+    print(json.dumps(found, indent=2) if args.json else _screen(found))
+    return 0
+
+
+def summary(cache: "Cache") -> dict[str, Any]:
+    """Counts, shapes, recipe and provenance of a cache."""
+    table = cache.utterances
+    return {
+        "path": str(cache.path),
+        "files": len(cache.files),
+        "bytes": sum(file.path.stat().st_size for file in cache.files),
+        "utterances": len(cache),
+        "hours": round(float(table["duration"].sum()) / 3600, 3),
+        "layers": list(cache.layers),
+        "pooling": list(cache.poolings),
+        "dim": cache.dim,
+        "sequence_layers": list(cache.sequence_layers),
+        "corpora": {
+            str(name): {
+                "utterances": len(rows),
+                "speakers": int(rows["speaker"].loc[rows["speaker"] != ""].nunique()),
+                "hours": round(float(rows["duration"].sum()) / 3600, 3),
+                "emotions": {str(k): int(v) for k, v in rows["emotion"].value_counts().items()},
+            }
+            for name, rows in table.groupby("corpus")
+        },
+        "columns": list(table.columns),
+        "fingerprint": cache.fingerprint,
+        "recipe": cache.recipe,
+        "provenance": cache.provenance,
+    }
+
+
+def _screen(found: dict[str, Any]) -> str:
+    layers = f"{found['layers'][0]}–{found['layers'][-1]}" if found["layers"] else "none"
+    files = f" in {found['files']} files" if found["files"] > 1 else ""
+    lines = [
+        f"{found['path']}: {found['utterances']} utterances, {found['hours']:.2f} h, "
+        f"{found['bytes'] / 1e6:.0f} MB{files}",
+        f"  layers {layers} × {', '.join(found['pooling'])} × {found['dim']}",
+    ]
+    if found["sequence_layers"]:
+        kept = ", ".join(map(str, found["sequence_layers"]))
+        lines.append(f"  sequences of layers {kept}, {found['recipe']['sequence_rate']:g} steps/s")
+    for name, corpus in found["corpora"].items():
+        emotions = ", ".join(f"{label or '?'} {n}" for label, n in corpus["emotions"].items())
+        lines += [
+            "",
+            f"{name}: {corpus['utterances']} utterances, {corpus['speakers']} speakers, "
+            f"{corpus['hours']:.2f} h",
+            f"  {emotions}",
+        ]
+    lines += ["", f"recipe {found['fingerprint'][:16]}…"]
+    for key, value in found["recipe"].items():
+        if key not in ("layers", "pooling", "layer_convention", "sequence_layers"):
+            lines.append(f"  {key:14} {_shown(key, value)}")
+    made = ", ".join(f"{k} {v}" for k, v in found["provenance"].items() if v and k != "created")
+    return "\n".join([*lines, "", f"made with {made}"])
+
+
+def _shown(key: str, value: object) -> str:
+    if key == "control" and value:
+        return "yes: random weights, no model of speech"
+    return {None: "none", True: "yes", False: "no"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]

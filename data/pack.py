@@ -1,0 +1,36 @@
+"""``python -m data pack CACHE [FILE…]``: merge caches and parts of one recipe into one file."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.console import common_options, configure_logging
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m data pack``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data pack",
+        description="Pack what an unfinished extraction has left beside CACHE into it, or merge "
+        "other caches of the same recipe. Of an utterance in several, the newest counts.",
+    )
+    parser.add_argument("cache", type=Path, help="the file to make or to extend")
+    parser.add_argument(
+        "sources", nargs="*", type=Path, metavar="FILE", help="cache files or folders to merge"
+    )
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Pack and say how many utterances there are now."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    from data.cache import Cache
+    from data.parts import Parts
+
+    parts = Parts(args.cache)
+    count = parts.pack(others=[file for source in args.sources for file in Cache(source).files])
+    parts.clean()
+    print(f"{args.cache}: {count} utterances")
+    return 0
