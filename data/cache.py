@@ -277,7 +277,7 @@ class CacheFile:
         """HDF5's view of the file, for as long as it takes to look something up."""
         try:
             descriptor = self._open()
-            with h5py.File(self.path, "r", locking=False) as hdf5:
+            with _open_hdf5(self.path) as hdf5:
                 if _identity(os.stat(self.path)) != _identity(os.fstat(descriptor)):
                     raise CacheError(f"{self.path} was replaced just now; open it again")
                 yield hdf5
@@ -379,7 +379,7 @@ class CacheFile:
             while position < length:
                 block = np.empty(min(HASH_BLOCK, length - position), np.uint8)
                 self._read(block, stored.offset + position)
-                checksum.update(block)
+                checksum.update(block.data)
                 position += len(block)
             if checksum.hexdigest() != stored.sha256:
                 yield name
@@ -406,12 +406,21 @@ class CacheFile:
         if not out.nbytes:
             return
         descriptor = self._open()
-        view = memoryview(out.reshape(-1).view(np.uint8))
+        view = memoryview(out.reshape(-1).view(np.uint8).data)
         while view:
             count = os.preadv(descriptor, [view], offset)
             if not count:
                 raise CacheError(f"{self.path}: cut short while it was read")
             view, offset = view[count:], offset + count
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking" not in str(error):
+            raise
+        return h5py.File(path, "r")  # this process has it open in h5py already
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -165,11 +165,9 @@ def _lay_out(
         alignment_interval=ALIGNMENT,
     ) as file:
         for name, value in attributes.items():
-            length = len(value.encode())
             if name == "provenance":
-                value += " " * (-length % PROVENANCE_BLOCK)
-                length = len(value.encode())
-            file.attrs.create(name, value.encode(), dtype=h5py.string_dtype("utf-8", length))
+                value += " " * (-len(value.encode()) % PROVENANCE_BLOCK)
+            file.attrs[name] = value
         for name, dataset in datasets.items():
             group, _, leaf = name.rpartition("/")
             created = _create(file.require_group(group), leaf, dataset)

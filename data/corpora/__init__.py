@@ -1,0 +1,147 @@
+"""Corpora by name: each module turns the names below a folder into utterances.
+
+A corpus module has the constants ``TITLE, SIZE, ORIGIN, TERMS, CITATION``, the code tables of its
+file names, and two functions: ``recognise(tree) -> bool`` and
+``read(tree) -> (utterances, warnings)``. No module is imported before it is needed.
+"""
+
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from data.corpora.tree import Tree, walk
+from data.errors import CorpusError, UsageError
+from data.utterance import Utterance
+
+_NAMES = ("ravdess", "crema-d", "tess", "emodb", "iemocap", "table", "folder")  # first match wins
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The utterances of one root, sorted by id."""
+
+    name: str  # as in the ids: the corpus's own name, or that of the folder or table
+    kind: str  # the module that read it, one of `names()`
+    root: Path
+    utterances: tuple[Utterance, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The corpus's full name, for people."""
+        return str(module(self.kind).TITLE)
+
+    @property
+    def published(self) -> int | None:
+        """How many recordings the corpus has as published, where that is known."""
+        size: int | None = module(self.kind).SIZE
+        return size
+
+
+def names() -> tuple[str, ...]:
+    """Names of all corpora that can be read, as ``--corpus`` takes them."""
+    return _NAMES
+
+
+def module(name: str) -> ModuleType:
+    """The module of a corpus.
+
+    Raises:
+        UsageError: no corpus is called so.
+    """
+    if name not in _NAMES:
+        raise UsageError(f"no corpus is called {name!r}; known: {', '.join(_NAMES)}")
+    return importlib.import_module(f"data.corpora.{name.replace('-', '_')}")
+
+
+def recognise(root: str | Path, follow_links: bool = False) -> str:
+    """Name of the corpus that lies at `root`, told from the names of its recordings.
+
+    Raises:
+        CorpusError: nothing is there, or no audio is in it.
+    """
+    return _recognise(walk(Path(root), follow_links))
+
+
+def read(
+    root: str | Path,
+    name: str | None = None,
+    pattern: str | None = None,
+    follow_links: bool = False,
+) -> Corpus:
+    """Read the corpus at `root`.
+
+    Args:
+        root: a folder, a table, or a single recording.
+        name: one of `names()`; None recognises it.
+        pattern: how the paths of a folder tell speaker and emotion: see `data.corpora.folder`.
+        follow_links: also take recordings that lie outside of `root`.
+
+    Raises:
+        CorpusError: no such corpus lies there.
+        UsageError: an unknown name, or a malformed pattern.
+    """
+    if pattern is not None and name not in (None, "folder"):
+        raise UsageError(f"a pattern describes a folder, not {name!r}; leave one of the two out")
+    chosen = None if name is None else module(name)
+    tree = walk(Path(root), follow_links)
+    if pattern is not None:
+        kind, (utterances, warnings) = "folder", module("folder").read(tree, pattern)
+    else:
+        kind = name or _recognise(tree)
+        utterances, warnings = (chosen or module(kind)).read(tree)
+    utterances.sort(key=lambda utterance: utterance.id)
+    return Corpus(
+        utterances[0].corpus, kind, Path(root), tuple(utterances), (*tree.warnings, *warnings)
+    )
+
+
+def read_all(
+    roots: Sequence[str | Path],
+    name: str | None = None,
+    pattern: str | None = None,
+    follow_links: bool = False,
+) -> list[Corpus]:
+    """Read several roots, taking a recording that lies in two of them once.
+
+    Raises:
+        CorpusError: as `read`, or two different recordings have the same id.
+    """
+    corpora = [read(root, name, pattern, follow_links) for root in roots]
+    return _each_once(corpora) if len(corpora) > 1 else corpora
+
+
+def _recognise(tree: Tree) -> str:
+    return next(name for name in _NAMES if module(name).recognise(tree))
+
+
+def _each_once(corpora: list[Corpus]) -> list[Corpus]:
+    places: set[tuple[int, int, float | None, float | None]] = set()  # device, inode, start, end
+    by_id: dict[str, Utterance] = {}
+    result = []
+    for corpus in corpora:
+        kept, here = [], set()
+        for utterance in corpus.utterances:
+            status = os.stat(utterance.file)
+            place = (status.st_dev, status.st_ino, utterance.start, utterance.end)
+            here.add(place)
+            if place in places:
+                continue
+            if utterance.id in by_id:
+                other = by_id[utterance.id].file
+                raise CorpusError(
+                    f"two recordings have the id {utterance.id}: {other} and {utterance.file}; "
+                    "leave one corpus out, or rename its folder if they are different corpora"
+                )
+            by_id[utterance.id] = utterance
+            kept.append(utterance)
+        places |= here
+        again = len(corpus.utterances) - len(kept)
+        note = (f"utterances already given by an earlier root, taken once: {again}",)
+        if kept:
+            warnings = corpus.warnings + (note if again else ())
+            result.append(replace(corpus, utterances=tuple(kept), warnings=warnings))
+    return result

@@ -1,0 +1,114 @@
+"""CREMA-D: 91 actors say twelve sentences in six emotions, with the crowd's judgement.
+
+Names are four codes, ``AudioWAV/1001_DFA_ANG_XX.wav``: actor, sentence, emotion, intensity.
+``VideoDemographics.csv`` describes the actors; ``summaryTable.csv`` has what listeners heard.
+"""
+
+import csv
+import re
+from pathlib import Path
+
+from data.corpora.tree import Tree, by_name, mostly
+from data.errors import CorpusError
+from data.utterance import Utterance
+
+TITLE = "CREMA-D, Crowd-sourced Emotional Multimodal Actors Dataset"
+SIZE = 7442
+ORIGIN = "https://github.com/CheyneyComputerScience/CREMA-D"
+TERMS = "Open Database License 1.0"
+CITATION = (
+    "Cao, Cooper, Keutmann, Gur, Nenkova & Verma (2014). CREMA-D: Crowd-sourced Emotional "
+    "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4): 377-390."
+)
+
+EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
+INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
+SENTENCES = {
+    "DFA": "Don't forget a jacket",
+    "IEO": "It's eleven o'clock",
+    "IOM": "I'm on my way to the meeting",
+    "ITH": "I think I have a doctor's appointment",
+    "ITS": "I think I've seen this before",
+    "IWL": "I would like a new alarm clock",
+    "IWW": "I wonder what this is about",
+    "MTI": "Maybe tomorrow it will be cold",
+    "TAI": "The airplane is almost full",
+    "TIE": "That is exactly what happened",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+VOTES = ("A", "D", "F", "H", "N", "S")  # initials of the emotions
+
+GRAMMAR = re.compile(  # a few copies have 1040_ITH_SAD_X for _XX
+    rf"(?P<actor>1\d{{3}})_(?P<sentence>{'|'.join(SENTENCES)})"
+    rf"_(?P<emotion>{'|'.join(EMOTIONS)})_(?P<intensity>{'|'.join(INTENSITIES)})"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings are named as CREMA-D names them."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Utterances, with demographics and votes where their tables are at hand, and warnings."""
+    recordings, warnings = by_name(tree, GRAMMAR, "CREMA-D", _proper_name)
+    demographics = _demographics(tree.find("VideoDemographics.csv"))
+    votes = _votes(tree.find("summaryTable.csv", "processedResults/summaryTable.csv"))
+    utterances = [
+        Utterance(
+            id=f"crema-d/{name}",
+            corpus="crema-d",
+            root=tree.root,
+            path=path,
+            speaker=codes["actor"],
+            emotion=codes["emotion"],
+            attributes={
+                "intensity": INTENSITIES[codes["intensity"]],
+                "sentence": codes["sentence"],
+                "text": SENTENCES[codes["sentence"]],
+                **demographics.get(codes["actor"], {}),
+                **votes.get(name, {}),
+            },
+        )
+        for name, codes, path in recordings
+    ]
+    return utterances, warnings
+
+
+def _proper_name(codes: re.Match[str]) -> str:
+    return codes[0] + "X" if codes["intensity"] == "X" else codes[0]
+
+
+def _demographics(table: Path | None) -> dict[str, dict[str, str | float]]:
+    """Age in years, sex, race and ethnicity of each actor."""
+    actors = {}
+    for row in _rows(table, ("ActorID", "Age", "Sex", "Race", "Ethnicity")):
+        known: dict[str, str | float] = {
+            "sex": row["Sex"].lower(),
+            "age": int(row["Age"]) if row["Age"].isdecimal() else "",
+            "race": row["Race"],
+            "ethnicity": row["Ethnicity"],
+        }
+        actors[row["ActorID"]] = {key: value for key, value in known.items() if value != ""}
+    return actors
+
+
+def _votes(table: Path | None) -> dict[str, dict[str, str | float]]:
+    """The emotion that most listeners heard in a recording; none where it is a tie ("A:F")."""
+    return {
+        row["FileName"]: {"emotion_perceived": row["VoiceVote"]}
+        for row in _rows(table, ("FileName", "VoiceVote"))
+        if row["VoiceVote"] in VOTES
+    }
+
+
+def _rows(table: Path | None, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    if table is None:
+        return []
+    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.DictReader(file, restval="")
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise CorpusError(f"{table}: no column {', '.join(missing)}; expected CREMA-D's table")
+        return list(reader)

@@ -1,0 +1,113 @@
+"""Emo-DB: ten German actors say ten sentences in seven emotions.
+
+Names are ``03a01Fa.wav``: speaker 03, sentence a01, emotion F (the initial of its German name),
+version a. ``erkennung.txt`` has what twenty listeners heard.
+"""
+
+import re
+from pathlib import Path
+
+from data.corpora.tree import Tree, by_name, mostly
+from data.utterance import Utterance
+
+TITLE = "Emo-DB, Berlin Database of Emotional Speech"
+SIZE = 535
+ORIGIN = "http://emodb.bilderbar.info"
+TERMS = "free for research; see its page"
+CITATION = (
+    "Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss (2005). A database of German emotional "
+    "speech. Interspeech, 1517-1520."
+)
+
+EMOTIONS = {  # letter → the German word that it stands for
+    "W": "Wut",
+    "L": "Langeweile",
+    "E": "Ekel",
+    "A": "Angst",
+    "F": "Freude",
+    "T": "Trauer",
+    "N": "neutral",
+}
+SPEAKERS = {  # sex, age in years
+    "03": ("male", 31),
+    "08": ("female", 34),
+    "09": ("female", 21),
+    "10": ("male", 32),
+    "11": ("male", 26),
+    "12": ("male", 30),
+    "13": ("female", 32),
+    "14": ("female", 35),
+    "15": ("male", 25),
+    "16": ("female", 31),
+}
+SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
+
+GRAMMAR = re.compile(
+    rf"(?P<speaker>{'|'.join(SPEAKERS)})(?P<sentence>{'|'.join(SENTENCES)})"
+    rf"(?P<emotion>[{''.join(EMOTIONS)}])(?P<version>[a-z])"
+)
+RATING = re.compile(
+    r"\d+\s*\t(?P<name>\w+)\.wav\t(?P<recognised>[\d,]+)\s*\t(?P<natural>[\d,]+)\s*"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings are named as Emo-DB names them."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Utterances, with the listeners' ratings where ``erkennung.txt`` is at hand, and warnings."""
+    recordings, warnings = by_name(tree, GRAMMAR, "Emo-DB")
+    ratings = _ratings(tree.find("erkennung.txt"))
+    utterances = []
+    for name, codes, path in recordings:
+        sex, age = SPEAKERS[codes["speaker"]]
+        utterances.append(
+            Utterance(
+                id=f"emodb/{name}",
+                corpus="emodb",
+                root=tree.root,
+                path=path,
+                speaker=codes["speaker"],
+                emotion=codes["emotion"],
+                attributes={
+                    "sex": sex,
+                    "age": age,
+                    "sentence": codes["sentence"],
+                    "text": SENTENCES[codes["sentence"]],
+                    "version": codes["version"],
+                    **ratings.get(name, {}),
+                },
+            )
+        )
+    return utterances, warnings
+
+
+def _ratings(table: Path | None) -> dict[str, dict[str, float]]:
+    """Percent of listeners who recognised the emotion, and who found it natural.
+
+    The table is Latin-1 with tabs, no-break spaces and decimal commas.
+    """
+    if table is None:
+        return {}
+    rows = (RATING.fullmatch(line) for line in table.read_text("latin-1").splitlines())
+    return {
+        row["name"]: {
+            "recognised": float(row["recognised"].replace(",", ".")),
+            "naturalness": float(row["natural"].replace(",", ".")),
+        }
+        for row in rows
+        if row
+    }

@@ -1,0 +1,113 @@
+"""Any folder: its subfolders are the labels, or a pattern says what the paths tell.
+
+``--pattern '{speaker}/{emotion}_{take}.wav'`` is compared with the end of each path. ``{speaker}``
+and ``{emotion}`` are what they say, any other field becomes a column; a field never spans a slash.
+The extension may be left out or be ``.*``, and a field that comes twice must be the same twice.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from string import Formatter
+
+from data.corpora.tree import AUDIO, Tree, tally
+from data.errors import CorpusError, UsageError
+from data.utterance import Utterance
+
+TITLE = "Folder of recordings"
+SIZE = None
+ORIGIN = TERMS = CITATION = "your own"
+
+RESERVED = {field.name for field in fields(Utterance)} | {"file", "duration", "sha256"}
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether there is any recording at all."""
+    return bool(tree.recordings)
+
+
+def read(tree: Tree, pattern: str | None = None) -> tuple[list[Utterance], list[str]]:
+    """Utterances and warnings. Without a pattern the speakers are unknown.
+
+    Raises:
+        UsageError: the pattern is malformed.
+        CorpusError: it matches no recording, or the root is a table.
+    """
+    if not tree.recordings:
+        raise CorpusError(f"{tree.root / tree.others[0]}: a table is no folder; leave that out")
+    if pattern is None:
+        return _by_subfolder(tree)
+    grammar = compile_pattern(pattern)
+    matches = {path: grammar.fullmatch(path) for path in tree.recordings}
+    found = {path: match.groupdict() for path, match in matches.items() if match}
+    others = [path for path in tree.recordings if path not in found]
+    if not found:
+        raise CorpusError(
+            f"{tree.root}: the pattern {pattern!r} matches none of its {len(others)} recordings "
+            f"(first: {others[0]})"
+        )
+    utterances = [_utterance(tree, path, values) for path, values in found.items()]
+    return utterances, tally("recordings that the pattern does not match, left out", others)
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """The regular expression that a pattern stands for; it matches whole relative paths.
+
+    >>> compile_pattern("{speaker}/{emotion}_{take}").fullmatch("a/s1/sad_02.WAV").groupdict()
+    {'speaker': 's1', 'emotion': 'sad', 'take': '02'}
+
+    Raises:
+        UsageError: it is malformed.
+    """
+    stem, extension = _split_extension(pattern)
+    expression, seen, literal = "", set(), "/"
+    try:
+        parts = list(Formatter().parse(stem))
+    except ValueError as error:
+        raise UsageError(f"the pattern {pattern!r} is malformed: {error}") from None
+    for literal, field, spec, conversion in parts:
+        expression += re.escape(literal)
+        if field is None:
+            continue
+        if not field.isidentifier() or spec or conversion:
+            raise UsageError(f"the pattern {pattern!r} has a field that is not a plain {{name}}")
+        if field in RESERVED - {"speaker", "emotion"}:
+            raise UsageError(
+                f"the pattern {pattern!r}: the name {field!r} is taken; choose another"
+            )
+        if expression.endswith(")") and not literal:
+            raise UsageError(f"the pattern {pattern!r} has two fields with nothing between them")
+        expression += f"(?P={field})" if field in seen else f"(?P<{field}>[^/]+?)"
+        seen.add(field)
+    if not seen:
+        raise UsageError(f"the pattern {pattern!r} has no field; expected such as {{emotion}}")
+    return re.compile(rf"(?:.*/)?{expression.lstrip('/')}{extension}", re.DOTALL)
+
+
+def _split_extension(pattern: str) -> tuple[str, str]:
+    """The pattern without its extension, and the expression for the extension."""
+    for extension in AUDIO:
+        if pattern.lower().endswith(extension):
+            return pattern[: -len(extension)], f"(?i:{re.escape(extension)})"
+    return pattern.removesuffix(".*"), r"\.[^./]+"
+
+
+def _by_subfolder(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    labels = {path: path.rpartition("/")[0].rpartition("/")[2] for path in tree.recordings}
+    utterances = [_utterance(tree, path, {"emotion": label}) for path, label in labels.items()]
+    unlabelled = [path for path, label in labels.items() if not label]
+    if len(unlabelled) == len(utterances):
+        return utterances, []
+    return utterances, tally("recordings in no subfolder, so without a label", unlabelled)
+
+
+def _utterance(tree: Tree, path: str, values: Mapping[str, str]) -> Utterance:
+    return Utterance(
+        id=f"{tree.name}/{path}",
+        corpus=tree.name,
+        root=tree.root,
+        path=path,
+        speaker=values.get("speaker"),
+        emotion=values.get("emotion") or None,
+        attributes={k: v for k, v in values.items() if k not in ("speaker", "emotion")},
+    )

@@ -1,0 +1,102 @@
+"""IEMOCAP: ten actors in pairs play scripts and improvise, in five sessions.
+
+Turns are ``Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav``; their labels are in
+``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``. The dialogue's letter is who wore the motion
+capture markers; who speaks is the letter of the *turn*.
+"""
+
+import re
+from dataclasses import replace
+
+from data.corpora.tree import Tree, by_name, mostly, tally
+from data.errors import CorpusError
+from data.utterance import Utterance
+
+TITLE = "IEMOCAP, Interactive Emotional Dyadic Motion Capture Database"
+SIZE = 10039  # turns
+ORIGIN = "https://sail.usc.edu/iemocap/"
+TERMS = "for research, under a licence signed with the University of Southern California"
+CITATION = (
+    "Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee & Narayanan (2008). IEMOCAP: "
+    "Interactive emotional dyadic motion capture database. Language Resources and Evaluation "
+    "42(4): 335-359."
+)
+
+EMOTIONS = ("ang", "hap", "exc", "sad", "neu", "fru", "fea", "sur", "dis", "oth", "xxx")
+SEXES = {"F": "female", "M": "male"}
+STYLES = {"impro": "improvised", "script": "scripted"}
+
+GRAMMAR = re.compile(
+    r"(?P<session>Ses0(?P<number>[1-5]))[FM]_(?P<style>impro|script)\w+_(?P<speaker>[FM])\w*\d+"
+)
+EVALUATION = re.compile(r"(.*/)?EmoEvaluation/[^/]+\.txt")
+TURN = re.compile(  # [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
+    rf"\[[\d.]+ - [\d.]+\]\s+(?P<turn>\w+)\s+(?P<emotion>{'|'.join(EMOTIONS)})"
+    r"\s+\[(?P<valence>[\d.]+), *(?P<arousal>[\d.]+), *(?P<dominance>[\d.]+)\]"
+)
+DIALOGUES = re.compile(r"(.*/)?dialog/wav/[^/]+")  # whole dialogues, of which the turns were cut
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings are named as IEMOCAP names its turns."""
+    return mostly(_turns(tree), GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Utterances of the turns that have both a recording and an annotation, and warnings.
+
+    Raises:
+        CorpusError: the annotations are not there.
+    """
+    annotations = _annotations(tree)
+    recordings, warnings = by_name(_turns(tree), GRAMMAR, "IEMOCAP")
+    utterances = []
+    for name, codes, path in recordings:
+        if name not in annotations:
+            continue
+        turn = annotations[name]
+        utterances.append(
+            Utterance(
+                id=f"iemocap/{name}",
+                corpus="iemocap",
+                root=tree.root,
+                path=path,
+                speaker=codes["session"] + codes["speaker"],
+                emotion=turn["emotion"],
+                attributes={
+                    "sex": SEXES[codes["speaker"]],
+                    "session": codes["number"],
+                    "style": STYLES[codes["style"]],
+                    "valence": float(turn["valence"]),
+                    "arousal": float(turn["arousal"]),
+                    "dominance": float(turn["dominance"]),
+                },
+            )
+        )
+    if not utterances:
+        raise CorpusError(f"{tree.root}: the EmoEvaluation files speak of none of its recordings")
+    recorded = {name: path for name, _, path in recordings}
+    silent, unlabelled = annotations.keys() - recorded.keys(), recorded.keys() - annotations.keys()
+    warnings += tally("annotated turns without a recording, left out", sorted(silent))
+    warnings += tally(
+        "recordings without an annotation, left out", [recorded[name] for name in unlabelled]
+    )
+    return utterances, warnings
+
+
+def _turns(tree: Tree) -> Tree:
+    """The tree without the recordings of whole dialogues, which belong in it but are no turns."""
+    turns = (path for path in tree.recordings if not DIALOGUES.fullmatch(path))
+    return replace(tree, recordings=tuple(turns))
+
+
+def _annotations(tree: Tree) -> dict[str, re.Match[str]]:
+    """The summary line of every turn; valence, arousal and dominance are on scales of 1 to 5."""
+    files = [path for path in tree.others if EVALUATION.fullmatch(path)]
+    if not files:
+        raise CorpusError(
+            f"{tree.root}: IEMOCAP's labels are not in it; expected "
+            "Session*/dialog/EmoEvaluation/*.txt. Give the folder that holds Session1 to Session5."
+        )
+    text = "\n".join((tree.root / path).read_text("utf-8", "replace") for path in files)
+    return {match["turn"]: match for match in TURN.finditer(text)}

@@ -1,0 +1,60 @@
+"""TESS: two actresses, 64 and 26 years old, say 200 words in seven emotions.
+
+Names are ``OAF_back_angry.wav``: speaker (older, younger adult female), word, emotion, in folders
+that are spelt in several ways. One file's speaker is misspelt (``OA_bite_neutral.wav``), and the
+common download holds the whole corpus a second time in a nested folder.
+"""
+
+import re
+
+from data.corpora.tree import Tree, by_name, mostly
+from data.utterance import Utterance
+
+TITLE = "TESS, Toronto Emotional Speech Set"
+SIZE = 2800
+ORIGIN = "https://doi.org/10.5683/SP2/E8H2MF"
+TERMS = "CC BY-NC-ND 4.0"
+CITATION = (
+    "Pichora-Fuller & Dupuis (2020). Toronto emotional speech set (TESS). Borealis. "
+    "doi:10.5683/SP2/E8H2MF."
+)
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "ps", "sad")  # ps: pleasant surprise
+SPEAKERS: dict[str, dict[str, str | float]] = {
+    "OAF": {"sex": "female", "age": 64, "age_group": "older"},
+    "YAF": {"sex": "female", "age": 26, "age_group": "younger"},
+}
+
+GRAMMAR = re.compile(
+    rf"(?P<speaker>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>{'|'.join(EMOTIONS)})", re.IGNORECASE
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings are named as TESS names them."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Utterances and warnings. Everything is in the files' names; folders don't matter."""
+    recordings, warnings = by_name(tree, GRAMMAR, "TESS", _proper_name)
+    utterances = []
+    for name, _, path in recordings:
+        speaker, word, emotion = name.split("_")
+        utterances.append(
+            Utterance(
+                id=f"tess/{name}",
+                corpus="tess",
+                root=tree.root,
+                path=path,
+                speaker=speaker,
+                emotion=emotion,
+                attributes={**SPEAKERS[speaker], "word": word},
+            )
+        )
+    return utterances, warnings
+
+
+def _proper_name(parts: re.Match[str]) -> str:
+    speaker = "OAF" if parts["speaker"].upper() == "OA" else parts["speaker"].upper()
+    return f"{speaker}_{parts['word'].lower()}_{parts['emotion'].lower()}"

@@ -1,0 +1,186 @@
+"""The names below a corpus's root: listed once, then looked at by every corpus module."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from data.errors import CorpusError
+
+AUDIO = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".mp3",
+)  # best first: which of two packings of a recording is read
+TABLES = (".csv", ".tsv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What lies below `root`: paths relative to it, with forward slashes, sorted.
+
+    Hidden files, ``__MACOSX`` and links that leave the root are not in it.
+    """
+
+    root: Path
+    recordings: tuple[str, ...]  # audio, by extension
+    others: tuple[str, ...] = ()  # every other file; a table given as root is the only one
+    warnings: tuple[str, ...] = ()
+    follow_links: bool = False
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the root folder, as corpora without a name of their own are called."""
+        return self.root.resolve().name or "folder"
+
+    def find(self, *candidates: str) -> Path | None:
+        """A file that accompanies the recordings, in the tree or beside its root.
+
+        Args:
+            candidates: relative paths, such as ``processedResults/summaryTable.csv``. In the tree
+                any file of such a name will do, the one nearest to the root first.
+        """
+        names = {PurePosixPath(candidate).name for candidate in candidates}
+        inside = [path for path in self.others if path.rpartition("/")[2] in names]
+        if inside:
+            return self.root / min(inside, key=lambda path: (path.count("/"), path))
+        beside = (self.root.resolve().parent / candidate for candidate in candidates)
+        return next((path for path in beside if path.is_file()), None)
+
+
+def walk(root: Path, follow_links: bool = False) -> Tree:
+    """List a folder, or take a table or a single recording as a tree of its own.
+
+    Raises:
+        CorpusError: nothing is there, or nothing that could be a corpus.
+    """
+    if not root.exists():
+        raise CorpusError(f"no such file or folder: {root}")
+    if root.is_file():
+        suffix = root.suffix.lower()
+        if suffix not in AUDIO + TABLES:
+            expected = (
+                "a folder, a table (.csv .tsv .parquet) or a recording (.wav .flac .ogg .mp3)"
+            )
+            raise CorpusError(f"{root}: neither audio nor a table by its name; expected {expected}")
+        if suffix in AUDIO:
+            return Tree(root.parent, recordings=(root.name,), follow_links=follow_links)
+        return Tree(root.parent, recordings=(), others=(root.name,), follow_links=follow_links)
+    files, warnings = _list(root, follow_links)
+    audio = [path for path in files if path.lower().endswith(AUDIO)]
+    if not audio:
+        why = "".join(f"; {warning}" for warning in warnings)
+        raise CorpusError(f"{root}: no audio in it; expected .wav .flac .ogg or .mp3 files{why}")
+    others = tuple(path for path in files if not path.lower().endswith(AUDIO))
+    return Tree(root, tuple(audio), others, tuple(warnings), follow_links)
+
+
+def mostly(tree: Tree, grammar: re.Pattern[str]) -> bool:
+    """Whether more than half of the recordings' names, without extension, match `grammar`."""
+    matching = sum(grammar.fullmatch(_stem(path)) is not None for path in tree.recordings)
+    return 2 * matching > len(tree.recordings)
+
+
+def by_name(
+    tree: Tree,
+    grammar: re.Pattern[str],
+    corpus: str,
+    name: Callable[[re.Match[str]], str] = lambda match: match[0],
+) -> tuple[list[tuple[str, re.Match[str], str]], list[str]]:
+    """Each recording of a corpus once, wherever it lies and however it is packed.
+
+    Args:
+        grammar: what a recording's name looks like, without extension.
+        corpus: the corpus's title, for messages.
+        name: the recording's proper name, where names may be misspelt.
+
+    Returns:
+        (proper name, match, path) of each recording, sorted by name; warnings about the rest.
+
+    Raises:
+        CorpusError: not one name matches.
+    """
+    found: dict[str, tuple[re.Match[str], str]] = {}
+    strangers, repeats = [], []
+    for path in sorted(tree.recordings, key=_preference):
+        match = grammar.fullmatch(_stem(path))
+        if match is None:
+            strangers.append(path)
+        elif found.setdefault(name(match), (match, path))[1] != path:
+            repeats.append(path)
+    if not found:
+        first = f" (first: {strangers[0]})" if strangers else ""
+        raise CorpusError(f"{tree.root}: no file name in it is one of {corpus}'s{first}")
+    warnings = tally(f"audio files not named as {corpus} names them, left out", strangers)
+    warnings += tally("audio files that repeat a recording, left out", repeats)
+    return [(key, *found[key]) for key in sorted(found)], warnings
+
+
+def tally(what: str, paths: Sequence[str]) -> list[str]:
+    """One warning, ``what: count (first: path)``, or none when there are no paths."""
+    return [f"{what}: {len(paths)} (first: {min(paths)})"] if paths else []
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _preference(path: str) -> tuple[int, int, str]:
+    extension = "." + path.rpartition(".")[2].lower()
+    return AUDIO.index(extension), path.count("/"), path
+
+
+def _list(root: Path, follow_links: bool) -> tuple[list[str], list[str]]:
+    """All files below `root`, sorted, and warnings. Each folder is visited once, links last."""
+    inside = os.path.realpath(root) + os.sep
+    files: list[str] = []
+    leaving: list[str] = []
+    unlisted: list[str] = []
+    unnamed: list[str] = []
+    folders: list[str] = [""]
+    linked: list[str] = []
+    visited: set[tuple[int, int]] = set()
+    while folders or linked:
+        folder = folders.pop() if folders else linked.pop(0)
+        try:
+            status = os.stat(root / folder)
+            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+        except OSError:
+            if not folder:
+                raise
+            unlisted.append(folder)
+            continue
+        if (status.st_dev, status.st_ino) in visited:
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            path, link = folder + entry.name, entry.is_symlink()
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                continue
+            if not _is_text(entry.name):
+                unnamed.append(ascii(path))
+            elif link and not follow_links and not _below(entry.path, inside):
+                leaving.append(path)
+            elif entry.is_dir():
+                (linked if link else folders).append(path + "/")
+            elif entry.is_file():
+                files.append(path)
+    warnings = tally("links that leave the folder, not followed without --follow-links", leaving)
+    warnings += tally("folders that cannot be listed, left out", unlisted)
+    warnings += tally("names that are not valid UTF-8, left out", unnamed)
+    return sorted(files), warnings
+
+
+def _below(path: str, folder: str) -> bool:
+    return (os.path.realpath(path) + os.sep).startswith(folder)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

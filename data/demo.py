@@ -1,0 +1,96 @@
+"""``python -m data demo DIR``: a small corpus of synthetic emotional speech."""
+
+import argparse
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from itertools import product
+from pathlib import Path
+
+from data.console import common_options, configure_logging
+from data.errors import UsageError
+
+TABLE = "demo.csv"
+COLUMNS = ("file", "emotion", "speaker", "sex", "sentence")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data demo",
+        description="Make a small corpus of synthetic emotional speech, to try the program on.",
+    )
+    parser.add_argument("dir", metavar="DIR", type=Path, help="folder to write it into")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same bytes (%(default)s)"
+    )
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make the corpus and say what to do with it."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    recordings, seconds = write(args.dir, args.seed)
+    print(
+        f"{args.dir}: {recordings} synthetic recordings, {seconds / 60:.1f} minutes\n"
+        f"next: python -m extract {args.dir} --model untrained"
+    )
+    return 0
+
+
+def write(root: Path, seed: int = 0) -> tuple[int, float]:
+    """Write ``root/wav/<speaker>_<emotion>_<sentence>.wav`` and, last, the table of them all.
+
+    A demo corpus that is there already is made anew; the same seed gives the same bytes.
+
+    Returns:
+        The number of recordings and their seconds together.
+
+    Raises:
+        UsageError: `root` holds something else, or the seed is negative.
+    """
+    from scipy.io import wavfile
+
+    from data.expression import EMOTIONS, SENTENCES, SPEAKERS, speak
+    from data.synthesis import RATE
+
+    if seed < 0:
+        raise UsageError(f"--seed {seed}: expected 0 or a positive integer")
+    recordings = {
+        f"wav/{speaker.name}_{emotion}_{sentence}.wav": (speaker, emotion, sentence)
+        for speaker, emotion, sentence in product(SPEAKERS, EMOTIONS, SENTENCES)
+    }
+    _refuse_other_content(root, recordings)
+    (root / "wav").mkdir(parents=True, exist_ok=True)
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    samples = 0
+    for file, (speaker, emotion, sentence) in recordings.items():
+        speech = speak(speaker, emotion, sentence, seed)
+        wavfile.write(root / file, RATE, speech)
+        rows.writerow((file, emotion, speaker.name, speaker.sex, sentence))
+        samples += len(speech)
+    (root / TABLE).write_text(table.getvalue(), encoding="utf-8")
+    return len(recordings), samples / RATE
+
+
+def _refuse_other_content(root: Path, recordings: Iterable[str]) -> None:
+    """Let pass a new or empty folder and a demo corpus, whole or left behind half made."""
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise UsageError(f"{root} is a file; name a new folder for the demo corpus")
+    if (root / TABLE).is_file():
+        with open(root / TABLE, encoding="utf-8", errors="replace") as table:
+            foreign = None if table.readline().strip() == ",".join(COLUMNS) else root / TABLE
+    else:
+        ours = {root / file for file in recordings}
+        foreign = next((p for p in root.rglob("*") if not p.is_dir() and p not in ours), None)
+    if foreign:
+        raise UsageError(
+            f"{root} holds something else than a demo corpus ({foreign.relative_to(root)}); "
+            "name a new folder"
+        )

@@ -1,0 +1,207 @@
+"""One shared vocabulary of emotions, and how every corpus's labels map into it.
+
+Caches store native labels; the mapping happens when classifying, so a change of mind costs nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from data.errors import UsageError
+
+SHARED = (
+    "anger",
+    "boredom",
+    "calm",
+    "contempt",
+    "disgust",
+    "excitement",
+    "fear",
+    "frustration",
+    "happiness",
+    "neutral",
+    "sadness",
+    "surprise",
+    "other",
+)
+
+CORPORA: Mapping[str, Mapping[str, str | None]] = {
+    "ravdess": {
+        "neutral": "neutral",
+        "calm": "calm",
+        "happy": "happiness",
+        "sad": "sadness",
+        "angry": "anger",
+        "fearful": "fear",
+        "disgust": "disgust",
+        "surprised": "surprise",
+    },
+    "crema-d": {
+        "ANG": "anger",
+        "DIS": "disgust",
+        "FEA": "fear",
+        "HAP": "happiness",
+        "NEU": "neutral",
+        "SAD": "sadness",
+        # the crowd's votes, in emotion_perceived
+        "A": "anger",
+        "D": "disgust",
+        "F": "fear",
+        "H": "happiness",
+        "N": "neutral",
+        "S": "sadness",
+    },
+    "tess": {
+        "angry": "anger",
+        "disgust": "disgust",
+        "fear": "fear",
+        "happy": "happiness",
+        "neutral": "neutral",
+        "ps": "surprise",
+        "sad": "sadness",
+    },
+    "emodb": {
+        "W": "anger",
+        "L": "boredom",
+        "E": "disgust",
+        "A": "fear",
+        "F": "happiness",
+        "T": "sadness",
+        "N": "neutral",
+    },
+    "iemocap": {
+        "ang": "anger",
+        "hap": "happiness",
+        "exc": "excitement",
+        "sad": "sadness",
+        "neu": "neutral",
+        "fru": "frustration",
+        "fea": "fear",
+        "sur": "surprise",
+        "dis": "disgust",
+        "oth": "other",
+        "xxx": None,  # the annotators did not agree
+    },
+}
+
+_ENGLISH = {  # shared → what else it is called in folders and tables
+    "anger": "angry ang mad rage",
+    "boredom": "bored bor boring",
+    "calm": "calmness relaxed",
+    "contempt": "contemptuous con",
+    "disgust": "disgusted dis",
+    "excitement": "excited exc",
+    "fear": "fearful fea afraid scared anxiety anxious",
+    "frustration": "frustrated fru",
+    "happiness": "happy hap joy joyful",
+    "neutral": "neu neutrality",
+    "sadness": "sad",
+    "surprise": "surprised sur ps pleasant_surprise pleasant_surprised",
+    "other": "oth",
+}
+WORDS = {word: shared for shared in SHARED for word in (shared, *_ENGLISH[shared].split())}
+
+PROTOCOLS = {
+    # as in SUPERB and most papers on IEMOCAP: 5,531 utterances
+    "iemocap-4": "anger,happiness=happiness+excitement,neutral,sadness",
+    # as Pepino et al. 2021 treat RAVDESS
+    "ravdess-7": "anger,disgust,fear,happiness,neutral=neutral+calm,sadness,surprise",
+}
+
+
+def to_shared(corpus: str, native: str | None) -> str | None:
+    """The shared name of a native label.
+
+    Args:
+        corpus: name of the corpus that the label comes from.
+        native: the label as stored.
+
+    Returns:
+        A word of `SHARED`; the label itself, unchanged, where nobody has mapped it; None where
+        there is no label or no agreed emotion.
+
+    >>> to_shared("emodb", "W"), to_shared("my-folder", "Joy"), to_shared("my-folder", "pensive")
+    ('anger', 'happiness', 'pensive')
+    >>> to_shared("iemocap", "xxx") is None
+    True
+    """
+    if not native:
+        return None
+    known = CORPORA.get(corpus, {})
+    return known[native] if native in known else WORDS.get(_plain(native), native)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which classes to tell apart: what ``--labels`` says. Made by `parse_labels`."""
+
+    text: str | None = None  # as it was given, for reports
+    classes: Mapping[str, str] | None = None  # shared name → class; None: each its own, all of them
+    native: bool = False  # classes are native labels, without any mapping
+
+    def apply(self, corpora: Sequence[str], natives: Sequence[str | None]) -> list[str | None]:
+        """The class of each utterance, None where it is left out.
+
+        Args:
+            corpora: (utterance,) name of the corpus.
+            natives: (utterance,) native label.
+        """
+        pairs = list(zip(corpora, natives, strict=True))
+        classes = {pair: self._class(*pair) for pair in set(pairs)}
+        return [classes[pair] for pair in pairs]
+
+    def _class(self, corpus: str, native: str | None) -> str | None:
+        shared = to_shared(corpus, native)
+        if shared is None:
+            return None
+        if self.native:
+            return native
+        return shared if self.classes is None else self.classes.get(shared)
+
+
+def parse_labels(text: str | None, known: Iterable[str] = ()) -> Labels:
+    """Read the value of ``--labels``.
+
+    Args:
+        text: a subset ``anger,sadness``; merges ``happiness=happiness+excitement,anger``; a named
+            protocol (`PROTOCOLS`); ``native``; None for all shared labels as they are.
+        known: labels outside of the shared vocabulary that may be named too.
+
+    Raises:
+        UsageError: an unknown label, or one that is put into two classes.
+
+    >>> parse_labels("happy=joy+exc,anger").apply(["iemocap"] * 3, ["exc", "ang", "neu"])
+    ['happy', 'anger', None]
+    """
+    if text is None:
+        return Labels()
+    if text.strip() == "native":
+        return Labels(text, native=True)
+    known = set(known)
+    classes: dict[str, str] = {}
+    for entry in PROTOCOLS.get(text.strip(), text).split(","):
+        name, equals, members = (part.strip() for part in entry.partition("="))
+        merged = [
+            _known(member, known, text) for member in (members if equals else name).split("+")
+        ]
+        target = name if equals else "+".join(merged)
+        if not target:
+            raise UsageError(f"--labels {text}: {entry.strip()!r} names no class")
+        for member in merged:
+            if classes.setdefault(member, target) != target:
+                raise UsageError(f"--labels {text}: {member} is in two classes")
+    return Labels(text, classes)
+
+
+def _known(name: str, known: set[str], text: str) -> str:
+    name = name.strip()
+    if name in known:
+        return name
+    if _plain(name) in WORDS:
+        return WORDS[_plain(name)]
+    choices = ", ".join((*SHARED, *sorted(known - set(SHARED))))
+    protocols = ", ".join((*PROTOCOLS, "native"))
+    raise UsageError(f"--labels {text}: no label {name!r}; known: {choices}; or {protocols}")
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")

@@ -1,0 +1,317 @@
+"""``python -m data scan``: count what a corpus holds before anything is embedded."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from data import corpora
+from data.console import common_options, configure_logging, log
+from data.corpora import Corpus
+from data.corpora.tree import tally
+from data.emotions import to_shared
+from data.utterance import Utterance
+
+SHORTEST = 0.025  # seconds: the receptive field of Wav2Vec2, 400 samples at 16 kHz
+WIDTH = 80  # characters of a line
+
+Row = dict[str, str | float | None]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a recording says of itself."""
+
+    frames: int  # samples per channel
+    rate: int  # Hz
+    channels: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The counts of one corpus. Keys None stand for what is not known."""
+
+    name: str
+    kind: str
+    title: str
+    root: str
+    utterances: int
+    recordings: int
+    published: int | None  # recordings of the whole corpus
+    emotions: dict[str | None, int]  # native label → utterances
+    shared: dict[str | None, str | None]  # native label → shared name
+    speakers: dict[str | None, int]  # → utterances
+    sexes: dict[str | None, int]  # → utterances
+    seconds: dict[str, float]  # total, mean, min, max over the utterances with a readable header
+    sampling_rates: dict[int, int]  # Hz → recordings
+    channels: dict[int, int]  # → recordings
+    warnings: tuple[str, ...]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = argparse.ArgumentParser(
+        prog="python -m data scan",
+        description="Count a corpus's emotions, speakers and seconds; warn of what is odd.",
+    )
+    result.add_argument("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
+    result.add_argument(
+        "--corpus",
+        metavar="NAME",
+        help=f"read it as {', '.join(corpora.names())}; default: recognise it by its names",
+    )
+    result.add_argument(
+        "--pattern",
+        metavar="P",
+        help="what a folder's paths tell, such as '{speaker}/{emotion}_{take}.wav'",
+    )
+    result.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="also take what links and tables point to outside",
+    )
+    output = result.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
+    output.add_argument("--csv", action="store_true", help="a row per utterance")
+    common_options(result)
+    return result
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links)
+    headers = read_headers([u.file for corpus in found for u in corpus.utterances], args.quiet)
+    summaries = [summarise(corpus, headers) for corpus in found]
+    rows = [row(u, headers[u.file]) for corpus in found for u in corpus.utterances]
+    if args.json:
+        document = {"corpora": [_for_json(summary) for summary in summaries], "utterances": rows}
+        json.dump(document, sys.stdout, indent=1)
+        print()
+    elif args.csv:
+        _write_csv(rows)
+        for summary in summaries:
+            for warning in summary.warnings:
+                log.warning("%s: %s", summary.name, warning)
+    else:
+        print("\n\n".join(render(summary) for summary in summaries))
+    return 0
+
+
+def read_headers(files: Iterable[Path], quiet: bool = False) -> dict[Path, Header | None]:
+    """The header of each recording; None where it has none that can be believed."""
+    from tqdm import tqdm
+
+    unique = list(dict.fromkeys(files))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        headers = pool.map(_header, unique)
+        bar = tqdm(headers, "headers", len(unique), leave=False, unit="file", disable=quiet or None)
+        return dict(zip(unique, bar, strict=True))
+
+
+def row(utterance: Utterance, header: Header | None) -> Row:
+    """One utterance as a flat row, with a path that can be opened from here."""
+    here, path = os.getcwd() + os.sep, os.path.abspath(utterance.file)
+    own: Row = {
+        "id": utterance.id,
+        "path": path.removeprefix(here),
+        "corpus": utterance.corpus,
+        "speaker": utterance.speaker,
+        "emotion": utterance.emotion,
+        "start": utterance.start,
+        "end": utterance.end,
+        "duration": None if header is None else round(_seconds(utterance, header), 6),
+        "sampling_rate": None if header is None else header.rate,
+        "channels": None if header is None else header.channels,
+    }
+    return own | {key: value for key, value in utterance.attributes.items() if key not in own}
+
+
+def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
+    """Count a corpus's utterances."""
+    utterances = corpus.utterances
+    files = list(dict.fromkeys(u.file for u in utterances))
+    readable = [header for file in files if (header := headers[file])]
+    seconds = [_seconds(u, header) for u in utterances if (header := headers[u.file])]
+    emotions = _counted(u.emotion for u in utterances)
+    speakers = _counted(u.speaker for u in utterances)
+    sexes = (u.attributes.get("sex") for u in utterances)
+    return Summary(
+        name=corpus.name,
+        kind=corpus.kind,
+        title=corpus.title,
+        root=str(corpus.root),
+        utterances=len(utterances),
+        recordings=len(files),
+        published=corpus.published,
+        emotions=emotions,
+        shared={native: to_shared(corpus.name, native) for native in emotions},
+        speakers=speakers,
+        sexes=_counted(None if sex is None else str(sex) for sex in sexes),
+        seconds={
+            "total": round(sum(seconds), 3),
+            "mean": round(sum(seconds) / max(len(seconds), 1), 3),
+            "min": round(min(seconds, default=0.0), 3),
+            "max": round(max(seconds, default=0.0), 3),
+        },
+        sampling_rates=dict(Counter(header.rate for header in readable).most_common()),
+        channels=dict(Counter(header.channels for header in readable).most_common()),
+        warnings=(*corpus.warnings, *_oddities(corpus, headers, emotions, speakers)),
+    )
+
+
+def render(summary: Summary) -> str:
+    """The summary for people, in lines of at most `WIDTH` characters (but for long names)."""
+    s = summary
+    title = s.title if s.name == s.kind else f"{s.title}: {s.name}"
+    count = _several(s.recordings, "recording")
+    if s.published and s.published != s.recordings:
+        count = f"{s.recordings:,} of the {s.published:,} recordings published"
+    if s.utterances != s.recordings:
+        count = f"{_several(s.utterances, 'utterance')} in {count}"
+    known = len(s.speakers.keys() - {None})
+    speakers = _several(known, "speaker") if known else "speakers unknown"
+    length = "{min:.2f} to {max:.2f} s, mean {mean:.2f} s".format_map(s.seconds)
+    rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in s.sampling_rates.items())
+    channels = ", ".join(f"{number} ({n:,})" for number, n in s.channels.items())
+    lines = [
+        title,
+        "=" * min(WIDTH, len(title)),
+        f"{s.root}",
+        f"{count}, {speakers}, {_clock(s.seconds['total'])}",
+        f"length    {length if rates else 'unknown'}",
+        f"rate      {rates or 'unknown'}",
+        f"channels  {channels or 'unknown'}",
+        "",
+        *_emotion_table(s),
+    ]
+    if s.sexes.keys() - {None}:
+        lines += ["", "sex", *_columns(s.sexes)]
+    if known:
+        lines += ["", "speaker", *_columns(s.speakers)]
+    if s.warnings:
+        lines += ["", *(f"warning: {warning}" for warning in s.warnings)]
+    return "\n".join(lines)
+
+
+def _emotion_table(summary: Summary) -> list[str]:
+    labels = [(native or "(none)", shared or "(none)") for native, shared in summary.shared.items()]
+    wide, wider = (max(len(pair[k]) for pair in [("emotion", "shared"), *labels]) for k in (0, 1))
+    most = max(summary.emotions.values())
+    lines = [f"{'emotion':{wide}}  {'shared':{wider}}  utterances"]
+    for (native, shared), n in zip(labels, summary.emotions.values(), strict=True):
+        bar, share = "#" * round(24 * n / most), n / summary.utterances
+        lines.append(f"{native:{wide}}  {shared:{wider}}  {n:10,}  {share:6.1%}  {bar}".rstrip())
+    return lines
+
+
+def _columns(counts: dict[str | None, int]) -> list[str]:
+    """Name and count side by side, as many to a line as fit."""
+    cells = [(name or "(none)", f"{n:,}") for name, n in counts.items()]
+    wide, wider = (max(len(cell[k]) for cell in cells) for k in (0, 1))
+    texts = [f"{name:{wide}} {n:>{wider}}" for name, n in cells]
+    per_line = max(1, (WIDTH - 2 + 3) // (wide + 1 + wider + 3))
+    return [
+        "  " + "   ".join(texts[first : first + per_line])
+        for first in range(0, len(texts), per_line)
+    ]
+
+
+def _oddities(
+    corpus: Corpus,
+    headers: dict[Path, Header | None],
+    emotions: dict[str | None, int],
+    speakers: dict[str | None, int],
+) -> list[str]:
+    """What will trouble whoever embeds or classifies these utterances."""
+    unreadable, empty, short, beyond = [], [], [], []
+    for utterance in corpus.utterances:
+        header = headers[utterance.file]
+        if header is None:
+            unreadable.append(utterance.path)
+        elif header.frames == 0:
+            empty.append(utterance.path)
+        elif (utterance.end or utterance.start or 0) > header.frames / header.rate:
+            beyond.append(utterance.id)
+        elif _seconds(utterance, header) < SHORTEST:
+            short.append(utterance.path)
+    warnings = [
+        *tally("recordings that cannot be read as audio", sorted(set(unreadable))),
+        *tally("recordings without a single sample", sorted(set(empty))),
+        *tally(f"utterances shorter than {SHORTEST:g} s", short),
+        *tally("segments that end beyond their recording", beyond),
+    ]
+    classes = [emotion for emotion in emotions if emotion is not None]
+    if not classes:
+        warnings.append("no emotions are known: embedding works, classifying does not")
+    elif len(classes) == 1:
+        warnings.append(f"only one emotion, {classes[0]}: a classifier needs two or more")
+    if None in emotions and classes:
+        warnings.append(f"utterances without an emotion: {emotions[None]}")
+    if list(speakers) == [None]:
+        warnings.append("no speakers are known: scores will not be speaker-independent")
+    elif len(speakers) == 1:
+        warnings.append("only one speaker: scores will not be speaker-independent")
+    elif None in speakers:
+        warnings.append(f"utterances without a speaker: {speakers[None]}")
+    return warnings
+
+
+def _header(file: Path) -> Header | None:
+    import soundfile
+
+    try:
+        info = soundfile.info(str(file))
+    except (soundfile.SoundFileError, OSError):
+        return None
+    if not (0 <= info.frames < 2**40 and 1000 <= info.samplerate <= 768_000):
+        return None
+    return Header(info.frames, info.samplerate, info.channels)
+
+
+def _seconds(utterance: Utterance, header: Header) -> float:
+    """Length of the utterance, of which a segment's end may lie beyond the recording's."""
+    whole = header.frames / header.rate
+    end = whole if utterance.end is None else min(utterance.end, whole)
+    return max(0.0, end - (utterance.start or 0.0))
+
+
+def _counted(values: Iterable[str | None]) -> dict[str | None, int]:
+    """Occurrences of each value, sorted by value; None last."""
+    counts = Counter(values)
+    return {value: counts[value] for value in sorted(counts, key=lambda v: (v is None, v or ""))}
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _for_json(summary: Summary) -> dict[str, object]:
+    """As a dictionary; what is not known is counted under the empty string, as in a cache."""
+
+    def named(value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {"" if key is None else key: count for key, count in value.items()}
+
+    return {key: named(value) for key, value in asdict(summary).items()}
+
+
+def _write_csv(rows: Sequence[Row]) -> None:
+    columns = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.DictWriter(sys.stdout, list(columns))
+    writer.writeheader()
+    writer.writerows(rows)

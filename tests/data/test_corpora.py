@@ -1,0 +1,551 @@
+"""Every corpus module keeps one contract; then the traps of each."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data import corpora
+from data.corpora.folder import compile_pattern
+from data.emotions import SHARED, to_shared
+from data.errors import CorpusError, UsageError
+
+EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
+
+[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]
+C-E2:\tNeutral;\t()
+A-E3:\tval 3; act 2; dom  2;\t()
+
+[10.0100 - 11.3925]\tSes01F_impro01_M001\txxx\t[2.5000, 3.0000, 1.5000]
+"""
+
+TREES = {
+    "ravdess": {
+        "Actor_01/03-01-06-01-02-01-01.wav": "",
+        "Actor_02/03-02-02-02-01-02-02.flac": "",
+    },
+    "crema-d": {"AudioWAV/1001_DFA_ANG_XX.wav": "", "AudioWAV/1002_IEO_HAP_LO.wav": ""},
+    "tess": {"OAF_Fear/OAF_back_fear.wav": "", "YAF_pleasant_surprised/YAF_back_ps.wav": ""},
+    "emodb": {"wav/03a01Fa.wav": "", "wav/16b10Wb.wav": ""},
+    "iemocap": {
+        "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav": "",
+        "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M001.wav": "",
+        "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt": EVALUATION,
+        "Session1/dialog/EmoEvaluation/Categorical/Ses01F_impro01_e1_cat.txt": "",
+        "Session1/dialog/wav/Ses01F_impro01.wav": "",
+    },
+    "folder": {"angry/a.wav": "", "happy/b.mp3": "", "happy/C.OGG": ""},
+    "table": {
+        "takes.csv": "file,emotion,speaker,start,end,age\n"
+        "a.wav,sad,01,0,1.5,30\na.wav,joy,01,2,,30\n",
+        "a.wav": "",
+    },
+}
+
+
+def plant(root: Path, files: dict[str, str] | list[str]) -> Path:
+    """Make small files below root, empty unless a text is given."""
+    contents = files if isinstance(files, dict) else dict.fromkeys(files, "")
+    for name, text in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def standin(name: str, folder: Path) -> Path:
+    root = plant(folder / name, TREES[name])
+    return root / "takes.csv" if name == "table" else root
+
+
+def attributes(corpus: corpora.Corpus, id: str) -> dict[str, str | float]:
+    return dict(next(u for u in corpus.utterances if u.id == id).attributes)
+
+
+@pytest.mark.parametrize("name", corpora.names())
+def test_contract(name: str, tmp_path: Path) -> None:
+    root = standin(name, tmp_path)
+    module = corpora.module(name)
+    assert all(
+        isinstance(getattr(module, c), str) for c in ("TITLE", "ORIGIN", "TERMS", "CITATION")
+    )
+    assert module.SIZE is None or module.SIZE > 0
+
+    assert corpora.recognise(root) == name
+    corpus = corpora.read(root)
+    assert (corpus.kind, corpus.root) == (name, root)
+    assert corpora.read(str(root), name) == corpus
+    assert corpus.warnings == ()
+    ids = [u.id for u in corpus.utterances]
+    assert len(ids) >= 2
+    assert ids == sorted(set(ids))
+    for utterance in corpus.utterances:
+        assert utterance.corpus == corpus.name
+        assert utterance.id.startswith(f"{corpus.name}/")
+        assert utterance.file.is_file()
+        assert not utterance.path.startswith(("/", "."))
+        assert "\\" not in utterance.path
+        assert utterance.emotion
+        assert to_shared(utterance.corpus, utterance.emotion) in (*SHARED, None)
+        assert (utterance.speaker is None) == (name == "folder")
+        assert all(
+            isinstance(v, str | int | float) and v != "" for v in utterance.attributes.values()
+        )
+
+
+@pytest.mark.parametrize("name", [n for n in corpora.names() if n not in ("folder", "table")])
+def test_known_corpora_ignore_junk_and_count_strangers(name: str, tmp_path: Path) -> None:
+    root = standin(name, tmp_path)
+    clean = corpora.read(root)
+    plant(root, ["._03-01-06-01-02-01-01.wav", "__MACOSX/x.wav", ".cache/y.wav", "notes.txt"])
+    assert corpora.read(root) == clean
+    plant(root, ["zz/theme tune.mp3"])
+    assert corpora.recognise(root) == name
+    noisy = corpora.read(root)
+    assert noisy.utterances == clean.utterances
+    assert [w for w in noisy.warnings if "left out: 1 (first: zz/theme tune.mp3)" in w]
+
+
+@pytest.mark.parametrize("name", [n for n in corpora.names() if n not in ("folder", "table")])
+def test_known_corpora_read_a_nested_second_copy_once(name: str, tmp_path: Path) -> None:
+    root = standin(name, tmp_path)
+    clean = corpora.read(root)
+    plant(root, {f"zz copy/{path}": text for path, text in TREES[name].items()})
+    doubled = corpora.read(root)
+    assert doubled.utterances == clean.utterances
+    (warning,) = doubled.warnings
+    assert f"repeat a recording, left out: {len(clean.utterances)} (first: zz copy/" in warning
+
+
+def test_a_recording_is_its_name_however_packed(tmp_path: Path) -> None:
+    root = plant(tmp_path, ["a/03a01Fa.flac", "b/03a01Fa.wav", "c/03a01Na.FLAC"])
+    corpus = corpora.read(root)
+    assert [(u.id, u.path) for u in corpus.utterances] == [
+        ("emodb/03a01Fa", "b/03a01Fa.wav"),
+        ("emodb/03a01Na", "c/03a01Na.FLAC"),
+    ]
+
+
+def test_ravdess_actor_is_the_one_in_the_name(tmp_path: Path) -> None:
+    root = plant(
+        tmp_path,
+        [
+            "Actor_01/03-01-05-02-01-01-24.wav",
+            "Actor_24/03-02-08-01-02-02-24.wav",
+            "Actor_24/x.mp4",
+        ],
+    )
+    corpus = corpora.read(root)
+    assert [u.speaker for u in corpus.utterances] == ["24", "24"]
+    assert corpus.warnings == (
+        "recordings in another actor's folder, given to the actor named: "
+        "1 (first: Actor_01/03-01-05-02-01-01-24.wav)",
+    )
+    assert [u.emotion for u in corpus.utterances] == ["angry", "surprised"]
+    assert attributes(corpus, "ravdess/03-01-05-02-01-01-24") == {
+        "sex": "female",
+        "vocal_channel": "speech",
+        "intensity": "strong",
+        "statement": "kids",
+        "sentence": "Kids are talking by the door",
+        "repetition": 1,
+    }
+    assert attributes(corpus, "ravdess/03-02-08-01-02-02-24")["vocal_channel"] == "song"
+
+
+CREMA_TABLES = {
+    "VideoDemographics.csv": '"ActorID","Age","Sex","Race","Ethnicity"\n'
+    '1001,51,"Male","Caucasian","Not Hispanic"\n',
+    "processedResults/summaryTable.csv": '"","FileName","VoiceVote"\n'
+    '"1","1001_DFA_ANG_XX","N"\n"2","1002_IEO_HAP_LO","A:F"\n',
+}
+
+
+@pytest.mark.parametrize("root", [".", "AudioWAV"])
+def test_crema_d_tables_are_found_in_the_root_and_beside_it(root: str, tmp_path: Path) -> None:
+    plant(tmp_path, TREES["crema-d"] | CREMA_TABLES)
+    corpus = corpora.read(tmp_path / root)
+    assert attributes(corpus, "crema-d/1001_DFA_ANG_XX") == {
+        "intensity": "unspecified",
+        "sentence": "DFA",
+        "text": "Don't forget a jacket",
+        "sex": "male",
+        "age": 51,
+        "race": "Caucasian",
+        "ethnicity": "Not Hispanic",
+        "emotion_perceived": "N",
+    }
+    tied = attributes(corpus, "crema-d/1002_IEO_HAP_LO")
+    assert "emotion_perceived" not in tied
+    assert tied["intensity"] == "low"
+
+
+def test_crema_d_refuses_a_table_of_something_else(tmp_path: Path) -> None:
+    root = plant(tmp_path, TREES["crema-d"] | {"VideoDemographics.csv": "ActorID,Age\n1001,51\n"})
+    with pytest.raises(
+        CorpusError, match=r"VideoDemographics\.csv: no column Sex, Race, Ethnicity"
+    ):
+        corpora.read(root)
+
+
+def test_crema_d_leaves_out_what_the_demographics_do_not_tell(tmp_path: Path) -> None:
+    table = "ActorID,Age,Sex,Race,Ethnicity\n1001,?,Male\n"
+    corpus = corpora.read(plant(tmp_path, TREES["crema-d"] | {"VideoDemographics.csv": table}))
+    known = attributes(corpus, "crema-d/1001_DFA_ANG_XX")
+    assert known.keys() == {"intensity", "sentence", "text", "sex"}
+
+
+def test_tess_misspelt_speaker_and_folder_spellings(tmp_path: Path) -> None:
+    root = plant(
+        tmp_path,
+        ["OAF_neutral/OA_bite_neutral.wav", "oaf_pleasant_surprise/oaf_Bite_PS.wav"]
+        + ["YAF_Sad/YAF_bite_sad.wav"],
+    )
+    corpus = corpora.read(root)
+    assert [(u.id, u.speaker, u.emotion) for u in corpus.utterances] == [
+        ("tess/OAF_bite_neutral", "OAF", "neutral"),
+        ("tess/OAF_bite_ps", "OAF", "ps"),
+        ("tess/YAF_bite_sad", "YAF", "sad"),
+    ]
+    older = {"sex": "female", "age": 64, "age_group": "older", "word": "bite"}
+    assert attributes(corpus, "tess/OAF_bite_ps") == older
+    assert attributes(corpus, "tess/YAF_bite_sad") == older | {"age": 26, "age_group": "younger"}
+
+
+def test_emodb_ratings(tmp_path: Path) -> None:
+    root = plant(tmp_path, TREES["emodb"])
+    table = "Nr.\tSatz\terkannt\tnatürlich\r\n3\xa0 \t03a01Fa.wav\t92,50\xa0 \t75,00\xa0\xa0\r\n"
+    (root / "erkennung.txt").write_bytes(table.encode("latin-1"))
+    corpus = corpora.read(root)
+    rated = attributes(corpus, "emodb/03a01Fa")
+    assert (rated["recognised"], rated["naturalness"]) == (92.5, 75.0)
+    assert (rated["sex"], rated["age"], rated["sentence"], rated["version"]) == (
+        "male",
+        31,
+        "a01",
+        "a",
+    )
+    assert "recognised" not in attributes(corpus, "emodb/16b10Wb")
+
+
+def test_iemocap_speaker_is_who_has_the_turn(tmp_path: Path) -> None:
+    root = standin("iemocap", tmp_path)
+    for place in (root, root.parent, root / "Session1"):
+        corpus = corpora.read(place, "iemocap")
+        assert [(u.speaker, u.emotion) for u in corpus.utterances] == [
+            ("Ses01F", "neu"),
+            ("Ses01M", "xxx"),
+        ]
+    assert attributes(corpus, "iemocap/Ses01F_impro01_M001") == {
+        "sex": "male",
+        "session": "1",
+        "style": "improvised",
+        "valence": 2.5,
+        "arousal": 3.0,
+        "dominance": 1.5,
+    }
+
+
+def test_iemocap_counts_what_has_no_counterpart(tmp_path: Path) -> None:
+    root = standin("iemocap", tmp_path)
+    wav = root / "Session1/sentences/wav/Ses01F_impro01"
+    (wav / "Ses01F_impro01_F000.wav").unlink()
+    (wav / "Ses01F_impro01_F009.wav").touch()
+    corpus = corpora.read(root)
+    assert [u.id for u in corpus.utterances] == ["iemocap/Ses01F_impro01_M001"]
+    assert [w.partition(" (")[0] for w in corpus.warnings] == [
+        "annotated turns without a recording, left out: 1",
+        "recordings without an annotation, left out: 1",
+    ]
+
+
+def test_iemocap_without_labels_says_so(tmp_path: Path) -> None:
+    root = standin("iemocap", tmp_path)
+    with pytest.raises(CorpusError, match="EmoEvaluation"):
+        corpora.read(root / "Session1/sentences/wav")
+
+
+def test_folder_labels_are_the_immediate_subfolders(tmp_path: Path) -> None:
+    root = plant(tmp_path / "mine", ["en/angry/a.wav", "de/angry/a.wav", "loose.wav"])
+    corpus = corpora.read(root)
+    assert [(u.id, u.emotion, u.speaker) for u in corpus.utterances] == [
+        ("mine/de/angry/a.wav", "angry", None),
+        ("mine/en/angry/a.wav", "angry", None),
+        ("mine/loose.wav", None, None),
+    ]
+    assert corpus.warnings == (
+        "recordings in no subfolder, so without a label: 1 (first: loose.wav)",
+    )
+
+
+def test_unlabelled_audio_is_readable(tmp_path: Path) -> None:
+    plant(tmp_path / "talk", ["a.wav", "b.wav"])
+    flat = corpora.read(tmp_path / "talk")
+    assert [(u.id, u.emotion) for u in flat.utterances] == [
+        ("talk/a.wav", None),
+        ("talk/b.wav", None),
+    ]
+    assert flat.warnings == ()
+    single = corpora.read(tmp_path / "talk" / "a.wav")
+    assert single.utterances == flat.utterances[:1]
+    assert single.kind == "folder"
+
+
+def test_pattern(tmp_path: Path) -> None:
+    root = plant(tmp_path / "c", ["x/s1/sad_1.wav", "s2/joy_02.flac", "s2/joy.wav"])
+    corpus = corpora.read(root, pattern="{speaker}/{emotion}_{take}.*")
+    assert [(u.path, u.speaker, u.emotion, u.attributes) for u in corpus.utterances] == [
+        ("s2/joy_02.flac", "s2", "joy", {"take": "02"}),
+        ("x/s1/sad_1.wav", "s1", "sad", {"take": "1"}),
+    ]
+    assert corpus.warnings == (
+        "recordings that the pattern does not match, left out: 1 (first: s2/joy.wav)",
+    )
+    assert len(corpora.read(root, pattern="{speaker}/{emotion}_{take}.wav").utterances) == 1
+    with pytest.raises(CorpusError, match="matches none of its 3 recordings"):
+        corpora.read(root, pattern="{speaker}-{emotion}")
+
+
+def test_pattern_with_a_repeated_field_wants_the_same_twice(tmp_path: Path) -> None:
+    grammar = compile_pattern("{speaker}/{speaker}_{emotion}.wav")
+    assert grammar.fullmatch("a/s1/s1_sad.wav")
+    assert not grammar.fullmatch("a/s1/s2_sad.wav")
+    assert not grammar.fullmatch("as1/xs1_sad.wav")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{speaker",
+        "plain.wav",
+        "{}",
+        "{0}",
+        "{a b}",
+        "{a}{b}.wav",
+        "{x!r}",
+        "{x:3}",
+        "{id}/{emotion}",
+        "",
+    ],
+)
+def test_malformed_patterns_are_refused(pattern: str, tmp_path: Path) -> None:
+    plant(tmp_path, ["a.wav"])
+    with pytest.raises(UsageError, match="pattern"):
+        corpora.read(tmp_path, pattern=pattern)
+
+
+WORD = st.text(st.characters(exclude_characters="/_.", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(speaker=WORD, emotion=WORD, take=WORD, above=st.lists(WORD, max_size=2))
+def test_pattern_finds_what_a_path_was_made_of(
+    speaker: str, emotion: str, take: str, above: list[str]
+) -> None:
+    path = "/".join([*above, speaker, f"{emotion}_{take}.wav"])
+    match = compile_pattern("{speaker}/{emotion}_{take}.wav").fullmatch(path)
+    assert match is not None
+    assert match.groupdict() == {"speaker": speaker, "emotion": emotion, "take": take}
+
+
+def test_table_segments(tmp_path: Path) -> None:
+    corpus = corpora.read(standin("table", tmp_path))
+    first, second = corpus.utterances
+    assert (first.id, second.id) == (
+        "takes/a.wav#000000.000-000001.500",
+        "takes/a.wav#000002.000-",
+    )
+    assert (first.start, first.end, second.start, second.end) == (0.0, 1.5, 2.0, None)
+    assert (first.speaker, first.emotion, first.attributes) == ("01", "sad", {"age": 30})
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10**8), st.integers(1, 10**8)), min_size=1, max_size=9, unique=True
+    )
+)
+def test_segments_sort_by_time(milliseconds: list[tuple[int, int]]) -> None:
+    from data.corpora.table import _utterance
+
+    rows = [{"start": start / 1000, "end": (start + long) / 1000} for start, long in milliseconds]
+    made = [_utterance(Path("t.csv"), "a.wav", dict(row), [], "t.csv, row 1") for row in rows]
+    by_id = [(u.start, u.end) for u in sorted(made, key=lambda u: u.id)]
+    assert by_id == sorted(by_id)
+
+
+def test_parquet_and_tsv_say_the_same_as_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "file": ["a.wav", "sub/b.flac"],
+            "emotion": ["sad", None],
+            "speaker": [7, 8],
+            "snr": [3.5, None],
+            "duration": [1, 2],
+        }
+    )
+    plant(tmp_path, ["a.wav", "sub/b.flac"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_csv(tmp_path / "t.tsv", index=False, sep="\t")
+    frame.to_parquet(tmp_path / "t.parquet")
+    csv, tsv, parquet = (corpora.read(tmp_path / f"t.{e}") for e in ("csv", "tsv", "parquet"))
+    assert csv.utterances == tsv.utterances == parquet.utterances
+    assert [(u.speaker, u.emotion, u.attributes) for u in csv.utterances] == [
+        ("7", "sad", {"snr": 3.5}),
+        ("8", None, {}),
+    ]
+    assert csv.warnings == (
+        "columns whose names the cache cannot take, left out: 1 (first: duration)",
+    )
+
+
+def test_table_leaves_out_missing_and_repeated_rows(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.wav": "", "t.csv": "file,emotion\na.wav,NA\n./a.wav,NA\ngone.wav,sad\n"})
+    corpus = corpora.read(tmp_path / "t.csv")
+    assert [(u.id, u.emotion) for u in corpus.utterances] == [("t/a.wav", "NA")]
+    assert corpus.warnings == (
+        "rows of recordings that are not there, left out: 1 (first: gone.wav)",
+        "rows that repeat another, left out: 1 (first: a.wav)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read as a table"),
+        ("path,emotion\na.wav,sad\n", "no column 'file'; its columns are path, emotion"),
+        ("file,emotion\n", "no rows"),
+        ("file,emotion\ngone.wav,sad\n", "none of its recordings is there"),
+        ("file,start,end\na.wav,2,1.5\n", "row 1: the segment ends at 1.5 s, not after 2 s"),
+        ("file,end\na.wav,0\n", "row 1: the segment ends at 0 s, not after 0 s"),
+        ("file,start\na.wav,-1\n", "start is -1; expected seconds"),
+        ("file,start\na.wav,soon\n", "start is 'soon'; expected seconds"),
+        ("file,end\na.wav,inf\n", "end is inf; expected seconds"),
+        ("file,emotion\na.wav,sad\n,sad\n", "row 2: no file is named"),
+        ("file,emotion\na.wav,sad\na.wav,joy\n", "row 2: .* described otherwise by a row above"),
+        ("file,emotion\n../o.wav,sad\n", "row 1: ../o.wav lies outside of the table's folder"),
+        ("file,emotion\n/etc/passwd,sad\n", "row 1: /etc/passwd lies outside"),
+        ("file,emotion\na.wav,sad\na,b,c,d\n", "cannot be read as a table"),
+    ],
+)
+def test_bad_tables_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    plant(tmp_path, {"o.wav": "", "sub/a.wav": "", "sub/t.csv": text})
+    with pytest.raises(CorpusError, match=message):
+        corpora.read(tmp_path / "sub" / "t.csv")
+
+
+def test_table_may_name_files_outside_when_allowed(tmp_path: Path) -> None:
+    plant(tmp_path, {"o.wav": "", "sub/t.csv": f"file\n../o.wav\n{tmp_path}/o.wav\n"})
+    corpus = corpora.read(tmp_path / "sub" / "t.csv", follow_links=True)
+    assert [(u.id, u.file.resolve()) for u in corpus.utterances] == [
+        ("t/../o.wav", (tmp_path / "o.wav").resolve())
+    ]
+
+
+def test_a_folder_is_read_by_the_one_table_in_it(tmp_path: Path) -> None:
+    root = plant(tmp_path, {"wav/a.wav": "", "own.csv": "file,emotion,speaker\nwav/a.wav,sad,x\n"})
+    assert corpora.recognise(root) == "table"
+    assert corpora.read(root).utterances == corpora.read(root / "own.csv").utterances
+    assert corpora.read(root).utterances[0].emotion == "sad"
+    assert corpora.read(root, "folder").utterances[0].emotion == "wav"
+    plant(root, {"other.tsv": ""})
+    assert corpora.recognise(root) == "folder"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "name,emotion\na,sad\n", "file\n", "file\ngone.wav\n", "file\n1\n"]
+)
+def test_a_table_of_something_else_does_not_describe_its_folder(text: str, tmp_path: Path) -> None:
+    assert corpora.recognise(plant(tmp_path, {"sad/a.wav": "", "notes.csv": text})) == "folder"
+
+
+def test_links_that_leave_the_root_are_not_followed(tmp_path: Path) -> None:
+    plant(tmp_path, ["out/sad/x.wav", "in/sad/y.wav", "in/store/z.wav"])
+    (tmp_path / "in" / "joy").symlink_to(tmp_path / "out" / "sad")
+    (tmp_path / "in" / "sad" / "x.wav").symlink_to(tmp_path / "out" / "sad" / "x.wav")
+    (tmp_path / "in" / "sad" / "inner.wav").symlink_to(tmp_path / "in" / "store" / "z.wav")
+    (tmp_path / "in" / "sad" / "loop").symlink_to(tmp_path / "in")
+    strict = corpora.read(tmp_path / "in")
+    assert [u.path for u in strict.utterances] == ["sad/inner.wav", "sad/y.wav", "store/z.wav"]
+    assert strict.warnings == (
+        "links that leave the folder, not followed without --follow-links: 2 (first: joy)",
+    )
+    loose = corpora.read(tmp_path / "in", follow_links=True)
+    assert [u.path for u in loose.utterances] == [
+        "joy/x.wav",
+        "sad/inner.wav",
+        "sad/x.wav",
+        "sad/y.wav",
+        "store/z.wav",
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are no text")
+def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    plant(tmp_path, ["sad/a.wav"])
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/sad/\xff.wav")).touch()
+    corpus = corpora.read(tmp_path)
+    assert len(corpus.utterances) == 1
+    assert corpus.warnings[0].startswith("names that are not valid UTF-8, left out: 1")
+    corpus.warnings[0].encode()
+
+
+def test_wrong_roots_and_names(tmp_path: Path) -> None:
+    plant(tmp_path, ["empty/notes.txt", "tess/x.wav", "text.txt"])
+    with pytest.raises(CorpusError, match=r"no such file or folder: .*nowhere"):
+        corpora.recognise(tmp_path / "nowhere")
+    with pytest.raises(CorpusError, match="no audio in it"):
+        corpora.recognise(tmp_path / "empty")
+    with pytest.raises(CorpusError, match="neither audio nor a table"):
+        corpora.read(tmp_path / "text.txt")
+    with pytest.raises(CorpusError, match=r"no file name in it is one of TESS's \(first: x.wav\)"):
+        corpora.read(tmp_path / "tess", "tess")
+    with pytest.raises(UsageError, match="no corpus is called 'savee'; known: ravdess, crema-d"):
+        corpora.read(tmp_path / "tess", "savee")
+    with pytest.raises(CorpusError, match="a table is no folder"):
+        corpora.read(standin("table", tmp_path), "folder")
+    with pytest.raises(UsageError, match="a pattern describes a folder"):
+        corpora.read(tmp_path / "tess", "tess", pattern="{emotion}.wav")
+
+
+def test_what_is_given_twice_is_read_once(tmp_path: Path) -> None:
+    root = standin("emodb", tmp_path)
+    once = corpora.read_all([root])
+    (twice,) = corpora.read_all([root, root / "wav", root / "wav" / "03a01Fa.wav"])
+    assert [twice] == once
+    plant(tmp_path / "f", ["sad/a.wav", "joy/b.wav"])
+    whole, part = tmp_path / "f", tmp_path / "f" / "sad"
+    assert [len(c.utterances) for c in corpora.read_all([whole, part])] == [2]
+    assert [len(c.utterances) for c in corpora.read_all([part, whole])] == [1, 1]
+
+
+def test_two_recordings_of_one_id_are_refused_with_both_names(tmp_path: Path) -> None:
+    first, second = plant(tmp_path / "1", ["03a01Fa.wav"]), plant(tmp_path / "2", ["03a01Fa.wav"])
+    with pytest.raises(CorpusError) as caught:
+        corpora.read_all([first, second])
+    assert str(first / "03a01Fa.wav") in str(caught.value)
+    assert str(second / "03a01Fa.wav") in str(caught.value)
+
+
+def test_corpus_modules_are_imported_only_when_needed() -> None:
+    program = (
+        "import sys, data.corpora; data.corpora.names();"
+        "assert {m for m in sys.modules if m.startswith('data.corpora.')} == {'data.corpora.tree'};"
+        "assert not {'numpy', 'pandas', 'soundfile', 'torch'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_hundred_thousand_names_are_recognised_quickly(tmp_path: Path) -> None:
+    from time import perf_counter
+
+    from data.corpora.tree import Tree
+
+    names = tuple(f"deep/folder/{n:06}.wav" for n in range(100_000))
+    tree = Tree(tmp_path, names)
+    begin = perf_counter()
+    known = [corpora.module(name) for name in corpora.names()]
+    assert [m.recognise(tree) for m in known] == [False] * 6 + [True]
+    assert perf_counter() - begin < 5
