@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.console import common_options, configure_logging
 from data.errors import UsageError
@@ -72,16 +72,12 @@ def main(argv: Sequence[str]) -> int:
 def _npz(cache: "Cache", path: Path) -> None:
     import numpy as np
 
-    arrays = {f"layers_{pooling}": cache.embeddings(pooling) for pooling in cache.poolings}
-    table = cache.utterances
-    columns = {
-        name: table[name].to_numpy(np.float64)
-        if table[name].dtype.kind == "f"
-        else np.array(table[name].tolist())
-        for name in table.columns
-    }
-    recipe = np.array(json.dumps(cache.recipe))
-    np.savez(path, recipe=recipe, layer_numbers=np.array(cache.layers), **arrays, **columns)
+    arrays: dict[str, Any] = {f"layers_{p}": cache.embeddings(p) for p in cache.poolings}
+    arrays["layer_numbers"] = np.array(cache.layers)
+    arrays["recipe"] = np.array(json.dumps(cache.recipe))
+    for name, column in cache.utterances.items():
+        arrays[str(name)] = np.array(column.tolist())
+    np.savez(path, **arrays)
 
 
 def _parquet(cache: "Cache", path: Path) -> None:

@@ -36,8 +36,8 @@ CUES = {
     "rate":          (1.15,  1.30,  1.12,  1.00,  0.75,  0.07),  # B J S: phones per second
     "intensity":     (2.20,  0.80,  1.50,  1.00,  0.50,  0.15),  # B J M S
     "stress":        (1.40,  1.10,  1.20,  1.00,  0.75,  0.12),  # J: variability of intensity
-    "high_energy":   (2.80,  0.60,  1.15,  1.00,  0.38,  0.10),  # B J S: spectral tilt
-    "open_quotient": (0.68,  1.25,  1.00,  1.00,  1.15,  0.05),  # K: tense – falsetto – lax voice
+    "high_energy":   (3.00,  0.60,  1.10,  1.00,  0.38,  0.10),  # B J S: spectral tilt
+    "open_quotient": (0.66,  1.25,  1.00,  1.00,  1.15,  0.05),  # K: tense – falsetto – lax voice
     "aspiration":    (0.70,  2.20,  1.20,  1.00,  3.00,  0.25),  # K M: breathiness
     "jitter":        (2.00,  3.50,  0.80,  1.00,  1.50,  0.25),  # J K M: irregular voicing
     "shimmer":       (2.00,  2.50,  0.80,  1.00,  1.30,  0.25),  # J: irregularity

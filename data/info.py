@@ -94,4 +94,4 @@ def _screen(found: dict[str, Any]) -> str:
 def _shown(key: str, value: object) -> str:
     if key == "control" and value:
         return "yes: random weights, no model of speech"
-    return {None: "none", True: "yes", False: "no"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]
+    return {"None": "none", "True": "yes", "False": "no"}.get(str(value), str(value))

@@ -128,7 +128,7 @@ def _write_blocks(descriptor: int, dataset: Dataset, name: str, offset: int) -> 
     checksum = hashlib.sha256()
     written = 0
     for block in dataset.blocks():
-        content = memoryview(np.ascontiguousarray(block, dataset.dtype)).cast("B")
+        content = np.ascontiguousarray(block, dataset.dtype).data.cast("B")
         _write(descriptor, content, offset + written)
         checksum.update(content)
         written += len(content)

@@ -66,7 +66,7 @@ def _stop(
     locus: tuple[float, float, float], burst: float, bandwidth: float, voiced: bool
 ) -> tuple[Phone, ...]:
     closure = Phone(0.045, locus, voicing=0.12 if voiced else 0.0)
-    release = Phone(0.012, locus, noise=0.6, noise_centre=burst, noise_bandwidth=bandwidth)
+    release = Phone(0.012, locus, noise=0.5, noise_centre=burst, noise_bandwidth=bandwidth)
     after = Phone(0.025, locus, aspiration=0.15)
     return (closure, release) if voiced else (closure, release, after)
 
@@ -86,13 +86,11 @@ PHONES: dict[str, tuple[Phone, ...]] = {
     "r": (Phone(0.050, (350, 1150, 1550), voicing=0.5),),
     "j": (Phone(0.055, (270, 2200, 2950), voicing=0.6),),
     "w": (Phone(0.055, (290, 700, 2150), voicing=0.6),),
-    "s": (Phone(0.085, ALVEOLAR, noise=0.3, noise_centre=5800, noise_bandwidth=2200),),
-    "S": (Phone(0.085, (320, 1850, 2550), noise=0.3, noise_centre=3200, noise_bandwidth=1500),),
+    "s": (Phone(0.085, ALVEOLAR, noise=0.2, noise_centre=5800, noise_bandwidth=2200),),
+    "S": (Phone(0.085, (320, 1850, 2550), noise=0.2, noise_centre=3200, noise_bandwidth=1500),),
     "f": (Phone(0.075, LABIAL, noise=0.12, noise_centre=5000, noise_bandwidth=5000),),
-    "z": (
-        Phone(0.065, ALVEOLAR, voicing=0.3, noise=0.15, noise_centre=5800, noise_bandwidth=2200),
-    ),
-    "v": (Phone(0.055, LABIAL, voicing=0.4, noise=0.12, noise_centre=5000, noise_bandwidth=5000),),
+    "z": (Phone(0.065, ALVEOLAR, voicing=0.3, noise=0.1, noise_centre=5800, noise_bandwidth=2200),),
+    "v": (Phone(0.055, LABIAL, voicing=0.4, noise=0.06, noise_centre=5000, noise_bandwidth=5000),),
     "h": (Phone(0.055, (500, 1500, 2500), aspiration=0.2),),
     "p": _stop(LABIAL, 900, 900, voiced=False),
     "t": _stop(ALVEOLAR, 4200, 2500, voiced=False),

@@ -121,7 +121,7 @@ def _embed_batch(batch: list[Decoded], engine: Engine) -> Iterator[Embedding | R
 def _row(pooled: Pooled, row: int, decoded: Decoded) -> Embedding | Refusal:
     layers = {name: values[:, row] for name, values in pooled.layers.items()}
     sequence = pooled.sequences[row] if pooled.sequences is not None else None
-    kept = [*layers.values(), *([] if sequence is None else [sequence])]
-    if not all(np.isfinite(values).all() for values in kept):
+    finite = all(np.isfinite(values).all() for values in layers.values())
+    if not finite or (sequence is not None and not np.isfinite(sequence).all()):
         return Refusal(decoded.utterance, "the encoder made NaN or infinity of it")
     return Embedding(decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence)

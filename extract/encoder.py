@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 import transformers
@@ -17,7 +18,7 @@ ARCHITECTURES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # XLS-R is a 
 UNTRAINED_SEED = 0
 UNUSED = ("masked_spec_embed",)  # parameters that only pretraining needs
 
-UNTRAINED = {
+UNTRAINED: dict[str, dict[str, Any]] = {
     "untrained": {},  # wav2vec2-base: group norm, post-norm, 12 layers of 768
     "untrained:large": {  # wav2vec2-large-lv60, XLS-R: layer norm, stable pre-norm, 24 of 1024
         "feat_extract_norm": "layer",
@@ -44,7 +45,7 @@ UNTRAINED = {
 class Encoder:
     """A transformers model and what identifies it."""
 
-    model: transformers.PreTrainedModel  # float32, in evaluation mode
+    model: Any  # a transformers.PreTrainedModel: float32, in evaluation mode
     name: str  # hub name, folder name, or untrained[:size]
     revision: str | None  # the hub's commit
     weights: str  # SHA-256 of all parameters

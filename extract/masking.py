@@ -14,6 +14,7 @@ attention mask:
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -68,7 +69,7 @@ class MaskedGroupNorm(nn.Module):
         return (normed * weight + bias).to(hidden.dtype)
 
 
-def blind_to_padding(model: nn.Module, padding: Padding) -> None:
+def blind_to_padding(model: Any, padding: Padding) -> None:
     """Change a Wav2Vec2-like transformers model in place."""
     first = model.feature_extractor.conv_layers[0]
     if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
