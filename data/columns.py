@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from data.errors import CacheError
 from data.utterance import Utterance
 
 TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256")
@@ -78,8 +79,15 @@ def join_column(parts: Sequence[npt.NDArray | None], lengths: Sequence[int]) -> 
 
 
 def decode(values: npt.NDArray) -> list[str]:
-    """The strings of a text column."""
-    return [value.decode() for value in values.tolist()]
+    """The strings of a text column.
+
+    Raises:
+        CacheError: it is not UTF-8.
+    """
+    try:
+        return [value.decode() for value in values.tolist()]
+    except UnicodeDecodeError as error:
+        raise CacheError(f"damaged: a column has text that is not UTF-8 ({error})") from None
 
 
 def _text(value: object) -> bytes:

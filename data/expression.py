@@ -13,7 +13,8 @@ Sources, by the letters that the rows of `CUES` cite:
     M  Murray & Arnott (1993), Toward the simulation of emotion in synthetic speech, JASA 93,
        1097–1108.
     S  Scherer (2003), Vocal communication of emotion, Speech Communication 40, 227–256.
-Where they disagree (fear's F0 range, intensity and high frequencies) J is followed.
+Where they disagree J is followed (fear's F0 range, intensity and high frequencies), but for
+anger's falling contour, which is S.
 """
 
 from dataclasses import dataclass, replace

@@ -1,0 +1,92 @@
+"""Small synthetic caches: classes and speakers are Gaussian offsets in every layer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.writer import write_cache
+
+RECIPE = {
+    "model": "untrained",
+    "control": True,
+    "layers": [0, 1, 2],
+    "pooling": ["mean", "std"],
+    "sampling_rate": 16000,
+}
+LETTERS = "WLTN"  # Emo-DB's anger, boredom, sadness, neutral
+
+MakeCache = Callable[..., Path]
+
+
+@pytest.fixture
+def make_cache(tmp_path: Path) -> MakeCache:
+    """Write a cache of `speakers` × `emotions` × `takes` utterances."""
+
+    def make(
+        name: str = "embeddings.h5",
+        corpus: str = "emodb",
+        speakers: int = 5,
+        emotions: str = LETTERS,
+        takes: int = 4,
+        dim: int = 8,
+        separation: float = 2.0,
+        sequences: bool = False,
+        columns: dict[str, list] | None = None,
+        seed: int = 0,
+    ) -> Path:
+        rng = np.random.default_rng(seed)
+        rows = [
+            (speaker, emotion, take)
+            for speaker in range(speakers)
+            for emotion in range(len(emotions))
+            for take in range(takes)
+        ]
+        speaker, emotion, take = np.array(rows).T
+        of_class = separation * rng.normal(size=(3, len(emotions), dim))
+        of_speaker = rng.normal(size=(speakers, dim))
+        count = len(rows)
+        means = of_class[:, emotion] + of_speaker[speaker] + rng.normal(size=(3, count, dim))
+        letters = np.array(list(emotions))[emotion]
+        names = [f"{s:02}{e}{t}" for s, e, t in zip(speaker, letters, take, strict=True)]
+        columns = {
+            "id": [f"{corpus}/{name}" for name in names],
+            "corpus": [corpus] * count,
+            "path": [f"{name}.wav" for name in names],
+            "speaker": [f"{s:02}" for s in speaker],
+            "emotion": list(letters),
+            "start": [np.nan] * count,
+            "end": [np.nan] * count,
+            "duration": [2.0] * count,
+            "sha256": [f"{row:064x}" for row in range(count)],
+        } | (columns or {})
+        layers = {"mean": means, "std": np.abs(rng.normal(size=means.shape))}
+        recipe, stored = dict(RECIPE), None
+        if sequences:
+            recipe |= {"sequence_layers": [1, 2], "sequence_rate": 5}
+            steps = rng.integers(3, 9, count)
+            rows_of_steps = np.repeat(np.arange(count), steps)
+            noise = rng.normal(size=(2, steps.sum(), dim))
+            stored = {
+                "values": (means[1:, rows_of_steps] + noise).astype(np.float16),
+                "offsets": np.concatenate([[0], np.cumsum(steps)]),
+            }
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        write_cache(
+            path,
+            recipe,
+            columns,
+            {pooling: values.astype(np.float32) for pooling, values in layers.items()},
+            stored,
+        )
+        return path
+
+    return make
+
+
+@pytest.fixture
+def cache(make_cache: MakeCache) -> Path:
+    """Five speakers, four classes, 80 utterances."""
+    return make_cache()

@@ -1,0 +1,109 @@
+"""What is taken from a cache: rows, classes, features, and a count of what is not."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from classify.dataset import encoder_name, load
+from classify.options import Options
+from data import Cache
+from data.errors import CacheError, UsageError
+
+
+def test_features_are_those_of_the_cache(make_cache) -> None:
+    path = make_cache(sequences=True)
+    cache = Cache(path)
+    whole = np.concatenate([cache.embeddings("mean"), cache.embeddings("std")], axis=2)
+
+    def X(**options) -> np.ndarray:
+        return load(Options(cache=path, **options)).X
+
+    np.testing.assert_allclose(X(head="logreg"), whole.mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(X(head="logreg", layer=1), whole[1])
+    np.testing.assert_array_equal(X(head="knn", layer=2, poolings=("std",)), cache.layer(2, "std"))
+    np.testing.assert_array_equal(X(head="mlp").reshape(80, 3, -1), whole.transpose(1, 0, 2))
+    steps = X(head="gru", layer=2).reshape(80, 8, 8)
+    for row, sequence in zip(steps, cache.sequences(2), strict=True):
+        np.testing.assert_array_equal(row[: len(sequence)], sequence.astype(np.float32))
+        assert np.isnan(row[len(sequence) :]).all()
+
+
+def test_selects_corpora_and_labels(make_cache) -> None:
+    make_cache("both/a.h5")
+    cache = make_cache("both/b.h5", corpus="other", emotions="WL").parent
+    both = load(Options(cache=cache, head="logreg", labels="native"))
+    assert both.corpora == {"emodb": 80, "other": 40}
+    one = load(
+        Options(cache=cache, head="logreg", corpora=("emodb",), labels="anger,x=neutral+boredom")
+    )
+    assert one.classes == ("anger", "x")
+    assert one.corpora == {"emodb": 60}
+    assert set(one.truth[one.utterances["emotion"] == "L"]) == {"x"}
+
+
+def test_counts_what_is_left_out_by_reason(make_cache, caplog) -> None:
+    emotions = ["", "", *"WLN" * 25, "T", "T", "T"]
+    cache = make_cache(columns={"emotion": emotions, "speaker": ["01"] * 76 + [""] + ["02"] * 3})
+    options = Options(cache=cache, head="logreg", labels="anger,boredom,neutral")
+    with caplog.at_level(logging.WARNING, "wav2emo"):
+        dataset = load(options)
+    assert (
+        "left out 6 of 80 utterances: 3 of no class, 1 without a speaker, 2 without emotion"
+        in caplog.text
+    )
+    assert len(dataset.y) == len(dataset.utterances) == len(dataset.X) == 74
+    assert len(load(options, folds=False).y) == 75
+
+
+def test_any_column_can_be_the_target(make_cache) -> None:
+    cache = make_cache(columns={"sex": ["f", "m"] * 40, "age": [20.0, 31.5] * 40})
+    assert load(Options(cache=cache, head="logreg", target="sex")).classes == ("f", "m")
+    assert load(Options(cache=cache, head="logreg", target="age")).classes == ("20", "31.5")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"corpora": ("tess",)}, "--corpus tess: .* holds emodb"),
+        ({"target": "mood"}, "--target mood: .* has the columns id, corpus"),
+        ({"layer": 9}, "--layer 9: .* holds 0, 1, 2"),
+        ({"poolings": ("max",)}, "--pooling max: .* holds mean, std"),
+        ({"labels": "anger"}, "20 utterances of anger; expected two classes.*L, N, T, W"),
+        ({"labels": "fear,disgust"}, "of no class; expected two classes"),
+        ({"head": "gru", "layer": 1}, "--sequence 5"),
+    ],
+)
+def test_says_what_the_cache_has_instead(cache, options, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(Options(cache=cache, **{"head": "logreg", **options}))
+
+
+def test_a_missing_cache_names_the_command_that_makes_it(tmp_path) -> None:
+    with pytest.raises(CacheError, match="python -m extract"):
+        load(Options(cache=tmp_path / "none.h5"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"head": "forest"}, "logreg, svm, knn, mlp, gru"),
+        ({"head": "svm", "layer": "mix"}, "mlp, gru"),
+        ({"head": "knn", "epochs": 3}, "neural"),
+        ({"epochs": 0}, "1 or more"),
+        ({"folds": 1}, "2 or more"),
+        ({"target": "sex", "labels": "anger"}, "--labels maps emotions"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_options_are_verified(options, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Options(**options)
+
+
+def test_a_control_is_never_named_like_a_pretrained_encoder() -> None:
+    assert encoder_name({"model": "untrained", "control": True}) == "untrained control"
+    assert "control" in encoder_name({"model": "mine/random", "control": True})
+    assert encoder_name({"model": "facebook/wav2vec2-base", "control": False}) == (
+        "facebook/wav2vec2-base"
+    )

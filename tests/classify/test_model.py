@@ -1,0 +1,175 @@
+"""Trained heads: kept, loaded, refused, and used on new audio."""
+
+import csv
+import functools
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+
+from classify import model as models
+from classify import predict
+from classify.dataset import load
+from classify.heads import HEADS
+from classify.model import Model
+from classify.options import Options
+from classify.train import main as train
+from data import Cache
+from data import recipe as recipes
+from data.errors import ModelError, UsageError
+from extract.__main__ import main as extract
+
+
+def trained(cache: Path, head: str) -> tuple[Model, Options]:
+    epochs = 3 if HEADS[head].neural else None
+    options = Options(cache=cache, head=head, epochs=epochs)
+    return models.train(options), options
+
+
+@pytest.fixture
+def folder(cache: Path, tmp_path: Path) -> Path:
+    """A saved logistic regression."""
+    trained(cache, "logreg")[0].save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("sequences", [False, True], ids=["pooled", "sequences"])
+def test_loaded_equals_saved(make_cache, tmp_path: Path, head: str, sequences: bool) -> None:
+    model, options = trained(make_cache(sequences=sequences), head)
+    model.save(tmp_path / "model")
+    again = Model.load(tmp_path / "model")
+    X = load(options).X
+    np.testing.assert_array_equal(again.head.predict_proba(X), model.head.predict_proba(X))
+    assert again.classes == ["anger", "boredom", "neutral", "sadness"]
+    assert again.features == model.features
+    assert again.recipe == Cache(options.cache).recipe
+    assert not list((tmp_path / "model").glob("*.pkl")) + list((tmp_path / "model").glob("*.job*"))
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("sequences", [False, True], ids=["pooled", "sequences"])
+def test_new_audio_takes_the_same_way_as_the_cache(make_cache, head: str, sequences: bool) -> None:
+    model, options = trained(make_cache(sequences=sequences), head)
+    expected = model.head.predict_proba(load(options).X)
+    with Cache(options.cache) as cache:
+        stored = {pooling: cache.embeddings(pooling) for pooling in cache.poolings}
+        steps = [cache.sequences(layer) for layer in cache.sequence_layers]
+        for row in range(0, len(cache), 7):
+            layers = {pooling: values[:, row] for pooling, values in stored.items()}
+            sequence = np.stack([layer[row] for layer in steps]) if sequences else None
+            np.testing.assert_allclose(
+                model.probabilities(layers, sequence), expected[row], atol=1e-5
+            )
+
+
+def test_an_older_model_is_overwritten_and_nothing_else(cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    for head in ("mlp", "knn"):
+        trained(cache, head)[0].save(out)
+    assert sorted(file.name for file in out.iterdir()) == ["head.skops", "model.json"]
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="something other than a model"):
+        trained(cache, "knn")[0].save(out)
+
+
+def alter(folder: Path, sealed: bool, **changes) -> None:
+    card = json.loads((folder / "model.json").read_text()) | changes
+    if sealed:
+        del card["sha256"]
+        card["sha256"] = recipes.fingerprint(card)
+    (folder / "model.json").write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "model.json").unlink(), "no model.json in it"),
+        (lambda f: (f / "head.skops").unlink(), "head.skops is missing"),
+        (lambda f: (f / "model.json").write_text("{"), "not JSON"),
+        (lambda f: (f / "model.json").write_text("[]"), "not the card of a model"),
+        (lambda f: alter(f, True, version=9), "version 9, this program reads 1"),
+        (lambda f: alter(f, True, classes="abc"), "classes is missing or malformed"),
+        (lambda f: alter(f, False, classes=["a", "b", "c", "d"]), "altered"),
+        (lambda f: alter(f, True, classes=["a", "b", "c", "d"]), "classes are not those"),
+        (lambda f: alter(f, True, head="../evil"), "altered"),
+        (lambda f: alter(f, True, features={}), "refused"),
+        (lambda f: (f / "head.skops").write_bytes(b"PK"), "altered"),
+    ],
+)
+def test_damage_is_told(folder: Path, damage, message: str) -> None:
+    damage(folder)
+    with pytest.raises(ModelError, match=message) as caught:
+        Model.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("head", ["logreg", "mlp"])
+def test_a_sealed_head_of_another_shape_is_told(cache: Path, tmp_path: Path, head: str) -> None:
+    folder = tmp_path / "model"
+    trained(cache, head)[0].save(folder)
+    file = next(folder.glob("head.*"))
+    file.write_bytes(file.read_bytes()[:-9])
+    alter(folder, True, head_sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+    with pytest.raises(ModelError, match="refused"):
+        Model.load(folder)
+
+
+def test_a_hostile_head_runs_nothing(folder: Path, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    content = skops.io.dumps(functools.partial(os.mkdir, str(trap)))
+    (folder / "head.skops").write_bytes(content)
+    alter(folder, True, head_sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(ModelError, match="refused"):
+        Model.load(folder)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("head", ["logreg", "mlp", "gru"])
+def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str) -> None:
+    """Cache, train, predict: new audio gets the answer that its cached embedding gets."""
+    corpus, cache, out = folder_corpus(), tmp_path / "cache.h5", tmp_path / "model"
+    sequence = ["--sequence", "10"] if head == "gru" else []
+    pattern = ["--pattern", "{emotion}/{speaker}_{take}"]
+    command = [str(corpus), "--model", "untrained:tiny", "-o", str(cache), "-q"]
+    assert extract([*command, *pattern, *sequence]) == 0
+    epochs = ["--epochs", "5"] if HEADS[head].neural else []
+    assert train(["-o", str(out), "--head", head, "--cache", str(cache), *epochs]) == 0
+    capsys.readouterr()
+
+    (corpus / "anger" / "broken.wav").write_text("not audio")
+    status = predict.main([str(out), str(corpus), str(tmp_path / "gone.wav"), "--csv"])
+    answers, problems = capsys.readouterr()
+    assert status == 3
+    assert "broken.wav" in problems
+    assert "gone.wav" in problems
+    rows = list(csv.DictReader(io.StringIO(answers)))
+    assert list(rows[0]) == ["file", "emotion", "anger", "sadness"]
+
+    data = load(Options(cache=cache, head=head, epochs=5 if epochs else None))
+    expected = Model.load(out).head.predict_proba(data.X)
+    by_file = {row["file"]: row for row in rows}
+    assert len(by_file) == len(rows) == len(data.y)
+    for path, shares in zip(data.utterances["path"], expected, strict=True):
+        row = by_file[str(corpus / path)]
+        np.testing.assert_allclose([float(row[name]) for name in data.classes], shares, atol=1e-3)
+        assert row["emotion"] == max(data.classes, key=lambda name: float(row[name]))
+
+    table = tmp_path / "parts.csv"
+    first = Path(rows[0]["file"]).relative_to(tmp_path)
+    table.write_text(f"file,start,end\n{first},0,0.15\n{first},0.05,0.2\n")
+    assert predict.main([str(out), str(table), "--json"]) == 0
+    parts = json.loads(capsys.readouterr().out)
+    assert [part["end"] for part in parts] == [0.15, 0.2]
+    assert predict.main([str(out), str(tmp_path / first)]) == 0
+    assert str(tmp_path / first) in capsys.readouterr().out
+
+
+def test_a_missing_model_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="python -m classify train"):
+        predict.main([str(tmp_path / "none"), "a.wav"])
