@@ -358,7 +358,7 @@ class CacheFile:
         return out
 
     def read(self, name: str, index: int, start: int, stop: int) -> npt.NDArray:
-        """Rows `start` to `stop` of ``dataset[index]``: (row, dim)."""
+        """Rows `start` to `stop` of ``dataset[index]``, (row, dim); of a column, (row,)."""
         stored = self.stored(name)
         out = np.empty((stop - start, *stored.shape[2:]), stored.dtype)
         self.read_into(out, name, index, start)
@@ -368,7 +368,8 @@ class CacheFile:
         """Fill `out` (row, dim) from ``dataset[index, start:]``."""
         stored = self.stored(name)
         row = int(np.prod(stored.shape[2:])) * stored.dtype.itemsize
-        self._read(out, stored.offset + (index * stored.shape[1] + start) * row)
+        first = start if len(stored.shape) == 1 else index * stored.shape[1] + start
+        self._read(out, stored.offset + first * row)
 
     def damage(self) -> Iterator[str]:
         """Names of the datasets whose bytes do not match their checksum."""

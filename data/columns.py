@@ -65,17 +65,38 @@ def join(parts: Sequence[Mapping[str, npt.NDArray]], lengths: Sequence[int]) -> 
 
 
 def join_column(parts: Sequence[npt.NDArray | None], lengths: Sequence[int]) -> npt.NDArray:
-    """Stack one column. Numbers turn to text where another file has text."""
+    """Stack one column of several files."""
     text = any(part is not None and part.dtype.kind == "S" for part in parts)
-    filled = []
-    for part, length in zip(parts, lengths, strict=True):
-        if part is None:
-            filled.append(np.full(length, b"", "S1") if text else np.full(length, np.nan))
-        elif text and part.dtype.kind != "S":
-            filled.append(np.array([_text(value) for value in part.tolist()], dtype="S"))
-        else:
-            filled.append(part)
-    return np.concatenate(filled) if filled else _no_text()
+    return np.concatenate(
+        [
+            unknown(length, text) if part is None else as_text(part, text)
+            for part, length in zip(parts, lengths, strict=True)
+        ]
+    )
+
+
+def unknown(length: int, text: bool) -> npt.NDArray:
+    """A column of which nothing is known."""
+    return np.full(length, b"", "S1") if text else np.full(length, np.nan)
+
+
+def as_text(values: npt.NDArray, text: bool = True) -> npt.NDArray:
+    """Numbers as text if `text`; where one file has numbers and another text, all is text."""
+    if not text or values.dtype.kind == "S":
+        return values
+    return np.array([_text(value) for value in values.tolist()], dtype="S")
+
+
+def is_unknown(values: npt.NDArray) -> bool:
+    """Whether nothing is known in a column."""
+    return not values.any() if values.dtype.kind == "S" else bool(np.isnan(values).all())
+
+
+def trimmed(values: npt.NDArray) -> npt.NDArray:
+    """A text column no wider than its longest value, so that equal contents are equal bytes."""
+    if values.dtype.kind != "S" or not len(values):
+        return values
+    return values.astype(f"S{max(1, int(np.strings.str_len(values).max()))}")
 
 
 def decode(values: npt.NDArray) -> list[str]:

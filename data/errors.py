@@ -1,7 +1,7 @@
 """What can go wrong, as one small hierarchy.
 
 Every message says what was got, what was expected and what to do next, in a line or two. The
-command line prints it as it is and leaves with ``exit_status``; Python callers catch `Wav2emoError`.
+command line prints it and leaves with ``exit_status``; Python callers catch `Wav2emoError`.
 """
 
 

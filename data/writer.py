@@ -31,6 +31,7 @@ from data.recipe import Recipe, canonical, fingerprint
 from data.utterance import Utterance
 
 BLOCK = 8 << 20  # bytes of one block while merging
+COLUMN_BLOCK = 1 << 16  # utterances
 
 
 def write_cache(
@@ -115,16 +116,19 @@ def merge(
     rows = newest_rows([source.ids for source in sources])
     if leave_out:
         unwanted = {name.encode() for name in leave_out}
-        ids = _gather_column(sources, rows, "id")
+        ids = np.concatenate(list(_column_blocks(sources, rows, "id")))
         keep = np.array([name not in unwanted for name in ids.tolist()], bool)
         rows = Rows(rows.file[keep], rows.row[keep])
     if not len(rows.file):
         raise CacheError(f"{destination}: no utterance would be left in it")
 
-    datasets = {
-        f"utterances/{name}": Dataset.of(values)
-        for name, values in _merged_columns(sources, rows, current or {}).items()
-    }
+    datasets = _merged_columns(sources, rows)
+    if current:
+        stored = {name: _loaded(dataset) for name, dataset in datasets.items()}
+        datasets = {
+            name: Dataset.of(values) for name, values in _as_described(stored, current).items()
+        }
+    datasets = {f"utterances/{name}": dataset for name, dataset in datasets.items()}
     for pooling in first.recipe["pooling"]:
         datasets[f"layers/{pooling}"] = _merged_rows(sources, rows, f"layers/{pooling}")
     if first.recipe.get("sequence_layers"):
@@ -140,68 +144,82 @@ def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool
     if not current:
         return True
     stored = file.columns()
-    now = _merged_columns([file], newest_rows([file.ids]), current)
+    now = _as_described(stored, current)
     return stored.keys() == now.keys() and all(
         np.array_equal(stored[name], now[name], equal_nan=stored[name].dtype.kind == "f")
         for name in stored
     )
 
 
-def _merged_columns(
-    sources: Sequence[CacheFile], rows: Rows, current: Mapping[str, Utterance]
-) -> columns.Columns:
+def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> columns.Columns:
+    """`stored`, with the rows of the utterances in `current` as these say."""
+    ids = columns.decode(stored["id"])
+    known = np.array([name in current for name in ids], bool)
+    now = columns.from_utterances(
+        [current[name] for name in ids if name in current],
+        stored["duration"][known].tolist(),
+        columns.decode(stored["sha256"][known]),
+    )
+    kept = {name: values[~known] for name, values in stored.items()}
+    count = int(known.sum())
+    joined = columns.join([kept, now], [len(known) - count, count])
+    order = np.argsort(np.concatenate([np.flatnonzero(~known), np.flatnonzero(known)]))
+    return {
+        name: columns.trimmed(values[order])
+        for name, values in joined.items()
+        if name in columns.REQUIRED or not columns.is_unknown(values)
+    }
+
+
+def _loaded(dataset: Dataset) -> npt.NDArray:
+    return np.concatenate([block.astype(dataset.dtype) for block in dataset.blocks()])
+
+
+def _merged_columns(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
     names = {
         name.removeprefix("utterances/")
         for source in sources
         for name in source.names
         if name.startswith("utterances/")
     }
-    merged = {
-        name: _gather_column(sources, rows, name)
+    return {
+        name: _merged_column(sources, rows, name)
         for name in [*columns.REQUIRED, *sorted(names - set(columns.REQUIRED))]
     }
-    if not current:
-        return merged
-    ids = columns.decode(merged["id"])
-    known = np.array([name in current for name in ids], bool)
-    if not known.any():
-        return merged
-    now = columns.from_utterances(
-        [current[name] for name in ids if name in current],
-        merged["duration"][known].tolist(),
-        columns.decode(merged["sha256"][known]),
+
+
+def _merged_column(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
+    dtype = np.dtype(np.float64)
+    lengths = [
+        int(np.strings.str_len(block).max())
+        for block in _column_blocks(sources, rows, name)
+        if block.dtype.kind == "S"
+    ]
+    if lengths:
+        dtype = np.dtype(f"S{max(1, *lengths)}")
+    return Dataset(rows.file.shape, dtype, lambda: _column_blocks(sources, rows, name))
+
+
+def _column_blocks(sources: Sequence[CacheFile], rows: Rows, name: str) -> Iterator[npt.NDArray]:
+    """One column of the merged rows, block by block; numbers as text if any file has text."""
+    stored = f"utterances/{name}"
+    text = any(
+        stored in source.names and source.stored(stored).dtype.kind == "S" for source in sources
     )
-    return _overwrite(merged, known, now)
-
-
-def _overwrite(
-    stored: columns.Columns, known: npt.NDArray[np.bool_], now: columns.Columns
-) -> columns.Columns:
-    """Replace the rows marked in `known`; columns that no row needs any more are dropped."""
-    count = int(known.sum())
-    order = np.argsort(np.concatenate([np.flatnonzero(~known), np.flatnonzero(known)]))
-    kept = {name: values[~known] for name, values in stored.items()}
-    joined = columns.join([kept, now], [len(known) - count, count])
-    return {
-        name: values[order]
-        for name, values in joined.items()
-        if name in columns.REQUIRED or not _unknown(values)
-    }
-
-
-def _unknown(values: npt.NDArray) -> bool:
-    return not values.any() if values.dtype.kind == "S" else bool(np.isnan(values).all())
-
-
-def _gather_column(sources: Sequence[CacheFile], rows: Rows, name: str) -> npt.NDArray:
-    parts: list[npt.NDArray | None] = []
-    for source in sources:
-        stored = f"utterances/{name}" in source.names
-        parts.append(source.read_all(f"utterances/{name}") if stored else None)
-        _spare_descriptors(source, sources)
-    starts = np.cumsum([0, *(len(source) for source in sources)])
-    joined = columns.join_column(parts, [len(source) for source in sources])
-    return joined[starts[rows.file] + rows.row]
+    for start in range(0, len(rows.file), COLUMN_BLOCK):
+        file, row = rows.file[start : start + COLUMN_BLOCK], rows.row[start : start + COLUMN_BLOCK]
+        found, order = [], []
+        for number in np.unique(file):
+            here = np.flatnonzero(file == number)
+            source, wanted = sources[number], row[here]
+            order.append(here)
+            if stored not in source.names:
+                found.append(columns.unknown(len(here), text))
+                continue
+            stretch = source.read(stored, 0, int(wanted[0]), int(wanted[-1]) + 1)
+            found.append(columns.as_text(stretch[wanted - wanted[0]], text))
+            _spare_descriptors(source, sources)
+        yield np.concatenate(found)[np.argsort(np.concatenate(order))]
 
 
 def _merged_rows(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
