@@ -13,7 +13,7 @@ from data.errors import CacheError
 from data.utterance import Utterance
 
 TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256")
-NUMBERS = ("start", "end", "duration")  # seconds
+DESCRIBED = ("corpus", "path", "speaker", "emotion", "start", "end")  # start and end in seconds
 REQUIRED = ("id", "corpus", "path", "speaker", "emotion", "start", "end", "duration", "sha256")
 
 Columns = dict[str, npt.NDArray]
@@ -23,22 +23,26 @@ def from_utterances(
     utterances: Sequence[Utterance], durations: Sequence[float], checksums: Sequence[str]
 ) -> Columns:
     """Columns of shape (utterance,) from utterances, their seconds and their audio's SHA-256."""
-    columns: dict[str, list] = {name: [] for name in REQUIRED}
-    for utterance, duration, checksum in zip(utterances, durations, checksums, strict=True):
-        columns["id"].append(utterance.id)
-        columns["corpus"].append(utterance.corpus)
-        columns["path"].append(utterance.path)
-        columns["speaker"].append(utterance.speaker)
-        columns["emotion"].append(utterance.emotion)
-        columns["start"].append(utterance.start)
-        columns["end"].append(utterance.end)
-        columns["duration"].append(duration)
-        columns["sha256"].append(checksum)
-    for name in sorted({name for utterance in utterances for name in utterance.attributes}):
-        if name in REQUIRED:
-            raise ValueError(f"an utterance's attribute may not be called {name!r}")
-        columns[name] = [utterance.attributes.get(name) for utterance in utterances]
-    return {name: column(name, values) for name, values in columns.items()}
+    return described(utterances) | {
+        "id": column("id", [utterance.id for utterance in utterances]),
+        "duration": column("duration", durations),
+        "sha256": column("sha256", checksums),
+    }
+
+
+def described(utterances: Sequence[Utterance]) -> Columns:
+    """The columns that say what a corpus says, and not what was found in its recordings."""
+    attributes = {name for utterance in utterances for name in utterance.attributes}
+    if reserved := attributes.intersection(REQUIRED):
+        raise ValueError(f"an utterance's attribute may not be called {min(reserved)!r}")
+    named = {
+        name: column(name, [getattr(utterance, name) for utterance in utterances])
+        for name in DESCRIBED
+    }
+    return named | {
+        name: column(name, [utterance.attributes.get(name) for utterance in utterances])
+        for name in sorted(attributes)
+    }
 
 
 def column(name: str, values: Iterable[object]) -> npt.NDArray:
@@ -85,6 +89,19 @@ def as_text(values: npt.NDArray, text: bool = True) -> npt.NDArray:
     if not text or values.dtype.kind == "S":
         return values
     return np.array([_text(value) for value in values.tolist()], dtype="S")
+
+
+def overwritten(
+    old: npt.NDArray | None, where: npt.NDArray[np.bool_], new: npt.NDArray | None
+) -> npt.NDArray:
+    """`old` with the rows marked in `where` replaced by `new`; None is unknown."""
+    count = int(where.sum())
+    text = any(part is not None and part.dtype.kind == "S" for part in (old, new))
+    kept = unknown(len(where) - count, text) if old is None else as_text(old[~where], text)
+    put = unknown(count, text) if new is None else as_text(new, text)
+    out = np.empty(len(where), np.promote_types(kept.dtype, put.dtype))
+    out[~where], out[where] = kept, put
+    return trimmed(out)
 
 
 def is_unknown(values: npt.NDArray) -> bool:

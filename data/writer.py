@@ -30,8 +30,8 @@ from data.publish import Dataset, publish
 from data.recipe import Recipe, canonical, fingerprint
 from data.utterance import Utterance
 
-BLOCK = 8 << 20  # bytes of one block while merging
-COLUMN_BLOCK = 1 << 16  # utterances
+BLOCK = 1 << 20  # bytes of one block while merging
+COLUMN_BLOCK = 1 << 13  # utterances
 
 
 def write_cache(
@@ -153,21 +153,16 @@ def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool
 
 def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> columns.Columns:
     """`stored`, with the rows of the utterances in `current` as these say."""
-    ids = columns.decode(stored["id"])
-    known = np.array([name in current for name in ids], bool)
-    now = columns.from_utterances(
-        [current[name] for name in ids if name in current],
-        stored["duration"][known].tolist(),
-        columns.decode(stored["sha256"][known]),
-    )
-    kept = {name: values[~known] for name, values in stored.items()}
-    count = int(known.sum())
-    joined = columns.join([kept, now], [len(known) - count, count])
-    order = np.argsort(np.concatenate([np.flatnonzero(~known), np.flatnonzero(known)]))
+    described = [current.get(name) for name in columns.decode(stored["id"])]
+    known = np.array([utterance is not None for utterance in described], bool)
+    now = columns.described([utterance for utterance in described if utterance is not None])
+    merged = dict(stored)
+    for name in (stored.keys() | now.keys()) - {"id", "duration", "sha256"}:
+        merged[name] = columns.overwritten(stored.get(name), known, now.get(name))
     return {
-        name: columns.trimmed(values[order])
-        for name, values in joined.items()
-        if name in columns.REQUIRED or not columns.is_unknown(values)
+        name: merged[name]
+        for name in [*columns.REQUIRED, *sorted(merged.keys() - set(columns.REQUIRED))]
+        if name in columns.REQUIRED or not columns.is_unknown(merged[name])
     }
 
 

@@ -1,0 +1,107 @@
+"""Memory and time against the size of the corpus.
+
+    python growth.py extract COUNT    peak memory of an extraction of COUNT utterances
+    python growth.py pack COUNT       … of packing shards of COUNT utterances × 13 layers × 64
+    python growth.py time             seconds to add, resume and pack 1k, 10k and 100k utterances
+
+Each prints one line of JSON.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from standin import StandIn
+from storm import EXTRACTOR, make_corpus
+
+from data.columns import from_utterances
+from data.parts import Parts
+from data.utterance import Utterance
+
+SHARD = 512
+
+
+def extraction(count: int) -> dict[str, float]:
+    """Peak memory of the extractor's process, in MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_corpus(Path(folder) / "corpus", count)
+        command = [sys.executable, str(EXTRACTOR), f"{folder}/corpus", "-o", f"{folder}/c.h5",
+                   "--layers", "13", "--dim", "64"]  # fmt: skip
+        before = time.monotonic()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        seconds = time.monotonic() - before
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"utterances": count, "megabytes": peak, "seconds": seconds}
+
+
+def publish(parts: Parts, recipe: dict, count: int, layers: int, dim: int) -> None:
+    """Shards of `count` utterances, spread over them as length-sorted batches would be."""
+    order = np.random.default_rng(0).permutation(count)
+    values = {"mean": np.zeros((layers, SHARD, dim), np.float32)}
+    for start in range(0, count, SHARD):
+        numbers = order[start : start + SHARD]
+        listed = [
+            Utterance(f"c/{n:07}", "c", Path(), f"{n:07}.wav", f"s{n % 100}", "anger")
+            for n in numbers
+        ]
+        told = from_utterances(listed, [1.0] * len(listed), [f"{n:064x}" for n in numbers])
+        values["mean"][:, : len(listed)] = numbers[:, None]
+        part = {"mean": values["mean"][:, : len(listed)]}
+        parts.publish(recipe, told, part, None, {})
+
+
+def packing(count: int) -> dict[str, float]:
+    """Peak memory of this process while it packs, in MB, beside that before it began."""
+    recipe = StandIn(layers=13).recipe
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        parts = Parts(Path(folder) / "c.h5")
+        parts.claim(recipe)
+        publish(parts, recipe, count, 13, 64)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        began = time.monotonic()
+        parts.pack()
+        seconds = time.monotonic() - began
+        size = parts.cache.stat().st_size / 1e6
+        parts.clean()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "utterances": count,
+        "before": before,
+        "megabytes": peak,
+        "seconds": seconds,
+        "file_megabytes": size,
+    }
+
+
+def times(counts: tuple[int, ...] = (1_000, 10_000, 100_000)) -> dict[str, object]:
+    """Seconds to publish, to look up what is known, and to pack; and the fitted exponents."""
+    recipe = StandIn().recipe
+    took: dict[str, list[float]] = {"add": [], "resume": [], "pack": []}
+    for count in counts:
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            parts = Parts(Path(folder) / "c.h5")
+            parts.claim(recipe)
+            steps = {
+                "add": lambda p=parts, n=count: publish(p, recipe, n, 3, 8),
+                "resume": parts.known,
+                "pack": parts.pack,
+            }
+            for name, step in steps.items():
+                began = time.monotonic()
+                step()
+                took[name].append(time.monotonic() - began)
+            parts.clean()
+    size = np.log(counts)
+    exponents = {name: float(np.polyfit(size, np.log(t), 1)[0]) for name, t in took.items()}
+    return {"utterances": counts, "seconds": took, "exponents": exponents}
+
+
+if __name__ == "__main__":
+    kind, *count = sys.argv[1:]
+    run = {"extract": extraction, "pack": packing, "time": times}[kind]
+    print(json.dumps(run(*map(int, count))))
