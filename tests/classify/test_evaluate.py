@@ -61,18 +61,22 @@ def test_logreg_equals_scikit_learn_by_hand(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_a_feature_that_names_the_fold_does_not_help(make_cache, head: str) -> None:
-    """Labels are noise, but each speaker's are skewed and a feature tells the speaker."""
-    rng = np.random.default_rng(0)
-    emotions = list(rng.permuted(np.tile(list("WT"), (5, 20)), axis=1).ravel())
-    cache = make_cache(emotions="WLTNE", columns={"emotion": emotions})
-    run = evaluate(Options(cache=cache, head=head))
-    assert 0.3 < run.metrics["uar"] < 0.7
+def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
+    """Features tell the speaker alone, and speakers have favourite emotions: only folds that share
+    speakers could tell the emotion."""
+    favourite = np.repeat(list("WTWTWT"), 16)
+    other = np.repeat(list("TWTWTW"), 16)
+    emotions = np.where(np.arange(96) % 8 == 0, other, favourite).tolist()
+    cache = {"speakers": 6, "separation": 0.0, "dim": 24}
+    honest = make_cache("honest.h5", **cache, columns={"emotion": emotions})
+    leaking = make_cache("leaking.h5", **cache, columns={"emotion": emotions, "speaker": [""] * 96})
+    assert evaluate(Options(cache=honest, head=head)).metrics["uar"] < 0.6
+    assert evaluate(Options(cache=leaking, head=head)).metrics["uar"] > 0.8
 
 
 def test_a_head_that_cannot_learn_says_so(make_cache) -> None:
     cache = make_cache(speakers=2, takes=1)
-    with pytest.raises(HeadError, match="cannot learn from 4 utterances"):
+    with pytest.raises(HeadError, match=r"cannot learn from 4 utterances: .*3-fold"):
         evaluate(Options(cache=cache, head="svm"))
 
 

@@ -71,13 +71,15 @@ def main() -> int:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--shard", type=int, default=pipeline.SHARD_UTTERANCES)
+    parser.add_argument("--batch", type=float, default=32.0)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--dim", type=int, default=8)
     args = parser.parse_args()
     pipeline.SHARD_UTTERANCES = args.shard
     utterances = [u for corpus in corpora.read_all(args.corpora) for u in corpus.utterances]
     engine = StandIn(args.layers, args.dim, args.slow)
-    summary = pipeline.extract(utterances, engine, args.out)
+    settings = pipeline.Settings(batch_seconds=args.batch)
+    summary = pipeline.extract(utterances, engine, args.out, settings)
     print(summary.embedded, summary.cached, len(summary.refused), flush=True)
     return 3 if summary.refused else 0
 
