@@ -37,5 +37,9 @@ class RecipeMismatch(CacheError):
     """A cache was made by another recipe than the one asked for."""
 
 
+class HeadError(Wav2emoError):
+    """A head cannot learn from the utterances that it is given."""
+
+
 class ModelError(Wav2emoError):
     """A trained head's folder is incomplete, altered or does not fit what it is used on."""

@@ -205,4 +205,5 @@ def _coding(chunk: bytes) -> int:
 
 def _said(error: Exception) -> str:
     """libsndfile's words without the file object that it was given."""
-    return str(error).rpartition(">: ")[2]
+    words = str(error).rpartition(">: ")[2].removeprefix("Error : ").rstrip(".")
+    return "its headers make no sense" if "does not exist" in words else words

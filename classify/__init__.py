@@ -1,0 +1,1 @@
+"""Light heads on cached embeddings: cross-validation, training and prediction."""

@@ -1,0 +1,14 @@
+"""``python -m classify``: score heads on cached embeddings, train one, use it on new audio."""
+
+import sys
+
+from data.console import dispatch
+
+COMMANDS = {
+    "": ("classify.evaluate", "cross-validate a head on a cache"),
+    "train": ("classify.train", "fit one head on everything in a cache and save it"),
+    "predict": ("classify.predict", "emotions of new recordings, by a saved head"),
+}
+
+if __name__ == "__main__":
+    sys.exit(dispatch("classify", "Emotion from cached embeddings.", COMMANDS))

@@ -1,0 +1,161 @@
+"""The utterances that a head is trained and tested on: features, classes, speakers."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classify.features import Features, Matrix
+from classify.options import EMOTION_TARGETS, Options
+from data.cache import Cache
+from data.emotions import parse_labels, to_shared
+from data.errors import UsageError
+
+log = logging.getLogger("wav2emo")
+
+MANY = 8  # values; a message does not list more
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The selected utterances of a cache, in the order of their ids."""
+
+    utterances: pd.DataFrame  # their rows of the cache
+    X: Matrix  # (utterance, step · dim); NaN after the last step of a sequence
+    y: npt.NDArray[np.intp]  # (utterance,) number of the class
+    classes: tuple[str, ...]  # sorted
+    features: Features
+    parameters: dict[str, Any]  # how a neural head has to read X
+    recipe: dict[str, Any]
+    fingerprint: str
+    encoder_location: str | None  # the folder that it was loaded from
+
+    @property
+    def truth(self) -> npt.NDArray[np.str_]:
+        """(utterance,) name of the class."""
+        return np.array(self.classes)[self.y]
+
+    @property
+    def speakers(self) -> npt.NDArray[np.object_]:
+        """(utterance,) corpus and speaker; a speaker's name is only unique within the corpus."""
+        return (self.utterances["corpus"] + "/" + self.utterances["speaker"]).to_numpy(object)
+
+    @property
+    def speakers_known(self) -> bool:
+        return bool((self.utterances["speaker"] != "").all())
+
+    @property
+    def corpora(self) -> dict[str, int]:
+        """Corpus → its utterances."""
+        return dict(sorted(Counter(self.utterances["corpus"]).items()))
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name, and that it is a control where it was never trained."""
+        return encoder_name(self.recipe)
+
+
+def encoder_name(recipe: dict[str, Any]) -> str:
+    """What made the embeddings; a control is never to be taken for a pretrained encoder.
+
+    >>> encoder_name({"model": "untrained:large", "control": True})
+    'untrained control (large)'
+    """
+    model = str(recipe["model"])
+    if not recipe.get("control"):
+        return model
+    kind = model.removeprefix("untrained").lstrip(":")
+    return f"untrained control ({kind})" if kind else "untrained control"
+
+
+def load(options: Options, folds: bool = True) -> Dataset:
+    """Read from the cache what `options` choose; what is left out is counted in a warning.
+
+    Args:
+        options: the cache, its corpora, the target and its classes, the features.
+        folds: the utterances will be parted by speaker, so those of unknown speakers are left out
+            where others are known: they could be of a speaker in another part.
+
+    Raises:
+        CacheError: there is no such cache.
+        UsageError: the cache does not hold what is asked for, or one class of it alone.
+    """
+    with Cache(options.cache) as cache:
+        features = Features.chosen(options, cache)
+        table = _of_corpora(cache.utterances, options)
+        labels = _labels(table, options)
+        native = _text(table[options.target])
+        why = pd.Series("", table.index)
+        if folds and (table["speaker"] != "").any():
+            why[table["speaker"] == ""] = "without a speaker"
+        why[labels == ""] = "of no class"
+        why[native == ""] = f"without {options.target}"
+        _warn(why)
+        chosen, labels = table[why == ""], labels[why == ""]
+        classes = tuple(sorted(set(labels)))
+        if len(classes) < 2:
+            raise UsageError(
+                f"{options.cache}: {len(chosen)} utterances of {_listed(classes) or 'no class'}; "
+                f"expected two classes or more. Column {options.target} holds: "
+                f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
+            )
+        X = features.of_cache(cache, chosen.index.to_numpy())
+        return Dataset(
+            utterances=chosen.reset_index(drop=True),
+            X=X,
+            y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
+            classes=classes,
+            features=features,
+            parameters=features.parameters(X, cache.dim),
+            recipe=cache.recipe,
+            fingerprint=cache.fingerprint,
+            encoder_location=cache.provenance.get("location"),
+        )
+
+
+def _of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
+    stored = sorted(set(table["corpus"]))
+    unknown = [name for name in options.corpora if name not in stored]
+    if unknown:
+        raise UsageError(f"--corpus {','.join(unknown)}: {options.cache} holds {_listed(stored)}")
+    return table[table["corpus"].isin(options.corpora)] if options.corpora else table
+
+
+def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
+    """(utterance,) the class of each, "" where it has none."""
+    if options.target not in table:
+        raise UsageError(
+            f"--target {options.target}: {options.cache} has the columns {', '.join(table)}"
+        )
+    values = _text(table[options.target])
+    if options.target not in EMOTION_TARGETS:
+        return values
+    pairs = sorted(set(zip(table["corpus"], values, strict=True)))
+    known = {shared for pair in pairs if (shared := to_shared(*pair))}
+    mapped = parse_labels(options.labels, known).apply(list(table["corpus"]), list(values))
+    return pd.Series([label or "" for label in mapped], table.index)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """Any column as text, "" where it is unknown; 1.0 becomes 1."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.map(lambda value: "" if pd.isna(value) else f"{value:g}").astype(str)
+    return column.astype(str)
+
+
+def _warn(why: pd.Series) -> None:
+    """Say how many utterances are left out, by reason ("" for those that stay)."""
+    reasons = Counter(reason for reason in why if reason)
+    if reasons:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        log.warning("left out %d of %d utterances: %s", sum(reasons.values()), len(why), counts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return ", ".join(names[:MANY]) + more

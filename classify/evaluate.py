@@ -1,0 +1,68 @@
+"""``python -m classify``: cross-validate a head on a cache."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from classify.options import Options, add_arguments
+from data.console import common_options, configure_logging
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    from classify.__main__ import COMMANDS
+
+    others = "\n".join(f"  {name:9} {line}" for name, (_, line) in COMMANDS.items() if name)
+    parser = argparse.ArgumentParser(
+        prog="python -m classify",
+        description="Cross-validate a head on cached embeddings: table here, files in the run's "
+        "folder.",
+        epilog=f"other commands:\n{others}\n\n'python -m classify COMMAND --help' tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the run's folder; one with an older run is overwritten (default: runs/<time>-<head>)",
+    )
+    parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=-1,
+        metavar="N",
+        help="most processes (default: one a core)",
+    )
+    common_options(parser)
+    return parser
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1")
+    return int(text)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    configure_logging(arguments.verbose, arguments.quiet)
+    options = Options.from_arguments(arguments)
+
+    from classify import run_folder
+    from classify.report import text
+    from classify.run import evaluate
+
+    run_folder.check(arguments.out)
+    run = evaluate(options, arguments.jobs)
+    folder = run_folder.write(run, arguments.out)
+    if arguments.json:
+        sys.stdout.write(run_folder.as_json(run.metrics).decode())
+    else:
+        print(text.render(run))
+        print(f"\nconfusion matrix  {folder / 'confusion.png'}")
+        print(f"report            {folder / 'report.html'}")
+    return 0

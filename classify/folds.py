@@ -1,0 +1,91 @@
+"""Folds in which no speaker is on both sides, by scikit-learn's splitters."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
+
+from classify.dataset import Dataset
+from data.errors import UsageError
+
+log = logging.getLogger("wav2emo")
+
+MANY_SPEAKERS = 30  # with more, "auto" no longer leaves out one at a time
+DEFAULT_FOLDS = 10
+FEW_FOLDS = 5  # of unknown speakers, where a class is too small for the default
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How the utterances were parted."""
+
+    kind: str  # for people: "leave one speaker out"
+    parts: list[tuple[Rows, Rows]]  # training and test rows of each fold
+    by_speaker: bool
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
+    """Part `dataset` as ``--folds`` says: "auto", "speaker" or a number of folds.
+
+    With known speakers every fold is speaker-independent. "auto" leaves out one speaker at a time,
+    or makes 10 folds of more than 30. Of unknown speakers, folds can only be stratified by class;
+    their scores are too good, and a warning says so.
+
+    Raises:
+        UsageError: too few speakers or utterances, or a class that some fold could not train on.
+    """
+    y, names = dataset.y, dataset.classes
+    if not dataset.speakers_known:
+        parts = _stratified(dataset, folds, seed)
+        return Folds("stratified, speakers unknown", parts, by_speaker=False)
+    speakers = dataset.speakers
+    count = len(np.unique(speakers))
+    if count < 2:
+        raise UsageError(
+            f"all {len(y)} utterances are of one speaker, {speakers[0]}: speaker-independent folds "
+            "need two or more"
+        )
+    if isinstance(folds, int) and folds > count:
+        raise UsageError(f"--folds {folds}: there are {count} speakers only")
+    if folds == "speaker" or (folds == "auto" and count <= MANY_SPEAKERS):
+        kind, splitter = "leave one speaker out", LeaveOneGroupOut()
+    else:
+        number = folds if isinstance(folds, int) else DEFAULT_FOLDS
+        kind = "grouped by speaker"
+        splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    parts = list(splitter.split(y, y, speakers))
+    for train, test in parts:
+        missing = np.setdiff1d(y, y[train])
+        if len(missing):
+            of = ", ".join(np.unique(speakers[test]))
+            raise UsageError(
+                f"class {names[missing[0]]} is spoken by {of} alone, so it cannot be learned when "
+                "they are left out: leave the class out, or merge it, with --labels"
+            )
+    return Folds(kind, parts, by_speaker=True)
+
+
+def _stratified(dataset: Dataset, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
+    if folds == "speaker":
+        raise UsageError("--folds speaker: the cache does not know the speakers")
+    sizes = np.bincount(dataset.y)
+    fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
+    number = folds if isinstance(folds, int) else fallback
+    if sizes.min() < number:
+        raise UsageError(
+            f"class {dataset.classes[sizes.argmin()]} has {sizes.min()} utterances, fewer than the "
+            f"{number} folds: leave it out, or merge it, with --labels, or ask for fewer --folds"
+        )
+    log.warning(
+        "the speakers are unknown, so the same voice may be in training and test: these scores say "
+        "nothing about new speakers, and are usually much too good"
+    )
+    splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
+    return list(splitter.split(dataset.y, dataset.y))

@@ -1,0 +1,134 @@
+"""Scores of a classifier, all from its confusion matrix.
+
+Every function takes a confusion matrix (…, truth, prediction) of counts and works on each of a
+stack of them at once. Where a quotient has no denominator, it is 0.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.integer]
+Scores = npt.NDArray[np.float64]
+
+
+def confusion(
+    truth: npt.NDArray[np.integer], prediction: npt.NDArray[np.integer], classes: int
+) -> Counts:
+    """Count C[i, j], the utterances of class i that were taken for class j.
+
+    Args:
+        truth: (utterance,) class numbers, from 0 to `classes` - 1.
+        prediction: (utterance,) likewise.
+        classes: how many classes there are.
+
+    Raises:
+        ValueError: the two differ in length, or a number is out of range.
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+    array([[1, 1],
+           [0, 1]])
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"got {truth.shape} truths and {prediction.shape} predictions")
+    for numbers in (truth, prediction):
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < classes:
+            raise ValueError(f"got classes {numbers.min()} to {numbers.max()} of {classes}")
+    counts = np.bincount(truth * classes + prediction, minlength=classes**2)
+    return counts.reshape(classes, classes)
+
+
+def accuracy(counts: Counts) -> Scores:
+    """Share of utterances that are right: Σᵢ Cᵢᵢ / Σᵢⱼ Cᵢⱼ.
+
+    >>> float(accuracy(np.array([[3, 1], [1, 1]])))
+    0.6666666666666666
+    """
+    return _ratio(_hits(counts).sum(-1), counts.sum((-2, -1)))
+
+
+def recall(counts: Counts) -> Scores:
+    """Share of each class that is found, (…, class): Cᵢᵢ / Σⱼ Cᵢⱼ.
+
+    >>> recall(np.array([[3, 1], [1, 1]]))
+    array([0.75, 0.5 ])
+    """
+    return _ratio(_hits(counts), counts.sum(-1))
+
+
+def precision(counts: Counts) -> Scores:
+    """Share of the predictions of each class that are right, (…, class): Cⱼⱼ / Σᵢ Cᵢⱼ.
+
+    >>> precision(np.array([[3, 1], [0, 1]]))
+    array([1. , 0.5])
+    """
+    return _ratio(_hits(counts), counts.sum(-2))
+
+
+def f1(counts: Counts) -> Scores:
+    """Harmonic mean of precision and recall of each class, (…, class): 2 Cᵢᵢ / Σⱼ (Cᵢⱼ + Cⱼᵢ).
+
+    >>> f1(np.array([[2, 0], [2, 0]]))
+    array([0.66666667, 0.        ])
+    """
+    return _ratio(2 * _hits(counts), counts.sum(-1) + counts.sum(-2))
+
+
+def uar(counts: Counts) -> Scores:
+    """Unweighted average recall: the mean of the recalls of the classes that occur in the truth.
+
+    The measure of the Interspeech challenges since Schuller, Steidl and Batliner 2009, The
+    INTERSPEECH 2009 Emotion Challenge: frequent classes weigh no more than rare ones, and chance
+    is one over the number of classes. Also known as balanced accuracy.
+
+    >>> float(uar(np.array([[3, 1, 0], [1, 1, 0], [0, 0, 0]])))
+    0.625
+    """
+    occurs = counts.sum(-1) > 0
+    return _ratio(recall(counts).sum(-1, where=occurs), occurs.sum(-1))
+
+
+def f1_macro(counts: Counts) -> Scores:
+    """Mean F1 of the classes that occur in truth or prediction.
+
+    >>> float(f1_macro(np.array([[2, 0], [2, 0]])))
+    0.3333333333333333
+    """
+    occurs = counts.sum(-1) + counts.sum(-2) > 0
+    return _ratio(f1(counts).sum(-1, where=occurs), occurs.sum(-1))
+
+
+def f1_weighted(counts: Counts) -> Scores:
+    """Mean F1 of the classes, each weighted by its share of the truth.
+
+    >>> float(f1_weighted(np.array([[4, 0], [0, 2]])))
+    1.0
+    """
+    support = counts.sum(-1)
+    return _ratio((f1(counts) * support).sum(-1), support.sum(-1))
+
+
+def overall(counts: Counts) -> dict[str, float]:
+    """The four scores that sum up one confusion matrix, by name."""
+    scores = (accuracy, uar, f1_macro, f1_weighted)
+    return {score.__name__: float(score(counts)) for score in scores}
+
+
+def per_class(counts: Counts, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """class → precision, recall, f1 and support (its utterances)."""
+    columns = (precision(counts), recall(counts), f1(counts), counts.sum(-1))
+    return {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(classes, *columns, strict=True)
+    }
+
+
+def _hits(counts: Counts) -> Counts:
+    return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+def _ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Scores:
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -1,0 +1,223 @@
+"""A head fitted on everything, and the folder that keeps it.
+
+``model.json`` says what the head is and which encoder it listens to; ``head.skops`` (scikit-learn)
+or ``head.safetensors`` (torch) holds what it learned. Neither can run code when it is loaded:
+skops builds only types on a fixed list, safetensors holds numbers only.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import skops.io
+
+from classify.crossvalidate import learning_from
+from classify.dataset import encoder_name, load
+from classify.features import Features
+from classify.heads import HEADS, build
+from classify.options import Options
+from classify.run import new_head
+from data import recipe as recipes
+from data.errors import ModelError, UsageError
+from data.publish import publish_bytes
+
+FORMAT = "wav2emo model"
+VERSION = 1
+CARD = "model.json"
+FILES = {False: "head.skops", True: "head.safetensors"}  # by whether the head is neural
+TRUSTED = [  # what the heads are made of beyond the types that skops knows
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._TemperatureScaling",
+]
+SCHEMA: dict[str, type | tuple[type, ...]] = {
+    "head": str,
+    "parameters": dict,
+    "classes": list,
+    "target": str,
+    "labels": (str, type(None)),
+    "features": dict,
+    "recipe": dict,
+    "fingerprint": str,
+    "encoder_location": (str, type(None)),
+    "corpora": dict,
+    "support": dict,
+    "seed": int,
+    "head_sha256": str,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted head with all that new audio has to go through before it."""
+
+    head: Any  # a fitted classifier of scikit-learn's kind
+    features: Features
+    card: Mapping[str, Any]  # what ``model.json`` holds, see `SCHEMA`
+
+    @property
+    def classes(self) -> list[str]:
+        """Sorted, as the columns of the probabilities."""
+        return list(self.card["classes"])
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The encoder that the head listens to."""
+        return dict(self.card["recipe"])
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name."""
+        return encoder_name(self.recipe)
+
+    def probabilities(
+        self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
+    ) -> npt.NDArray[np.float64]:
+        """(class,) probabilities of one utterance.
+
+        Args:
+            layers: pooling → (layer, dim), of the encoder that `recipe` names.
+            sequence: (layer, step, dim), where the recipe asks for one.
+        """
+        X = self.features.of_embedding(self.recipe, layers, sequence)
+        return self.head.predict_proba(X)[0]
+
+    def save(self, folder: Path) -> None:
+        """Write the model's folder, over an older model if one is there.
+
+        Raises:
+            UsageError: something else is in the folder.
+        """
+        check(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        neural = HEADS[self.card["head"]].neural
+        content = _dump(self.head, neural)
+        (folder / CARD).unlink(missing_ok=True)
+        (folder / FILES[not neural]).unlink(missing_ok=True)
+        publish_bytes(folder / FILES[neural], content)
+        card = {
+            "format": FORMAT,
+            "version": VERSION,
+            **self.card,
+            "head_sha256": hashlib.sha256(content).hexdigest(),
+        }
+        card["sha256"] = recipes.fingerprint(card)
+        publish_bytes(
+            folder / CARD, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a model's folder.
+
+        Raises:
+            ModelError: it is not there, incomplete, altered, or of a version that this one does
+                not know.
+        """
+        card = _read_card(folder)
+        neural = HEADS[card["head"]].neural
+        file = folder / FILES[neural]
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            raise ModelError(f"{folder}: incomplete: {file.name} is missing; train again") from None
+        if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
+            raise ModelError(f"{file}: altered since it was trained; train again")
+        try:
+            features = Features.from_json(card["features"])
+            head = _restore(card, content) if neural else skops.io.loads(content, TRUSTED)
+            fits = list(head.classes_) == card["classes"]
+        except Exception as error:  # skops raises nearly everything on what it refuses
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(f"{file}: refused: {reason}") from error
+        if not fits:
+            raise ModelError(f"{folder}: the head's classes are not those of {CARD}; train again")
+        return cls(head, features, card)
+
+
+def train(options: Options) -> Model:
+    """Fit the head that `options` name on everything that they choose.
+
+    Raises:
+        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
+        HeadError: the head cannot learn from it.
+    """
+    data = load(options, folds=False)
+    head = new_head(options, data)
+    with learning_from(len(data.y)):
+        head.fit(data.X, data.truth)
+    neural = HEADS[options.head].neural
+    card = {
+        "head": options.head,
+        "parameters": head.get_params() if neural else {},
+        "classes": list(data.classes),
+        "target": options.target,
+        "labels": options.labels,
+        "features": data.features.as_json(),
+        "recipe": data.recipe,
+        "fingerprint": data.fingerprint,
+        "encoder_location": data.encoder_location,
+        "corpora": data.corpora,
+        "support": dict(sorted(Counter(data.truth.tolist()).items())),
+        "seed": options.seed,
+    }
+    return Model(head, data.features, card)
+
+
+def check(folder: Path) -> None:
+    """See that a model may be written to `folder`: a new or empty one, or that of a model.
+
+    Raises:
+        UsageError: it is a file, or a folder with something else in it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: a file is there; name a folder for the model")
+    known = {CARD, *FILES.values()}
+    if folder.is_dir() and any(entry.name not in known for entry in folder.iterdir()):
+        raise UsageError(
+            f"{folder}: something other than a model is in there; name a new or empty folder"
+        )
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    """``model.json``, verified."""
+    try:
+        card = json.loads((folder / CARD).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(
+            f"{folder}: no {CARD} in it; make a model with 'python -m classify train -o {folder}'"
+        ) from None
+    except ValueError:
+        raise ModelError(f"{folder / CARD}: not JSON; train again") from None
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ModelError(f"{folder / CARD}: not the card of a model")
+    if card.get("version") != VERSION:
+        raise ModelError(
+            f"{folder / CARD}: version {card.get('version')}, this program reads {VERSION}"
+        )
+    for name, kind in SCHEMA.items():
+        if name not in card or not isinstance(card[name], kind):
+            raise ModelError(f"{folder / CARD}: {name} is missing or malformed; train again")
+    sealed = {name: value for name, value in card.items() if name != "sha256"}
+    if recipes.fingerprint(sealed) != card.get("sha256") or card["head"] not in HEADS:
+        raise ModelError(f"{folder / CARD}: altered since it was trained; train again")
+    return card
+
+
+def _dump(head: Any, neural: bool) -> bytes:
+    if not neural:
+        return skops.io.dumps(head)
+    from safetensors.torch import save
+
+    return save({name: tensor.contiguous() for name, tensor in head.tensors().items()})
+
+
+def _restore(card: Mapping[str, Any], content: bytes) -> Any:
+    from safetensors.torch import load
+
+    return build(card["head"], card["parameters"]).restore(card["classes"], load(content))

@@ -1,0 +1,187 @@
+"""``python -m classify predict``: emotions of new recordings, by a saved head."""
+
+import argparse
+import csv
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.console import SOME_REFUSED, common_options, configure_logging
+from data.errors import CorpusError
+
+if TYPE_CHECKING:
+    from classify.model import Model
+    from data.utterance import Utterance
+
+log = logging.getLogger("wav2emo")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m classify predict",
+        description="Say the emotions of new recordings. A recording that cannot be read gets a "
+        "line on standard error and does not stop the others; the exit status is 3 then.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder from 'classify train'")
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="recordings, folders of them, or tables with the columns file[,start,end]",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="file, emotion, a probability per class")
+    form.add_argument("--json", action="store_true", help="the same as a list of objects")
+    parser.add_argument(
+        "--encoder", metavar="PATH", help="where the head's encoder is, if it has moved"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps")
+    parser.add_argument(
+        "--follow-links", action="store_true", help="read what links and '..' lead to outside"
+    )
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    configure_logging(arguments.verbose, arguments.quiet)
+
+    from classify.model import Model
+
+    model = Model.load(arguments.model)
+    log.info("%s on %s", model.card["head"], model.encoder)
+    utterances, problems = find(arguments.files, arguments.follow_links)
+    refused = list(problems)
+
+    def answers() -> Iterator[Answer]:
+        for result in predict(model, utterances, arguments.device, arguments.encoder):
+            if isinstance(result, Answer):
+                yield result
+            else:
+                refused.append(result)
+                log.error("%s", result)
+
+    for problem in problems:
+        log.error("%s", problem)
+    if arguments.csv:
+        segments = any(utterance.start or utterance.end for utterance in utterances)
+        print_csv(answers(), model.classes, segments)
+    elif arguments.json:
+        print_json(answers())
+    else:
+        print_table(answers(), model.classes)
+    return SOME_REFUSED if refused else 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says about one utterance."""
+
+    utterance: "Utterance"
+    probabilities: dict[str, float]  # class → probability, in the order of the classes
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The recording, and of a part of it its seconds."""
+        place = {"file": str(self.utterance.file)}
+        seconds = {"start": self.utterance.start, "end": self.utterance.end}
+        return place | {name: value for name, value in seconds.items() if value is not None}
+
+    @property
+    def emotion(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+
+def find(paths: Sequence[Path], follow_links: bool = False) -> tuple[list["Utterance"], list[str]]:
+    """What there is to listen to, in the order given, and a line on each path that is not."""
+    from data import corpora
+    from data.corpora.tree import TABLES, walk
+    from data.utterance import Utterance
+
+    found: list[Utterance] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            if path.suffix.lower() in TABLES:
+                table = corpora.read(path, "table", follow_links=follow_links)
+                found += table.utterances
+                problems += [f"{path}: {warning}" for warning in table.warnings]
+            else:
+                tree = walk(path, follow_links)
+                found += [
+                    Utterance(id=str(tree.root / name), corpus="", root=tree.root, path=name)
+                    for name in tree.recordings
+                ]
+        except CorpusError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def predict(
+    model: "Model",
+    utterances: Sequence["Utterance"],
+    device: str = "auto",
+    encoder: str | None = None,
+) -> Iterator[Answer | str]:
+    """One answer per utterance, in their order, or a line that says why there is none.
+
+    The encoder is the one that the model's recipe names; it is looked for at `encoder`, or where it
+    was when the model was trained.
+
+    Raises:
+        EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+    """
+    if not utterances:
+        return
+    from extract.embed import Embedder, Embedding
+
+    place = encoder or model.card["encoder_location"]
+    for result in Embedder.from_recipe(model.recipe, device, place)(utterances):
+        if isinstance(result, Embedding):
+            probabilities = model.probabilities(result.layers, result.sequence)
+            shares = dict(zip(model.classes, probabilities.tolist(), strict=True))
+            yield Answer(result.utterance, shares)
+        else:
+            yield f"{result.utterance.file}: {result.reason}"
+
+
+def print_csv(answers: Iterable[Answer], classes: Sequence[str], segments: bool) -> None:
+    """``file, emotion`` and a probability per class, each line as soon as it is known.
+
+    Where there are segments of recordings, ``start`` and ``end`` follow the file.
+    """
+    place = ["file", "start", "end"] if segments else ["file"]
+    writer = csv.DictWriter(sys.stdout, [*place, "emotion", *classes], lineterminator="\n")
+    writer.writeheader()
+    for answer in answers:
+        shares = {name: f"{share:.6f}" for name, share in answer.probabilities.items()}
+        writer.writerow({**answer.place, "emotion": answer.emotion, **shares})
+        sys.stdout.flush()
+
+
+def print_json(answers: Iterable[Answer]) -> None:
+    """A list of objects, in one piece."""
+    rows = [
+        {**answer.place, "emotion": answer.emotion, "probabilities": answer.probabilities}
+        for answer in answers
+    ]
+    print(json.dumps(rows, indent=2, ensure_ascii=False))
+
+
+def print_table(answers: Iterable[Answer], classes: Sequence[str]) -> None:
+    """For people: the two most probable classes, then the recording."""
+    width = max(len(name) for name in classes) + 2
+    for answer in answers:
+        ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+        cells = "".join(f"{name:{width}}{share:4.2f}   " for name, share in ranked[:2])
+        file, *seconds = map(str, answer.place.values())
+        print(cells + " ".join([file, "–".join(seconds)]).rstrip(), flush=True)

@@ -1,0 +1,113 @@
+"""The folder that keeps a run.
+
+``run.json`` is written first and marks the folder as a run's, ``metrics.json`` last and marks it
+as complete.
+"""
+
+import csv
+import json
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from classify.report import html, plots
+from classify.run import Run
+from data.errors import UsageError
+from data.publish import publish_bytes
+
+FORMAT = "wav2emo run"
+MARK, RESULT = "run.json", "metrics.json"
+LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
+
+
+def check(out: Path | None) -> None:
+    """See that a run may be written to `out`: a new or empty folder, or that of another run.
+
+    Raises:
+        UsageError: it is a file, or a folder with something else in it.
+    """
+    if out is None or not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"--out {out}: a file is there; name a folder")
+    if any(out.iterdir()) and not _is_run(out):
+        raise UsageError(
+            f"--out {out}: something other than a run is in there; name a new or empty folder"
+        )
+
+
+def write(run: Run, out: Path | None = None) -> Path:
+    """Write all files of `run` and return their folder.
+
+    Args:
+        run: what to write.
+        out: exactly this folder, emptied of the run that it may hold; None: a new
+            ``runs/<time>-<head>``.
+
+    Raises:
+        UsageError: see `check`.
+        OSError: the disk is full or fails.
+    """
+    check(out)
+    folder = _new_folder(run.options.head) if out is None else out
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT).unlink(missing_ok=True)
+    publish_bytes(folder / MARK, as_json(_circumstances(run)))
+    for figure in plots.FIGURES:
+        (folder / figure).unlink(missing_ok=True)
+    with open(folder / "predictions.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(run.predictions())
+    figures = plots.draw(run, folder)
+    (folder / "report.html").write_text(html.render(run, figures), encoding="utf-8")
+    publish_bytes(folder / RESULT, as_json(run.metrics))
+    return folder
+
+
+def as_json(value: object) -> bytes:
+    """Indented JSON, a line at the end."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _new_folder(head: str) -> Path:
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{head}"
+    candidates = (Path("runs", f"{name}-{n}" if n else name) for n in range(1000))
+    return next(folder for folder in candidates if not folder.exists())
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return json.loads((folder / MARK).read_bytes())["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _circumstances(run: Run) -> dict[str, Any]:
+    """What ``run.json`` holds: how, when and with what the run was made."""
+    return {
+        "format": FORMAT,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "options": run.options.as_json() | {"cache": str(run.options.cache.absolute())},
+        "seed": run.options.seed,
+        "fingerprint": run.dataset.fingerprint,
+        "recipe": run.dataset.recipe,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+        "git": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    """Commit of the source, with ``-dirty`` where files differ from it; None outside of git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
