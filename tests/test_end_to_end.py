@@ -1,0 +1,240 @@
+"""The commands as a user types them: audio → cache → scores → model → answers."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from data import Cache
+
+
+def command(*arguments, cwd=None, **environment):
+    """Run ``python -m …`` and return the finished process."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=cwd, text=True, capture_output=True, timeout=3000, check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+    )  # fmt: skip
+
+
+def succeeds(*arguments, **options):
+    done = command(*arguments, **options)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Buzzes instead of speech: their pitch and noise tell the label."""
+    root = tmp_path_factory.mktemp("corpus")
+    random = np.random.default_rng(0)
+    rows = ["file,emotion,speaker,sex"]
+    for speaker in range(4):
+        for emotion, pitch in (("anger", 400), ("sadness", 90), ("neutral", 0)):
+            for take in range(4):
+                time = np.arange(6_000 + 800 * take) / 16_000
+                buzz = np.sign(np.sin(2 * np.pi * (pitch + 5 * speaker) * time)) if pitch else 0
+                samples = 0.3 * buzz + 0.1 * random.standard_normal(len(time))
+                file = f"{speaker}_{emotion}_{take}.wav"
+                soundfile.write(root / file, samples, 16_000)
+                rows.append(f"{file},{emotion},s{speaker},{'fm'[speaker % 2]}")
+    (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def cache(corpus, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cache") / "embeddings.h5"
+    out = succeeds("extract", corpus, "--model", "untrained:tiny", "-o", path)
+    assert "48 utterances" in out
+    return path
+
+
+def test_a_second_extraction_has_nothing_to_do(corpus, cache):
+    out = succeeds("extract", corpus, "--model", "untrained:tiny", "-o", cache, "--json")
+    assert json.loads(out)["cached"] == 48
+    assert json.loads(out)["embedded"] == 0
+
+
+@pytest.mark.parametrize("head", ["logreg", "mlp"])
+def test_classify_writes_a_whole_run(cache, tmp_path, head):
+    out = succeeds("classify", "--head", head, "--cache", cache, "--out", tmp_path / "run")
+    run = tmp_path / "run"
+    assert str(run / "report.html") in out
+    assert str(run / "confusion.png") in out
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["uar"] > 0.8
+    assert metrics["classes"] == ["anger", "neutral", "sadness"]
+    assert np.array(metrics["confusion"]).sum() == 48
+    assert metrics["fingerprint"] == Cache(cache).fingerprint
+    assert len(metrics["folds"]) == 4
+    rows = list(csv.DictReader((run / "predictions.csv").open()))
+    assert len(rows) == 48
+    assert "untrained" in out
+    assert "untrained" in (run / "report.html").read_text()
+
+
+def test_a_model_answers_as_from_the_cache(corpus, cache, tmp_path):
+    succeeds("classify", "train", "-o", tmp_path / "model", "--head", "logreg", "--cache", cache)
+    files = sorted(corpus.glob("*.wav"))[:6]
+    out = succeeds("classify", "predict", tmp_path / "model", *files, "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["file"] for row in rows] == [str(file) for file in files]
+
+    from classify.model import Model
+
+    model = Model.load(tmp_path / "model")
+    with Cache(cache) as read:
+        table = read.utterances
+        for row, file in zip(rows, files, strict=True):
+            number = int(table.index[table["path"] == file.name][0])
+            layers = {p: read.embeddings(p)[:, number] for p in read.poolings}
+            expected = model.probabilities(layers, None)
+            got = [float(row[name]) for name in model.classes]
+            np.testing.assert_allclose(got, expected, atol=1e-4)
+            assert row["emotion"] == model.classes[int(np.argmax(expected))]
+
+
+def test_predict_goes_on_after_a_bad_file(corpus, cache, tmp_path):
+    succeeds("classify", "train", "-o", tmp_path / "model", "--head", "logreg", "--cache", cache)
+    (tmp_path / "bad.wav").write_text("no audio at all, only words, and some more words")
+    good = next(corpus.glob("*.wav"))
+    done = command("classify", "predict", tmp_path / "model", tmp_path / "bad.wav",
+                   tmp_path / "none.wav", good, "--csv")  # fmt: skip
+    assert done.returncode == 3
+    assert len(done.stdout.splitlines()) == 2
+    assert "not audio" in done.stderr
+    assert "none.wav" in done.stderr
+
+
+def test_bad_files_are_refused_and_the_rest_is_done(corpus, tmp_path):
+    root = tmp_path / "corpus"
+    shutil.copytree(corpus, root)
+    (root / "labels.csv").unlink()
+    for file in root.glob("*.wav"):
+        folder = root / file.stem.split("_")[1]
+        folder.mkdir(exist_ok=True)
+        file.rename(folder / file.name)
+    (root / "anger" / "text.wav").write_text("words, not samples, " * 5)
+    (root / "anger" / "empty.wav").write_bytes(b"")
+    soundfile.write(root / "anger" / "short.wav", np.full(160, 0.5), 16_000)
+    soundfile.write(root / "anger" / "silent.wav", np.zeros(16_000), 16_000)
+    whole = (root / "anger" / "0_anger_0.wav").read_bytes()
+    (root / "anger" / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    stereo = np.random.default_rng(0).uniform(-0.5, 0.5, (96_000, 2))
+    soundfile.write(root / "anger" / "stereo96.wav", stereo, 96_000)
+    done = command("extract", root, "--model", "untrained:tiny", "-o", tmp_path / "e.h5")
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    listed = (tmp_path / "e.h5.errors.jsonl").read_text().splitlines()
+    reasons = {json.loads(line)["id"].rpartition("/")[2]: json.loads(line)["reason"]
+               for line in listed}  # fmt: skip
+    assert set(reasons) == {"text.wav", "empty.wav", "short.wav", "silent.wav", "cut.wav"}
+    assert len(Cache(tmp_path / "e.h5")) == 49
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["extract", "nowhere"], 2, "no such file or folder: nowhere"),
+        (["extract", "."], 2, "no audio in it"),
+        (["extract", ".", "--pooling", "median"], 2, "expected some of mean, std, max"),
+        (["extract", ".", "--frobnicate"], 2, "unrecognized arguments"),
+        (["classify", "--cache", "none.h5"], 1, "python -m extract"),
+        (["classify", "--head", "oracle"], 2, "invalid choice"),
+        (["classify", "predict", "nomodel", "x.wav"], 1, "classify train"),
+        (["data", "scan", "nowhere"], 2, "no such file or folder"),
+        (["data", "info", "none.h5"], 1, "python -m extract"),
+        (["data", "frobnicate"], 2, "invalid choice"),
+    ],
+)
+def test_mistakes_get_a_short_true_message(tmp_path, arguments, status, words):
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_layers_that_are_not_there(corpus, tmp_path):
+    done = command("extract", corpus, "--model", "untrained:tiny", "--layers", "0-9",
+                   "-o", tmp_path / "e.h5")  # fmt: skip
+    assert done.returncode == 2
+    assert "this encoder has 0 to 2" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["extract", "classify", "data"])
+def test_help_is_quick_and_loads_nothing_heavy(module):
+    code = (
+        f"import runpy, sys; sys.argv = ['{module}', '--help']\n"
+        f"try: runpy.run_module('{module}', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: python -m" in done.stdout
+
+
+def test_ctrl_c_keeps_what_is_finished(corpus, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "extract", corpus, "--model", "untrained", "-o", tmp_path / "e.h5",
+         "--batch-seconds", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "e.h5.parts").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("this machine was done before it could be interrupted")
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    with Cache(tmp_path / "e.h5.parts") as finished:
+        assert 0 < len(finished) < 48
+
+
+def test_real_speech_from_audio_to_answers(speech, tmp_path):
+    """A sample of the whole: two speakers of each corpus, of their odd files too."""
+    for name in ("ravdess/Actor_01", "ravdess/Actor_02"):
+        shutil.copytree(speech / name, tmp_path / name)
+    (tmp_path / "emodb" / "wav").mkdir(parents=True)
+    for file in (speech / "emodb" / "wav").glob("0[38]*.wav"):
+        shutil.copy(file, tmp_path / "emodb" / "wav")
+    out = succeeds("extract", "emodb", "ravdess", "--model", "untrained:tiny", "--json",
+                   cwd=tmp_path)  # fmt: skip
+    assert json.loads(out)["utterances"] == 120 + 107
+    assert json.loads(out)["refused"] == []
+    for corpus in ("emodb", "ravdess"):
+        out = succeeds("classify", "--head", "logreg", "--corpus", corpus, "--json", cwd=tmp_path)
+        metrics = json.loads(out)
+        assert metrics["uar"] > 1.3 / len(metrics["classes"]), "an untrained encoder is not chance"
+        assert len(metrics["folds"]) == 2
+    out = succeeds("data", "verify", "embeddings.h5", "--sample", 5, "--corpus-root", "emodb",
+                   "--corpus-root", "ravdess", cwd=tmp_path)  # fmt: skip
+    assert "sound" in out
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(3600)
+def test_all_of_emodb_and_ravdess(speech, tmp_path):
+    out = succeeds("extract", speech / "emodb", speech / "ravdess", "--model", "untrained",
+                   "--json", cwd=tmp_path)  # fmt: skip
+    assert json.loads(out)["utterances"] == 535 + 720
+    for head in ("logreg", "mlp"):
+        out = succeeds("classify", "--head", head, "--corpus", "emodb", "--json", cwd=tmp_path)
+        metrics = json.loads(out)
+        print(head, metrics["uar"])
+        assert metrics["uar"] >= 0.48
