@@ -72,7 +72,6 @@ class Cache:
         for other in others:
             require_same_recipe(first, other)
         self.files.sort(key=lambda file: file.age)
-        self._rows = newest_rows([file.ids for file in self.files])
 
     recipe = property(lambda self: self.files[0].recipe, doc="What decided the numbers.")
     fingerprint = property(lambda self: self.files[0].fingerprint, doc="The recipe's SHA-256.")
@@ -95,7 +94,7 @@ class Cache:
         return tuple(self.recipe.get("sequence_layers") or ())
 
     def __len__(self) -> int:
-        return len(self._rows.file)
+        return len(self.files[0]) if len(self.files) == 1 else len(self._rows.file)
 
     def __enter__(self) -> Self:
         return self
@@ -176,6 +175,10 @@ class Cache:
         return found
 
     @cached_property
+    def _rows(self) -> "Rows":
+        return newest_rows([file.ids for file in self.files])
+
+    @cached_property
     def _positions(self) -> dict[str, int]:
         return {name: position for position, name in enumerate(self.utterances["id"])}
 
@@ -231,7 +234,6 @@ class _Stored:
     shape: tuple[int, ...]
     dtype: np.dtype
     offset: int  # bytes from the file's beginning
-    sha256: str
 
 
 class CacheFile:
@@ -295,12 +297,7 @@ class CacheFile:
 
     def _locate(self, hdf5: h5py.File, name: str) -> _Stored:
         dataset = hdf5[name]
-        stored = _Stored(
-            dataset.shape,
-            dataset.dtype,
-            dataset.id.get_offset() or 0,
-            _text(dataset.attrs["sha256"]),
-        )
+        stored = _Stored(dataset.shape, dataset.dtype, dataset.id.get_offset() or 0)
         group, _, leaf = name.partition("/")
         length = int(np.prod(stored.shape)) * stored.dtype.itemsize
         expected: tuple[int, ...] = stored.shape
@@ -319,7 +316,7 @@ class CacheFile:
         return stored
 
     def stored(self, name: str) -> _Stored:
-        """Shape, type, place and checksum of one dataset."""
+        """Shape, type and place of one dataset."""
         if name not in self._stored:
             with self._hdf5() as hdf5:
                 for unknown in self.names if name in self.names else (name,):
@@ -373,6 +370,8 @@ class CacheFile:
 
     def damage(self) -> Iterator[str]:
         """Names of the datasets whose bytes do not match their checksum."""
+        with self._hdf5() as hdf5:
+            expected = {name: _text(hdf5[name].attrs["sha256"]) for name in self.names}
         for name in self.names:
             stored = self.stored(name)
             checksum, position = hashlib.sha256(), 0
@@ -382,7 +381,7 @@ class CacheFile:
                 self._read(block, stored.offset + position)
                 checksum.update(block.data)
                 position += len(block)
-            if checksum.hexdigest() != stored.sha256:
+            if checksum.hexdigest() != expected[name]:
                 yield name
 
     def close(self) -> None:

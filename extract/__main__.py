@@ -113,8 +113,6 @@ def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
 
 
 def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utterance]") -> int:
-    from dataclasses import replace
-
     from tqdm import tqdm
 
     from data.parts import Parts
@@ -122,8 +120,8 @@ def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utter
     from extract.pipeline import Settings, extract
 
     recipe = Parts(args.out).recipe()
-    if request.precision == "auto" and recipe is not None:
-        request = replace(request, precision=str(recipe["precision"]))
+    if recipe is not None:
+        request = request.fitted_to(recipe)
     engine = open_engine(args.model, request, args.device)
     log.info("encoder: %s", _encoder(engine))
     began = time.monotonic()

@@ -1,6 +1,7 @@
 """What decides the numbers: from what was asked for to the recipe that a cache carries."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from data.errors import UsageError
@@ -45,6 +46,19 @@ class Request:
             recipe["precision"],
         )
 
+    def fitted_to(self, recipe: Recipe) -> Self:
+        """The request by which a cache of `recipe` can be extended, if that gives what is asked.
+
+        Its precision, where any will do; and all its poolings, where those asked for are among
+        them.
+        """
+        fitted = self
+        if self.precision == "auto":
+            fitted = replace(fitted, precision=recipe["precision"])
+        if set(self.pooling) < set(recipe["pooling"]):
+            fitted = replace(fitted, pooling=tuple(recipe["pooling"]))
+        return fitted
+
     def __post_init__(self) -> None:
         unknown = [name for name in self.pooling if name not in POOLINGS]
         if unknown or not self.pooling or len(set(self.pooling)) < len(self.pooling):
@@ -67,9 +81,9 @@ def parse_layers(text: str, depth: int) -> list[int]:
         return list(range(depth + 1))
     found: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdigit() or not (last or first).isdigit():
+        if not re.fullmatch(r"[0-9]+(-[0-9]+)?", part):
             raise UsageError(f"layers {text!r}: expected 'all', or such as '0-6' or '6,9'")
+        first, _, last = part.partition("-")
         found.update(range(int(first), int(last or first) + 1))
     if not found or max(found) > depth:
         raise UsageError(f"layers {text!r}: this encoder has 0 to {depth}")
