@@ -261,27 +261,16 @@ class CacheFile:
             self.fingerprint = _text(hdf5.attrs["fingerprint"])
             if fingerprint(self.recipe) != self.fingerprint:
                 raise CacheError(f"{path}: damaged: its recipe does not match its fingerprint")
-            self.names = tuple(
-                f"{group}/{name}"
-                for group in ("utterances", "layers", "sequences")
-                for name in hdf5.get(group, ())
-            )
-            expected = {f"utterances/{name}" for name in columns.REQUIRED}
-            expected |= {f"layers/{pooling}" for pooling in self.recipe["pooling"]}
-            if missing := sorted(expected - set(self.names)):
-                raise CacheError(f"{path}: damaged: {', '.join(missing)} is missing")
-            self._count = 0  # not known before the first dataset is located
-            self._count = self._locate(hdf5, "utterances/id").shape[0]
-            self.dim = self._locate(hdf5, f"layers/{self.recipe['pooling'][0]}").shape[2]
+            first = f"layers/{self.recipe['pooling'][0]}"
+            dataset = hdf5[first]
+            _, self._count, self.dim = dataset.shape
+            self._locate(dataset, first)
 
     @contextlib.contextmanager
     def _hdf5(self) -> Iterator[h5py.File]:
         """HDF5's view of the file, for as long as it takes to look something up."""
         try:
-            descriptor = self._open()
-            with _open_hdf5(self.path) as hdf5:
-                if _identity(os.stat(self.path)) != _identity(os.fstat(descriptor)):
-                    raise CacheError(f"{self.path} was replaced just now; open it again")
+            with self._open_hdf5(self._open()) as hdf5:
                 yield hdf5
         except CacheError:
             self.close()
@@ -295,13 +284,37 @@ class CacheFile:
                 "move it away and extract again"
             ) from None
 
-    def _locate(self, hdf5: h5py.File, name: str) -> _Stored:
-        dataset = hdf5[name]
+    def _open_hdf5(self, descriptor: int) -> h5py.File:
+        """HDF5 on the file that is open: by its path, which is quicker, or if that does not lead
+        there any more, by its descriptor."""
+        with contextlib.suppress(OSError):  # as when this process has it open in h5py already
+            hdf5 = h5py.File(self.path, "r", locking=False)
+            if _identity(os.stat(self.path)) == self._identity:
+                return hdf5
+            hdf5.close()
+        return h5py.File(os.fdopen(os.dup(descriptor), "rb"), "r")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The datasets in the file."""
+        with self._hdf5() as hdf5:
+            found = tuple(
+                f"{group}/{name}"
+                for group in ("utterances", "layers", "sequences")
+                for name in hdf5.get(group, ())
+            )
+        expected = {f"utterances/{name}" for name in columns.REQUIRED}
+        expected |= {f"layers/{pooling}" for pooling in self.recipe["pooling"]}
+        if missing := sorted(expected - set(found)):
+            raise CacheError(f"{self.path}: damaged: {', '.join(missing)} is missing")
+        return found
+
+    def _locate(self, dataset: h5py.Dataset, name: str) -> None:
         stored = _Stored(dataset.shape, dataset.dtype, dataset.id.get_offset() or 0)
         group, _, leaf = name.partition("/")
         length = int(np.prod(stored.shape)) * stored.dtype.itemsize
         expected: tuple[int, ...] = stored.shape
-        if group == "utterances" and self._count:
+        if group == "utterances":
             expected = (self._count,)
         elif group == "layers":
             expected = (len(self.recipe["layers"]), self._count, *stored.shape[2:])
@@ -313,14 +326,12 @@ class CacheFile:
         if stored.offset + length > os.fstat(self._descriptor).st_size:
             raise CacheError(f"{self.path}: damaged: {name} is cut short")
         self._stored[name] = stored
-        return stored
 
     def stored(self, name: str) -> _Stored:
         """Shape, type and place of one dataset."""
         if name not in self._stored:
             with self._hdf5() as hdf5:
-                for unknown in self.names if name in self.names else (name,):
-                    self._locate(hdf5, unknown)
+                self._locate(hdf5[name], name)
         return self._stored[name]
 
     def __len__(self) -> int:
@@ -412,15 +423,6 @@ class CacheFile:
             if not count:
                 raise CacheError(f"{self.path}: cut short while it was read")
             view, offset = view[count:], offset + count
-
-
-def _open_hdf5(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        if "locking" not in str(error):
-            raise
-        return h5py.File(path, "r")  # this process has it open in h5py already
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -191,6 +191,7 @@ def test_ctrl_c_keeps_what_is_finished(corpus, tmp_path):
         [sys.executable, "-m", "extract", corpus, "--model", "untrained", "-o", tmp_path / "e.h5",
          "--batch-seconds", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as from a terminal
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (tmp_path / "e.h5.parts").exists() and time.monotonic() < deadline:

@@ -260,6 +260,7 @@ def test_an_open_cache_goes_on_when_it_is_replaced(cache):
     before = read.layer(0)
     write_cache(cache, RECIPE, columns_for(["c/7"]), numbers(1, seed=9))
     np.testing.assert_array_equal(read.layer(0), before)
+    assert read.utterances["id"].tolist() == ["c/0", "c/1", "c/2", "c/3"]
     read.close()
     with pytest.raises(CacheError, match="replaced since it was opened"):
         read.layer(0)

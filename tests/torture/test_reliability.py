@@ -35,6 +35,11 @@ def extractor(corpus, cache, *more, **options):
     )
 
 
+def heedful():
+    """Heed Ctrl-C even if these tests run in the background of a shell, which ignores it there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def finished(corpus, cache):
     """Run to the end, undisturbed; return how many had to be embedded."""
     out, error = (process := extractor(corpus, cache)).communicate(timeout=120)
@@ -70,7 +75,9 @@ def test_disk_full_at_any_call(tmp_path):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_publishes_what_is_finished(corpus, tmp_path, signum):
     cache = tmp_path / "c.h5"
-    process = extractor(corpus, cache, "--slow", "0.3", "--shard", "1000", "--batch", "1.0")
+    process = extractor(
+        corpus, cache, "--slow", "0.3", "--shard", "1000", "--batch", "1.0", preexec_fn=heedful
+    )
     deadline = time.monotonic() + 60
     while not (parts_folder(cache) / "recipe.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
