@@ -14,7 +14,9 @@ file that is cut short meanwhile is an error message instead of a bus error.
 """
 
 import contextlib
+import errno
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -38,11 +40,20 @@ FORMAT = "wav2emo"
 VERSION = 1
 MANY_FILES = 128  # more than this are not kept open at once
 HASH_BLOCK = 1 << 22  # bytes
+NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES}
 
 
 def parts_folder(cache: Path) -> Path:
     """Where shards wait until they are packed into `cache`."""
     return cache.with_name(cache.name + ".parts")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The cache files of a folder, by name; none if it is not there (any more)."""
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if name.endswith(".h5"))
+    except FileNotFoundError:
+        return []
 
 
 class Cache:
@@ -63,7 +74,8 @@ class Cache:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         if self.path.is_dir():
-            self.files = [CacheFile(file) for file in sorted(self.path.glob("*.h5"))]
+            paths = files_in(self.path)
+            self.files = [CacheFile(file, len(paths) <= MANY_FILES) for file in paths]
             if not self.files:
                 raise CacheError(f"{self.path}: a folder without any .h5 file, not a cache")
         else:
@@ -206,8 +218,6 @@ class Cache:
         for number in np.unique(file):
             here = file == number
             out[here] = self.files[number].read(name, index, 0, len(self.files[number]))[row[here]]
-            if len(self.files) > MANY_FILES:
-                self.files[number].close()
 
 
 @dataclass(frozen=True)
@@ -243,8 +253,9 @@ class CacheFile:
     to read one layer costs no more than that layer.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keep_open: bool = True) -> None:
         self.path = path
+        self.keep_open = keep_open  # between reads; not with many files: descriptors are few
         self._descriptor: int | None = None
         self._identity: tuple[int, ...] | None = None
         self._stored: dict[str, _Stored] = {}
@@ -269,30 +280,23 @@ class CacheFile:
     @contextlib.contextmanager
     def _hdf5(self) -> Iterator[h5py.File]:
         """HDF5's view of the file, for as long as it takes to look something up."""
+        descriptor = os.dup(self._open())  # its own: reads meanwhile may close the other
         try:
-            with self._open_hdf5(self._open()) as hdf5:
+            with h5py.File(_Positioned(descriptor), "r") as hdf5:
                 yield hdf5
-        except CacheError:
-            self.close()
+        except (CacheError, MemoryError):
             raise
         except Exception as error:  # HDF5 raises nearly everything on a damaged file
-            self.close()
-            if self._identity is None and isinstance(error, OSError):
-                raise CacheError(_unopened(self.path, error)) from None
+            if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
+                raise
             raise CacheError(
                 f"{self.path}: no cache, or a damaged one ({_first_line(error)}); "
                 "move it away and extract again"
             ) from None
-
-    def _open_hdf5(self, descriptor: int) -> h5py.File:
-        """HDF5 on the file that is open: by its path, which is quicker, or if that does not lead
-        there any more, by its descriptor."""
-        with contextlib.suppress(OSError):  # as when this process has it open in h5py already
-            hdf5 = h5py.File(self.path, "r", locking=False)
-            if _identity(os.stat(self.path)) == self._identity:
-                return hdf5
-            hdf5.close()
-        return h5py.File(os.fdopen(os.dup(descriptor), "rb"), "r")
+        finally:
+            os.close(descriptor)
+            if not self.keep_open:
+                self.close()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -317,13 +321,12 @@ class CacheFile:
         if group == "utterances":
             expected = (self._count,)
         elif group == "layers":
-            expected = (len(self.recipe["layers"]), self._count, *stored.shape[2:])
+            expected = (len(self.recipe["layers"]), self._count, self.dim)
         elif leaf == "offsets":
             expected = (self._count + 1,)
         if dataset.chunks or stored.shape != expected:
             raise CacheError(f"{self.path}: damaged: {name} has shape {stored.shape}")
-        assert self._descriptor is not None
-        if stored.offset + length > os.fstat(self._descriptor).st_size:
+        if stored.offset + length > os.fstat(self._open()).st_size:
             raise CacheError(f"{self.path}: damaged: {name} is cut short")
         self._stored[name] = stored
 
@@ -405,7 +408,10 @@ class CacheFile:
 
     def _open(self) -> int:
         if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise CacheError(_missing(self.path)) from None
             identity = _identity(os.fstat(self._descriptor))
             if self._identity not in (None, identity):
                 self.close()
@@ -418,11 +424,15 @@ class CacheFile:
             return
         descriptor = self._open()
         view = memoryview(out.reshape(-1).view(np.uint8).data)
-        while view:
-            count = os.preadv(descriptor, [view], offset)
-            if not count:
-                raise CacheError(f"{self.path}: cut short while it was read")
-            view, offset = view[count:], offset + count
+        try:
+            while view:
+                count = os.preadv(descriptor, [view], offset)
+                if not count:
+                    raise CacheError(f"{self.path}: cut short while it was read")
+                view, offset = view[count:], offset + count
+        finally:
+            if not self.keep_open:
+                self.close()
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
@@ -444,15 +454,42 @@ def require_same_recipe(one: CacheFile, other: CacheFile) -> None:
         raise CacheError(f"{one.path} and {other.path} were made by other recipes:\n  {lines}")
 
 
-def _unopened(path: Path, error: OSError) -> str:
-    if not isinstance(error, FileNotFoundError):
-        return f"{path}: {error.strerror}"
-    if parts_folder(path).is_dir():
+def _missing(path: Path) -> str:
+    if files_in(parts_folder(path)):
         return (
             f"{path}: its extraction was not finished. Run the same 'python -m extract' again "
             f"to go on where it stopped, or 'python -m data pack {path}' to use what is there"
         )
     return f"{path}: no such cache; make one with 'python -m extract CORPUS -o {path}'"
+
+
+class _Positioned(io.RawIOBase):
+    """A file object on a descriptor, with a position of its own: forked processes share that of
+    the descriptor. It also reads on from a file that was replaced meanwhile."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        size = os.fstat(self._descriptor).st_size
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
 
 
 def _text(value: object) -> str:

@@ -133,7 +133,9 @@ def _text(value: object) -> bytes:
         return b""
     if isinstance(value, bytes):
         return value
-    return (f"{value:g}" if isinstance(value, float) else str(value)).encode()
+    if isinstance(value, (int, float)):  # as it would come back from float64
+        return repr(float(value)).removesuffix(".0").encode()
+    return str(value).encode()
 
 
 def _no_text() -> npt.NDArray:

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
@@ -78,12 +79,12 @@ def run(command: Callable[[], int], verbose: bool = False) -> int:
         return 0
     except Wav2emoError as error:
         if verbose:
-            raise
+            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except OSError as error:
         if verbose:
-            raise
+            traceback.print_exc()
         where = f": {error.filename}" if error.filename else ""
         hint = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

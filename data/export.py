@@ -1,12 +1,13 @@
 """``python -m data export CACHE -o PATH``: a cache for other programs.
 
-* ``.npz``: ``layers_<pooling>`` (layer, utterance, dim) and one array for each column.
+* ``.npz``: ``layers_<pooling>`` (layer, utterance, dim) and ``utterances_<column>``.
 * ``.parquet``: one row an utterance, for pandas, polars and R; embeddings are lists of float32,
   ``<pooling>_<layer>`` each.
 * a folder: a Hugging Face data set, for ``datasets.load_dataset(PATH)``.
 """
 
 import argparse
+import itertools
 import json
 import os
 import secrets
@@ -76,20 +77,18 @@ def _npz(cache: "Cache", path: Path) -> None:
     arrays["layer_numbers"] = np.array(cache.layers)
     arrays["recipe"] = np.array(json.dumps(cache.recipe))
     for name, column in cache.utterances.items():
-        arrays[str(name)] = np.array(column.tolist())
+        arrays[f"utterances_{name}"] = np.array(column.tolist())
     np.savez(path, **arrays)
 
 
 def _parquet(cache: "Cache", path: Path) -> None:
     import pyarrow.parquet
 
-    writer = None
-    for batch in _batches(cache):
-        if writer is None:
-            writer = pyarrow.parquet.ParquetWriter(path, batch.schema)
-        writer.write_table(batch)
-    if writer is not None:
-        writer.close()
+    batches = _batches(cache)
+    first = next(batches)
+    with pyarrow.parquet.ParquetWriter(path, first.schema) as writer:
+        for batch in itertools.chain([first], batches):
+            writer.write_table(batch)
 
 
 def _dataset(cache: "Cache", path: Path) -> None:
@@ -110,6 +109,9 @@ def _batches(cache: "Cache") -> Iterator["pyarrow.Table"]:
     import pyarrow
 
     table = cache.utterances
+    embeddings = {f"{pooling}_{layer}" for pooling in cache.poolings for layer in cache.layers}
+    if taken := embeddings.intersection(table.columns):
+        raise UsageError(f"{cache.path}: column {min(taken)!r} is called as an embedding would be")
     metadata = {"wav2emo.recipe": json.dumps(cache.recipe)}
     for start in range(0, len(cache), ROWS):
         rows = table.iloc[start : start + ROWS]

@@ -27,10 +27,18 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     from data.cache import Cache
+    from data.errors import CacheError
     from data.parts import Parts
 
     parts = Parts(args.cache)
-    count = parts.pack(others=[file for source in args.sources for file in Cache(source).files])
-    parts.clean()
+    others = [file for source in args.sources for file in Cache(source).files]
+    recipe = parts.recipe() or (others[0].recipe if others else None)
+    if recipe is None:
+        raise CacheError(f"{args.cache}: there is nothing to pack")
+    try:
+        parts.claim(recipe)
+        count = parts.pack(others=others)
+    finally:
+        parts.clean()
     print(f"{args.cache}: {count} utterances")
     return 0

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from data.cache import CacheFile, parts_folder, require_sound
+from data.cache import CacheFile, files_in, parts_folder, require_sound
 from data.errors import CacheError, RecipeMismatch
-from data.publish import publish_bytes, remove_stale
+from data.publish import publish_bytes, remove_stale, sync_folder
 from data.recipe import Recipe, canonical, differences
 from data.utterance import Utterance
 from data.writer import is_current, merge, write_cache
@@ -51,27 +51,23 @@ class Parts:
 
     def claim(self, recipe: Recipe) -> None:
         """Reserve the cache for `recipe` as long as this process lives, before anything is
-        computed. Any number of processes may hold the same recipe's claim.
+        computed. Any number of processes may hold the same recipe's claim. `clean` gives it up.
 
         Raises:
             RecipeMismatch: the cache was made, or is being made, by another recipe.
         """
         self.cache.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(self.cache)
-        try:
-            with self._lock():
-                remove_stale(self.folder)
-                if self.cache.exists() and (packed := CacheFile(self.cache).recipe) != recipe:
-                    raise _mismatch(self.cache, packed, recipe)
-                self._hold(recipe)
-        except CacheError:
-            self.clean()
-            raise
+        with self._lock():
+            remove_stale(self.folder)
+            if self.cache.exists() and (packed := CacheFile(self.cache).recipe) != recipe:
+                raise _mismatch(self.cache, packed, recipe)
+            self._hold(recipe)
 
     def _hold(self, recipe: Recipe) -> None:
         path = self.folder / CLAIM
         if path.exists() and (claimed := json.loads(path.read_bytes())) != recipe:
-            abandoned = not any(self.folder.glob("*.h5")) and _unused(path)
+            abandoned = not files_in(self.folder) and _unused(path)
             if not abandoned:
                 raise _mismatch(self.folder, claimed, recipe)
             path.unlink()
@@ -83,9 +79,9 @@ class Parts:
     def shards(self) -> list[CacheFile]:
         """The sound shards, from oldest to newest. Damaged ones are set aside and named."""
         found = []
-        for path in sorted(self.folder.glob("*.h5")):
+        for path in files_in(self.folder):
             try:
-                shard = CacheFile(path)
+                shard = CacheFile(path, keep_open=False)
                 require_sound(shard)
             except CacheError as error:
                 if not path.exists():  # packed by another process just now
@@ -94,18 +90,18 @@ class Parts:
                 path.replace(aside)
                 log.warning("%s; set aside as %s, its utterances are done again", error, aside)
                 continue
-            shard.close()
             found.append(shard)
         return sorted(found, key=lambda shard: shard.age)
 
     def known(self) -> dict[str, str]:
         """Id → SHA-256 of the audio of every utterance that is embedded already."""
         known: dict[str, str] = {}
-        packed = [CacheFile(self.cache)] if self.cache.exists() else []
-        for file in [*packed, *self.shards()]:
-            ids, checksums = file.ids.tolist(), file.read_all("utterances/sha256").tolist()
-            known.update((i.decode(), s.decode()) for i, s in zip(ids, checksums, strict=True))
-            file.close()
+        held = self._lock() if self._claim is not None else contextlib.nullcontext()
+        with held:  # or another process may pack the shards away while they are read
+            packed = [CacheFile(self.cache)] if self.cache.exists() else []
+            for file in [*packed, *self.shards()]:
+                ids, checksums = file.ids.tolist(), file.read_all("utterances/sha256").tolist()
+                known.update((i.decode(), s.decode()) for i, s in zip(ids, checksums, strict=True))
         return known
 
     def publish(
@@ -158,7 +154,7 @@ class Parts:
             os.close(self._claim)
             self._claim = None
         with contextlib.suppress(OSError), self._lock():
-            waiting = any(self.folder.glob("*.h5"))
+            waiting = files_in(self.folder)
             if not waiting and _unused(self.folder / CLAIM):
                 (self.folder / CLAIM).unlink(missing_ok=True)
                 (self.folder / LOCK).unlink()
@@ -168,7 +164,9 @@ class Parts:
     def _lock(self) -> Iterator[None]:
         """Only one process claims, packs or cleans at a time."""
         while True:
-            self.folder.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self.folder.mkdir()
+                sync_folder(self.folder.parent)
             try:
                 descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
             except FileNotFoundError:  # cleaned by another process just now
@@ -193,7 +191,7 @@ def _is(path: Path, descriptor: int) -> bool:
 def _unused(claim: Path) -> bool:
     """Whether no living process holds a claim; the kernel frees those of killed ones."""
     try:
-        descriptor = os.open(claim, os.O_RDONLY)
+        descriptor = os.open(claim, os.O_RDWR)  # NFS locks exclusively only what may be written
     except FileNotFoundError:
         return True
     try:

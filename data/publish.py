@@ -92,7 +92,7 @@ def remove_stale(path: Path) -> None:
     folder, pattern = (path, ".*") if path.is_dir() else (path.parent, f".{path.name}.*")
     for temporary in folder.glob(pattern + _TEMPORARY):
         with contextlib.suppress(OSError):
-            descriptor = os.open(temporary, os.O_RDONLY)
+            descriptor = os.open(temporary, os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a living writer holds it
                 temporary.unlink()
@@ -104,9 +104,13 @@ def remove_stale(path: Path) -> None:
 def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
     """A new file beside `path`, held by a lock as long as its writer lives; gone at the end."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    while True:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            break
+        os.close(descriptor)  # another process took it for a stale one before it was locked
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield descriptor, temporary
     finally:
         with contextlib.suppress(FileNotFoundError):  # it was renamed
@@ -116,12 +120,14 @@ def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
 
 def _allocate(descriptor: int, size: int) -> None:
     """Claim the space: a disk that is too small says so now, not after the last block."""
-    try:
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # the file system cannot
-            raise
-        os.ftruncate(descriptor, size)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # the file system cannot
+                raise
+    os.ftruncate(descriptor, size)
 
 
 def _write_blocks(descriptor: int, dataset: Dataset, name: str, offset: int) -> str:
@@ -221,7 +227,15 @@ class _MetadataOnly(io.RawIOBase):
         return self.size
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        raise io.UnsupportedOperation("HDF5 read back what it is laying out")
+        begin, end = self._position, min(self._position + len(buffer), self.size)
+        content = bytearray(max(0, end - begin))
+        for start, written in self.writes:
+            low, high = max(begin, start), min(end, start + len(written))
+            if low < high:
+                content[low - begin : high - begin] = written[low - start : high - start]
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
     def readable(self) -> bool:
         return True

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from data import columns
 from data.cache import (
     FORMAT,
-    MANY_FILES,
     VERSION,
     CacheFile,
     Rows,
@@ -66,9 +65,9 @@ def write_cache(
     }
     for pooling in recipe["pooling"]:
         values = layers[pooling]
-        expected = (len(recipe["layers"]), len(ids))
-        if values.shape[:2] != expected:
-            raise ValueError(f"{pooling}: got shape {values.shape}, expected {(*expected, 'dim')}")
+        expected = (len(recipe["layers"]), len(ids), layers[recipe["pooling"][0]].shape[-1])
+        if values.shape != expected:
+            raise ValueError(f"{pooling}: got shape {values.shape}, expected {expected}")
         datasets[f"layers/{pooling}"] = Dataset.of(values[:, order].astype(np.float32, copy=False))
     if sequences is not None:
         offsets = np.asarray(sequences["offsets"], np.int64)
@@ -134,8 +133,8 @@ def merge(
     if first.recipe.get("sequence_layers"):
         datasets.update(_merged_sequences(sources, rows))
     newest = max(sources, key=lambda source: source.age)
-    provenance = {k: v for k, v in newest.provenance.items() if k != "created"}
-    publish(destination, attributes(first.recipe, provenance), datasets)
+    # with the time of the newest of them: a shard published meanwhile is newer than this file
+    publish(destination, attributes(first.recipe, newest.provenance), datasets)
     return len(rows.file)
 
 
@@ -213,7 +212,6 @@ def _column_blocks(sources: Sequence[CacheFile], rows: Rows, name: str) -> Itera
                 continue
             stretch = source.read(stored, 0, int(wanted[0]), int(wanted[-1]) + 1)
             found.append(columns.as_text(stretch[wanted - wanted[0]], text))
-            _spare_descriptors(source, sources)
         yield np.concatenate(found)[np.argsort(np.concatenate(order))]
 
 
@@ -247,7 +245,6 @@ def _gather(
         wanted = row[here]
         stretch = sources[number].read(name, layer, int(wanted[0]), int(wanted[-1]) + 1)
         out[here] = stretch[wanted - wanted[0]]
-        _spare_descriptors(sources[number], sources)
     return out
 
 
@@ -262,15 +259,9 @@ def _merged_sequences(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dat
         for layer in range(layers):
             for file, start, stop in zip(rows.file, begin, end, strict=True):
                 yield sources[file].read("sequences/values", layer, int(start), int(stop))
-                _spare_descriptors(sources[file], sources)
 
     values = Dataset((layers, int(total[-1]), dim), np.dtype(np.float16), blocks)
     return {"sequences/values": values, "sequences/offsets": Dataset.of(total)}
-
-
-def _spare_descriptors(source: CacheFile, sources: Sequence[CacheFile]) -> None:
-    if len(sources) > MANY_FILES:
-        source.close()
 
 
 def _plain(values: Any) -> list:

@@ -79,8 +79,11 @@ def main(argv: Sequence[str]) -> int:
         args.sequence_layers,
         args.precision,
     )
-    if args.batch_seconds <= 0 or args.max_seconds <= 0 or args.jobs < 1:
-        raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0")
+    seconds = (args.batch_seconds, args.max_seconds)
+    if not all(0 < value < float("inf") for value in seconds) or args.jobs < 1:
+        raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
+    if not args.out.name or args.out.is_dir():
+        raise UsageError(f"-o {args.out}: a folder is there; name a file, such as embeddings.h5")
     utterances = _utterances(args)
     if args.dry_run:
         return _dry_run(args.out, utterances)
@@ -102,9 +105,9 @@ def _utterances(args: argparse.Namespace) -> "list[Utterance]":
 
 def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
     from data.parts import Parts
-    from extract.audio import checksum
+    from extract.pipeline import Checksums
 
-    known = Parts(cache).known()
+    known, checksum = Parts(cache).known(), Checksums()
     done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)
     print(
         f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}"

@@ -37,6 +37,7 @@ WAVE_CODINGS = {1: "PCM", 3: "float", 6: "A-law", 7: "µ-law"}
 EXTENSIBLE = 0xFFFE  # the coding stands in the format chunk's GUID
 STREAMED = 0xFFFFFFFF  # the length that programs write which cannot know it, and RF64
 MAX_CHUNKS = 64  # before the data of a WAV file
+MP3_READ = 0.9  # of the bytes; the rest may be tags
 
 Waveform = npt.NDArray[np.float32]  # (sample,), mono
 
@@ -62,31 +63,31 @@ def read(
     end: float | None = None,
     max_seconds: float = MAX_SECONDS,
     shortest: int = RECEPTIVE_FIELD,
+    sha256: str | None = None,
 ) -> Recording:
     """Decode `path` from `start` to `end` (seconds; None: all of it) to 16 kHz mono.
 
     Channels are averaged; soxr resamples at its high quality (HQ). Fewer than `shortest` samples
-    at 16 kHz are refused, and more than `max_seconds`.
+    at 16 kHz are refused, and more than `max_seconds`. The file is hashed unless its `sha256` is
+    known.
 
     Raises:
         AudioError: the recording is refused.
         OSError: it cannot be opened or read.
     """
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256 or hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         _sniff(file)
         try:
             with soundfile.SoundFile(file) as sound:
-                samples = _decode(sound, start, end, max_seconds)
-                rate = sound.samplerate
-        except (soundfile.LibsndfileError, RuntimeError) as error:
+                frames = _seek(sound, start, end, max_seconds)
+                blocks = _resampled(_blocks(sound, frames), sound.samplerate)
+                waveform = np.concatenate([np.empty(0, np.float32), *blocks])
+                if sound.format == "MP3" and end is None:
+                    _check_mp3(file)
+        except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
             raise AudioError(f"damaged audio: {_said(error)}") from None
-    if not np.isfinite(samples).all():
-        raise AudioError("its samples contain NaN or infinity; export it again as PCM")
-    if rate != SAMPLING_RATE:
-        samples = soxr.resample(samples, rate, SAMPLING_RATE, quality="HQ")
-    waveform = np.ascontiguousarray(samples, np.float32)
     if len(waveform) < shortest:
         raise AudioError(
             f"{len(waveform) / SAMPLING_RATE:.3f} s is too short: "
@@ -106,34 +107,24 @@ def normalise(waveform: Waveform) -> Waveform:
     return ((waveform - waveform.mean()) / scale).astype(np.float32, copy=False)
 
 
-def _decode(
+def _seek(
     sound: soundfile.SoundFile, start: float | None, end: float | None, max_seconds: float
-) -> Waveform:
+) -> int:
+    """Go to `start` and return how many frames there are to `end`."""
     _check_kind(sound)
     rate = sound.samplerate
     first = round((start or 0.0) * rate)
     last = sound.frames if end is None else round(end * rate)
-    budget = round(max_seconds * rate)
     if first >= sound.frames > 0:
         raise AudioError(f"the segment starts at {start} s, after the recording's end")
-    if last - first > budget:
+    if last - first > max_seconds * rate:
         raise AudioError(
             f"{(last - first) / rate:.0f} s is longer than the {max_seconds:.0f} s read at "
             "once; give segments in a table (file,start,end) or raise --max-seconds"
         )
     if first:
         sound.seek(first)
-    blocks = list(_blocks(sound, last - first))
-    found = sum(map(len, blocks))
-    if not found:
-        raise AudioError("no samples in it")
-    if found < last - first:
-        what = "recording" if end is None else "segment"
-        raise AudioError(
-            f"cut short: a {what} of {(last - first) / rate:.3f} s is announced, "
-            f"{found / rate:.3f} s are there"
-        )
-    return np.concatenate(blocks)
+    return last - first
 
 
 def _check_kind(sound: soundfile.SoundFile) -> None:
@@ -149,14 +140,42 @@ def _check_kind(sound: soundfile.SoundFile) -> None:
         )
 
 
-def _blocks(sound: soundfile.SoundFile, wanted: int) -> Iterator[Waveform]:
-    """Mono blocks, at most `wanted` frames in all, whatever the header claims."""
-    while wanted > 0:
-        block = sound.read(min(BLOCK, wanted), dtype="float32", always_2d=True)
+def _blocks(sound: soundfile.SoundFile, frames: int) -> Iterator[Waveform]:
+    """Mono blocks of exactly `frames` frames in all, whatever more the file holds."""
+    found = 0
+    while found < frames:
+        block = sound.read(min(BLOCK, frames - found), dtype="float32", always_2d=True)
         if not len(block):
-            return
-        wanted -= len(block)
+            raise AudioError(
+                f"cut short: {frames / sound.samplerate:.3f} s are announced or asked for, "
+                f"{found / sound.samplerate:.3f} s are there"
+            )
+        if not np.isfinite(block).all():
+            raise AudioError("its samples contain NaN or infinity; export it again as PCM")
+        found += len(block)
         yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+    if not found:
+        raise AudioError("no samples in it")
+
+
+def _resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
+    """The same numbers as soxr gives for all blocks at once, in the memory of one."""
+    if rate == SAMPLING_RATE:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, SAMPLING_RATE, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def _check_mp3(file: BinaryIO) -> None:
+    """Of an MP3 of variable rate without a header, libsndfile guesses the length from the first
+    frames, and stops there; how far it read in the file tells."""
+    if file.tell() < MP3_READ * os.fstat(file.fileno()).st_size:
+        raise AudioError(
+            "an MP3 whose length cannot be told (variable rate, no header); convert it to FLAC"
+        )
 
 
 def _sniff(file: BinaryIO) -> None:

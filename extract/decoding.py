@@ -14,8 +14,6 @@ from data.utterance import Utterance
 from extract import audio
 from extract.engines import Engine
 
-AHEAD = 32  # results that may wait
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -38,11 +36,21 @@ class Refusal:
     reason: str
 
 
-def decode(utterance: Utterance, engine: Engine, max_seconds: float) -> Decoded | Refusal:
-    """Decode one utterance as `engine` wants it, or say why that cannot be done."""
+def decode(
+    utterance: Utterance, engine: Engine, max_seconds: float, sha256: str | None = None
+) -> Decoded | Refusal:
+    """Decode one utterance as `engine` wants it, or say why that cannot be done.
+
+    `sha256` is that of the file, if it is known already.
+    """
     try:
         recording = audio.read(
-            utterance.file, utterance.start, utterance.end, max_seconds, engine.receptive_field
+            utterance.file,
+            utterance.start,
+            utterance.end,
+            max_seconds,
+            engine.receptive_field,
+            sha256,
         )
     except AudioError as error:
         return Refusal(utterance, str(error))
@@ -57,14 +65,16 @@ def decode(utterance: Utterance, engine: Engine, max_seconds: float) -> Decoded 
 def ahead(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Iterator[Result]:
-    """Like ``map``, in order, but computed in threads up to `AHEAD` items before they are asked
-    for."""
+    """Like ``map``, in order, but computed in threads before they are asked for.
+
+    Only twice as many results as threads wait: each may be ten minutes of audio.
+    """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > AHEAD:
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

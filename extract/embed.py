@@ -1,5 +1,6 @@
 """Embed utterances: a stream of them in batches, or any audio by the recipe of a cache."""
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -54,18 +55,23 @@ class Embedder:
             RecipeMismatch: the encoder, or what is done with it, is not the recipe's.
         """
         engine = open_engine(model or recipe["model"], Request.from_recipe(recipe), device)
-        if engine.recipe != recipe:
-            lines = "\n  ".join(differences(recipe, engine.recipe))
+        found = dict(engine.recipe)
+        if model:  # a copy elsewhere has another name; its weights tell that it is the same
+            found |= {name: recipe[name] for name in ("model", "revision")}
+        if found != recipe:
+            lines = "\n  ".join(differences(recipe, found))
             raise RecipeMismatch(f"this encoder gives other numbers than the cache's:\n  {lines}")
         return cls(engine)
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
         """One result per utterance, in their order, as soon as it and those before are done."""
-        position = {id(utterance): number for number, utterance in enumerate(utterances)}
+        positions: dict[int, deque[int]] = defaultdict(deque)  # one utterance may come twice
+        for number, utterance in enumerate(utterances):
+            positions[id(utterance)].append(number)
         done: dict[int, Embedding | Refusal] = {}
         following = 0
         for result in self._unordered(utterances):
-            done[position[id(result.utterance)]] = result
+            done[positions[id(result.utterance)].popleft()] = result
             while following in done:
                 yield done.pop(following)
                 following += 1
@@ -103,6 +109,8 @@ def _embed_batch(batch: list[Decoded], engine: Engine) -> Iterator[Embedding | R
     try:
         pooled = engine.embed([decoded.waveform for decoded in batch])
     except MemoryError:
+        pooled = None  # tried again below: here the exception still holds what filled the memory
+    if pooled is None:
         if len(batch) == 1:
             yield Refusal(
                 batch[0].utterance,

@@ -78,19 +78,24 @@ def extract(
     settings = settings or Settings()
     summary = Summary()
     parts = Parts(cache)
-    parts.claim(engine.recipe)
     try:
+        parts.claim(engine.recipe)
         known = parts.known()
         try:
             _embed_missing(utterances, known, parts, engine, settings, summary)
         finally:
             _list_refused(cache, summary.refused)
         if not known and not summary.embedded:
-            raise CacheError(f"none of {len(utterances)} utterances could be embedded")
+            raise CacheError(
+                f"none of {len(utterances)} utterances could be embedded, the first because: "
+                f"{summary.refused[0].reason}; all are listed in {errors_file(cache)}"
+            )
         current = {utterance.id: utterance for utterance in utterances}
         stale = _stale(known, current) if settings.prune else set()
         summary.pruned = len(stale)
-        summary.total = parts.pack(current, stale)
+        summary.total = parts.pack(current)
+        if stale:  # only now: a shard that waits to be packed would bring them back after a crash
+            summary.total = parts.pack(leave_out=stale)
     finally:
         parts.clean()
     return summary
@@ -104,12 +109,14 @@ def _embed_missing(
     settings: Settings,
     summary: Summary,
 ) -> None:
-    checksum = _Checksums()
+    checksum = Checksums()
 
     def fetch(utterance: Utterance) -> Decoded | Refusal | None:
-        if utterance.id in known and checksum(utterance.file) == known[utterance.id]:
+        segment = utterance.start is not None or utterance.end is not None
+        sha256 = checksum(utterance.file) if segment or utterance.id in known else None
+        if sha256 is not None and sha256 == known.get(utterance.id):
             return None
-        return decode(utterance, engine, settings.max_seconds)
+        return decode(utterance, engine, settings.max_seconds, sha256)
 
     def refuse(refusal: Refusal) -> None:
         summary.refused.append(refusal)
@@ -138,8 +145,8 @@ def _embed_missing(
         summary.embedded, summary.seconds = shards.published, shards.seconds
 
 
-class _Checksums:
-    """SHA-256 of files; of a long recording with many segments, once."""
+class Checksums:
+    """SHA-256 of files, None if one cannot be read; of a recording with many segments, once."""
 
     def __init__(self) -> None:
         self._last: tuple[Path, str] | None = None

@@ -106,7 +106,7 @@ def describe(encoder: "Encoder", request: Request, depth: int, engine: str) -> d
         "channels": "mean",
         "normalisation": "zero mean, unit variance per utterance" if encoder.normalise else "none",
         "pooling": list(request.pooling),
-        "sequence_rate": request.sequence,
+        "sequence_rate": float(request.sequence) if request.sequence is not None else None,
         "sequence_layers": parse_layers(request.sequence_layers, depth) if stored else [],
         "engine": engine,
         "precision": request.precision,

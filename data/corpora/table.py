@@ -53,7 +53,7 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     table = tree.root / tables[0]
     frame = _load(table)
     extra = [name for name in frame.columns if name not in OWN]
-    usable = [name for name in extra if name not in RESERVED and name and "/" not in name]
+    usable = [name for name in extra if name not in (*RESERVED, "", ".") and "/" not in name]
     utterances: dict[str, Utterance] = {}
     missing, repeated = [], []
     folder = _Folder(table, tree.follow_links)

@@ -90,7 +90,7 @@ class TorchEngine:
                 samples.to(self.device, self._dtype), attention_mask=mask.to(self.device).long()
             )
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
                 raise MemoryError(str(error)) from None
             raise
         # (layer, pooling, utterance, dim)
@@ -118,8 +118,11 @@ def pick_device(asked: str) -> str:
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise EncoderError(f"--device {asked}: torch sees no CUDA GPU here; use --device cpu")
+    try:
+        torch.empty(0, device=asked)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise EncoderError(f"--device {asked}: {reason}; use --device cpu") from None
     return asked
 
 

@@ -101,6 +101,7 @@ def test_no_cache_says_how_to_make_one(tmp_path):
     with pytest.raises(CacheError, match="python -m extract"):
         Cache(tmp_path / "none.h5")
     (tmp_path / "begun.h5.parts").mkdir()
+    (tmp_path / "begun.h5.parts" / "1.h5").touch()
     with pytest.raises(CacheError, match=r"not finished.*data pack"):
         Cache(tmp_path / "begun.h5")
 
@@ -272,3 +273,29 @@ def test_a_file_cut_short_is_an_error_and_no_crash(cache):
         cache.write_bytes(content[:length])
         with pytest.raises(CacheError):
             Cache(cache)
+
+
+def test_numbers_become_the_same_text_however_they_meet_text(tmp_path):
+    numbers_, text = [20230101, 7.25], ["A", "B"]
+    write_cache(tmp_path / "a.h5", RECIPE, columns_for(["c/0", "c/1"], s=numbers_), numbers(2))
+    write_cache(tmp_path / "b.h5", RECIPE, columns_for(["c/2", "c/3"], s=text), numbers(2))
+    merge([CacheFile(tmp_path / f"{n}.h5") for n in "ab"], tmp_path / "m.h5")
+    assert Cache(tmp_path / "m.h5").utterances["s"].tolist() == ["20230101", "7.25", "A", "B"]
+
+
+def test_a_merged_file_is_no_newer_than_what_it_was_made_of(tmp_path):
+    write_cache(tmp_path / "a.h5", RECIPE, columns_for(["c/0"]), numbers(1), None, {"created": "5"})
+    merge([CacheFile(tmp_path / "a.h5")], tmp_path / "m.h5")
+    assert CacheFile(tmp_path / "m.h5").age[0] == "5"
+
+
+def test_poolings_must_have_one_width(tmp_path):
+    values = numbers(1) | {"max": numbers(1, dim=9)["max"]}
+    with pytest.raises(ValueError, match="max: got shape"):
+        write_cache(tmp_path / "a.h5", RECIPE, columns_for(["c/0"]), values)
+
+
+def test_any_number_of_columns(tmp_path):
+    many = {f"column{n}": ["x"] for n in range(8_000)}
+    write_cache(tmp_path / "a.h5", RECIPE, columns_for(["c/0"], **many), numbers(1))
+    assert len(CacheFile(tmp_path / "a.h5").names) == 8_000 + 9 + 2

@@ -118,7 +118,7 @@ def test_export_npz(cache, tmp_path):
     read = Cache(cache)
     with np.load(tmp_path / "c.npz") as arrays:
         np.testing.assert_array_equal(arrays["layers_mean"], read.embeddings())
-        assert arrays["id"].tolist() == read.utterances["id"].tolist()
+        assert arrays["utterances_id"].tolist() == read.utterances["id"].tolist()
         assert json.loads(str(arrays["recipe"])) == read.recipe
 
 
@@ -157,7 +157,6 @@ def test_export_refuses_what_it_cannot_write(cache, tmp_path):
 def test_a_cache_of_many_shards_reads_as_one(folder_corpus, utterances, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 1)
     monkeypatch.setattr("data.cache.MANY_FILES", 3)
-    monkeypatch.setattr("data.writer.MANY_FILES", 3)
     listed = utterances(folder_corpus(12))
     monkeypatch.setattr("data.parts.Parts.pack", lambda *args: 0)
     extract(listed, StandIn(), tmp_path / "c.h5")
@@ -167,3 +166,9 @@ def test_a_cache_of_many_shards_reads_as_one(folder_corpus, utterances, tmp_path
     apart = shards.embeddings()
     assert pack.main([str(tmp_path / "c.h5")]) == 0
     np.testing.assert_array_equal(Cache(tmp_path / "c.h5").embeddings(), apart)
+
+
+def test_packing_nothing_leaves_nothing(tmp_path):
+    with pytest.raises(CacheError, match="nothing to pack"):
+        pack.main([str(tmp_path / "c.h5")])
+    assert not list(tmp_path.iterdir())

@@ -1,8 +1,10 @@
 """What a run does to a cache: resume, replace, relabel, refuse, prune, and give way."""
 
 import json
+import resource
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -309,3 +311,36 @@ def test_segments_of_one_recording(tmp_path, utterances, waveform):
     assert table["start"].tolist() == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     assert table["duration"].eq(0.5).all()
     assert extract(utterances(tmp_path / "turns.csv"), StandIn(), tmp_path / "c.h5").cached == 6
+
+
+def test_a_pruned_utterance_stays_away_after_a_crash(corpus, utterances, tmp_path, monkeypatch):
+    extract(utterances(corpus), StandIn(), tmp_path / "c.h5")
+    gone, changed = utterances(corpus)[:2]
+    gone.file.unlink()
+    changed.file.write_bytes(utterances(corpus)[4].file.read_bytes())
+
+    def crash(path, *args, **kwargs):
+        if path.suffix == ".h5" and path.parent.name.endswith(".parts"):
+            raise KeyboardInterrupt
+        return unlink(path, *args, **kwargs)
+
+    unlink = type(tmp_path).unlink
+    with monkeypatch.context() as patched:
+        patched.setattr(type(tmp_path), "unlink", crash)
+        with pytest.raises(KeyboardInterrupt):
+            extract(utterances(corpus), StandIn(), tmp_path / "c.h5", Settings(prune=True))
+    extract(utterances(corpus), StandIn(), tmp_path / "c.h5", Settings(prune=True))
+    extract(utterances(corpus), StandIn(), tmp_path / "c.h5")
+    assert gone.id not in set(Cache(tmp_path / "c.h5").utterances["id"])
+
+
+def test_a_thousand_shards_need_few_descriptors(folder_corpus, utterances, tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 1)
+    listed = utterances(folder_corpus(200, seconds=(0.05,)))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 40, before[1]))
+    try:
+        assert extract(listed, StandIn(), tmp_path / "c.h5").total == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -8,13 +8,13 @@ Run as a script on files, prints one line of JSON: the reader's process is the o
 import io
 import json
 import random
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from standin import peak_megabytes
 
 from data import Cache
 from data.errors import AudioError, CacheError
@@ -94,8 +94,7 @@ def main() -> None:
         if not outcome:
             raise SystemExit(f"{name}: refused without a reason")
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "megabytes": megabytes}))
+    print(json.dumps({"outcomes": outcomes, "slowest": slowest, "megabytes": peak_megabytes()}))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Each prints one line of JSON.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from standin import StandIn
+from standin import StandIn, peak_megabytes
 from storm import EXTRACTOR, make_corpus
 
 from data.columns import from_utterances
@@ -32,11 +31,10 @@ def extraction(count: int) -> dict[str, float]:
         make_corpus(Path(folder) / "corpus", count)
         command = [sys.executable, str(EXTRACTOR), f"{folder}/corpus", "-o", f"{folder}/c.h5",
                    "--layers", "13", "--dim", "64"]  # fmt: skip
-        before = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds = time.monotonic() - before
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"utterances": count, "megabytes": peak, "seconds": seconds}
+        began = time.monotonic()
+        out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        seconds = time.monotonic() - began
+    return {"utterances": count, "megabytes": float(out.split()[3]), "seconds": seconds}
 
 
 def publish(parts: Parts, recipe: dict, count: int, layers: int, dim: int) -> None:
@@ -62,17 +60,16 @@ def packing(count: int) -> dict[str, float]:
         parts = Parts(Path(folder) / "c.h5")
         parts.claim(recipe)
         publish(parts, recipe, count, 13, 64)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        before = peak_megabytes()
         began = time.monotonic()
         parts.pack()
         seconds = time.monotonic() - began
         size = parts.cache.stat().st_size / 1e6
         parts.clean()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "utterances": count,
         "before": before,
-        "megabytes": peak,
+        "megabytes": peak_megabytes(),
         "seconds": seconds,
         "file_megabytes": size,
     }

@@ -65,6 +65,12 @@ class StandIn:
         return layers + rows.astype(np.float16)
 
 
+def peak_megabytes() -> float:
+    """Peak memory of this process; that of getrusage begins with its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("corpora", nargs="+")
@@ -80,7 +86,7 @@ def main() -> int:
     engine = StandIn(args.layers, args.dim, args.slow)
     settings = pipeline.Settings(batch_seconds=args.batch)
     summary = pipeline.extract(utterances, engine, args.out, settings)
-    print(summary.embedded, summary.cached, len(summary.refused), flush=True)
+    print(summary.embedded, summary.cached, len(summary.refused), peak_megabytes(), flush=True)
     return 3 if summary.refused else 0
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from data import Cache
-from data.cache import CacheFile, parts_folder
+from data.cache import CacheFile, files_in, parts_folder
 from data.errors import CacheError
 
 EXTRACTOR = Path(__file__).with_name("standin.py")
@@ -98,7 +98,7 @@ def _run(corpus: Path, cache: Path, *more: str) -> None:
 
 def _look(cache: Path, seen: set[str], outcome: Outcome) -> None:
     """Read whatever is published now. What is once seen must never be lost."""
-    files = [cache, *parts_folder(cache).glob("*.h5")]
+    files = [cache, *files_in(parts_folder(cache))]
     for path in files:
         try:
             file = CacheFile(path)

@@ -194,7 +194,7 @@ def test_damaged_caches_are_named_as_such(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_corpus():
-    few, many = (growth.extraction(count)["megabytes"] for count in (300, 1_500))
+    few, many = (growth.extraction(count)["megabytes"] for count in (1_000, 3_000))
     assert many <= 1.15 * few
 
 
