@@ -141,7 +141,11 @@ def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utter
             bar.update()
 
         settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
-        summary = extract(utterances, engine, args.out, settings)
+        try:
+            summary = extract(utterances, engine, args.out, settings)
+        except KeyboardInterrupt:
+            log.warning("stopped; what is finished is kept: run the same command again to go on")
+            raise
     _report(args, engine, summary, time.monotonic() - began)
     return SOME_REFUSED if summary.refused else 0
 
@@ -177,9 +181,9 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
         )
     else:
         layers, pooling = len(engine.recipe["layers"]), ", ".join(engine.recipe["pooling"])
-        size = args.out.stat().st_size / 1e6
+        size = args.out.stat().st_size / 1e6  # MB
         print(
-            f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size:.0f} MB)"
+            f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size:.{0 if size >= 10 else 2}f} MB)"
         )
         if summary.embedded:
             print(

@@ -141,7 +141,7 @@ def test_a_streamed_wav_of_unknown_length_is_read(tmp_path, waveform):
 
 
 def test_an_mp3_whose_length_is_guessed_wrongly_is_refused(tmp_path):
-    """Loud, then soft, at a variable rate: without its first frame the length is anybody's guess."""
+    """Loud, then soft, at a variable rate: without its first frame the length is a guess."""
     loud = np.random.default_rng(0).uniform(-0.9, 0.9, 5 * 16_000)
     soft = 0.001 * np.sin(np.arange(15 * 16_000) / 20)
     path = tmp_path / "a.mp3"
