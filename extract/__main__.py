@@ -181,10 +181,9 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
         )
     else:
         layers, pooling = len(engine.recipe["layers"]), ", ".join(engine.recipe["pooling"])
-        size = args.out.stat().st_size / 1e6  # MB
-        print(
-            f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size:.{0 if size >= 10 else 2}f} MB)"
-        )
+        megabytes = args.out.stat().st_size / 1e6
+        size = f"{megabytes:.{0 if megabytes >= 10 else 2}f} MB"
+        print(f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size})")
         if summary.embedded:
             print(
                 f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
@@ -197,11 +196,8 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
     for refusal in summary.refused[:SHOWN]:
         log.error("%s: %s", refusal.utterance.file, refusal.reason)
     if summary.refused:
-        log.error(
-            "%d of the files were refused; all are listed in %s",
-            len(summary.refused),
-            errors_file(args.out),
-        )
+        listed = errors_file(args.out)
+        log.error("%d utterances were refused: see %s", len(summary.refused), listed)
 
 
 if __name__ == "__main__":
