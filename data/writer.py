@@ -203,8 +203,7 @@ def _column_blocks(sources: Sequence[CacheFile], rows: Rows, name: str) -> Itera
     for start in range(0, len(rows.file), COLUMN_BLOCK):
         file, row = rows.file[start : start + COLUMN_BLOCK], rows.row[start : start + COLUMN_BLOCK]
         found, order = [], []
-        for number in np.unique(file):
-            here = np.flatnonzero(file == number)
+        for number, here in _by_file(file):
             source, wanted = sources[number], row[here]
             order.append(here)
             if stored not in source.names:
@@ -240,12 +239,18 @@ def _gather(
     contributes to a block is one contiguous stretch of it."""
     stored = sources[0].stored(name)
     out = np.empty((len(file), *stored.shape[2:]), stored.dtype)
-    for number in np.unique(file):
-        here = file == number
+    for number, here in _by_file(file):
         wanted = row[here]
         stretch = sources[number].read(name, layer, int(wanted[0]), int(wanted[-1]) + 1)
         out[here] = stretch[wanted - wanted[0]]
     return out
+
+
+def _by_file(file: npt.NDArray[np.intp]) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+    """Each file that contributes to a block, and the block's rows that it contributes."""
+    order = np.argsort(file, kind="stable")
+    for here in np.split(order, np.flatnonzero(np.diff(file[order])) + 1):
+        yield int(file[here[0]]), here
 
 
 def _merged_sequences(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
