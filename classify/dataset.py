@@ -12,7 +12,7 @@ import pandas as pd
 
 from classify.features import Features, Matrix
 from classify.options import EMOTION_TARGETS, Options
-from data.cache import Cache
+from data.cache import Cache, require_sound
 from data.emotions import parse_labels, to_shared
 from data.errors import UsageError
 
@@ -82,10 +82,12 @@ def load(options: Options, folds: bool = True) -> Dataset:
             where others are known: they could be of a speaker in another part.
 
     Raises:
-        CacheError: there is no such cache.
+        CacheError: there is no such cache, or it is damaged.
         UsageError: the cache does not hold what is asked for, or one class of it alone.
     """
     with Cache(options.cache) as cache:
+        for file in cache.files:
+            require_sound(file)
         features = Features.chosen(options, cache)
         table = _of_corpora(cache.utterances, options)
         labels = _labels(table, options)

@@ -113,7 +113,7 @@ class Features:
         layers = f"{first}–{last}" if whole else ", ".join(map(str, self.layers))
         which = {
             "mean": f"mean of layers {layers}",
-            "mix": f"layers {layers}, weighed by the head",
+            "mix": f"all of layers {layers}",
         }.get(str(self.layer), f"layer {layers}")
         return f"{which}, {'sequences' if self.sequences else ' + '.join(self.poolings)}"
 

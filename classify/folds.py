@@ -1,6 +1,7 @@
 """Folds in which no speaker is on both sides, by scikit-learn's splitters."""
 
 import logging
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,8 @@ def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
     y, names = dataset.y, dataset.classes
     if not dataset.speakers_known:
         parts = _stratified(dataset, folds, seed)
-        return Folds("stratified, speakers unknown", parts, by_speaker=False)
+        kind = f"stratified ({len(parts)}), speakers unknown"
+        return Folds(kind, parts, by_speaker=False)
     speakers = dataset.speakers
     count = len(np.unique(speakers))
     if count < 2:
@@ -60,14 +62,16 @@ def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
         number = folds if isinstance(folds, int) else DEFAULT_FOLDS
         kind = "grouped by speaker"
         splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    parts = list(splitter.split(y, y, speakers))
-    for train, test in parts:
+    with warnings.catch_warnings():  # scikit-learn's on rare classes: what follows is stricter
+        warnings.simplefilter("ignore", UserWarning)
+        parts = list(splitter.split(y, y, speakers))
+    for train, _ in parts:
         missing = np.setdiff1d(y, y[train])
         if len(missing):
-            of = ", ".join(np.unique(speakers[test]))
+            of = ", ".join(np.unique(speakers[y == missing[0]]))
             raise UsageError(
                 f"class {names[missing[0]]} is spoken by {of} alone, so it cannot be learned when "
-                "they are left out: leave the class out, or merge it, with --labels"
+                "left out for testing: leave the class out, or merge it, with --labels"
             )
     return Folds(kind, parts, by_speaker=True)
 

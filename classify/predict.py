@@ -57,7 +57,8 @@ def main(argv: Sequence[str]) -> int:
     from classify.model import Model
 
     model = Model.load(arguments.model)
-    log.info("%s on %s", model.card["head"], model.encoder)
+    if not (arguments.csv or arguments.json):
+        log.info("%s on %s", model.card["head"], model.encoder)
     utterances, problems = find(arguments.files, arguments.follow_links)
     refused = list(problems)
 

@@ -56,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is there already and not empty; remove it or choose another name")
     with Cache(args.cache) as cache:
+        out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}{out.suffix}")
         try:
             writers[out.suffix](cache, temporary)

@@ -41,8 +41,11 @@ def _shown(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, (list, tuple)):
+        if not value:
+            return "none"
         numbers = all(isinstance(v, int) for v in value)
-        if numbers and len(value) > 2 and list(value) == list(range(value[0], value[-1] + 1)):
+        if numbers and len(value) > 1 and list(value) == list(range(value[0], value[-1] + 1)):
             return f"{value[0]}-{value[-1]}"
         return ",".join(map(str, value))
-    return str(value)
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text  # a SHA-256

@@ -152,7 +152,7 @@ def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utter
 
 def _encoder(engine: "Engine") -> str:
     recipe = engine.recipe
-    control = ", untrained: a control with random weights" if recipe["control"] else ""
+    control = ", a control with random weights" if recipe["control"] else ""
     device = engine.provenance["device"]
     return f"{recipe['model']}{control} ({recipe['engine']}, {recipe['precision']}, {device})"
 

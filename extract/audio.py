@@ -147,8 +147,8 @@ def _blocks(sound: soundfile.SoundFile, frames: int) -> Iterator[Waveform]:
         block = sound.read(min(BLOCK, frames - found), dtype="float32", always_2d=True)
         if not len(block):
             raise AudioError(
-                f"cut short: {frames / sound.samplerate:.3f} s are announced or asked for, "
-                f"{found / sound.samplerate:.3f} s are there"
+                f"cut short, or a segment beyond its end: expected {frames / sound.samplerate:.3f} "
+                f"s, found {found / sound.samplerate:.3f} s"
             )
         if not np.isfinite(block).all():
             raise AudioError("its samples contain NaN or infinity; export it again as PCM")

@@ -68,7 +68,11 @@ class Request:
         if self.precision not in PRECISIONS:
             raise UsageError(f"--precision {self.precision}: expected {', '.join(PRECISIONS)}")
         if self.sequence is not None and not 0 < self.sequence <= 50:
-            raise UsageError(f"--sequence {self.sequence:g}: expected 0 to 50 steps a second")
+            raise UsageError(
+                f"--sequence {self.sequence:g}: expected more than 0, at most 50 steps a second"
+            )
+        if self.sequence is None and self.sequence_layers != "all":
+            raise UsageError("--sequence-layers needs --sequence RATE")
 
 
 def parse_layers(text: str, depth: int) -> list[int]:

@@ -1,5 +1,6 @@
 """The engine of plain torch: CPU, CUDA and Apple's GPUs."""
 
+import logging
 import platform
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +11,14 @@ import numpy.typing as npt
 import torch
 import transformers
 
-from data.errors import EncoderError
+from data.errors import EncoderError, UsageError
 from extract.encoder import Encoder
 from extract.engines import Pooled
 from extract.masking import Padding, blind_to_padding, frames
 from extract.pooling import pool, to_steps
 from extract.recipe import Request, describe
+
+log = logging.getLogger("wav2emo")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -121,8 +124,10 @@ def pick_device(asked: str) -> str:
     try:
         torch.empty(0, device=asked)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise EncoderError(f"--device {asked}: {reason}; use --device cpu") from None
+        log.debug("%s", error)
+        raise UsageError(
+            f"--device {asked}: torch has no such device here; use cpu, or what it has (-v)"
+        ) from None
     return asked
 
 

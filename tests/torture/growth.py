@@ -37,9 +37,16 @@ def extraction(count: int) -> dict[str, float]:
     return {"utterances": count, "megabytes": float(out.split()[3]), "seconds": seconds}
 
 
-def publish(parts: Parts, recipe: dict, count: int, layers: int, dim: int) -> None:
-    """Shards of `count` utterances, spread over them as length-sorted batches would be."""
-    order = np.random.default_rng(0).permutation(count)
+def publish(
+    parts: Parts, recipe: dict, count: int, layers: int, dim: int, window: int | None = None
+) -> None:
+    """Shards of `count` utterances, shuffled within windows of so many (None: all of them).
+
+    `extract` sorts its windows by length; shards all over the corpus come from job arrays.
+    """
+    random = np.random.default_rng(0)
+    place = np.arange(count) // (window or count) + random.uniform(0, 1, count)
+    order = np.argsort(place)
     values = {"mean": np.zeros((layers, SHARD, dim), np.float32)}
     for start in range(0, count, SHARD):
         numbers = order[start : start + SHARD]
@@ -59,7 +66,7 @@ def packing(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         parts = Parts(Path(folder) / "c.h5")
         parts.claim(recipe)
-        publish(parts, recipe, count, 13, 64)
+        publish(parts, recipe, count, 13, 64, window=4 * SHARD)
         before = peak_megabytes()
         began = time.monotonic()
         parts.pack()
