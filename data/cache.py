@@ -260,16 +260,17 @@ class CacheFile:
         self._identity: tuple[int, ...] | None = None
         self._stored: dict[str, _Stored] = {}
         with self._hdf5() as hdf5:
-            if _text(hdf5.attrs.get("format")) != FORMAT:
+            attributes = hdf5.attrs
+            if _text(attributes.get("format")) != FORMAT:
                 raise CacheError(f"{path}: an HDF5 file, but not a {FORMAT} cache")
-            version = _text(hdf5.attrs["version"])
+            version = _text(attributes["version"])
             if version != str(VERSION):
                 raise CacheError(
                     f"{path}: cache version {version}, but this program reads {VERSION}"
                 )
-            self.recipe: dict[str, Any] = json.loads(_text(hdf5.attrs["recipe"]))
-            self.provenance: dict[str, Any] = json.loads(_text(hdf5.attrs["provenance"]))
-            self.fingerprint = _text(hdf5.attrs["fingerprint"])
+            self.recipe: dict[str, Any] = json.loads(_text(attributes["recipe"]))
+            self.provenance: dict[str, Any] = json.loads(_text(attributes["provenance"]))
+            self.fingerprint = _text(attributes["fingerprint"])
             if fingerprint(self.recipe) != self.fingerprint:
                 raise CacheError(f"{path}: damaged: its recipe does not match its fingerprint")
             first = f"layers/{self.recipe['pooling'][0]}"
