@@ -12,7 +12,8 @@ import pandas as pd
 
 from classify.features import Features, Matrix
 from classify.options import EMOTION_TARGETS, Options
-from data.cache import Cache, require_sound
+from data.cache import Cache
+from data.cache_file import require_sound
 from data.emotions import parse_labels, to_shared
 from data.errors import UsageError
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from data.cache import CacheFile, files_in, parts_folder, require_sound
+from data.cache_file import CacheFile, files_in, parts_folder, require_sound
 from data.errors import CacheError, RecipeMismatch
 from data.publish import publish_bytes, remove_stale, sync_folder
 from data.recipe import Recipe, canonical, differences

@@ -10,7 +10,8 @@ from data.console import common_options, configure_logging
 from data.errors import UsageError
 
 if TYPE_CHECKING:
-    from data.cache import Cache, CacheFile
+    from data.cache import Cache
+    from data.cache_file import CacheFile
     from data.utterance import Utterance
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative error between machines, per layer

@@ -16,14 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data import columns
-from data.cache import (
-    FORMAT,
-    VERSION,
-    CacheFile,
-    Rows,
-    newest_rows,
-    require_same_recipe,
-)
+from data.cache import Rows, newest_rows
+from data.cache_file import FORMAT, VERSION, CacheFile, require_same_recipe
 from data.errors import CacheError
 from data.publish import Dataset, publish
 from data.recipe import Recipe, canonical, fingerprint

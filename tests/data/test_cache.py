@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import Cache
-from data.cache import CacheFile
+from data.cache_file import CacheFile
 from data.errors import CacheError
 from data.recipe import fingerprint
 from data.utterance import Utterance

@@ -9,7 +9,7 @@ import pytest
 from standin import StandIn
 
 from data import Cache, export, info, pack, verify
-from data.cache import CacheFile, parts_folder
+from data.cache_file import CacheFile, parts_folder
 from data.errors import CacheError, UsageError
 from data.writer import write_cache
 from extract import pipeline

@@ -12,7 +12,7 @@ import soundfile
 from standin import StandIn
 
 from data import Cache
-from data.cache import CacheFile
+from data.cache_file import CacheFile
 from data.errors import CacheError, RecipeMismatch
 from data.parts import Parts
 from extract import pipeline

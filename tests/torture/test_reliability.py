@@ -15,7 +15,7 @@ import pytest
 import storm
 
 from data import Cache
-from data.cache import parts_folder
+from data.cache_file import parts_folder
 from data.writer import write_cache
 
 HERE = Path(__file__).parent

@@ -1,0 +1,316 @@
+"""One file of a cache: where its numbers lie, and reads of them.
+
+::
+
+    /                     attributes: format, version, fingerprint, recipe (JSON), provenance (JSON)
+    /utterances/<column>  (utterance,)             fixed-length UTF-8 or float64, sorted by id
+    /layers/<pooling>     (layer, utterance, dim)  float32
+    /sequences/values     (layer, Σ steps, dim)    float16, when sequences were asked for
+    /sequences/offsets    (utterance + 1,)         int64
+
+Every dataset is contiguous, so one layer of all utterances is one read. HDF5 is asked only where
+things lie; the numbers are read straight from the file: reads as quick as a memory map's, and a
+file that is cut short meanwhile is an error message instead of a bus error.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from data import columns
+from data.errors import CacheError
+from data.recipe import differences, fingerprint
+
+FORMAT = "wav2emo"
+VERSION = 1
+HASH_BLOCK = 1 << 22  # bytes
+NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES}
+
+
+def parts_folder(cache: Path) -> Path:
+    """Where shards wait until they are packed into `cache`."""
+    return cache.with_name(cache.name + ".parts")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The cache files of a folder, by name; none if it is not there (any more)."""
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if name.endswith(".h5"))
+    except FileNotFoundError:
+        return []
+
+
+@dataclass(frozen=True)
+class _Stored:
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int  # bytes from the file's beginning
+
+
+class CacheFile:
+    """One file of a cache: its attributes, and reads of its datasets.
+
+    HDF5 is asked for a dataset's place when it is first needed: opening a file with many columns
+    to read one layer costs no more than that layer.
+    """
+
+    def __init__(self, path: Path, keep_open: bool = True) -> None:
+        self.path = path
+        self.keep_open = keep_open  # between reads; not with many files: descriptors are few
+        self._descriptor: int | None = None
+        self._identity: tuple[int, ...] | None = None
+        self._stored: dict[str, _Stored] = {}
+        with self._hdf5() as hdf5:
+            attributes = hdf5.attrs
+            if _text(attributes.get("format")) != FORMAT:
+                raise CacheError(f"{path}: an HDF5 file, but not a {FORMAT} cache")
+            version = _text(attributes["version"])
+            if version != str(VERSION):
+                raise CacheError(
+                    f"{path}: cache version {version}, but this program reads {VERSION}"
+                )
+            self.recipe: dict[str, Any] = json.loads(_text(attributes["recipe"]))
+            self.provenance: dict[str, Any] = json.loads(_text(attributes["provenance"]))
+            self.fingerprint = _text(attributes["fingerprint"])
+            if fingerprint(self.recipe) != self.fingerprint:
+                raise CacheError(f"{path}: damaged: its recipe does not match its fingerprint")
+            first = f"layers/{self.recipe['pooling'][0]}"
+            dataset = hdf5[first]
+            _, self._count, self.dim = dataset.shape
+            self._locate(dataset, first)
+
+    @contextlib.contextmanager
+    def _hdf5(self) -> Iterator[h5py.File]:
+        """HDF5's view of the file, for as long as it takes to look something up."""
+        descriptor = os.dup(self._open())  # its own: reads meanwhile may close the other
+        try:
+            with h5py.File(_Positioned(descriptor), "r") as hdf5:
+                yield hdf5
+        except (CacheError, MemoryError):
+            raise
+        except Exception as error:  # HDF5 raises nearly everything on a damaged file
+            if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
+                raise
+            raise CacheError(
+                f"{self.path}: no cache, or a damaged one ({_first_line(error)}); "
+                "move it away and extract again"
+            ) from None
+        finally:
+            os.close(descriptor)
+            if not self.keep_open:
+                self.close()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The datasets in the file."""
+        with self._hdf5() as hdf5:
+            found = tuple(
+                f"{group}/{name}"
+                for group in ("utterances", "layers", "sequences")
+                for name in hdf5.get(group, ())
+            )
+        expected = {f"utterances/{name}" for name in columns.REQUIRED}
+        expected |= {f"layers/{pooling}" for pooling in self.recipe["pooling"]}
+        if missing := sorted(expected - set(found)):
+            raise CacheError(f"{self.path}: damaged: {', '.join(missing)} is missing")
+        return found
+
+    def _locate(self, dataset: h5py.Dataset, name: str) -> None:
+        stored = _Stored(dataset.shape, dataset.dtype, dataset.id.get_offset() or 0)
+        group, _, leaf = name.partition("/")
+        length = int(np.prod(stored.shape)) * stored.dtype.itemsize
+        expected: tuple[int, ...] = stored.shape
+        if group == "utterances":
+            expected = (self._count,)
+        elif group == "layers":
+            expected = (len(self.recipe["layers"]), self._count, self.dim)
+        elif leaf == "offsets":
+            expected = (self._count + 1,)
+        if dataset.chunks or stored.shape != expected:
+            raise CacheError(f"{self.path}: damaged: {name} has shape {stored.shape}")
+        if stored.offset + length > os.fstat(self._open()).st_size:
+            raise CacheError(f"{self.path}: damaged: {name} is cut short")
+        self._stored[name] = stored
+
+    def stored(self, name: str) -> _Stored:
+        """Shape, type and place of one dataset."""
+        if name not in self._stored:
+            with self._hdf5() as hdf5:
+                self._locate(hdf5[name], name)
+        return self._stored[name]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_descriptor": None}
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """Sorts files from oldest to newest."""
+        return str(self.provenance.get("created", "")), self.path.name
+
+    @property
+    def ids(self) -> npt.NDArray:
+        """(utterance,) ids as bytes, sorted."""
+        return self.read_all("utterances/id")
+
+    def columns(self) -> columns.Columns:
+        """All columns, as they are stored."""
+        return {
+            name.removeprefix("utterances/"): self.read_all(name)
+            for name in self.names
+            if name.startswith("utterances/")
+        }
+
+    def read_all(self, name: str) -> npt.NDArray:
+        """A whole dataset."""
+        stored = self.stored(name)
+        out = np.empty(stored.shape, stored.dtype)
+        self._read(out, stored.offset)
+        return out
+
+    def read(self, name: str, index: int, start: int, stop: int) -> npt.NDArray:
+        """Rows `start` to `stop` of ``dataset[index]``, (row, dim); of a column, (row,)."""
+        stored = self.stored(name)
+        out = np.empty((stop - start, *stored.shape[2:]), stored.dtype)
+        self.read_into(out, name, index, start)
+        return out
+
+    def read_into(self, out: npt.NDArray, name: str, index: int, start: int) -> None:
+        """Fill `out` (row, dim) from ``dataset[index, start:]``."""
+        stored = self.stored(name)
+        row = int(np.prod(stored.shape[2:])) * stored.dtype.itemsize
+        first = start if len(stored.shape) == 1 else index * stored.shape[1] + start
+        self._read(out, stored.offset + first * row)
+
+    def damage(self) -> Iterator[str]:
+        """Names of the datasets whose bytes do not match their checksum."""
+        with self._hdf5() as hdf5:
+            expected = {name: _text(hdf5[name].attrs["sha256"]) for name in self.names}
+        for name in self.names:
+            stored = self.stored(name)
+            checksum, position = hashlib.sha256(), 0
+            length = int(np.prod(stored.shape)) * stored.dtype.itemsize
+            while position < length:
+                block = np.empty(min(HASH_BLOCK, length - position), np.uint8)
+                self._read(block, stored.offset + position)
+                checksum.update(block.data)
+                position += len(block)
+            if checksum.hexdigest() != expected[name]:
+                yield name
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            try:
+                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise CacheError(_missing(self.path)) from None
+            identity = _identity(os.fstat(self._descriptor))
+            if self._identity not in (None, identity):
+                self.close()
+                raise CacheError(f"{self.path} was replaced since it was opened; open it again")
+            self._identity = identity
+        return self._descriptor
+
+    def _read(self, out: npt.NDArray, offset: int) -> None:
+        if not out.nbytes:
+            return
+        descriptor = self._open()
+        view = memoryview(out.reshape(-1).view(np.uint8).data)
+        try:
+            while view:
+                count = os.preadv(descriptor, [view], offset)
+                if not count:
+                    raise CacheError(f"{self.path}: cut short while it was read")
+                view, offset = view[count:], offset + count
+        finally:
+            if not self.keep_open:
+                self.close()
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def require_sound(file: CacheFile) -> None:
+    """Raise a CacheError if a dataset's bytes do not match its checksum."""
+    if damaged := next(file.damage(), None):
+        raise CacheError(
+            f"{file.path}: damaged: {damaged} does not match its checksum; "
+            "move it away and extract again"
+        )
+
+
+def require_same_recipe(one: CacheFile, other: CacheFile) -> None:
+    if one.fingerprint != other.fingerprint:
+        lines = "\n  ".join(differences(one.recipe, other.recipe))
+        raise CacheError(f"{one.path} and {other.path} were made by other recipes:\n  {lines}")
+
+
+def _missing(path: Path) -> str:
+    if files_in(parts_folder(path)):
+        return (
+            f"{path}: its extraction was not finished. Run the same 'python -m extract' again "
+            f"to go on where it stopped, or 'python -m data pack {path}' to use what is there"
+        )
+    return f"{path}: no such cache; make one with 'python -m extract CORPUS -o {path}'"
+
+
+class _Positioned(io.RawIOBase):
+    """A file object on a descriptor, with a position of its own: forked processes share that of
+    the descriptor. It also reads on from a file that was replaced meanwhile."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        size = os.fstat(self._descriptor).st_size
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
+    return str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
