@@ -81,7 +81,8 @@ class Features:
             sequence: (layer, step, dim), where the recipe asks for one.
         """
         if self.sequences:
-            assert sequence is not None
+            if sequence is None:
+                raise ValueError("these features are of sequences, and none was given")
             stored = list(recipe["sequence_layers"])
             return self._padded([[sequence[stored.index(layer)] for layer in self.layers]])
         stored = list(recipe["layers"])

@@ -30,6 +30,17 @@ Randomness = int | np.random.RandomState | None
 class NeuralHead(ClassifierMixin, BaseEstimator):
     """What `MLP` and `GRU` share.
 
+    Args:
+        steps: into how many steps a row of X is split.
+        hidden: width of the hidden layer.
+        dropout: before the output.
+        epochs: passes over the training part.
+        batch_size: utterances of one step of AdamW.
+        learning_rate: at the beginning; falls to zero along half a cosine.
+        weight_decay: of AdamW.
+        label_smoothing: share of the target's probability spread over all classes.
+        random_state: decides initial weights, order and dropout.
+
     Attributes:
         classes_: (class,) labels, sorted.
         mean_, scale_: the standardisation, (step, dim); (1, dim) where all steps share it.
@@ -37,15 +48,27 @@ class NeuralHead(ClassifierMixin, BaseEstimator):
         history_: one value an epoch of each curve; see `classify.heads.training.train`.
     """
 
-    steps: int
-    hidden: int
-    dropout: float
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    random_state: Randomness
+    def __init__(
+        self,
+        steps: int = 1,
+        hidden: int = 128,
+        dropout: float = 0.5,
+        epochs: int = 30,
+        batch_size: int = 32,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        label_smoothing: float = 0.1,
+        random_state: Randomness = None,
+    ) -> None:
+        self.steps = steps
+        self.hidden = hidden
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.random_state = random_state
 
     def _network(self, dim: int) -> nn.Module:
         raise NotImplementedError
@@ -193,41 +216,7 @@ class NeuralHead(ClassifierMixin, BaseEstimator):
 
 
 class MLP(NeuralHead):
-    """A perceptron with one hidden layer on a softmax mix of the steps, which are hidden layers.
-
-    Args:
-        steps: into how many hidden layers a row of X is split; with 1 nothing is mixed.
-        hidden: width of the hidden layer.
-        dropout: before the output.
-        epochs: passes over the training part.
-        batch_size: utterances of one step of AdamW.
-        learning_rate: at the beginning; falls to zero along half a cosine.
-        weight_decay: of AdamW.
-        label_smoothing: share of the target's probability spread over all classes.
-        random_state: decides initial weights, order and dropout.
-    """
-
-    def __init__(
-        self,
-        steps: int = 1,
-        hidden: int = 128,
-        dropout: float = 0.5,
-        epochs: int = 30,
-        batch_size: int = 32,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        label_smoothing: float = 0.1,
-        random_state: Randomness = None,
-    ) -> None:
-        self.steps = steps
-        self.hidden = hidden
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.random_state = random_state
+    """A perceptron with one hidden layer on a softmax mix of the steps, which are hidden layers."""
 
     def _network(self, dim: int) -> nn.Module:
         return Perceptron(self.steps, dim, self.hidden, len(self.classes_), self.dropout)
@@ -237,12 +226,11 @@ class GRU(NeuralHead):
     """A bidirectional GRU over the steps, its outputs averaged.
 
     Args:
-        steps: into how many steps a row of X is split.
         axis: "layer": the steps are hidden layers, each with its own standardisation; "time":
             they are moments that share one, and NaN steps after the last moment are padding.
         hidden: width of the input projection and of both directions together.
 
-    The rest is as in `MLP`.
+    The rest is as in `NeuralHead`.
     """
 
     def __init__(
@@ -258,16 +246,18 @@ class GRU(NeuralHead):
         label_smoothing: float = 0.1,
         random_state: Randomness = None,
     ) -> None:
-        self.steps = steps
+        super().__init__(
+            steps,
+            hidden,
+            dropout,
+            epochs,
+            batch_size,
+            learning_rate,
+            weight_decay,
+            label_smoothing,
+            random_state,
+        )
         self.axis = axis
-        self.hidden = hidden
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.random_state = random_state
 
     @property
     def _ragged(self) -> bool:
