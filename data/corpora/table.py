@@ -40,12 +40,12 @@ def recognise(tree: Tree) -> bool:
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Utterances and warnings. Rows of recordings that are not there are left out.
+    """Utterances and warnings. Rows are left out whose recording is not there or outside of the
+    table's folder, or whose segment makes no sense.
 
     Raises:
-        CorpusError: the table cannot be read, is empty, has no ``file`` column, names a segment
-            that ends before it starts or a file outside of its folder, contradicts itself, or
-            none of its recordings is there.
+        CorpusError: the table cannot be read, is empty, has no ``file`` column, contradicts
+            itself, or none of its rows can be used.
     """
     tables = _tables(tree)
     if len(tables) != 1:
@@ -55,23 +55,30 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     extra = [name for name in frame.columns if name not in OWN]
     usable = [name for name in extra if name not in (*RESERVED, "", ".") and "/" not in name]
     utterances: dict[str, Utterance] = {}
-    missing, repeated = [], []
+    missing, repeated, bad = [], [], []
     folder = _Folder(table, tree.follow_links)
     for number, row in enumerate(_rows(frame), start=1):
         where = f"{table}, row {number}"
-        path, there = folder.locate(row.get("file"), where)
-        if not there:
-            missing.append(path)
+        try:
+            path, there = folder.locate(row.get("file"), where)
+            if not there:
+                missing.append(path)
+                continue
+            utterance = _utterance(table, path, row, usable, where)
+        except CorpusError as error:
+            bad.append(str(error))
             continue
-        utterance = _utterance(table, path, row, usable, where)
         known = utterances.setdefault(utterance.id, utterance)
         if known is not utterance:
             if known != utterance:
                 raise CorpusError(f"{where}: {utterance.id} was described otherwise by a row above")
             repeated.append(path)
+    if not utterances and bad:
+        raise CorpusError(bad[0])
     if not utterances:
         raise CorpusError(f"{table}: none of its recordings is there (first: {missing[0]})")
-    warnings = tally("rows of recordings that are not there, left out", missing)
+    warnings = tally("bad rows, left out", bad)
+    warnings += tally("rows of recordings that are not there, left out", missing)
     warnings += tally("rows that repeat another, left out", repeated)
     unusable = sorted(set(extra) - set(usable))
     warnings += tally("columns whose names the cache cannot take, left out", unusable)

@@ -423,7 +423,7 @@ def test_table_leaves_out_missing_and_repeated_rows(tmp_path: Path) -> None:
         ("file,start\na.wav,-1\n", "start is -1; expected seconds"),
         ("file,start\na.wav,soon\n", "start is 'soon'; expected seconds"),
         ("file,end\na.wav,inf\n", "end is inf; expected seconds"),
-        ("file,emotion\na.wav,sad\n,sad\n", "row 2: no file is named"),
+        ("file,emotion\n,sad\n", "row 1: no file is named"),
         ("file,emotion\na.wav,sad\na.wav,joy\n", "row 2: .* described otherwise by a row above"),
         ("file,emotion\n../o.wav,sad\n", "row 1: ../o.wav lies outside of the table's folder"),
         ("file,emotion\n/etc/passwd,sad\n", "row 1: /etc/passwd lies outside"),
@@ -434,6 +434,17 @@ def test_bad_tables_are_refused(text: str, message: str, tmp_path: Path) -> None
     plant(tmp_path, {"o.wav": "", "sub/a.wav": "", "sub/t.csv": text})
     with pytest.raises(CorpusError, match=message):
         corpora.read(tmp_path / "sub" / "t.csv")
+
+
+def test_bad_rows_are_left_out_and_stop_nothing(tmp_path: Path) -> None:
+    plant(tmp_path, ["a.wav"])
+    rows = ["a.wav,0,1", "../o.wav,0,1", "a.wav,2,1", ",0,1", "a.wav,x,1", "a.wav,1,2"]
+    (tmp_path / "t.csv").write_text("\n".join(["file,start,end", *rows]))
+    corpus = corpora.read(tmp_path / "t.csv")
+    assert [(u.start, u.end) for u in corpus.utterances] == [(0, 1), (1, 2)]
+    (warning,) = corpus.warnings
+    assert warning.startswith("bad rows, left out: 4")
+    assert "row 2: ../o.wav lies outside" in warning
 
 
 def test_table_may_name_files_outside_when_allowed(tmp_path: Path) -> None:
