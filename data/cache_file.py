@@ -18,6 +18,7 @@ import errno
 import hashlib
 import io
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ import numpy.typing as npt
 from data import columns
 from data.errors import CacheError
 from data.recipe import differences, fingerprint
+
+log = logging.getLogger("wav2emo")
 
 FORMAT = "wav2emo"
 VERSION = 1
@@ -103,9 +106,10 @@ class CacheFile:
         except Exception as error:  # HDF5 raises nearly everything on a damaged file
             if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
                 raise
+            log.debug("%s: %s", self.path, error)
             raise CacheError(
-                f"{self.path}: no cache, or a damaged one ({_first_line(error)}); "
-                "move it away and extract again"
+                f"{self.path}: no cache, or a damaged one; if it was one, move it away and "
+                "extract again"
             ) from None
         finally:
             os.close(descriptor)
@@ -310,7 +314,3 @@ def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode()
     return str(value)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
