@@ -108,6 +108,15 @@ class _Formatter(logging.Formatter):
         return prefix + record.getMessage()
 
 
+def several(count: int, what: str) -> str:
+    """A number of things in words.
+
+    >>> several(1, "utterance"), several(1200, "utterance")
+    ('1 utterance', '1,200 utterances')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _asked(flag: str, argv: Sequence[str]) -> bool:
     return flag in argv or "--verbose" in argv
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import common_options, configure_logging
+from data.console import common_options, configure_logging, several
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,5 +40,5 @@ def main(argv: Sequence[str]) -> int:
         count = parts.pack(others=others)
     finally:
         parts.clean()
-    print(f"{args.cache}: {count} utterances")
+    print(f"{args.cache}: {several(count, 'utterance')}")
     return 0

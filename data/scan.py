@@ -12,14 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data import corpora
-from data.console import common_options, configure_logging, log
+from data.console import common_options, configure_logging, log, several
 from data.corpora import Corpus
 from data.corpora.tree import tally
 from data.emotions import to_shared
+from data.recording import MAX_CHANNELS, RATES, SHORTEST
 from data.utterance import Utterance
 
-SHORTEST = 0.025  # seconds: the receptive field of Wav2Vec2, 400 samples at 16 kHz
 WIDTH = 80  # characters of a line
+LIMITS = f"over {MAX_CHANNELS} channels, or not {RATES[0]} to {RATES[-1]} Hz"
 
 Row = dict[str, str | float | None]
 
@@ -171,13 +172,13 @@ def render(summary: Summary) -> str:
     """The summary for people, in lines of at most `WIDTH` characters (but for long names)."""
     s = summary
     title = s.title if s.name == s.kind else f"{s.title}: {s.name}"
-    count = _several(s.recordings, "recording")
+    count = several(s.recordings, "recording")
     if s.published and s.published != s.recordings:
         count = f"{s.recordings:,} of the {s.published:,} recordings published"
     if s.utterances != s.recordings:
-        count = f"{_several(s.utterances, 'utterance')} in {count}"
+        count = f"{several(s.utterances, 'utterance')} in {count}"
     known = len(s.speakers.keys() - {None})
-    speakers = _several(known, "speaker") if known else "speakers unknown"
+    speakers = several(known, "speaker") if known else "speakers unknown"
     length = "{min:.2f} to {max:.2f} s, mean {mean:.2f} s".format_map(s.seconds)
     rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in s.sampling_rates.items())
     channels = ", ".join(f"{number} ({n:,})" for number, n in s.channels.items())
@@ -231,11 +232,13 @@ def _oddities(
     speakers: dict[str | None, int],
 ) -> list[str]:
     """What will trouble whoever embeds or classifies these utterances."""
-    unreadable, empty, short, beyond = [], [], [], []
+    unreadable, empty, short, beyond, odd = [], [], [], [], []
     for utterance in corpus.utterances:
         header = headers[utterance.file]
         if header is None:
             unreadable.append(utterance.path)
+        elif header.channels > MAX_CHANNELS or header.rate not in RATES:
+            odd.append(utterance.path)
         elif header.frames == 0:
             empty.append(utterance.path)
         elif (utterance.end or utterance.start or 0) > header.frames / header.rate:
@@ -244,6 +247,7 @@ def _oddities(
             short.append(utterance.path)
     warnings = [
         *tally("recordings that cannot be read as audio", sorted(set(unreadable))),
+        *tally(f"recordings that extract refuses: {LIMITS}", sorted(set(odd))),
         *tally("recordings without a single sample", sorted(set(empty))),
         *tally(f"utterances shorter than {SHORTEST:g} s", short),
         *tally("segments that end beyond their recording", beyond),
@@ -287,10 +291,6 @@ def _counted(values: Iterable[str | None]) -> dict[str | None, int]:
     """Occurrences of each value, sorted by value; None last."""
     counts = Counter(values)
     return {value: counts[value] for value in sorted(counts, key=lambda v: (v is None, v or ""))}
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

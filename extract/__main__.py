@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.console import SOME_REFUSED, common_options, configure_logging, log, run
+from data.console import SOME_REFUSED, common_options, configure_logging, log, run, several
 from data.errors import UsageError
 from extract.recipe import POOLINGS, PRECISIONS, Request
 
@@ -197,7 +197,7 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
         log.error("%s: %s", refusal.utterance.file, refusal.reason)
     if summary.refused:
         listed = errors_file(args.out)
-        log.error("%d utterances were refused: see %s", len(summary.refused), listed)
+        log.error("refused %s: see %s", several(len(summary.refused), "utterance"), listed)
 
 
 if __name__ == "__main__":

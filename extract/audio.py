@@ -19,12 +19,11 @@ import soundfile
 import soxr
 
 from data.errors import AudioError
+from data.recording import MAX_CHANNELS, RATES, SHORTEST
 
 SAMPLING_RATE = 16_000  # Hz, what every encoder here was trained on
-RECEPTIVE_FIELD = 400  # samples: 25 ms, what one frame of the encoders here is made of
+RECEPTIVE_FIELD = round(SHORTEST * SAMPLING_RATE)  # samples
 MAX_SECONDS = 600.0  # per utterance; self-attention grows with the square of the length
-MAX_CHANNELS = 8
-RATES = range(4_000, 384_001)  # Hz
 BLOCK = 1 << 16  # frames decoded at a time
 NORMALISATION_EPSILON = 1e-7  # added to the variance, as transformers' feature extractor does
 

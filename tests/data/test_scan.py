@@ -164,3 +164,12 @@ def test_help_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_warns_of_what_extract_refuses_by_its_header(emodb: Path, capsys: Output) -> None:
+    record(emodb / "wav" / "08b03Tc.wav", 1, channels=9)
+    record(emodb / "wav" / "08b09Tc.wav", 1, rate=2_000)
+    assert main([str(emodb)]) == 0
+    assert (
+        "extract refuses: over 8 channels, or not 4000 to 384000 Hz: 2" in capsys.readouterr().out
+    )
