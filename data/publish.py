@@ -70,7 +70,7 @@ def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Da
 
 
 def publish_bytes(path: Path, content: bytes) -> None:
-    """Write a small file, such as a JSON list, in the same way."""
+    """Write a file of bytes that are at hand, such as a JSON list, in the same way."""
     with _temporary(path) as (descriptor, temporary):
         _write(descriptor, memoryview(content), 0)
         os.fsync(descriptor)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from data.console import SOME_REFUSED, common_options, configure_logging, log, run, several
 from data.errors import UsageError
-from extract.recipe import POOLINGS, PRECISIONS, Request
+from extract.recipe import ENGINES, POOLINGS, PRECISIONS, Request
 
 if TYPE_CHECKING:
     from data.utterance import Utterance
@@ -55,8 +55,14 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", default="auto", choices=PRECISIONS, help="(default: what the cache has, "
         "else bfloat16 where the hardware multiplies it natively)")  # fmt: skip
-    add("--batch-seconds", type=float, default=32.0, metavar="S",
-        help="padded audio of one batch: memory (default: %(default)g)")  # fmt: skip
+    add("--engine", default="auto", choices=ENGINES, help="(default: what the cache has, else "
+        "openvino on a CPU where it is installed)")  # fmt: skip
+    add(
+        "--batch-seconds",
+        type=float,
+        metavar="S",
+        help="padded audio of one batch (default: what suits the hardware and its memory)",
+    )
     add("--max-seconds", type=float, default=600.0, metavar="S",
         help="refuse longer utterances (default: %(default)g)")  # fmt: skip
     add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
@@ -78,9 +84,10 @@ def main(argv: Sequence[str]) -> int:
         args.sequence,
         args.sequence_layers,
         args.precision,
+        args.engine,
     )
     seconds = (args.batch_seconds, args.max_seconds)
-    if not all(0 < value < float("inf") for value in seconds) or args.jobs < 1:
+    if not all(value is None or 0 < value < float("inf") for value in seconds) or args.jobs < 1:
         raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
     if not args.out.name or args.out.is_dir():
         raise UsageError(f"-o {args.out}: a folder is there; name a file, such as embeddings.h5")
@@ -136,9 +143,10 @@ def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utter
 
         def watch(seconds: float) -> None:
             nonlocal heard
-            heard += seconds
-            bar.set_postfix_str(f"{heard / (time.monotonic() - began):.1f}× real time", False)
-            bar.update()
+            with bar.get_lock():
+                heard += seconds
+                bar.set_postfix_str(f"{heard / (time.monotonic() - began):.1f}× real time", False)
+                bar.update()
 
         settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
         try:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-WINDOW_SECONDS = 600.0  # audio that is sorted by length at a time
-WINDOW_UTTERANCES = 256
+WINDOW_SECONDS = 600.0  # audio that is sorted by length at a time, at least
+WINDOW_BATCHES = 16  # the same in batches: those of one window differ little in length
+MIN_SECONDS = 0.5  # that an item counts for, so that a window has an end
 
 
 class HasLength(Protocol):
@@ -17,14 +18,14 @@ class HasLength(Protocol):
 Item = TypeVar("Item", bound=HasLength)
 
 
-def windows(items: Iterable[Item]) -> Iterator[list[Item]]:
+def windows(items: Iterable[Item], batch_seconds: float) -> Iterator[list[Item]]:
     """Consecutive stretches of a stream that are short enough to be held in memory."""
     window: list[Item] = []
     held = 0.0
     for item in items:
         window.append(item)
-        held += item.seconds
-        if held >= WINDOW_SECONDS or len(window) >= WINDOW_UTTERANCES:
+        held += max(item.seconds, MIN_SECONDS)
+        if held >= max(WINDOW_SECONDS, WINDOW_BATCHES * batch_seconds):
             yield window
             window, held = [], 0.0
     if window:

@@ -34,6 +34,7 @@ class Refusal:
 
     utterance: Utterance
     reason: str
+    seconds = 0.0  # of audio that waits for an engine
 
 
 def decode(
@@ -78,5 +79,17 @@ def ahead(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def prefetched(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each made in a thread while the one before is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        try:
+            coming = pool.submit(next, items, None)
+            while (item := coming.result()) is not None:
+                coming = pool.submit(next, items, None)
+                yield item
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

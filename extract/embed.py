@@ -3,6 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +14,9 @@ from data.recipe import differences
 from data.utterance import Utterance
 from extract.audio import MAX_SECONDS
 from extract.batches import by_length, windows
-from extract.decoding import Decoded, Refusal, ahead, decode
+from extract.decoding import Decoded, Refusal, ahead, decode, prefetched
 from extract.engines import Engine, Pooled, open_engine
 from extract.recipe import Request
-
-BATCH_SECONDS = 32.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Embedder:
             RecipeMismatch: the encoder, or what is done with it, is not the recipe's.
         """
         engine = open_engine(model or recipe["model"], Request.from_recipe(recipe), device)
-        found = dict(engine.recipe)
+        found = engine.recipe | {"engine": recipe["engine"]}  # the same, but for rounding
         if model:  # a copy elsewhere has another name; its weights tell that it is the same
             found |= {name: recipe[name] for name in ("model", "revision")}
         if found != recipe:
@@ -77,53 +76,49 @@ class Embedder:
                 following += 1
 
     def _unordered(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
-        refused: list[Refusal] = []
-
-        def decoded() -> Iterator[Decoded]:
-            for fetched in ahead(self._decode, utterances, self.threads):
-                if isinstance(fetched, Refusal):
-                    refused.append(fetched)
-                else:
-                    yield fetched
-
-        for result in embed(decoded(), self.engine, BATCH_SECONDS):
-            yield from refused
-            refused.clear()
-            yield result
-        yield from refused
+        return embed(ahead(self._decode, utterances, self.threads), self.engine)
 
     def _decode(self, utterance: Utterance) -> Decoded | Refusal:
         return decode(utterance, self.engine, self.max_seconds)
 
 
 def embed(
-    stream: Iterable[Decoded], engine: Engine, batch_seconds: float = BATCH_SECONDS
+    stream: Iterable[Decoded | Refusal], engine: Engine, batch_seconds: float | None = None
 ) -> Iterator[Embedding | Refusal]:
-    """Embed every utterance of a stream, in the order of the batches that are made of it."""
-    for window in windows(stream):
-        for batch in by_length(window, batch_seconds):
-            yield from _embed_batch(batch, engine)
+    """Embed every utterance of a stream, in the order of the batches that are made of it.
+
+    Batches of `batch_seconds`, padded, or what suits the engine. The stream is read in a thread,
+    one window ahead, and the engine works in threads of its own, so that it never waits.
+    """
+    seconds = batch_seconds or engine.batch_seconds
+    refused: list[Refusal] = []
+
+    def batches() -> Iterator[list[Decoded]]:
+        for window in prefetched(windows(stream, seconds)):
+            refused.extend(item for item in window if isinstance(item, Refusal))
+            yield from by_length((item for item in window if isinstance(item, Decoded)), seconds)
+
+    for results in ahead(partial(_embed_batch, engine), batches(), engine.streams):
+        yield from refused
+        refused.clear()
+        yield from results
+    yield from refused
 
 
-def _embed_batch(batch: list[Decoded], engine: Engine) -> Iterator[Embedding | Refusal]:
+def _embed_batch(engine: Engine, batch: list[Decoded]) -> list[Embedding | Refusal]:
     try:
         pooled = engine.embed([decoded.waveform for decoded in batch])
     except MemoryError:
         pooled = None  # tried again below: here the exception still holds what filled the memory
-    if pooled is None:
-        if len(batch) == 1:
-            yield Refusal(
-                batch[0].utterance,
-                f"{batch[0].seconds:.0f} s do not fit in memory; give segments in a table "
-                "(file,start,end)",
-            )
-        else:
-            half = len(batch) // 2
-            yield from _embed_batch(batch[:half], engine)
-            yield from _embed_batch(batch[half:], engine)
-        return
-    for row, decoded in enumerate(batch):
-        yield _row(pooled, row, decoded)
+    if pooled is not None:
+        return [_row(pooled, row, decoded) for row, decoded in enumerate(batch)]
+    if len(batch) > 1:
+        half = len(batch) // 2
+        return _embed_batch(engine, batch[:half]) + _embed_batch(engine, batch[half:])
+    reason = (
+        f"{batch[0].seconds:.0f} s do not fit in memory; give segments in a table (file,start,end)"
+    )
+    return [Refusal(batch[0].utterance, reason)]
 
 
 def _row(pooled: Pooled, row: int, decoded: Decoded) -> Embedding | Refusal:

@@ -22,7 +22,7 @@ from data.publish import publish_bytes
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Decoded, Refusal, ahead, decode
-from extract.embed import BATCH_SECONDS, Embedding, embed
+from extract.embed import Embedding, embed
 from extract.engines import Engine
 
 SHARD_UTTERANCES = 512
@@ -35,15 +35,15 @@ class Settings:
     """How to extract. Nothing here changes the numbers.
 
     Attributes:
-        batch_seconds: padded audio of one batch.
+        batch_seconds: padded audio of one batch; None: what suits the engine.
         max_seconds: longer utterances are refused.
         threads: for hashing and decoding.
         prune: drop utterances that their corpus no longer has.
         watch: called when an utterance is done, with the seconds of audio that were embedded for
-            it: 0 if it was in the cache already, or refused.
+            it: 0 if it was in the cache already, or refused. From several threads.
     """
 
-    batch_seconds: float = BATCH_SECONDS
+    batch_seconds: float | None = None
     max_seconds: float = audio.MAX_SECONDS
     threads: int = 2
     prune: bool = False
@@ -118,17 +118,11 @@ def _embed_missing(
             return None
         return decode(utterance, engine, settings.max_seconds, sha256)
 
-    def refuse(refusal: Refusal) -> None:
-        summary.refused.append(refusal)
-        settings.watch(0.0)
-
-    def missing() -> Iterator[Decoded]:
+    def missing() -> Iterator[Decoded | Refusal]:
         for fetched in ahead(fetch, utterances, settings.threads):
             if fetched is None:
                 summary.cached += 1
                 settings.watch(0.0)
-            elif isinstance(fetched, Refusal):
-                refuse(fetched)
             else:
                 yield fetched
 
@@ -136,7 +130,8 @@ def _embed_missing(
     try:
         for result in embed(missing(), engine, settings.batch_seconds):
             if isinstance(result, Refusal):
-                refuse(result)
+                summary.refused.append(result)
+                settings.watch(0.0)
             else:
                 shards.add(result)
                 settings.watch(result.duration)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 
 
-def pool(hidden: torch.Tensor, valid: torch.Tensor, poolings: Sequence[str]) -> list[torch.Tensor]:
+def pool(hidden: torch.Tensor, valid: torch.Tensor, poolings: Sequence[str]) -> torch.Tensor:
     """Pool (utterance, frame, dim) over the frames marked in `valid` (utterance, frame).
 
     Sums run in float32. ``std`` is the population's standard deviation: 0 for a single frame.
 
     Returns:
-        One (utterance, dim) float32 tensor for each of `poolings`.
+        (pooling, utterance, dim) float32.
     """
     hidden = hidden.float()
     mask = valid[:, :, None]
@@ -24,16 +24,27 @@ def pool(hidden: torch.Tensor, valid: torch.Tensor, poolings: Sequence[str]) -> 
         pooled["std"] = (centred.square().sum(dim=1) / count).sqrt()
     if "max" in poolings:
         pooled["max"] = hidden.masked_fill(~mask, -torch.inf).amax(dim=1)
-    return [pooled[name] for name in poolings]
+    return torch.stack([pooled[name] for name in poolings])
 
 
-def to_steps(hidden: torch.Tensor, steps_per_frame: float) -> torch.Tensor:
-    """Average the frames of one utterance (frame, dim) into (step, dim), in float32.
+def step_of_frames(lengths: torch.Tensor, steps_per_frame: float) -> torch.Tensor:
+    """Which frames belong to which step: (utterance, step, frame), 1 or 0 in float32.
 
-    Frame f belongs to step ⌊f · steps_per_frame⌋, so the last step may be shorter.
+    Frame f belongs to step ⌊f · steps_per_frame⌋, so the last step of an utterance may be shorter.
+    Steps after its last hold no frame.
+
+    Args:
+        lengths: (utterance,) frames.
+        steps_per_frame: at most 1.
     """
-    frame = torch.arange(len(hidden), dtype=torch.float64, device=hidden.device)
-    step = (frame * steps_per_frame).long()
-    counts = torch.bincount(step)
-    out = hidden.new_zeros((len(counts), hidden.shape[1]), dtype=torch.float32)
-    return out.index_add_(0, step, hidden.float()) / counts[:, None]
+    frame = torch.arange(int(lengths.max()))
+    step = (frame.double() * steps_per_frame).long()
+    member = torch.arange(int(step.max()) + 1)[:, None] == step
+    return (member & (frame < lengths[:, None, None])).float()
+
+
+def average(hidden: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """Average (utterance, frame, dim) into (utterance, step, dim) in float32; zero where a step
+    holds no frame.
+    """
+    return steps @ hidden.float() / steps.sum(dim=2, keepdim=True).clamp(min=1)

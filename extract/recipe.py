@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 POOLINGS = ("mean", "std", "max")
 PRECISIONS = ("auto", "float32", "bfloat16")
+ENGINES = ("auto", "torch", "openvino")
 LAYER_CONVENTION = (
     "0: input of the first transformer layer; k: output of the k-th, before any final layer norm"
 )
@@ -27,6 +28,8 @@ class Request:
         sequence: steps a second of stored sequences; None: none are stored.
         sequence_layers: as `layers`, for sequences.
         precision: float32, bfloat16, or auto: what the hardware multiplies fastest.
+        engine: torch, openvino, or auto: OpenVINO on a CPU where it is installed. What they make
+            of an utterance is the same, but for rounding.
     """
 
     layers: str = "all"
@@ -34,10 +37,11 @@ class Request:
     sequence: float | None = None
     sequence_layers: str = "all"
     precision: str = "auto"
+    engine: str = "auto"
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
-        """The request that leads to `recipe` again."""
+        """The request that leads to `recipe` again, by whatever engine is there."""
         return cls(
             ",".join(map(str, recipe["layers"])),
             tuple(recipe["pooling"]),
@@ -49,12 +53,14 @@ class Request:
     def fitted_to(self, recipe: Recipe) -> Self:
         """The request by which a cache of `recipe` can be extended, if that gives what is asked.
 
-        Its precision, where any will do; and all its poolings, where those asked for are among
-        them.
+        Its precision and engine, where any will do; and all its poolings, where those asked for are
+        among them.
         """
         fitted = self
         if self.precision == "auto":
             fitted = replace(fitted, precision=recipe["precision"])
+        if self.engine == "auto":
+            fitted = replace(fitted, engine=recipe["engine"])
         if set(self.pooling) < set(recipe["pooling"]):
             fitted = replace(fitted, pooling=tuple(recipe["pooling"]))
         return fitted
@@ -67,6 +73,8 @@ class Request:
             )
         if self.precision not in PRECISIONS:
             raise UsageError(f"--precision {self.precision}: expected {', '.join(PRECISIONS)}")
+        if self.engine not in ENGINES:
+            raise UsageError(f"--engine {self.engine}: expected {', '.join(ENGINES)}")
         if self.sequence is not None and not 0 < self.sequence <= 50:
             raise UsageError(
                 f"--sequence {self.sequence:g}: expected more than 0, at most 50 steps a second"
@@ -94,8 +102,9 @@ def parse_layers(text: str, depth: int) -> list[int]:
     return sorted(found)
 
 
-def describe(encoder: "Encoder", request: Request, depth: int, engine: str) -> dict[str, Any]:
-    """The recipe of `request` with an encoder of `depth` transformer layers."""
+def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any]:
+    """The recipe of `request` with an encoder that has all its layers."""
+    depth = len(encoder.model.encoder.layers)
     stored = request.sequence is not None
     return {
         "model": encoder.name,

@@ -55,3 +55,13 @@ def speech() -> Path:
     if not (folder := os.environ.get("CORPORA")):
         pytest.skip("set CORPORA to a folder with emodb/, ravdess/ and layouts/")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_encoders(tmp_path_factory):
+    """One folder of compiled encoders for all tests, and none in the home of who runs them."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(shared / "compiled"))
+        yield

@@ -1,11 +1,15 @@
 """Engines run an encoder over batches. All give the same numbers within their precision."""
 
+import platform
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from data.errors import UsageError
 from extract.checkpoint import find
 from extract.recipe import Request
 
@@ -33,21 +37,64 @@ class Engine(Protocol):
     def receptive_field(self) -> int:
         """The fewest samples that can be embedded."""
 
+    @property
+    def batch_seconds(self) -> float:
+        """Padded audio of a batch that suits engine and hardware."""
+
+    @property
+    def streams(self) -> int:
+        """Batches that are best embedded at once, each from a thread of its own."""
+
     def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms, each as if it were alone."""
 
 
 def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
-    """Load the encoder called `model` and the engine for `device` (``auto``, ``cpu``, ``cuda``,
+    """Load the encoder called `model` and an engine for `device` (``auto``, ``cpu``, ``cuda``,
     ``cuda:1``, ``mps``).
 
     Raises:
-        EncoderError: the encoder cannot be loaded, or the device is not there.
+        EncoderError: the encoder cannot be loaded.
+        UsageError: the device or the engine is not there.
     """
     checkpoint = find(model)
+    installed = find_spec("openvino") is not None
+    if request.engine == "openvino":
+        if not installed:
+            raise UsageError(
+                "--engine openvino is not installed (pip install 'wav2emo[openvino]'); a cache "
+                "that it has made is extended by it alone"
+            )
+        if device not in ("auto", "cpu"):
+            raise UsageError(f"--device {device}: OpenVINO is here for the CPU; use --engine torch")
+        device = "cpu"
     from extract.encoder import load  # not before: torch takes seconds to import
-    from extract.engines.torch import TorchEngine, pick_device, pick_precision
+    from extract.engines import torch as torch_engine
 
-    device = pick_device(device)
-    request = replace(request, precision=pick_precision(request.precision, device))
-    return TorchEngine(load(checkpoint), request, device)
+    device = torch_engine.pick_device(device)
+    encoder = load(checkpoint)
+    if device == "cpu" and request.engine != "torch" and installed:
+        from extract.engines import openvino as openvino_engine
+
+        native = openvino_engine.multiplies_bfloat16()
+        if request.engine == "openvino" or native or request.precision != "bfloat16":
+            return openvino_engine.OpenVINOEngine(encoder, _settled(request, native))
+    native = torch_engine.multiplies_bfloat16(device)
+    return torch_engine.TorchEngine(encoder, _settled(request, native), device)
+
+
+def _settled(request: Request, bfloat16: bool) -> Request:
+    """The request with ``--precision auto`` decided: bfloat16 where hardware multiplies it."""
+    if request.precision != "auto":
+        return request
+    return replace(request, precision="bfloat16" if bfloat16 else "float32")
+
+
+def provenance(device: str, location: str | None, *libraries: str) -> dict[str, Any]:
+    """Where a cache's numbers come from: hardware, versions, the checkpoint's folder."""
+    return {
+        "device": device,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "transformers", "h5py", *libraries)},
+        "location": location,
+    }

@@ -1,4 +1,9 @@
-"""A batch gives what transformers gives for each file alone: the promise of the whole project."""
+"""A batch gives what transformers gives for each file alone: the promise of the whole project.
+
+One contract for all engines.
+"""
+
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract.checkpoint import Checkpoint
-from extract.encoder import Encoder, load, untrained_model
+from extract.convolutions import Convolutions
+from extract.encoder import Encoder, _checksum, load, untrained_model
+from extract.engines import Engine
+from extract.engines.openvino import OpenVINOEngine
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 
@@ -38,6 +46,7 @@ ARCHITECTURES = {
     "wavlm, layer norm": lambda: T.WavLMModel(T.WavLMConfig(**LAYER_NORM)),
     "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(**DATA2VEC)),
 }
+ENGINES = (TorchEngine, OpenVINOEngine)
 LENGTHS = (16000, 24001, 9600, 32000, 4321, 400, 39999)  # samples
 
 
@@ -61,9 +70,10 @@ def alone(model: torch.nn.Module, waveform: np.ndarray) -> np.ndarray:
     return torch.cat(states).numpy()
 
 
-def engine_for(model: torch.nn.Module, **request: object) -> TorchEngine:
-    encoder = Encoder(model, "test", None, "", control=True, normalise=False)
-    return TorchEngine(encoder, Request(precision="float32", **request))
+def engine_for(model: torch.nn.Module, kind: type = TorchEngine, **request: object) -> Engine:
+    weights = _checksum(model)
+    encoder = Encoder(model, "test", None, weights, control=True, normalise=False)
+    return kind(encoder, Request(precision="float32", **request))
 
 
 def close(got: np.ndarray, expected: np.ndarray, scale: np.ndarray) -> bool:
@@ -72,12 +82,13 @@ def close(got: np.ndarray, expected: np.ndarray, scale: np.ndarray) -> bool:
     return bool((error <= 1e-5 * np.linalg.norm(scale, axis=-1)).all())
 
 
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_batched_equals_single(name, waveform):
+def test_batched_equals_single(name, kind, waveform):
     model = lively(ARCHITECTURES[name]())
     waveforms = [waveform(n, length / 16_000) for n, length in enumerate(LENGTHS)]
     references = [alone(model, w) for w in waveforms]
-    pooled = engine_for(model, pooling=("mean", "std", "max")).embed(waveforms).layers
+    pooled = engine_for(model, kind, pooling=("mean", "std", "max")).embed(waveforms).layers
     for row, states in enumerate(references):
         scale = np.abs(states).mean(axis=1)
         assert close(pooled["mean"][:, row], states.mean(axis=1), scale)
@@ -85,14 +96,15 @@ def test_batched_equals_single(name, waveform):
         assert close(pooled["max"][:, row], states.max(axis=1), scale)
 
 
+@pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("name", ["untrained", "untrained:large"])
-def test_batched_equals_single_at_full_size(name, waveform):
+def test_batched_equals_single_at_full_size(name, kind, waveform):
     encoder = load(Checkpoint(name))
     if name == "untrained:large":  # the architecture at its width; 24 layers would only take longer
         del encoder.model.encoder.layers[3:]
     waveforms = [waveform(1, 0.5), waveform(2, 1.1)]
     references = [alone(encoder.model, w) for w in waveforms]
-    pooled = TorchEngine(encoder, Request(precision="float32")).embed(waveforms).layers
+    pooled = kind(encoder, Request(precision="float32")).embed(waveforms).layers
     for row, states in enumerate(references):
         assert close(pooled["mean"][:, row], states.mean(axis=1), states.mean(axis=1))
         assert close(pooled["std"][:, row], states.std(axis=1), states.std(axis=1))
@@ -140,21 +152,38 @@ def test_fewer_layers_are_the_same_layers(waveform):
     every = engine_for(untrained_model("untrained:tiny")).embed(waveforms).layers["mean"]
     some = engine_for(untrained_model("untrained:tiny"), layers="0-1")
     assert some.recipe["layers"] == [0, 1]
-    assert len(some._model.encoder.layers) == 1, "layers above the highest are not computed"
+    assert len(some._encoder.transformer.layers) == 1, "layers above the highest are not computed"
     np.testing.assert_array_equal(some.embed(waveforms).layers["mean"], every[[0, 1]])
 
 
-@pytest.mark.parametrize("rate", [50.0, 5.0, 2.5, 7.0])
-def test_sequences_average_frames(rate, waveform):
+@pytest.mark.parametrize(
+    ("rate", "kind"), [*product([50.0, 5.0, 2.5, 7.0], [TorchEngine]), (5.0, OpenVINOEngine)]
+)
+def test_sequences_average_frames(rate, kind, waveform):
     model = lively(ARCHITECTURES["hubert"]())
     waveforms = [waveform(1, 1.3), waveform(2, 0.025), waveform(3, 0.9)]
     references = [alone(model, w) for w in waveforms]
-    engine = engine_for(model, sequence=rate, sequence_layers="1-2")
+    engine = engine_for(model, kind, sequence=rate, sequence_layers="1-2")
     for steps, states in zip(engine.embed(waveforms).sequences, references, strict=True):
         step = np.array([int(frame * rate / 50) for frame in range(states.shape[1])])
         expected = [states[1:3, step == s].mean(axis=1) for s in range(step[-1] + 1)]
         assert steps.dtype == np.float16
         np.testing.assert_allclose(steps, np.stack(expected, axis=1), rtol=2e-3, atol=2e-3)
+
+
+def test_the_first_norm_is_exact_for_a_high_pass_kernel_under_a_loud_hum(waveform):
+    """What such a kernel leaves of the waveform is a millionth of it."""
+    model = untrained_model("untrained:tiny").double()
+    first = model.feature_extractor.conv_layers[0]
+    with torch.no_grad():
+        first.conv.weight[:] = torch.tensor([1.0, -4, 6, -4, 1, 0, 0, 0, 0, 0])
+    hum = 50 * np.sin(2 * np.pi * 50 * np.arange(16_000) / 16_000)
+    samples = torch.from_numpy((hum + 0.01 * waveform(5, 1.0)).astype(np.float32))
+    with torch.inference_mode():
+        convolved = first.conv(samples.double()[None, None])[0]
+    expected = first.conv.weight[:, 0].T / (convolved.var(dim=1, correction=0) + 1e-5).sqrt()
+    found = Convolutions(model.feature_extractor).first_layer(samples[None], [16_000])
+    torch.testing.assert_close(found[0, :-1], expected.float(), rtol=1e-6, atol=0)
 
 
 def test_bfloat16_is_close(waveform):

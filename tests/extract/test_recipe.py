@@ -46,9 +46,11 @@ def test_requests_that_make_no_sense(wrong):
 
 
 def test_a_request_fits_itself_to_a_cache_that_has_more():
-    recipe = {"precision": "bfloat16", "pooling": ["mean", "std"]}
+    recipe = {"precision": "bfloat16", "pooling": ["mean", "std"], "engine": "torch"}
     assert Request(pooling=("std",)).fitted_to(recipe).pooling == ("mean", "std")
     assert Request(pooling=("max",)).fitted_to(recipe).pooling == ("max",)
     assert Request(pooling=("mean", "std", "max")).fitted_to(recipe).pooling[-1] == "max"
     assert Request().fitted_to(recipe).precision == "bfloat16"
     assert Request(precision="float32").fitted_to(recipe).precision == "float32"
+    assert Request().fitted_to(recipe).engine == "torch"
+    assert Request(engine="openvino").fitted_to(recipe).engine == "openvino"

@@ -22,6 +22,8 @@ class StandIn:
     """`layers` × `dim` numbers from an utterance's samples."""
 
     receptive_field = 400
+    batch_seconds = 32.0
+    streams = 1
 
     def __init__(self, layers: int = 3, dim: int = 8, slow: float = 0.0, **changes: Any) -> None:
         self.slow = slow  # seconds a batch

@@ -1,0 +1,155 @@
+"""The convolutional feature extractor as matrix products over (frame, channel) rows.
+
+With channels last, the samples under a kernel lie side by side: a convolution is a product of
+strided views with its weights, without the copies that other layouts need.
+
+The GroupNorm over time that follows the first convolution of the *group* extractors is where
+padding leaks into a plain model: its statistics run over padded frames too. Here they come from the
+waveform itself. A convolution is linear, so over an utterance's own frames its output has mean w·m
+and variance wᵀCw, where m and C are mean and covariance of the windows that its kernel w sees, ten
+samples wide; scale and shift follow before anything is convolved.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+Sizes = Sequence[tuple[int, int]]  # (kernel, stride) of each convolution
+
+BLOCK_FRAMES = 50  # one second: 6.5 MB leave the first layer of wav2vec2-base
+
+
+def frames(samples: int, convolutions: Sizes) -> int:
+    """How many frames the convolutions make of so many samples."""
+    for kernel, stride in convolutions:
+        samples = (samples - kernel) // stride + 1
+    return samples
+
+
+def samples_under(count: int, convolutions: Sizes) -> int:
+    """How many samples `count` consecutive frames are made of."""
+    for kernel, stride in reversed(convolutions):
+        count = (count - 1) * stride + kernel
+    return count
+
+
+class Convolution(nn.Module):
+    """One layer: convolution, LayerNorm over channels where the model has one, activation."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        conv: nn.Conv1d = layer.conv
+        self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
+        taps = conv.weight.detach().permute(2, 1, 0)  # (tap, channel in, channel out)
+        whole = self.kernel - self.kernel % self.stride
+        self.first_taps = [*range(0, whole, self.stride), *range(whole, self.kernel)]
+        ends = [*self.first_taps[1:], self.kernel]
+        self.weights = nn.ParameterList(
+            nn.Parameter(taps[first:end].flatten(0, 1).contiguous(), requires_grad=False)
+            for first, end in zip(self.first_taps, ends, strict=True)
+        )
+        self.bias = conv.bias
+        norm = getattr(layer, "layer_norm", None)
+        self.norm = norm if isinstance(norm, nn.LayerNorm) else None
+        self.activation = layer.activation
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(utterance, frame, channel) → the same, fewer frames."""
+        utterances, length, channels = hidden.shape
+        count = (length - self.kernel) // self.stride + 1
+        total = None
+        for first, weight in zip(self.first_taps, self.weights, strict=True):
+            if weight.shape[0] == channels:
+                rows = hidden[:, first :: self.stride][:, :count]
+            else:  # as many taps as the stride: whole rows of neighbours
+                rows = hidden[:, first : first + count * self.stride]
+            rows = rows.reshape(-1, weight.shape[0])
+            total = rows @ weight if total is None else total.addmm_(rows, weight)
+        assert total is not None
+        if self.bias is not None:
+            total = total + self.bias
+        if self.norm is not None:
+            total = self.norm(total)
+        return self.activation(total).view(utterances, count, -1)
+
+
+class Convolutions(nn.Module):
+    """All layers, from samples to features."""
+
+    def __init__(self, extractor: Any) -> None:
+        super().__init__()
+        first, *others = extractor.conv_layers
+        self.sizes = [
+            (layer.conv.kernel_size[0], layer.conv.stride[0]) for layer in (first, *others)
+        ]
+        self.kernels = nn.Parameter(first.conv.weight.detach()[:, 0].T, requires_grad=False)
+        self.bias = first.conv.bias
+        self.norm = first.layer_norm
+        self.activation = first.activation
+        self.others = nn.Sequential(*map(Convolution, others))
+
+    def forward(self, samples: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+        """(utterance, sample) → features (utterance, frame, channel).
+
+        `kernels` are what `first_layer` made of the utterances. The first layer is computed in
+        their precision, the others in that of the weights.
+        """
+        windows = functional.pad(samples.unfold(1, *self.sizes[0]), (0, 1), value=1.0)
+        hidden = windows @ kernels
+        if isinstance(self.norm, nn.LayerNorm):
+            hidden = self.norm(hidden)
+        precision = next(self.others.parameters()).dtype
+        return self.others(self.activation(hidden).to(precision))
+
+    def in_blocks(self, samples: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+        """The same as `forward`, a second at a time, so that what lies between two layers stays in
+        the processor's cache, and ten minutes take no more memory than one second.
+        """
+        field = samples_under(1, self.sizes)
+        hop = samples_under(2, self.sizes) - field
+        count = frames(samples.shape[1], self.sizes)
+        pieces = []
+        for first in range(0, count, BLOCK_FRAMES):
+            last = min(first + BLOCK_FRAMES, count) - 1
+            pieces.append(self(samples[:, first * hop : last * hop + field], kernels))
+        return torch.cat(pieces, dim=1)
+
+    def first_layer(self, samples: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """Kernels (utterance, tap, channel) of the first layer, their last tap for what is added:
+        the same for all, but with the GroupNorm of each utterance in them, where there is one.
+
+        Args:
+            samples: (utterance, sample) float32, padded with anything.
+            lengths: samples of each.
+        """
+        norm = self.norm
+        if not isinstance(norm, nn.GroupNorm):
+            bias = torch.zeros_like(self.kernels[0]) if self.bias is None else self.bias
+            return torch.vstack([self.kernels, bias]).expand(len(samples), -1, -1)
+        if norm.num_groups != norm.num_channels:
+            raise ValueError(f"expected one channel a group, got {norm}")
+        mean, covariance = self._of_windows(samples, lengths)
+        kernels = self.kernels.double()
+        variance = torch.einsum("kc,ukl,lc->uc", kernels, covariance, kernels)
+        scale = norm.weight.double() * (variance.clamp(min=0) + norm.eps).rsqrt()
+        shift = norm.bias.double() - (mean @ kernels) * scale  # the convolution's bias cancels
+        return torch.cat([kernels * scale[:, None], shift[:, None]], dim=1).float()
+
+    def _of_windows(
+        self, samples: torch.Tensor, lengths: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean (utterance, tap) and covariance (utterance, tap, tap) of the windows of each
+        utterance's own frames, in float64: a high-pass kernel's variance is a small difference.
+        """
+        windows = samples.unfold(1, *self.sizes[0])  # (utterance, frame, tap), a view
+        means, covariances = [], []
+        for row, length in zip(windows, lengths, strict=True):
+            own = row[: frames(length, self.sizes[:1])].double()
+            mean = own.mean(0)
+            centred = own - mean
+            means.append(mean)
+            covariances.append(centred.T @ centred / len(own))
+        return torch.stack(means), torch.stack(covariances)

@@ -1,0 +1,159 @@
+"""The engine of OpenVINO: an encoder as one graph, compiled for this CPU.
+
+The graph takes what `extract.pooled.Batch` holds and gives pooled layers: masking, all layers and
+pooling are inside of it. Making it takes seconds, so it is kept on disk, under a name that changes
+with everything it is made of.
+"""
+
+import hashlib
+import inspect
+import json
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino
+import torch
+import transformers
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+from data.errors import EncoderError, UsageError
+from data.publish import publish_bytes
+from data.recipe import fingerprint
+from extract import convolutions, masking, pooled, pooling
+from extract.encoder import Encoder
+from extract.engines import Pooled, provenance
+from extract.pooled import PooledEncoder, as_pooled
+from extract.recipe import Request, describe
+
+log = logging.getLogger("wav2emo")
+
+DEVICE = "CPU"
+KEPT = 3  # compiled encoders on disk, 4 bytes a weight each
+BATCH_SECONDS = 8.0
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+TYPES = {torch.float32: openvino.Type.f32, torch.bool: openvino.Type.boolean}
+
+
+class OpenVINOEngine:
+    """Runs an encoder compiled by OpenVINO."""
+
+    streams = 1
+    batch_seconds = BATCH_SECONDS
+
+    def __init__(self, encoder: Encoder, request: Request) -> None:
+        self.receptive_field = encoder.receptive_field
+        self.recipe = describe(encoder, request, engine="openvino")
+        name = openvino.Core().get_property(DEVICE, "FULL_DEVICE_NAME").strip()
+        self.provenance = provenance(name, encoder.location, "openvino")
+        self._encoder = PooledEncoder(encoder, self.recipe)
+        compiled = _compiled(self._encoder, self.recipe)
+        del self._encoder.transformer, self._encoder.project, self._encoder.convolutions.others
+        self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
+        for _ in range(self.streams):
+            self._requests.put(compiled.create_infer_request())
+
+    def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
+        """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
+        batch = self._encoder.batch(waveforms, torch.device("cpu"))
+        request = self._requests.get()
+        try:
+            request.infer([tensor.numpy() for tensor in batch.inputs], share_inputs=True)
+            arrays = [tensor.data.copy() for tensor in request.output_tensors]
+        except RuntimeError as error:
+            if "alloc" in str(error) or "memory" in str(error):
+                raise MemoryError(str(error)) from None
+            raise
+        finally:
+            self._requests.put(request)
+        return as_pooled(self.recipe, batch, *arrays)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU does, by OpenVINO's own account."""
+    return "BF16" in openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+
+
+def _compiled(encoder: PooledEncoder, recipe: dict[str, Any]) -> openvino.CompiledModel:
+    """The compiled graph, from disk if it is there."""
+    if recipe["precision"] == "bfloat16" and not multiplies_bfloat16():
+        raise UsageError(
+            "--precision bfloat16: this CPU does not multiply it, so OpenVINO would compute "
+            "float32; use --precision float32, or --engine torch"
+        )
+    core = openvino.Core()
+    core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[recipe["precision"]]})
+    kept = _folder() / f"{_name(core, recipe)}.blob"
+    try:
+        compiled = core.import_model(kept.read_bytes(), DEVICE)
+        os.utime(kept)
+        return compiled
+    except FileNotFoundError:
+        pass
+    except (OSError, RuntimeError) as error:
+        log.debug("%s: %s", kept, error)
+    log.info("compiling the encoder for this CPU, once; kept in %s", kept.parent)
+    compiled = core.compile_model(_graph(encoder), DEVICE)
+    _keep(compiled, kept)
+    return compiled
+
+
+def _graph(encoder: PooledEncoder) -> openvino.Model:
+    """Trace the encoder. `openvino.convert_model` would do the same, and report its use."""
+    example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
+    inputs = encoder.eval().batch(example, torch.device("cpu")).inputs
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's, on shapes, which are all dynamic here
+            decoder = TorchScriptPythonDecoder(encoder, example_input=tuple(inputs))
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        graph = frontend.convert(frontend.load(decoder))
+    except Exception as error:  # of many kinds, none of them documented
+        log.debug("%s", error)
+        raise EncoderError(
+            "OpenVINO cannot convert this encoder (-v says why): use --engine torch"
+        ) from error
+    for given, tensor in zip(graph.inputs, inputs, strict=True):
+        node = given.get_node()
+        node.set_partial_shape(openvino.PartialShape([-1] * tensor.ndim))
+        node.set_element_type(TYPES[tensor.dtype])
+    graph.validate_nodes_and_infer_types()
+    return graph
+
+
+def _keep(compiled: openvino.CompiledModel, kept: Path) -> None:
+    """Write the compiled graph; that it cannot be written stops nothing."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        publish_bytes(kept, compiled.export_model().getvalue())
+        old = sorted(kept.parent.glob("*.blob"), key=lambda path: path.stat().st_mtime)[:-KEPT]
+        for path in old:
+            path.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
+        log.debug("%s is not kept: %s", kept, error)
+
+
+def _folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "wav2emo"
+
+
+def _name(core: openvino.Core, recipe: dict[str, Any]) -> str:
+    """Recipe, hardware, libraries and the source of the graph, digested."""
+    source = [inspect.getsource(module) for module in (convolutions, masking, pooled, pooling)]
+    parts = [
+        fingerprint(recipe),
+        core.get_property(DEVICE, "FULL_DEVICE_NAME"),
+        openvino.__version__,
+        torch.__version__,
+        transformers.__version__,
+        *source,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

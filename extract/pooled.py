@@ -1,0 +1,158 @@
+"""An encoder from padded waveforms to pooled layers: the computation that every engine runs."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from data.errors import EncoderError
+from data.recipe import Recipe
+from extract.convolutions import Convolutions, frames
+from extract.encoder import Encoder
+from extract.engines import Pooled
+from extract.masking import blind_to_padding
+from extract.pooling import average, pool, step_of_frames
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Waveforms side by side, and what is known of each before anything is encoded."""
+
+    samples: torch.Tensor  # (utterance, sample) float32, padded with zeros
+    kernels: torch.Tensor  # (utterance, tap, channel) float32: see Convolutions.first_layer
+    valid: torch.Tensor  # (utterance, frame) bool
+    steps: torch.Tensor | None  # (utterance, step, frame) float32, where sequences are kept
+
+    @property
+    def inputs(self) -> list[torch.Tensor]:
+        """What `PooledEncoder.forward` takes."""
+        all_inputs = [self.samples, self.kernels, self.valid, self.steps]
+        return [tensor for tensor in all_inputs if tensor is not None]
+
+
+class PooledEncoder(nn.Module):
+    """Every utterance comes out as if it had been encoded alone.
+
+    Hidden states are captured where they enter and leave the transformer layers, which means the
+    same under every version of transformers, and pooled at once: only (layer, utterance, dim) is
+    ever kept of a batch. Layers above the highest one asked for are not computed.
+    """
+
+    def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
+        super().__init__()
+        self.convolutions = Convolutions(encoder.model.feature_extractor)
+        self.project = encoder.model.feature_projection
+        self.transformer = encoder.model.encoder
+        self.layers, self.poolings = recipe["layers"], recipe["pooling"]
+        self.sequence_layers = recipe["sequence_layers"]
+        self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / encoder.frame_rate
+        del self.transformer.layers[max([*self.layers, *self.sequence_layers, 1]) :]
+        self.requires_grad_(False)
+        self._running = threading.local()  # the batch that each thread encodes
+        blind_to_padding(self.transformer, lambda: self._running.mask)
+        self._capture(self.transformer.layers)
+
+    def forward(
+        self,
+        samples: torch.Tensor,
+        kernels: torch.Tensor,
+        valid: torch.Tensor,
+        steps: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, ...]:
+        """The parts of a `Batch` → what `transform` gives."""
+        return self.transform(self.convolutions(samples, kernels), valid, steps)
+
+    def transform(
+        self,
+        features: torch.Tensor,
+        valid: torch.Tensor,
+        steps: torch.Tensor | None = None,
+        padded: bool = True,
+    ) -> tuple[torch.Tensor, ...]:
+        """Features (utterance, frame, channel) → pooled (layer, pooling, utterance, dim) and, where
+        there are steps, sequences (layer, utterance, step, dim), both float32.
+
+        `padded`: some frames are not valid. Attention is quicker where all are.
+        """
+        running = self._running
+        running.valid, running.mask, running.steps = valid, valid if padded else None, steps
+        running.pooled, running.stepped = {}, {}
+        projected = self.project(features)
+        hidden = projected[0] if isinstance(projected, tuple) else projected
+        self.transformer(hidden, attention_mask=running.mask)
+        pooled = torch.stack([running.pooled[layer] for layer in self.layers])
+        if steps is None:
+            return (pooled,)
+        return pooled, torch.stack([running.stepped[layer] for layer in self.sequence_layers])
+
+    def place(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to a device, and all but the first convolution to a precision."""
+        self.to(device)
+        for part in (self.convolutions.others, self.project, self.transformer):
+            part.to(dtype)
+
+    def batch(self, waveforms: Sequence[npt.NDArray[np.float32]], device: torch.device) -> Batch:
+        """Put (sample,) waveforms at 16 kHz, already normalised, side by side on a device."""
+        lengths = [len(waveform) for waveform in waveforms]
+        samples = torch.zeros(len(waveforms), max(lengths))
+        for row, waveform in zip(samples, waveforms, strict=True):
+            row[: len(waveform)] = torch.from_numpy(waveform)
+        samples = samples.to(device)
+        count = torch.tensor([frames(length, self.convolutions.sizes) for length in lengths])
+        steps = step_of_frames(count, self.steps_per_frame) if self.sequence_layers else None
+        return Batch(
+            samples,
+            self.convolutions.first_layer(samples, lengths),
+            valid=(torch.arange(int(count.max())) < count[:, None]).to(device),
+            steps=None if steps is None else steps.to(device),
+        )
+
+    def _capture(self, layers: nn.ModuleList) -> None:
+        def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            self._keep(0, args[0] if args else kwargs["hidden_states"])
+
+        layers[0].register_forward_pre_hook(before, with_kwargs=True)
+        for number, layer in enumerate(layers, start=1):
+
+            def after(module: nn.Module, _: tuple, out: Any, number: int = number) -> None:
+                self._keep(number, out[0] if isinstance(out, tuple) else out)
+
+            layer.register_forward_hook(after)
+
+    def _keep(self, layer: int, hidden: torch.Tensor) -> None:
+        """Pool one layer's hidden states (utterance, frame, dim) while they are there."""
+        running = self._running
+        if layer in self.layers:
+            running.pooled[layer] = pool(hidden, running.valid, self.poolings)
+        if layer in self.sequence_layers:
+            running.stepped[layer] = average(hidden, running.steps)
+
+
+def as_pooled(
+    recipe: Recipe,
+    batch: Batch,
+    pooled: npt.NDArray[np.float32],
+    sequences: npt.NDArray[np.float32] | None = None,
+) -> Pooled:
+    """What `PooledEncoder` made of a batch, in the form in which it is kept.
+
+    Raises:
+        EncoderError: sequences hold numbers that float16 does not.
+    """
+    layers = {name: pooled[:, index] for index, name in enumerate(recipe["pooling"])}
+    if sequences is None or batch.steps is None:
+        return Pooled(layers, None)
+    with np.errstate(over="ignore"):
+        half = sequences.astype(np.float16)
+    if np.isinf(half).any() and np.isfinite(sequences).all():
+        raise EncoderError(
+            "hidden states beyond ±65504 do not fit the float16 of sequences; "
+            "leave those layers out with --sequence-layers"
+        )
+    counts = (batch.steps.sum(dim=2) > 0).sum(dim=1).tolist()
+    return Pooled(layers, [half[:, row, :count] for row, count in enumerate(counts)])
