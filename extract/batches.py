@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 WINDOW_SECONDS = 600.0  # audio that is sorted by length at a time, at least
 WINDOW_BATCHES = 16  # the same in batches: those of one window differ little in length
-MIN_SECONDS = 0.5  # that an item counts for, so that a window has an end
+MIN_SECONDS = 2.0  # that an item counts for, so that a window has an end
 
 
 class HasLength(Protocol):

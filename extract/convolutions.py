@@ -10,13 +10,14 @@ and variance wᵀCw, where m and C are mean and covariance of the windows that i
 samples wide; scale and shift follow before anything is convolved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+Convolve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # as Convolutions.forward
 Sizes = Sequence[tuple[int, int]]  # (kernel, stride) of each convolution
 
 BLOCK_FRAMES = 50  # one second: 6.5 MB leave the first layer of wav2vec2-base
@@ -104,9 +105,12 @@ class Convolutions(nn.Module):
         precision = next(self.others.parameters()).dtype
         return self.others(self.activation(hidden).to(precision))
 
-    def in_blocks(self, samples: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-        """The same as `forward`, a second at a time, so that what lies between two layers stays in
-        the processor's cache, and ten minutes take no more memory than one second.
+    def in_blocks(
+        self, samples: torch.Tensor, kernels: torch.Tensor, convolve: Convolve | None = None
+    ) -> torch.Tensor:
+        """What `forward`, or `convolve` in its place, makes of blocks of a second each. So what
+        lies between two layers stays in the processor's cache, and ten minutes take no more memory
+        than one second.
         """
         field = samples_under(1, self.sizes)
         hop = samples_under(2, self.sizes) - field
@@ -114,7 +118,8 @@ class Convolutions(nn.Module):
         pieces = []
         for first in range(0, count, BLOCK_FRAMES):
             last = min(first + BLOCK_FRAMES, count) - 1
-            pieces.append(self(samples[:, first * hop : last * hop + field], kernels))
+            piece = samples[:, first * hop : last * hop + field]
+            pieces.append((convolve or self)(piece, kernels))
         return torch.cat(pieces, dim=1)
 
     def first_layer(self, samples: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:

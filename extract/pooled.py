@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
 from data.errors import EncoderError
 from data.recipe import Recipe
-from extract.convolutions import Convolutions, frames
+from extract.convolutions import Convolutions, Convolve, frames
 from extract.encoder import Encoder
 from extract.engines import Pooled
 from extract.masking import blind_to_padding
@@ -24,15 +25,10 @@ class Batch:
     """Waveforms side by side, and what is known of each before anything is encoded."""
 
     samples: torch.Tensor  # (utterance, sample) float32, padded with zeros
+    lengths: tuple[int, ...]  # samples of each
     kernels: torch.Tensor  # (utterance, tap, channel) float32: see Convolutions.first_layer
     valid: torch.Tensor  # (utterance, frame) bool
     steps: torch.Tensor | None  # (utterance, step, frame) float32, where sequences are kept
-
-    @property
-    def inputs(self) -> list[torch.Tensor]:
-        """What `PooledEncoder.forward` takes."""
-        all_inputs = [self.samples, self.kernels, self.valid, self.steps]
-        return [tensor for tensor in all_inputs if tensor is not None]
 
 
 class PooledEncoder(nn.Module):
@@ -59,16 +55,6 @@ class PooledEncoder(nn.Module):
 
     def forward(
         self,
-        samples: torch.Tensor,
-        kernels: torch.Tensor,
-        valid: torch.Tensor,
-        steps: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, ...]:
-        """The parts of a `Batch` → what `transform` gives."""
-        return self.transform(self.convolutions(samples, kernels), valid, steps)
-
-    def transform(
-        self,
         features: torch.Tensor,
         valid: torch.Tensor,
         steps: torch.Tensor | None = None,
@@ -77,7 +63,8 @@ class PooledEncoder(nn.Module):
         """Features (utterance, frame, channel) → pooled (layer, pooling, utterance, dim) and, where
         there are steps, sequences (layer, utterance, step, dim), both float32.
 
-        `padded`: some frames are not valid. Attention is quicker where all are.
+        `valid` and `steps` are those of the `Batch` that `features` or `self.convolutions` made
+        the features of. `padded`: not all is valid. Attention is quicker where all is.
         """
         running = self._running
         running.valid, running.mask, running.steps = valid, valid if padded else None, steps
@@ -96,6 +83,18 @@ class PooledEncoder(nn.Module):
         for part in (self.convolutions.others, self.project, self.transformer):
             part.to(dtype)
 
+    def features(self, batch: Batch, convolve: Convolve | None = None) -> torch.Tensor:
+        """(utterance, frame, channel), computed one utterance and one block at a time, by
+        `convolve` or the convolutions themselves: no padding, and little memory.
+        """
+        rows = [
+            self.convolutions.in_blocks(samples[None, :length], kernels[None], convolve)[0]
+            for samples, length, kernels in zip(
+                batch.samples, batch.lengths, batch.kernels, strict=True
+            )
+        ]
+        return pad_sequence(rows, batch_first=True)
+
     def batch(self, waveforms: Sequence[npt.NDArray[np.float32]], device: torch.device) -> Batch:
         """Put (sample,) waveforms at 16 kHz, already normalised, side by side on a device."""
         lengths = [len(waveform) for waveform in waveforms]
@@ -107,6 +106,7 @@ class PooledEncoder(nn.Module):
         steps = step_of_frames(count, self.steps_per_frame) if self.sequence_layers else None
         return Batch(
             samples,
+            tuple(lengths),
             self.convolutions.first_layer(samples, lengths),
             valid=(torch.arange(int(count.max())) < count[:, None]).to(device),
             steps=None if steps is None else steps.to(device),

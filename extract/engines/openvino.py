@@ -1,8 +1,8 @@
-"""The engine of OpenVINO: an encoder as one graph, compiled for this CPU.
+"""The engine of OpenVINO: an encoder as two graphs, compiled for this CPU.
 
-The graph takes what `extract.pooled.Batch` holds and gives pooled layers: masking, all layers and
-pooling are inside of it. Making it takes seconds, so it is kept on disk, under a name that changes
-with everything it is made of.
+One makes features of a block of samples; the other makes pooled layers of a batch's features:
+masking, all layers and pooling are inside of it. Making them takes seconds, so they are kept on
+disk, under names that change with everything they are made of.
 """
 
 import hashlib
@@ -13,8 +13,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +34,10 @@ from extract.recipe import Request, describe
 log = logging.getLogger("wav2emo")
 
 DEVICE = "CPU"
-KEPT = 3  # compiled encoders on disk, 4 bytes a weight each
+KEPT = 6  # compiled graphs on disk, two an encoder, 4 bytes a weight
 BATCH_SECONDS = 8.0
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+CPU = torch.device("cpu")
 TYPES = {torch.float32: openvino.Type.f32, torch.bool: openvino.Type.boolean}
 
 
@@ -51,29 +50,38 @@ class OpenVINOEngine:
     def __init__(self, encoder: Encoder, request: Request) -> None:
         self.receptive_field = encoder.receptive_field
         self.recipe = describe(encoder, request, engine="openvino")
-        name = openvino.Core().get_property(DEVICE, "FULL_DEVICE_NAME").strip()
+        core = _core(request.precision)
+        name = core.get_property(DEVICE, "FULL_DEVICE_NAME").strip()
         self.provenance = provenance(name, encoder.location, "openvino")
         self._encoder = PooledEncoder(encoder, self.recipe)
-        compiled = _compiled(self._encoder, self.recipe)
+        example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
+        batch = self._encoder.batch(example, CPU)
+        first = batch.samples[:1], batch.kernels[:1]
+        second = [self._encoder.features(batch), batch.valid]
+        second += [] if batch.steps is None else [batch.steps]
+        identity = fingerprint(self.recipe)
+        self._convolve = _compiled(core, self._encoder.convolutions, first, identity + "1")
+        self._transform = _compiled(core, self._encoder, second, identity + "2")
         del self._encoder.transformer, self._encoder.project, self._encoder.convolutions.others
-        self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
-        for _ in range(self.streams):
-            self._requests.put(compiled.create_infer_request())
 
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
-        batch = self._encoder.batch(waveforms, torch.device("cpu"))
-        request = self._requests.get()
+        batch = self._encoder.batch(waveforms, CPU)
         try:
-            request.infer([tensor.numpy() for tensor in batch.inputs], share_inputs=True)
-            arrays = [tensor.data.copy() for tensor in request.output_tensors]
+            features = self._encoder.features(batch, lambda *block: _run(self._convolve, block)[0])
+            steps = () if batch.steps is None else (batch.steps,)
+            outputs = _run(self._transform, (features, batch.valid, *steps))
         except RuntimeError as error:
             if "alloc" in str(error) or "memory" in str(error):
                 raise MemoryError(str(error)) from None
             raise
-        finally:
-            self._requests.put(request)
-        return as_pooled(self.recipe, batch, *arrays)
+        return as_pooled(self.recipe, batch, *(output.numpy() for output in outputs))
+
+
+def _run(request: openvino.InferRequest, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    arrays = [tensor.contiguous().numpy() for tensor in inputs]
+    request.infer(arrays, share_inputs=True)
+    return [torch.from_numpy(tensor.data.copy()) for tensor in request.output_tensors]
 
 
 def multiplies_bfloat16() -> bool:
@@ -81,38 +89,42 @@ def multiplies_bfloat16() -> bool:
     return "BF16" in openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
-def _compiled(encoder: PooledEncoder, recipe: dict[str, Any]) -> openvino.CompiledModel:
-    """The compiled graph, from disk if it is there."""
-    if recipe["precision"] == "bfloat16" and not multiplies_bfloat16():
+def _core(precision: str) -> openvino.Core:
+    if precision == "bfloat16" and not multiplies_bfloat16():
         raise UsageError(
             "--precision bfloat16: this CPU does not multiply it, so OpenVINO would compute "
             "float32; use --precision float32, or --engine torch"
         )
     core = openvino.Core()
-    core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[recipe["precision"]]})
-    kept = _folder() / f"{_name(core, recipe)}.blob"
+    core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
+    return core
+
+
+def _compiled(
+    core: openvino.Core, module: torch.nn.Module, inputs: Sequence[torch.Tensor], identity: str
+) -> openvino.InferRequest:
+    """The compiled graph of a module, from disk if it is there."""
+    kept = _folder() / f"{_name(core, identity)}.blob"
     try:
         compiled = core.import_model(kept.read_bytes(), DEVICE)
         os.utime(kept)
-        return compiled
+        return compiled.create_infer_request()
     except FileNotFoundError:
         pass
     except (OSError, RuntimeError) as error:
         log.debug("%s: %s", kept, error)
     log.info("compiling the encoder for this CPU, once; kept in %s", kept.parent)
-    compiled = core.compile_model(_graph(encoder), DEVICE)
+    compiled = core.compile_model(_graph(module, inputs), DEVICE)
     _keep(compiled, kept)
-    return compiled
+    return compiled.create_infer_request()
 
 
-def _graph(encoder: PooledEncoder) -> openvino.Model:
-    """Trace the encoder. `openvino.convert_model` would do the same, and report its use."""
-    example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
-    inputs = encoder.eval().batch(example, torch.device("cpu")).inputs
+def _graph(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> openvino.Model:
+    """Trace a module. `openvino.convert_model` would do the same, and report its use."""
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer's, on shapes, which are all dynamic here
-            decoder = TorchScriptPythonDecoder(encoder, example_input=tuple(inputs))
+            decoder = TorchScriptPythonDecoder(module.eval(), example_input=tuple(inputs))
         frontend = FrontEndManager().load_by_framework("pytorch")
         graph = frontend.convert(frontend.load(decoder))
     except Exception as error:  # of many kinds, none of them documented
@@ -145,11 +157,11 @@ def _folder() -> Path:
     return Path(base).expanduser() / "wav2emo"
 
 
-def _name(core: openvino.Core, recipe: dict[str, Any]) -> str:
-    """Recipe, hardware, libraries and the source of the graph, digested."""
+def _name(core: openvino.Core, identity: str) -> str:
+    """What is compiled, hardware, libraries and the source of the graph, digested."""
     source = [inspect.getsource(module) for module in (convolutions, masking, pooled, pooling)]
     parts = [
-        fingerprint(recipe),
+        identity,
         core.get_property(DEVICE, "FULL_DEVICE_NAME"),
         openvino.__version__,
         torch.__version__,

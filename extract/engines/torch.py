@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from data.errors import UsageError
 from extract.encoder import Encoder
@@ -47,10 +46,9 @@ class TorchEngine:
         with self._stream():
             try:
                 batch = self._encoder.batch(waveforms, self.device)
-                lengths = [len(waveform) for waveform in waveforms]
-                features = self._features(batch, lengths)
-                padded = min(lengths) < max(lengths)
-                outputs = self._encoder.transform(features, batch.valid, batch.steps, padded)
+                features = self._features(batch)
+                padded = min(batch.lengths) < max(batch.lengths)
+                outputs = self._encoder(features, batch.valid, batch.steps, padded)
                 arrays = [output.cpu().numpy() for output in outputs]
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
@@ -66,16 +64,11 @@ class TorchEngine:
             self._streams.own = torch.cuda.Stream(self.device)
         return torch.cuda.stream(self._streams.own)
 
-    def _features(self, batch: Batch, lengths: Sequence[int]) -> torch.Tensor:
-        """(utterance, frame, channel): on a CPU one utterance at a time, without its padding."""
-        convolutions = self._encoder.convolutions
-        if self.device.type != "cpu":
-            return convolutions(batch.samples, batch.kernels)
-        rows = [
-            convolutions.in_blocks(samples[None, :length], kernels[None])[0]
-            for samples, length, kernels in zip(batch.samples, lengths, batch.kernels, strict=True)
-        ]
-        return pad_sequence(rows, batch_first=True)
+    def _features(self, batch: Batch) -> torch.Tensor:
+        """(utterance, frame, channel)."""
+        if self.device.type == "cpu":
+            return self._encoder.features(batch)
+        return self._encoder.convolutions(batch.samples, batch.kernels)
 
     def _batch_seconds(self) -> float:
         """On a GPU as much as fits; on a CPU little, so that more of it stays in its caches."""
