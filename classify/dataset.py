@@ -23,18 +23,13 @@ MANY = 8  # values; a message does not list more
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """The selected utterances of a cache, in the order of their ids."""
+class Selection:
+    """The utterances of a cache that have a class, in the order of their ids."""
 
-    utterances: pd.DataFrame  # their rows of the cache
-    X: Matrix  # (utterance, step · dim); NaN after the last step of a sequence
+    utterances: pd.DataFrame  # their rows of the cache's table
+    rows: npt.NDArray[np.intp]  # (utterance,) row of the cache
     y: npt.NDArray[np.intp]  # (utterance,) number of the class
     classes: tuple[str, ...]  # sorted
-    features: Features
-    parameters: dict[str, Any]  # how a neural head has to read X
-    recipe: dict[str, Any]
-    fingerprint: str
-    encoder_location: str | None  # the folder that it was loaded from
 
     @property
     def truth(self) -> npt.NDArray[np.str_]:
@@ -54,6 +49,18 @@ class Dataset:
     def corpora(self) -> dict[str, int]:
         """Corpus → its utterances."""
         return dict(sorted(Counter(self.utterances["corpus"]).items()))
+
+
+@dataclass(frozen=True)
+class Dataset(Selection):
+    """A selection with its features."""
+
+    X: Matrix  # (utterance, step · dim); NaN after the last step of a sequence
+    features: Features
+    parameters: dict[str, Any]  # how a neural head has to read X
+    recipe: dict[str, Any]
+    fingerprint: str
+    encoder_location: str | None  # the folder that it was loaded from
 
     @property
     def encoder(self) -> str:
@@ -90,35 +97,47 @@ def load(options: Options, folds: bool = True) -> Dataset:
         for file in cache.files:
             require_sound(file)
         features = Features.chosen(options, cache)
-        table = _of_corpora(cache.utterances, options)
-        labels = _labels(table, options)
-        native = _text(table[options.target])
-        why = pd.Series("", table.index)
-        if folds and (table["speaker"] != "").any():
-            why[table["speaker"] == ""] = "without a speaker"
-        why[labels == ""] = "of no class"
-        why[native == ""] = f"without {options.target}"
-        _warn(why)
-        chosen, labels = table[why == ""], labels[why == ""]
-        classes = tuple(sorted(set(labels)))
-        if len(classes) < 2:
-            raise UsageError(
-                f"{options.cache}: {len(chosen)} utterances of {_listed(classes) or 'no class'}; "
-                f"expected two classes or more. Column {options.target} holds: "
-                f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
-            )
-        X = features.of_cache(cache, chosen.index.to_numpy())
+        chosen = select(cache.utterances, options, folds)
+        X = features.of_cache(cache, chosen.rows)
         return Dataset(
-            utterances=chosen.reset_index(drop=True),
+            utterances=chosen.utterances,
+            rows=chosen.rows,
+            y=chosen.y,
+            classes=chosen.classes,
             X=X,
-            y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
-            classes=classes,
             features=features,
             parameters=features.parameters(X, cache.dim),
             recipe=cache.recipe,
             fingerprint=cache.fingerprint,
             encoder_location=cache.provenance.get("location"),
         )
+
+
+def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:
+    """The utterances that `options` choose of a cache's table; see `load`."""
+    table = _of_corpora(utterances, options)
+    labels = _labels(table, options)
+    native = _text(table[options.target])
+    why = pd.Series("", table.index)
+    if folds and (table["speaker"] != "").any():
+        why[table["speaker"] == ""] = "without a speaker"
+    why[labels == ""] = "of no class"
+    why[native == ""] = f"without {options.target}"
+    _warn(why)
+    chosen, labels = table[why == ""], labels[why == ""]
+    classes = tuple(sorted(set(labels)))
+    if len(classes) < 2:
+        raise UsageError(
+            f"{options.cache}: {len(chosen)} utterances of {_listed(classes) or 'no class'}; "
+            f"expected two classes or more. Column {options.target} holds: "
+            f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
+        )
+    return Selection(
+        utterances=chosen.reset_index(drop=True),
+        rows=chosen.index.to_numpy(),
+        y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
+        classes=classes,
+    )
 
 
 def _of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:

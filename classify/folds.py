@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
-from classify.dataset import Dataset
+from classify.dataset import Selection
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
@@ -31,8 +30,24 @@ class Folds:
     def __len__(self) -> int:
         return len(self.parts)
 
+    @property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """(fold, utterance) what each fold is trained on."""
+        train = np.zeros((len(self), len(self.fold)), bool)
+        for row, (rows, _) in zip(train, self.parts, strict=True):
+            row[rows] = True
+        return train
 
-def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
+    @property
+    def fold(self) -> npt.NDArray[np.intp]:
+        """(utterance,) the fold that it is tested in."""
+        fold = np.empty(sum(len(test) for _, test in self.parts), np.intp)
+        for number, (_, test) in enumerate(self.parts):
+            fold[test] = number
+        return fold
+
+
+def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     """Part `dataset` as ``--folds`` says: "auto", "speaker" or a number of folds.
 
     With known speakers every fold is speaker-independent. "auto" leaves out one speaker at a time,
@@ -57,14 +72,10 @@ def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
     if isinstance(folds, int) and folds > count:
         raise UsageError(f"--folds {folds}: there are {count} speakers only")
     if folds == "speaker" or (folds == "auto" and count <= MANY_SPEAKERS):
-        kind, splitter = "leave one speaker out", LeaveOneGroupOut()
+        kind, parts = "leave one speaker out", leave_one_out(speakers)
     else:
         number = folds if isinstance(folds, int) else DEFAULT_FOLDS
-        kind = "grouped by speaker"
-        splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # scikit-learn's on rare classes: what follows is stricter
-        warnings.simplefilter("ignore", UserWarning)
-        parts = list(splitter.split(y, y, speakers))
+        kind, parts = "grouped by speaker", grouped(y, speakers, number, seed)
     for train, _ in parts:
         missing = np.setdiff1d(y, y[train])
         if len(missing):
@@ -76,7 +87,32 @@ def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
     return Folds(kind, parts, by_speaker=True)
 
 
-def _stratified(dataset: Dataset, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
+def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:
+    """`LeaveOneGroupOut`, without the seconds that scikit-learn takes to be imported."""
+    return parted(np.unique(groups, return_inverse=True)[1])
+
+
+def grouped(
+    y: npt.NDArray[np.intp], groups: npt.NDArray, number: int, seed: int
+) -> list[tuple[Rows, Rows]]:
+    """`number` parts, no group in two of them, stratified by class as well as groups allow."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # on rare classes: callers are stricter
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter.split(y, y, groups))
+
+
+def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
+    """Training and test rows of folds that are given by the number of each utterance's."""
+    return [
+        (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
+        for number in range(fold.max() + 1)
+    ]
+
+
+def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
     if folds == "speaker":
         raise UsageError("--folds speaker: the cache does not know the speakers")
     sizes = np.bincount(dataset.y)
@@ -91,5 +127,7 @@ def _stratified(dataset: Dataset, folds: int | str, seed: int) -> list[tuple[Row
         "the speakers are unknown, so the same voice may be in training and test: these scores say "
         "nothing about new speakers, and are usually much too good"
     )
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
     return list(splitter.split(dataset.y, dataset.y))
