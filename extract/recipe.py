@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from extract.encoder import Encoder
 
 POOLINGS = ("mean", "std", "max")
+BASELINES = ("logmel", "energy")  # see extract.logmel
 PRECISIONS = ("auto", "float32", "bfloat16")
 LAYER_CONVENTION = (
     "0: input of the first transformer layer; k: output of the k-th, before any final layer norm"
@@ -27,6 +28,7 @@ class Request:
         sequence: steps a second of stored sequences; None: none are stored.
         sequence_layers: as `layers`, for sequences.
         precision: float32, bfloat16, or auto: what the hardware multiplies fastest.
+        baselines: features without a model, stored beside the layers.
     """
 
     layers: str = "all"
@@ -34,6 +36,7 @@ class Request:
     sequence: float | None = None
     sequence_layers: str = "all"
     precision: str = "auto"
+    baselines: tuple[str, ...] = BASELINES
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
@@ -44,15 +47,16 @@ class Request:
             recipe["sequence_rate"],
             ",".join(map(str, recipe["sequence_layers"])) or "all",
             recipe["precision"],
+            tuple(recipe.get("baselines", ())),
         )
 
     def fitted_to(self, recipe: Recipe) -> Self:
         """The request by which a cache of `recipe` can be extended, if that gives what is asked.
 
-        Its precision, where any will do; and all its poolings, where those asked for are among
-        them.
+        Its precision, where any will do; all its poolings, where those asked for are among them;
+        and its baselines, which those of older versions lack.
         """
-        fitted = self
+        fitted = replace(self, baselines=tuple(recipe.get("baselines", ())))
         if self.precision == "auto":
             fitted = replace(fitted, precision=recipe["precision"])
         if set(self.pooling) < set(recipe["pooling"]):
@@ -96,7 +100,10 @@ def parse_layers(text: str, depth: int) -> list[int]:
 
 def describe(encoder: "Encoder", request: Request, depth: int, engine: str) -> dict[str, Any]:
     """The recipe of `request` with an encoder of `depth` transformer layers."""
+    from extract.logmel import PARAMETERS  # not before: numpy would slow --help down
+
     stored = request.sequence is not None
+    baselines = {name: PARAMETERS[name] for name in request.baselines}
     return {
         "model": encoder.name,
         "revision": encoder.revision,
@@ -115,4 +122,4 @@ def describe(encoder: "Encoder", request: Request, depth: int, engine: str) -> d
         "engine": engine,
         "precision": request.precision,
         "dtype": "float32",
-    }
+    } | ({"baselines": baselines} if baselines else {})

@@ -52,3 +52,9 @@ def test_a_request_fits_itself_to_a_cache_that_has_more():
     assert Request(pooling=("mean", "std", "max")).fitted_to(recipe).pooling[-1] == "max"
     assert Request().fitted_to(recipe).precision == "bfloat16"
     assert Request(precision="float32").fitted_to(recipe).precision == "float32"
+
+
+def test_a_request_fits_itself_to_a_cache_of_before_there_were_baselines():
+    recipe = {"precision": "float32", "pooling": ["mean"]}
+    assert Request().fitted_to(recipe).baselines == ()
+    assert Request().fitted_to(recipe | {"baselines": {"energy": "…"}}).baselines == ("energy",)
