@@ -115,9 +115,9 @@ def load(options: Options, folds: bool = True) -> Dataset:
 
 def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:
     """The utterances that `options` choose of a cache's table; see `load`."""
-    table = _of_corpora(utterances, options)
+    table = of_corpora(utterances, options)
     labels = _labels(table, options)
-    native = _text(table[options.target])
+    native = as_text(table[options.target])
     why = pd.Series("", table.index)
     if folds and (table["speaker"] != "").any():
         why[table["speaker"] == ""] = "without a speaker"
@@ -140,7 +140,8 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     )
 
 
-def _of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
+def of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
+    """The rows of the corpora that `options` name."""
     stored = sorted(set(table["corpus"]))
     unknown = [name for name in options.corpora if name not in stored]
     if unknown:
@@ -154,7 +155,7 @@ def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
         raise UsageError(
             f"--target {options.target}: {options.cache} has the columns {', '.join(table)}"
         )
-    values = _text(table[options.target])
+    values = as_text(table[options.target])
     if options.target not in EMOTION_TARGETS:
         return values
     pairs = sorted(set(zip(table["corpus"], values, strict=True)))
@@ -163,7 +164,7 @@ def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
     return pd.Series([label or "" for label in mapped], table.index)
 
 
-def _text(column: pd.Series) -> pd.Series:
+def as_text(column: pd.Series) -> pd.Series:
     """Any column as text, "" where it is unknown; 1.0 becomes 1."""
     if pd.api.types.is_numeric_dtype(column):
         return column.map(lambda value: "" if pd.isna(value) else f"{value:g}").astype(str)

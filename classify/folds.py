@@ -104,6 +104,13 @@ def grouped(
         return list(splitter.split(y, y, groups))
 
 
+def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """`number` parts with the classes in equal shares."""
+    from sklearn.model_selection import StratifiedKFold
+
+    return list(StratifiedKFold(number, shuffle=True, random_state=seed).split(y, y))
+
+
 def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
     """Training and test rows of folds that are given by the number of each utterance's."""
     return [
@@ -127,7 +134,4 @@ def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[R
         "the speakers are unknown, so the same voice may be in training and test: these scores say "
         "nothing about new speakers, and are usually much too good"
     )
-    from sklearn.model_selection import StratifiedKFold
-
-    splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
-    return list(splitter.split(dataset.y, dataset.y))
+    return stratified(dataset.y, number, seed)

@@ -6,6 +6,7 @@
     targets.<target>
         utterances, classes, support {class: utterances}, chance
         folds {kind, count, groups}        groups: what is never on both sides: speaker, sentence
+        C                                  how it was chosen, for people
         pooling "mean+std"                 poolings laid end to end; of everything but `poolings`
         layers[k] ROW                      in the order of the layers
         poolings {"mean": [ROW, …], …}     each pooling alone, where there are several
@@ -16,7 +17,7 @@
                    per_class, per_speaker, confusion}          the nested choice of layer and C
         controls.shuffled {shuffles, scheme, layers [{layer, uar, deviation, selectivity, p}]}
         controls.control  {encoder, fingerprint, utterances, layers [ROW], best}    --control
-        controls.logmel, controls.energy   ROW, "layer" null
+        controls.logmel, .energy, .duration    ROW, "layer" null; what the cache has
         removed {what, transductive, layers [ROW]}             --remove
         description_length [{layer, C, bits, uniform_bits, compression, deviation}]   --mdl
     skipped {target: why}
@@ -45,6 +46,7 @@ class TargetResult:
 
     name: str
     rows: npt.NDArray[np.intp]  # (utterance,) rows of the cache
+    ids: npt.NDArray[np.object_]  # (utterance,)
     y: npt.NDArray[np.intp]  # (utterance,) number of the class
     classes: tuple[str, ...]
     speakers: npt.NDArray[np.object_]  # (utterance,) corpus/speaker
