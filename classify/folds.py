@@ -12,6 +12,7 @@ from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
 
+CROSSED = "speaker+sentence"
 MANY_SPEAKERS = 30  # with more, "auto" no longer leaves out one at a time
 DEFAULT_FOLDS = 10
 FEW_FOLDS = 5  # of unknown speakers, where a class is too small for the default
@@ -48,11 +49,12 @@ class Folds:
 
 
 def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
-    """Part `dataset` as ``--folds`` says: "auto", "speaker" or a number of folds.
+    """Part `dataset` as ``--folds`` says: "auto", "speaker", "speaker+sentence" or a number.
 
     With known speakers every fold is speaker-independent. "auto" leaves out one speaker at a time,
-    or makes 10 folds of more than 30. Of unknown speakers, folds can only be stratified by class;
-    their scores are too good, and a warning says so.
+    or makes 10 folds of more than 30; "speaker+sentence" parts these further by sentence. Of
+    unknown speakers, folds can only be stratified by class; their scores are too good, and a
+    warning says so.
 
     Raises:
         UsageError: too few speakers or utterances, or a class that some fold could not train on.
@@ -71,7 +73,7 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
         )
     if isinstance(folds, int) and folds > count:
         raise UsageError(f"--folds {folds}: there are {count} speakers only")
-    if folds == "speaker" or (folds == "auto" and count <= MANY_SPEAKERS):
+    if folds == "speaker" or (folds in ("auto", CROSSED) and count <= MANY_SPEAKERS):
         kind, parts = "leave one speaker out", leave_one_out(speakers)
     else:
         number = folds if isinstance(folds, int) else DEFAULT_FOLDS
@@ -84,7 +86,38 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
                 f"class {names[missing[0]]} is spoken by {of} alone, so it cannot be learned when "
                 "left out for testing: leave the class out, or merge it, with --labels"
             )
-    return Folds(kind, parts, by_speaker=True)
+    made = Folds(kind, parts, by_speaker=True)
+    return crossed(made, dataset, seed) if folds == CROSSED else made
+
+
+def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
+    """Part every fold by sentence too, and keep the tested sentences out of its training part.
+
+    Each utterance is tested once, by a head that heard neither its speaker nor its sentence. Of
+    more than 10 sentences, 10 groups are made.
+
+    Raises:
+        UsageError: sentences are unknown, or a class is in one of them alone.
+    """
+    table = dataset.utterances
+    if "sentence" not in table or (table["sentence"] == "").any():
+        raise UsageError(f"--folds {CROSSED}: the sentences of some utterances are unknown")
+    names, sentence = np.unique(table["sentence"].to_numpy(str), return_inverse=True)
+    groups = min(len(names), DEFAULT_FOLDS)
+    group = np.random.default_rng(seed).permutation(np.arange(len(names)) % groups)[sentence]
+    parts = [
+        (train[group[train] != number], test[group[test] == number])
+        for train, test in folds.parts
+        for number in np.unique(group[test])
+    ]
+    for train, _ in parts:
+        if len(missing := np.setdiff1d(dataset.y, dataset.y[train])):
+            raise UsageError(
+                f"--folds {CROSSED}: class {dataset.classes[missing[0]]} cannot be learned where a "
+                "speaker and a sentence are left out; ask for --folds speaker"
+            )
+    by = "each sentence" if len(names) == groups else f"{groups} groups of sentences"
+    return Folds(f"{folds.kind}, by {by}", parts, folds.by_speaker)
 
 
 def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:
@@ -120,8 +153,8 @@ def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
 
 
 def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
-    if folds == "speaker":
-        raise UsageError("--folds speaker: the cache does not know the speakers")
+    if folds in ("speaker", CROSSED):
+        raise UsageError(f"--folds {folds}: the cache does not know the speakers")
     sizes = np.bincount(dataset.y)
     fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
     number = folds if isinstance(folds, int) else fallback

@@ -22,7 +22,7 @@ class Options:
     target: str = "emotion"  # a column of the cache
     layer: int | str | None = None  # a layer, "mean" or "mix"; None: as the head does best
     poolings: tuple[str, ...] = ()  # concatenated; none: all of the cache
-    folds: int | str = "auto"  # "auto", "speaker" or a number
+    folds: int | str = "auto"  # "auto", "speaker", "speaker+sentence" or a number
     epochs: int | None = None  # passes of a neural head over its training part; None: its own
     seed: int = 0
 
@@ -133,9 +133,10 @@ def add_folds(parser: argparse.ArgumentParser) -> None:
         "--folds",
         type=_folds,
         default=Options.folds,
-        metavar="auto|speaker|N",
+        metavar="auto|speaker|speaker+sentence|N",
         help="speaker: leave one speaker out; N: so many parts, no speaker in two of them; "
-        "auto: by speaker up to 30 speakers, then 10 (default: %(default)s)",
+        "auto: by speaker up to 30 speakers, then 10; speaker+sentence: auto, and neither speaker "
+        "nor sentence of the test in training (default: %(default)s)",
     )
 
 
@@ -153,9 +154,9 @@ def _layer(text: str) -> int | str:
 
 
 def _folds(text: str) -> int | str:
-    if text in ("auto", "speaker"):
+    if text in ("auto", "speaker", "speaker+sentence"):
         return text
-    return _whole_number(text, "expected auto, speaker or a number")
+    return _whole_number(text, "expected auto, speaker, speaker+sentence or a number")
 
 
 def _whole_number(text: str, expected: str) -> int:

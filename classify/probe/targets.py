@@ -7,6 +7,8 @@ emotion, intensity, sentence, …     a speaker, as ``--folds`` says
 sex, corpus: one class a speaker    a speaker; each fold has speakers of every class
 speaker                             a sentence: is a voice known by what it has not said before?
 ==================================  ============================================================
+
+With ``--folds speaker+sentence`` a sentence, too, is on one side alone, unless it is the target.
 """
 
 import logging
@@ -18,9 +20,11 @@ import pandas as pd
 
 from classify.dataset import Selection, as_text, of_corpora, select
 from classify.folds import (
+    CROSSED,
     DEFAULT_FOLDS,
     MANY_SPEAKERS,
     Folds,
+    crossed,
     grouped,
     leave_one_out,
     parted,
@@ -97,8 +101,11 @@ def task(table: pd.DataFrame, target: str, options: ProbeOptions) -> Task:
     known = selection.speakers_known
     if known and is_constant(selection.y, selection.speakers):
         folds = _speakers_of_every_class(selection, options)
+        if options.folds == CROSSED:
+            folds = crossed(folds, selection, options.seed)
     else:
-        folds = split(selection, options.folds, options.seed)
+        of_sentences = target == "sentence" and options.folds == CROSSED
+        folds = split(selection, "auto" if of_sentences else options.folds, options.seed)
     if known:
         return Task(target, selection, folds, selection.speakers, "speaker")
     return Task(target, selection, folds, np.arange(len(selection.y)).astype(object), "")
