@@ -8,10 +8,12 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 MOST = 2000  # utterances of a map: more would only hide each other, and t-SNE takes long
 FEWEST = 4  # of which a map can be made
 PERPLEXITY = 30.0  # of t-SNE: about so many neighbours count
+STEPS = 500  # of t-SNE
 COMPONENTS = 50  # leading principal components that discriminants and t-SNE are given
 
 Matrix = npt.NDArray[np.floating]
@@ -55,8 +57,7 @@ def draw_maps(X: Matrix, y: Rows, speakers: npt.NDArray, seed: int = 0) -> list[
     maps = [Map("PCA", axes, rows, places[:, :2])]
     if len(np.unique(y[rows[train[rows]]])) > 2:
         maps.append(_discriminants(X, y, rows[train[rows]], rows[~train[rows]]))
-    tsne = TSNE(perplexity=min(PERPLEXITY, (len(rows) - 1) / 3), init="pca", random_state=seed)
-    return [*maps, Map("t-SNE", ("t-SNE 1", "t-SNE 2"), rows, tsne.fit_transform(places))]
+    return [*maps, Map("t-SNE", ("t-SNE 1", "t-SNE 2"), rows, _neighbours(places, seed))]
 
 
 def _discriminants(X: Matrix, y: Rows, train: Rows, test: Rows) -> Map:
@@ -67,3 +68,15 @@ def _discriminants(X: Matrix, y: Rows, train: Rows, test: Rows) -> Map:
     lda.fit(components.fit_transform(scaler.transform(X[train])), y[train])
     points = lda.transform(components.transform(scaler.transform(X[test])))
     return Map("LDA", ("discriminant 1", "discriminant 2"), test, points)
+
+
+def _neighbours(places: Matrix, seed: int) -> Matrix:
+    """t-SNE on one thread: its threads wait so busily that on a loaded machine two are slower."""
+    tsne = TSNE(
+        perplexity=min(PERPLEXITY, (len(places) - 1) / 3),
+        max_iter=STEPS,
+        init="pca",
+        random_state=seed,
+    )
+    with threadpool_limits(1):
+        return tsne.fit_transform(places)
