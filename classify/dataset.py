@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,12 @@ class Selection:
         """(utterance,) name of the class."""
         return np.array(self.classes)[self.y]
 
-    @property
+    @cached_property
     def speakers(self) -> npt.NDArray[np.object_]:
         """(utterance,) corpus and speaker; a speaker's name is only unique within the corpus."""
         return (self.utterances["corpus"] + "/" + self.utterances["speaker"]).to_numpy(object)
 
-    @property
+    @cached_property
     def speakers_known(self) -> bool:
         return bool((self.utterances["speaker"] != "").all())
 

@@ -20,7 +20,8 @@ OK, NOTE, FAIL = "ok", "note", "fail"
 # over all pairs. The nearest two different recordings of Emo-DB and of RAVDESS are at 0.49 and at
 # 0.41 of it, in any layer of an encoder with random weights.
 NEAR = 0.2
-DIRECTIONS = 64  # principal directions in which pairs are looked for
+MANY = 4096  # utterances; of more, pairs are looked for in some directions first
+DIRECTIONS = 64
 BLOCK = 1 << 24  # distances in memory at once
 
 FEW_SPEAKERS = 5  # with fewer, an interval from drawing speakers says little
@@ -116,11 +117,12 @@ def _sentences(task: Task) -> tuple[str, str]:
 
 def _shared(task: Task, groups: npt.NDArray) -> float:
     """Share of the utterances whose group is in the training part of their fold; "" is none."""
-    shared = sum(
-        int((np.isin(groups[test], groups[train]) & (groups[test] != "")).sum())
-        for train, test in task.folds.parts
-    )
-    return shared / len(groups)
+    names, group = np.unique(groups.astype(str), return_inverse=True)
+    heard = np.zeros((len(task.folds), len(names)), bool)
+    for row, (train, _) in zip(heard, task.folds.parts, strict=True):
+        row[group[train]] = True
+    heard[:, names == ""] = False
+    return float(heard[task.fold, group].mean())
 
 
 def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str, str]:
@@ -129,7 +131,7 @@ def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str
     if not len(here):
         return OK, "none"
     one, other = (position[column].to_numpy() for column in here.T)
-    train, fold = task.folds.train, task.folds.fold
+    train, fold = task.train, task.fold
     across = train[fold[other], one] | train[fold[one], other]
     ids = task.selection.utterances["id"].to_numpy(object)
     first = int(np.flatnonzero(across)[0]) if across.any() else 0
@@ -167,7 +169,7 @@ def _tiny_groups(task: Task) -> tuple[str, str]:
                 for k in sorted(voices)
                 if voices[k] < FEW_VOICES
             ]
-        speakers = len(set(task.selection.speakers))
+        speakers = len(task.speakers[0])
         if speakers < FEW_SPEAKERS:
             found.append(f"{speakers} speakers, too few for intervals over speakers")
     return (FAIL, "; ".join(found)) if found else (OK, "none")
@@ -196,8 +198,8 @@ def same_sound(table: pd.DataFrame, X: Matrix) -> Pairs:
 def near_pairs(X: Matrix) -> npt.NDArray[np.intp]:
     """(pair, 2) utterances nearer to each other than `NEAR` of the median distance.
 
-    Distances along the leading principal directions are no longer than the whole, so what is near
-    is found there and checked on all features.
+    Distances along some orthogonal directions are no longer than the whole, so what is near is
+    found there and checked on all features. The directions are near the leading principal ones.
     """
     deviation = X.std(0)
     Z = ((X - X.mean(0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
@@ -209,15 +211,15 @@ def near_pairs(X: Matrix) -> npt.NDArray[np.intp]:
     sample = _squared_distances(Z[some], Z[some])[np.triu_indices(len(some), 1)]
     limit = NEAR**2 * float(np.median(sample))
     P = Z
-    if Z.shape[1] > DIRECTIONS:
-        _, axes = np.linalg.eigh(Z[some].T @ Z[some])
-        P = Z @ axes[:, -DIRECTIONS:]
+    if len(Z) > MANY and Z.shape[1] > DIRECTIONS:
+        guess = random.normal(size=(Z.shape[1], DIRECTIONS)).astype(np.float32)
+        P = Z @ np.linalg.qr(Z[some].T @ (Z[some] @ guess))[0]
     found = []
     for start in range(0, len(P), step := max(1, BLOCK // len(P))):
-        near = np.argwhere(_squared_distances(P[start : start + step], P[start:]) <= limit)
-        near = near[near[:, 0] < near[:, 1]] + start
-        one, other = near.T
-        found.append(near[((Z[one] - Z[other]) ** 2).sum(1) <= limit])
+        close = np.argwhere(_squared_distances(P[start : start + step], P[start:]) <= limit)
+        one, other = close[close[:, 0] < close[:, 1]].T + start
+        near = ((Z[one] - Z[other]) ** 2).sum(1) <= limit
+        found.append(np.stack([one[near], other[near]], 1))
     return np.concatenate(found)
 
 

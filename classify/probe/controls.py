@@ -18,7 +18,7 @@ def majority(task: Task) -> npt.NDArray[np.intp]:
     winners = [
         np.bincount(task.y[rows], minlength=classes).argmax() for rows, _ in task.folds.parts
     ]
-    return np.array(winners)[task.folds.fold]
+    return np.array(winners)[task.fold]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def shuffled(
     """
     task = curve.task
     labels, scheme = shuffle(task, shuffles, seed)
-    train, fold = task.folds.train, task.folds.fold
+    train, fold = task.train, task.fold
     masks = np.tile(train, (shuffles, 1))
     scores = []
     for (_, X), C in zip(layers, curve.C, strict=True):

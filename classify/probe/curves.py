@@ -71,11 +71,6 @@ class Curve:
     inner: npt.NDArray[np.float64] | None  # (layer, fold) UAR in the training part by the C chosen
 
     @cached_property
-    def clusters(self) -> npt.NDArray[np.object_]:
-        """(speaker,) names of those whose utterances are drawn together."""
-        return np.unique(self.task.selection.speakers.astype(str))
-
-    @cached_property
     def counts(self) -> Counts:
         """(speaker, layer, truth, prediction) confusion matrices."""
         return counts_by(self.task, self.predictions)
@@ -83,7 +78,7 @@ class Curve:
 
 def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
     """(speaker, layer, truth, prediction) confusion matrices of predictions (layer, utterance)."""
-    _, speaker = np.unique(task.selection.speakers.astype(str), return_inverse=True)
+    speaker = task.speakers[1]
     classes, layers = len(task.classes), len(predictions)
     layer = np.arange(layers)[:, None]
     cell = ((speaker * layers + layer) * classes + task.y) * classes + predictions
@@ -124,7 +119,7 @@ HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.fl
 
 def _held_out(task: Task, X: Matrix, head: str, choice: Choice, remove: Remove | None) -> HeldOut:
     """One layer: predictions (utterance,), C (fold,) and its UAR in the training part (fold,)."""
-    train = task.folds.train
+    train = task.train
     if remove is None:
         return _fit(task, X, head, choice, train, np.arange(len(train)))
     parts = [
@@ -132,7 +127,7 @@ def _held_out(task: Task, X: Matrix, head: str, choice: Choice, remove: Remove |
         for fold in range(len(train))
     ]
     predictions = np.select(
-        [task.folds.fold == fold for fold in range(len(parts))], [part[0] for part in parts]
+        [task.fold == fold for fold in range(len(parts))], [part[0] for part in parts]
     )
     C, inner = (np.concatenate([part[place] for part in parts]) for place in (1, 2))
     return predictions, C, inner
@@ -155,7 +150,7 @@ def _fit(
         C, scores = choice.C[best], by_C[np.arange(len(folds)), best]
     problems = Problems(train, task.y, len(task.classes), C)
     said = predict(head, X, problems)
-    position = np.searchsorted(folds, task.folds.fold).clip(max=len(folds) - 1)
+    position = np.searchsorted(folds, task.fold).clip(max=len(folds) - 1)
     return said[position, np.arange(len(task.y))], C, scores
 
 

@@ -62,5 +62,5 @@ def nested(curve: Curve) -> Nested:
     if curve.inner is None:
         raise ValueError("a curve of one C and no inner folds: there is nothing to choose by")
     chosen = curve.inner.argmax(0)
-    fold = curve.task.folds.fold
+    fold = curve.task.fold
     return Nested(chosen, curve.predictions[chosen[fold], np.arange(len(fold))])

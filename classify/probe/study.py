@@ -149,7 +149,7 @@ class _Target:
             y=task.y,
             classes=task.classes,
             speakers=task.selection.speakers,
-            fold=task.folds.fold,
+            fold=task.fold,
             layers=tuple(self.cache.layers),
             predictions=main.predictions,
             nested=answers,

@@ -13,6 +13,7 @@ With ``--folds speaker+sentence`` a sentence, too, is on one side alone, unless 
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,21 @@ class Task:
     def classes(self) -> tuple[str, ...]:
         """The classes' names, sorted."""
         return self.selection.classes
+
+    @cached_property
+    def speakers(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp]]:
+        """The speakers' names (speaker,), sorted, and the number of each utterance's."""
+        return np.unique(self.selection.speakers.astype(str), return_inverse=True)
+
+    @cached_property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """(fold, utterance) what each fold is trained on."""
+        return self.folds.train
+
+    @cached_property
+    def fold(self) -> npt.NDArray[np.intp]:
+        """(utterance,) the fold that each is tested in."""
+        return self.folds.fold
 
 
 def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[str, str]]:

@@ -111,6 +111,7 @@ def test_near_pairs_are_those_of_a_loop(dim: int, monkeypatch) -> None:
     X[140] = X[3]
     X[100] = X[50] + 0.5 * X.std(0) * np.sign(rng.normal(size=dim))  # near, not near enough
     monkeypatch.setattr("classify.probe.audit.BLOCK", 1000)
+    monkeypatch.setattr("classify.probe.audit.MANY", 100 if dim > 100 else 1000)
     assert sorted(map(tuple, near_pairs(X).tolist())) == [(3, 140), (20, 90)]
 
 
