@@ -114,6 +114,15 @@ def permutation_test(differences: Scores, draws: int, seed: int) -> Scores:
     return (np.abs(sums) >= observed - 1e-12).mean(0)
 
 
+def smallest_p(speakers: int, draws: int) -> float:
+    """The least p that `permutation_test` can give.
+
+    >>> smallest_p(5, 2000)
+    0.0625
+    """
+    return 2.0 ** (1 - speakers) if speakers <= EXACT else 1 / (draws + 1)
+
+
 def holm(p: Scores) -> Scores:
     """p values adjusted for being many (Holm 1979, A simple sequentially rejective procedure).
 

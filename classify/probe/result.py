@@ -11,8 +11,9 @@
         layers[k] ROW                      in the order of the layers
         poolings {"mean": [ROW, …], …}     each pooling alone, where there are several
         majority SCORES                    always the most frequent class of the training part
-        best {layer, uar, equals, compared [{layer, difference, p, p_holm}]}
-                                           equals: the layers not distinguishable from it
+        best {layer, uar, equals, smallest_p, compared [{layer, difference, p, p_holm}]}
+                                           equals: the layers not distinguishable from it;
+                                           smallest_p: the least p_holm that so few speakers allow
         selection SCORES + {ci95, best_on_test, optimism, folds [{fold, layer, C}],
                    per_class, per_speaker, confusion}          the nested choice of layer and C
         controls.shuffled {shuffles, scheme, layers [{layer, uar, deviation, selectivity, p}]}

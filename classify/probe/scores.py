@@ -79,6 +79,7 @@ def best_json(curve: Curve, best: Best) -> Json:
     return {
         "layer": curve.layers[best.index],
         "uar": float(uar(curve.counts[:, best.index].sum(0))),
+        "smallest_p": best.smallest_p,
         "equals": [curve.layers[index] for index in best.equals],
         "compared": [
             {

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.metrics import uar
-from classify.probe.confidence import holm, permutation_test, uar_shares
+from classify.probe.confidence import holm, permutation_test, smallest_p, uar_shares
 from classify.probe.curves import Curve
 
 ALPHA = 0.05
@@ -26,6 +26,7 @@ class Best:
     difference: npt.NDArray[np.float64]  # (layer,) UAR of the best less that of the layer
     p: npt.NDArray[np.float64]  # (layer,) of no difference; 1 for itself
     p_holm: npt.NDArray[np.float64]  # (layer,) adjusted for so many comparisons
+    smallest_p: float  # that could have been, adjusted, with so few speakers
 
     @property
     def equals(self) -> npt.NDArray[np.intp]:
@@ -43,7 +44,8 @@ def best(curve: Curve, draws: int, seed: int) -> Best:
     if others.any():
         p[others] = permutation_test(differences[:, others], draws, seed)
         p_holm[others] = holm(p[others])
-    return Best(index, differences.sum(0), p, p_holm)
+    least = min(1.0, smallest_p(len(shares), draws) * max(1, int(others.sum())))
+    return Best(index, differences.sum(0), p, p_holm, least)
 
 
 @dataclass(frozen=True)

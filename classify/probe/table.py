@@ -72,6 +72,8 @@ def _findings(name: str, target: Json) -> list[str]:
         f"best layer {best['layer']}, UAR {best['uar']:.3f}; not distinguishable from it: "
         f"{spans(equals) or 'none'} (p ≥ 0.05, Holm)"
     ]
+    if best["smallest_p"] >= 0.05:
+        lines.append(f"so few speakers can tell no layers apart: p ≥ {best['smallest_p']:.2g}")
     if selection := target.get("selection"):
         chosen = sorted({fold["layer"] for fold in selection["folds"]})
         lines.append(
