@@ -1,41 +1,21 @@
-"""Many fits of one linear head that share a feature matrix: folds × C × shuffles × inner folds."""
+"""Fit one linear head to many problems that share a feature matrix, all at once."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from classify.heads.jobs import Answer, Job, closed_form_jobs, softmax_jobs
+from classify.heads.problems import Problems
+
+__all__ = ["DEFAULT_C", "Problems", "log_probabilities", "predictions"]
 
 DEFAULT_C = {"logreg": 0.01, "ridge": 0.001, "lda": 1.0}  # head → C
 
-
-@dataclass(frozen=True)
-class Problems:
-    """What each of many fits is trained on; the feature matrix is the same for all."""
-
-    train: npt.NDArray[np.bool_]  # (problem, utterance) what each problem is fitted on
-    labels: npt.NDArray[np.integer]  # (problem, utterance), or (utterance,) shared by all problems
-    classes: int
-    C: npt.NDArray[np.floating] | float  # (problem,) inverse strength of regularisation, or for all
-
-    def __post_init__(self) -> None:
-        problems, utterances = self.train.shape
-        if self.train.dtype != bool:
-            raise ValueError(f"train is of {self.train.dtype}; expected (problem, utterance) bool")
-        if self.labels.shape not in ((utterances,), self.train.shape):
-            raise ValueError(
-                f"labels have the shape {self.labels.shape}; expected {(utterances,)} or "
-                f"{self.train.shape}"
-            )
-        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < self.classes:
-            raise ValueError(
-                f"labels from {self.labels.min()} to {self.labels.max()}; expected 0 to "
-                f"{self.classes - 1}"
-            )
-        if np.shape(self.C) not in ((), (problems,)) or not np.all(np.asarray(self.C) > 0):
-            raise ValueError(f"C is {self.C}; expected one positive number, or one a problem")
-
-    def __len__(self) -> int:
-        return len(self.train)
+Finish = Callable[[npt.NDArray], npt.NDArray]  # of logits (class, problem, utterance)
 
 
 def log_probabilities(
@@ -46,7 +26,8 @@ def log_probabilities(
     Every problem standardises the features by the mean and deviation of its own training part, as
     scikit-learn's `StandardScaler` does, and then fits
 
-    - ``logreg``: multinomial logistic regression, the optimum of `LogisticRegression(C=C)`
+    - ``logreg``: multinomial logistic regression, the optimum of `LogisticRegression(C=C)` to 1e-4
+      of its objective
     - ``ridge``: `RidgeClassifier(alpha=1 / C)`; its "probabilities" are the softmax of its scores
     - ``lda``: `LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1 / (1 + C))`
 
@@ -54,7 +35,7 @@ def log_probabilities(
         head: logreg, ridge or lda.
         X: (utterance, dim) features.
         problems: what each fit is trained on.
-        device: "cpu", or a torch device such as "cuda".
+        device: "cpu", or for logreg a torch device such as "cuda".
 
     Returns:
         (problem, utterance, class) log-probabilities, of training and test utterances; -inf for a
@@ -63,31 +44,53 @@ def log_probabilities(
     Raises:
         ValueError: X is not finite, or a training part has fewer than two classes.
     """
-    from scipy.special import log_softmax
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.linear_model import LogisticRegression, RidgeClassifier
-    from sklearn.preprocessing import StandardScaler
+    found = np.empty((len(problems), len(X), problems.classes), np.float32)
+    for rows, part in _fitted(head, X, problems, device, _log_softmax):
+        found[rows] = part
+    return found
 
+
+def predictions(
+    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str = "cpu"
+) -> npt.NDArray[np.intp]:
+    """(problem, utterance) the most probable class; `log_probabilities` in less memory."""
+    found = np.empty((len(problems), len(X)), np.intp)
+    for rows, part in _fitted(head, X, problems, device, lambda logits: logits.argmax(0)):
+        found[rows] = part
+    return found
+
+
+def _log_softmax(logits: npt.NDArray) -> npt.NDArray:
+    """(problem, utterance, class) from logits (class, problem, utterance)."""
+    logits = logits - logits.max(0)
+    return np.moveaxis(logits - np.log(np.exp(logits).sum(0)), 0, 2)
+
+
+def _fitted(
+    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str, finish: Finish
+) -> Iterator[Answer]:
+    """Some problems after the other, each with what `finish` makes of its logits."""
     if not np.isfinite(X).all():
         raise ValueError("the features hold NaN or infinity")
-    found = np.full((*problems.train.shape, problems.classes), -np.inf, np.float32)
-    for number, (train, C) in enumerate(
-        zip(problems.train, np.broadcast_to(problems.C, len(problems)), strict=True)
-    ):
-        y = problems.labels[number] if problems.labels.ndim == 2 else problems.labels
-        present = np.unique(y[train])
-        if len(present) < 2:
-            raise ValueError(f"the training part of problem {number} has {len(present)} classes")
-        machine = {
-            "logreg": LogisticRegression(C=C, max_iter=1000),
-            "ridge": RidgeClassifier(alpha=1 / C),
-            "lda": LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1 / (1 + C)),
-        }[head]
-        scaler = StandardScaler().fit(X[train])
-        scores = machine.fit(scaler.transform(X[train]), y[train]).decision_function(
-            scaler.transform(X)
+    present = problems.present
+    lacking = int((present.sum(0) < 2).sum())
+    if lacking:
+        raise ValueError(
+            f"{lacking} of {len(problems)} training parts have one class; expected two or more"
         )
-        if scores.ndim == 1:
-            scores = np.stack([-scores, scores], 1) / (1 if head == "ridge" else 2)
-        found[number][:, present] = log_softmax(scores, 1)
-    return found
+
+    def run(job: Job) -> list[Answer]:
+        answers = []
+        for rows, logits in job():
+            logits[~present[:, rows]] = -np.inf
+            answers.append((rows, finish(logits)))
+        return answers
+
+    if head == "logreg":
+        jobs = softmax_jobs(X, problems, device)
+    else:
+        jobs = closed_form_jobs(head, X, problems)
+    cores = len(os.sched_getaffinity(0)) if device == "cpu" else 1
+    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        for answers in pool.map(run, jobs):
+            yield from answers
