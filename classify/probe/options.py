@@ -29,7 +29,7 @@ class ProbeOptions:
     cache: Path = Options.cache
     corpora: tuple[str, ...] = ()  # none: all of the cache
     labels: str | None = None  # of emotions: see data.emotions.parse_labels
-    targets: tuple[str, ...] = ()  # columns; none: emotion, and the confounds that are known
+    targets: tuple[str, ...] = ()  # columns; none: emotion, unless quick with known confounds
     head: str = "logreg"
     C: float | None = None  # None: chosen inside of each training part; --quick: the head's own
     poolings: tuple[str, ...] = ()  # none: all of the cache
@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=split_one,
         default=default.targets,
         metavar="COLUMNS",
-        help="columns joined by commas (default: emotion, and what is known of "
+        help="columns joined by commas (default: emotion, and without --quick what is known of "
         f"{', '.join(CONFOUNDS)})",
     )
     parser.add_argument(

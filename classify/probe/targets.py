@@ -79,7 +79,8 @@ def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[
 
     Args:
         table: the cache's utterances.
-        options: targets; none: emotion, and the confounds that the utterances have two values of.
+        options: targets; none: emotion and, unless quick, the confounds that the utterances have
+            two values of.
 
     Raises:
         UsageError: a target that was named cannot be probed.
@@ -93,7 +94,7 @@ def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[
         return [task(table, name, options) for name in named], {}
     chosen = of_corpora(table, options.selection("emotion"))
     found, skipped = [task(table, "emotion", options)], {}
-    for name in CONFOUNDS:
+    for name in () if options.quick else CONFOUNDS:
         values = set(as_text(chosen[name])) - {""} if name in chosen else set()
         if len(values) < 2:
             skipped[name] = f"only {min(values)}" if values else "unknown"
