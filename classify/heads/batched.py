@@ -86,11 +86,11 @@ def _fitted(
             answers.append((rows, finish(logits)))
         return answers
 
-    if head == "logreg":
-        jobs = softmax_jobs(X, problems, device)
-    else:
-        jobs = closed_form_jobs(head, X, problems)
     cores = len(os.sched_getaffinity(0)) if device == "cpu" else 1
     with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        if head == "logreg":
+            jobs = softmax_jobs(X, problems, device)
+        else:
+            jobs = closed_form_jobs(head, X, problems)
         for answers in pool.map(run, jobs):
             yield from answers

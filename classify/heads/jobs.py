@@ -18,8 +18,9 @@ from classify.heads.standardize import Scaling, scaling
 
 TOLERANCE = 1e-4  # relative, of the objective of logistic regression
 STEPS = 20  # roughly, that a fit takes; weighs one way of fitting against the other
-CPU_CHUNK = 1 << 16  # numbers of an array, so that a core's cache holds a few
+CPU_CHUNK = 40_000  # numbers of an array, so that a core's cache holds a few
 DEVICE_CHUNK = 1 << 28
+NARROW = 0.6  # speed of products with few columns, compared with many
 GRAM_LIMIT = 20_000  # utterances of a Gram matrix
 UNLIKE = 1e-3  # share of its deviation that a feature may have in a part and share its float32
 
@@ -49,8 +50,8 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         part_of = np.empty(len(problems), np.intp)
         for part in shared:
             part_of[members[part]] = part
-        rows = np.concatenate([members[part] for part in shared])
-        for dtype, rows in _by_precision(rows, problems, X.shape[1]):
+        together = np.concatenate([members[part] for part in shared])
+        for dtype, rows in _by_precision(together, problems, X.shape[1]):
             space = Features.of(*(_array(a.astype(dtype), device) for a in (Z, mean, inverse)))
             for chunk in _chunks(rows, problems, max(X.shape), device):
                 jobs.append(partial(_on_features, space, part_of[chunk], problems, chunk))
@@ -74,7 +75,7 @@ def _gram_pays(
     utterances, dim = shape
     by_features = STEPS * 4 * utterances * dim * columns
     by_gram = sizes**2 * (dim + STEPS * 2 * columns)
-    return (by_gram < by_features) & (sizes <= GRAM_LIMIT)
+    return (by_gram < NARROW * by_features) & (sizes <= GRAM_LIMIT)
 
 
 def _by_precision(

@@ -33,6 +33,7 @@ CAUTION = 0.5  # share of the mean curvature that the preconditioner supposes
 ABSENT = -1e30  # intercept of a class that does not occur in a problem
 NEGLIGIBLE = 1e-4  # share of the first eigenvalue; directions below it are left out
 TINY = 1e-20  # least curvature of a class whose utterances are all certain
+NO_WEIGHTS = 1e-3  # share of the objective; a smaller penalty does not ask for more precision
 ITERATIONS = 3000
 HALVINGS = 40
 POWER = 1  # rounds of subspace iteration
@@ -195,7 +196,8 @@ def minimise(space: Space, task: Task, tolerance: float) -> tuple[Array, Array, 
     left = namespace(task.C).arange(len(task.C))
     for iteration in range(ITERATIONS + 1):
         direction, gap = _descend(space, task, point, direction)
-        done = (gap <= tolerance * point.objective)[:, 0]
+        enough = point.penalty + NO_WEIGHTS * point.objective
+        done = (gap <= tolerance * enough)[:, 0]
         if iteration == ITERATIONS:
             number = int((~done).sum())
             warnings.warn(f"{number} problems did not converge", RuntimeWarning, stacklevel=2)
