@@ -27,7 +27,7 @@ class Map:
     kind: str  # "PCA", "LDA" or "t-SNE"
     axes: tuple[str, str]  # what is along them
     rows: Rows  # (point,) which utterance
-    points: npt.NDArray[np.float64]  # (point, 2)
+    points: Matrix  # (point, 2)
 
 
 def draw_maps(X: Matrix, y: Rows, speakers: npt.NDArray, seed: int = 0) -> list[Map]:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write(run_folder.as_json(result.metrics).decode())
     else:
         print(table.render(result.metrics))
-        print(f"\nresults  {folder}")
+        print(f"\nreport  {folder / 'report.html'}")
     if arguments.strict and not result.metrics["audit"]["passed"]:
         print("error: --strict: the audit failed; see above", file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ import numpy as np
 from classify import run_folder
 from classify.probe.options import ProbeOptions
 from classify.probe.result import Probe
+from classify.report import probe_figures, probe_page
 from data.publish import publish_bytes
 
 
@@ -28,6 +29,8 @@ def write(probe: Probe, options: ProbeOptions, out: Path | None = None) -> Path:
     }
     folder = run_folder.begin(out, "probe", about)
     run_folder.write_table(folder / "predictions.csv", predictions(probe))
+    figures = probe_figures.draw(probe, folder)
+    (folder / "report.html").write_text(probe_page.render(probe, figures, folder), encoding="utf-8")
     publish_bytes(folder / run_folder.PROBE, run_folder.as_json(probe.metrics))
     return folder
 

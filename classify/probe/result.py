@@ -21,6 +21,8 @@
         controls.logmel, .energy, .duration    ROW, "layer" null; what the cache has
         removed {what, transductive, layers [ROW]}             --remove
         description_length [{layer, C, bits, uniform_bits, compression, deviation}]   --mdl
+    similarity {layers, against}           against: null without --against
+        {encoders, layers, poolings, utterances, of, cka [[…]]}    of: utterances chosen here
     skipped {target: why}
     audit {passed, checks [{check, target, status, detail}], fitted [{what, where}]}
 
@@ -33,10 +35,13 @@ What was not asked for (``--quick``) is not there. Status of a check: "ok", "not
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from classify.probe.geometry import LayerMaps, Similarities
 
 Json = dict[str, Any]
 
@@ -64,3 +69,5 @@ class Probe:
 
     targets: dict[str, TargetResult]
     metrics: Json = field(repr=False)
+    similarities: "Similarities | None" = None  # none, nor maps, of a quick probe
+    maps: "LayerMaps | None" = None  # coloured by the first target

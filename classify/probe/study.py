@@ -3,8 +3,10 @@
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import encoder_name, of_corpora
@@ -24,6 +26,9 @@ from classify.probe.targets import Task, tasks
 from data.cache import Cache
 from data.cache_file import require_sound
 from data.errors import UsageError
+
+if TYPE_CHECKING:
+    from classify.probe.geometry import LayerMaps, Similarities
 
 log = logging.getLogger("wav2emo")
 
@@ -49,10 +54,12 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
         found, skipped = tasks(table, options)
         for name, why in skipped.items():
             log.info("%s is not probed: %s", name, why)
+        rows = table.index.to_numpy()
+        alike = _similarities(cache, options, rows)
         results = {
             task.target: _Target(task, cache, poolings, options, control).result() for task in found
         }
-        everything = Source(cache, poolings, table.index.to_numpy())
+        everything = Source(cache, poolings, rows)
         audit = _audit(found, results, everything, options)
         return Probe(
             targets=results,
@@ -65,10 +72,35 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
                 "fingerprint": cache.fingerprint,
                 "options": options.as_json(),
                 "targets": {name: result.metrics for name, result in results.items()},
+                **({"similarity": alike.as_json()} if alike else {}),
                 "skipped": skipped,
                 "audit": audit.as_json(),
             },
+            similarities=alike,
+            maps=_maps(cache, results, options),
         )
+
+
+def _similarities(
+    cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]
+) -> "Similarities | None":
+    """First of all: a cache of other utterances is refused before anything is fitted."""
+    if options.quick:
+        return None
+    from classify.probe.geometry import similarities
+
+    return similarities(cache, options, rows)
+
+
+def _maps(
+    cache: Cache, results: dict[str, TargetResult], options: ProbeOptions
+) -> "LayerMaps | None":
+    """Of the first target; not of a quick probe, for which scikit-learn's maps load too long."""
+    if options.quick:
+        return None
+    from classify.probe.geometry import layer_maps
+
+    return layer_maps(cache, options, next(iter(results.values())))
 
 
 def _control(options: ProbeOptions, table: pd.DataFrame) -> Control | None:

@@ -20,7 +20,7 @@ from classify.report.style import (
 )
 
 if TYPE_CHECKING:
-    from classify.probe.geometry import Geometry
+    from classify.probe.geometry import LayerMaps
     from classify.probe.result import TargetResult
     from classify.similarity import Similarity
 
@@ -99,9 +99,9 @@ def speakers_figure(row: Json, chance: float) -> Figure:
     return figure
 
 
-def maps_figure(geometry: "Geometry", target: "TargetResult") -> Figure:
+def maps_figure(layer: "LayerMaps", target: "TargetResult") -> Figure:
     """Maps of one layer: a row coloured by class, a row coloured by speaker."""
-    count = len(geometry.maps)
+    count = len(layer.maps)
     figure, every = panels(2, count, PAGE, 5.4)
     speakers = np.unique(target.speakers.astype(str), return_inverse=True)[1]
     voices = sorted(set(target.speakers.astype(str)))
@@ -110,7 +110,7 @@ def maps_figure(geometry: "Geometry", target: "TargetResult") -> Figure:
         (speakers, [name.partition("/")[2] or name for name in voices], "speaker"),
     )
     for row, (groups, names, title) in enumerate(colourings):
-        for column, each in enumerate(geometry.maps):
+        for column, each in enumerate(layer.maps):
             axes = every[row * count + column]
             _scatter(axes, each.points, groups[each.rows])
             axes.set(xlabel=each.axes[0], ylabel=each.axes[1], xticks=[], yticks=[])

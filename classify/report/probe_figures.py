@@ -11,7 +11,7 @@ from classify.report import curve_figures, matrix_figures
 from classify.report.style import save, style
 
 if TYPE_CHECKING:
-    from classify.probe.geometry import Geometry
+    from classify.probe.geometry import LayerMaps, Similarities
     from classify.probe.result import Probe
 
 NAMES = (
@@ -29,7 +29,7 @@ class Illustration:
     caption: str
 
 
-def draw(probe: "Probe", folder: Path, geometry: "Geometry | None" = None) -> list[Illustration]:
+def draw(probe: "Probe", folder: Path) -> list[Illustration]:
     """Write the figures of `probe` into `folder`, those of an older run removed.
 
     Of a quick probe, which has the curves alone, there is one.
@@ -38,7 +38,7 @@ def draw(probe: "Probe", folder: Path, geometry: "Geometry | None" = None) -> li
         for kind in ("png", "svg"):
             (folder / f"{name}.{kind}").unlink(missing_ok=True)
     drawn = []
-    for illustration, make in _planned(probe, geometry):
+    for illustration, make in _planned(probe):
         with style():
             save(make(), folder, illustration.name)
         drawn.append(illustration)
@@ -48,7 +48,7 @@ def draw(probe: "Probe", folder: Path, geometry: "Geometry | None" = None) -> li
 Planned = tuple[Illustration, Callable[[], Figure]]
 
 
-def _planned(probe: "Probe", geometry: "Geometry | None") -> list[Planned]:
+def _planned(probe: "Probe") -> list[Planned]:
     metrics = probe.metrics
     targets = metrics["targets"]
     name, first = next(iter(targets.items()))
@@ -72,8 +72,10 @@ def _planned(probe: "Probe", geometry: "Geometry | None") -> list[Planned]:
                 lambda: curve_figures.description_length_figure(metrics),
             )
         )
-    if geometry:
-        found += _of_geometry(probe, name, geometry)
+    if probe.similarities:
+        found += _of_similarities(probe.similarities)
+    if probe.maps and probe.maps.maps:
+        found.append(_of_maps(probe, name, probe.maps))
     return found
 
 
@@ -131,8 +133,8 @@ def _of_choice(probe: "Probe", name: str) -> list[Planned]:
     ]
 
 
-def _of_geometry(probe: "Probe", name: str, geometry: "Geometry") -> list[Planned]:
-    within, against = geometry.layers, geometry.against
+def _of_similarities(similarities: "Similarities") -> list[Planned]:
+    within, against = similarities.layers, similarities.against
     estimate = "Linear CKA (Kornblith et al. 2019), debiased, on {} utterances."
     found: list[Planned] = [
         (
@@ -141,23 +143,25 @@ def _of_geometry(probe: "Probe", name: str, geometry: "Geometry") -> list[Planne
         )
     ]
     if against:
-        of = f"{against.utterances} of {against.of}"
+        count = str(against.utterances)
+        if against.utterances < against.of:
+            count = f"{against.utterances} (of {against.of}: those in both caches)"
         found.append(
             (
-                Illustration("against", "Encoders alike", estimate.format(of)),
+                Illustration("against", "Encoders alike", estimate.format(count)),
                 lambda: matrix_figures.similarity_figure(against),
             )
         )
-    if geometry.maps:
-        words = (
-            f"Standardised features of layer {geometry.layer}, coloured by {name} and by speaker. "
-            "PCA and t-SNE do not know the labels. The discriminants were fitted to half of the "
-            "speakers; the others are drawn."
-        )
-        found.append(
-            (
-                Illustration("maps", f"Layer {geometry.layer} as a map", words),
-                lambda: matrix_figures.maps_figure(geometry, probe.targets[name]),
-            )
-        )
     return found
+
+
+def _of_maps(probe: "Probe", name: str, maps: "LayerMaps") -> Planned:
+    words = (
+        f"Standardised features of layer {maps.layer}, coloured by {name} and by speaker. PCA and "
+        "t-SNE do not know the labels. The discriminants were fitted to half of the speakers; the "
+        "others are drawn."
+    )
+    return (
+        Illustration("maps", f"Layer {maps.layer} as a map", words),
+        lambda: matrix_figures.maps_figure(maps, probe.targets[name]),
+    )

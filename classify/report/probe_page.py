@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.probe.geometry import Geometry
 from classify.probe.result import Json, Probe
+from classify.probe.table import spans
 from classify.report.page import inline, page
 from classify.report.probe_figures import Illustration
 from classify.report.published import CITATIONS, anchors
@@ -12,12 +12,7 @@ from classify.report.published import CITATIONS, anchors
 TITLES = {"logmel": "log-mel", "energy": "level", "duration": "duration"}
 
 
-def render(
-    probe: Probe,
-    illustrations: Sequence[Illustration],
-    folder: Path,
-    geometry: Geometry | None = None,
-) -> str:
+def render(probe: Probe, illustrations: Sequence[Illustration], folder: Path) -> str:
     """The page as HTML, with the figures that lie in `folder` inside of it."""
     metrics = probe.metrics
     name, first = next(iter(metrics["targets"].items()))
@@ -32,7 +27,8 @@ def render(
         baselines={name: _baselines(target) for name, target in metrics["targets"].items()},
         published=anchors(list(metrics["corpora"]), name, len(first["classes"])),
         citations=CITATIONS,
-        against=geometry.against if geometry else None,
+        equals={name: _equals(target) for name, target in metrics["targets"].items()},
+        against=metrics.get("similarity", {}).get("against"),
     )
 
 
@@ -56,6 +52,12 @@ def _rows(target: Json) -> list[Json]:
         }
         for row in target["layers"]
     ]
+
+
+def _equals(target: Json) -> str:
+    """The layers that cannot be told from the best, without it."""
+    best = target["best"]
+    return spans([layer for layer in best["equals"] if layer != best["layer"]]) or "none"
 
 
 def _baselines(target: Json) -> list[tuple[str, Json]]:
