@@ -141,7 +141,10 @@ def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Ro
     """`number` parts with the classes in equal shares."""
     from sklearn.model_selection import StratifiedKFold
 
-    return list(StratifiedKFold(number, shuffle=True, random_state=seed).split(y, y))
+    splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # on rare classes
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter.split(y, y))
 
 
 def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:

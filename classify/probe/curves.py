@@ -1,16 +1,20 @@
 """A probe on every layer: what it says of utterances that it was not trained on."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
-from classify.folds import Rows, grouped, stratified
+from classify.folds import Rows, grouped, parted, stratified
 from classify.heads.batched import DEFAULT_C, Problems, log_probabilities
 from classify.metrics import Counts, uar
 from classify.probe.targets import Task
+
+log = logging.getLogger("wav2emo")
 
 CANDIDATES = 7  # values of C
 INNER = 3  # folds of a training part, to choose C and the layer by
@@ -52,11 +56,16 @@ class Choice:
 def _inner(
     y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
 ) -> tuple[list[tuple[Rows, Rows]], str]:
-    count = len(set(groups))
-    if by and count > 1:
-        number = min(INNER, count)
-        return grouped(y, groups, number, seed), f"{number} folds of {by}s"
-    return stratified(y, INNER, seed), f"{INNER} folds of utterances"
+    """Folds of groups, or of utterances where groups are too few to train on two classes."""
+    number = min(INNER, len(set(groups)))
+    if by and number > 1:
+        parts = grouped(y, groups, number, seed)
+        if min(len(set(y[train])) for train, _ in parts) > 1:
+            return parts, f"{number} folds of {by}s"
+    number = max(2, min(INNER, np.bincount(y).max()))
+    if np.bincount(y).max() < number:  # no class has two utterances
+        return parted(np.arange(len(y)) % number), f"{number} folds of utterances"
+    return stratified(y, number, seed), f"{number} folds of utterances"
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,8 @@ def curve(
             was learned from that part is missing.
     """
     numbers, found = [], []
-    for number, X in layers:
+    quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
+    for number, X in tqdm(layers, f"{task.target}, {pooling}", disable=quiet, leave=False):
         numbers.append(number)
         found.append(_held_out(task, X, head, choice, remove))
     predictions, C, inner = zip(*found, strict=True)
@@ -175,15 +185,16 @@ def _inner_uar(
 
 
 def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
-    """(problem, utterance) the most probable class."""
+    """(problem, utterance) the most probable class; who was trained on one class knows no other."""
+    labels = np.broadcast_to(problems.labels, problems.train.shape)
+    lowest = np.where(problems.train, labels, problems.classes).min(1)
+    highest = np.where(problems.train, labels, -1).max(1)
+    said = np.repeat(lowest[:, None], len(X), 1)
+    able = np.flatnonzero(lowest < highest)
     step = max(1, CHUNK // (len(X) * problems.classes))
-    said = [log_probabilities(head, X, part).argmax(2) for part in _chunks(problems, step)]
-    return np.concatenate(said)
-
-
-def _chunks(problems: Problems, step: int) -> Iterable[Problems]:
-    C = np.broadcast_to(problems.C, len(problems))
-    for start in range(0, len(problems), step):
-        some = slice(start, start + step)
-        labels = problems.labels if problems.labels.ndim == 1 else problems.labels[some]
-        yield Problems(problems.train[some], labels, problems.classes, C[some])
+    for start in range(0, len(able), step):
+        some = able[start : start + step]
+        C = np.broadcast_to(problems.C, len(problems))[some]
+        part = Problems(problems.train[some], labels[some], problems.classes, C)
+        said[some] = log_probabilities(head, X, part).argmax(2)
+    return said

@@ -17,7 +17,8 @@
         selection SCORES + {ci95, best_on_test, optimism, folds [{fold, layer, C}],
                    per_class, per_speaker, confusion}          the nested choice of layer and C
         controls.shuffled {shuffles, scheme, layers [{layer, uar, deviation, selectivity, p}]}
-        controls.control  {encoder, fingerprint, utterances, layers [ROW], best}    --control
+        controls.control  {encoder, fingerprint, utterances, pooling, layers [ROW], best,
+                           difference {uar, ci95, p}}          --control; of the nested choices
         controls.logmel, .energy, .duration    ROW, "layer" null; what the cache has
         removed {what, transductive, layers [ROW]}             --remove
         description_length [{layer, C, bits, uniform_bits, compression, deviation}]   --mdl

@@ -6,7 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.metrics import Counts, accuracy, per_class, uar
-from classify.probe.confidence import SCORES, Samples, bootstrap, bootstrap_of_classes, interval
+from classify.probe.confidence import (
+    SCORES,
+    Samples,
+    bootstrap,
+    bootstrap_of_classes,
+    interval,
+    permutation_test,
+    uar_shares,
+)
 from classify.probe.curves import Curve, counts_by
 from classify.probe.selection import Best, Nested
 from classify.probe.targets import Task
@@ -71,6 +79,18 @@ def details(task: Task, counts: Counts) -> Json:
             )
         },
         "confusion": counts.sum(0).tolist(),
+    }
+
+
+def difference(task: Task, predictions: npt.NDArray[np.intp], draws: int, seed: int) -> Json:
+    """By how much the UAR of the first of two answers (2, utterance) is above the second's."""
+    counts = counts_by(task, predictions)
+    drawn = samples(task, counts, draws, seed)["uar"]
+    shares = uar_shares(counts)
+    return {
+        "uar": float(uar(counts.sum(0)) @ [1, -1]),
+        "ci95": interval(drawn[:, 0] - drawn[:, 1]).tolist(),
+        "p": float(permutation_test(shares[:, 0] - shares[:, 1], draws, seed)),
     }
 
 

@@ -29,6 +29,9 @@ class Source:
         """The poolings, for people."""
         return "+".join(self.poolings)
 
+    def __len__(self) -> int:
+        return len(self.cache.layers)
+
     def __iter__(self) -> Iterator[tuple[int, Matrix]]:
         """Number and features (utterance, pooling · dim) of each layer."""
         for layer in self.cache.layers:

@@ -1,5 +1,6 @@
 """Probe every layer of a cache for every target."""
 
+import contextlib
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from classify.dataset import encoder_name, of_corpora
 from classify.heads.batched import DEFAULT_C
@@ -20,7 +20,7 @@ from classify.probe.description_length import description_length
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_means, without_speaker_subspace
 from classify.probe.result import Json, Probe, TargetResult
-from classify.probe.selection import best, nested
+from classify.probe.selection import Nested, best, nested
 from classify.probe.source import Control, Source
 from classify.probe.targets import Task, tasks
 from data.cache import Cache
@@ -44,12 +44,16 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
         CacheError: there is no such cache, or it is damaged, or holds NaN.
         UsageError: it does not hold what is asked for.
     """
-    with Cache(options.cache) as cache:
+    with contextlib.ExitStack() as opened:
+        cache = opened.enter_context(Cache(options.cache))
         _require_sound(cache)
         poolings = _poolings(options, cache)
         table = of_corpora(cache.utterances, options.selection("emotion"))
-        control = _control(options, table)
-        if control:
+        control = None
+        if options.control:
+            other = opened.enter_context(Cache(options.control))
+            _require_sound(other)
+            control = Control.of(other, table)
             table = table[table.index.isin(control.row)]
         found, skipped = tasks(table, options)
         for name, why in skipped.items():
@@ -101,14 +105,6 @@ def _maps(
     from classify.probe.geometry import layer_maps
 
     return layer_maps(cache, options, next(iter(results.values())))
-
-
-def _control(options: ProbeOptions, table: pd.DataFrame) -> Control | None:
-    if options.control is None:
-        return None
-    cache = Cache(options.control)
-    _require_sound(cache)
-    return Control.of(cache, table)
 
 
 def _require_sound(cache: Cache) -> None:
@@ -168,7 +164,7 @@ class _Target:
             metrics |= {
                 "selection": scores.nested_json(main, honest, top, options.draws, options.seed),
                 "poolings": self._poolings_alone(choice),
-                "controls": self._controls(main, choice),
+                "controls": self._controls(main, honest, choice),
             }
             if options.remove and task.target == removed_target(options):
                 metrics["removed"] = self._removed(choice)
@@ -209,12 +205,12 @@ class _Target:
             for source in sources
         }
 
-    def _controls(self, main: Curve, choice: Choice) -> Json:
+    def _controls(self, main: Curve, honest: Nested, choice: Choice) -> Json:
         found: Json = {}
         if self.options.shuffles:
             found["shuffled"] = self._shuffled(main)
         if self.control:
-            found["control"] = self._of_control(self.control, choice)
+            found["control"] = self._of_control(self.control, honest, choice)
         rows = self.task.selection.rows
         sources = {name: self.source.baseline(name) for name in self.cache.baselines}
         seconds = self.cache.utterances["duration"].to_numpy()[rows, None].astype(np.float32)
@@ -243,10 +239,11 @@ class _Target:
             "layers": [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)],
         }
 
-    def _of_control(self, control: Control, choice: Choice) -> Json:
+    def _of_control(self, control: Control, honest: Nested, choice: Choice) -> Json:
         options, cache = self.options, control.cache
         source = control.source(self.poolings, self.task.selection.rows)
         of = curve(self.task, source, options.head, choice, source.name)
+        both = np.stack([honest.predictions, nested(of).predictions])
         return {
             "encoder": encoder_name(cache.recipe),
             "fingerprint": cache.fingerprint,
@@ -254,6 +251,7 @@ class _Target:
             "pooling": source.name,
             "layers": self._rows(of),
             "best": scores.best_json(of, best(of, options.draws, options.seed)),
+            "difference": scores.difference(self.task, both, options.draws, options.seed),
         }
 
     def _removed(self, choice: Choice) -> Json:

@@ -118,6 +118,12 @@ def _controls(target: Json, layer: int) -> list[str]:
             f"{control['encoder']} on the same {control['utterances']} utterances: best "
             f"{_top(control['layers'])}"
         )
+        apart = control["difference"]
+        low, high = apart["ci95"]
+        text.append(
+            f"nested choice less the control's {apart['uar']:+.3f} [{low:+.2f},{high:+.2f}], "
+            f"p {apart['p']:.3f}"
+        )
     return text
 
 

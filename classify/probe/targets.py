@@ -155,19 +155,13 @@ def _speakers_of_every_class(selection: Selection, options: ProbeOptions) -> Fol
 
 def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
     """Who speaks, with other sentences in training than in test."""
-    selection = _of_speakers(selection, np.full(len(selection.y), True), 2)
-    if "sentence" not in selection.utterances or (selection.utterances["sentence"] == "").all():
+    sentences = np.full(len(selection.y), "")
+    if "sentence" in selection.utterances:
+        sentences = selection.utterances["sentence"].to_numpy(str)
+    if not (sentences != "").any():
         log.warning("the sentences are unknown: a speaker's may be the same in training and test")
-        number = min(DEFAULT_FOLDS, int(np.bincount(selection.y).min()))
-        kind = f"stratified ({number}), sentences unknown"
-        parts = stratified(selection.y, number, options.seed)
-        groups = np.arange(len(selection.y)).astype(object)
-        return Task("speaker", selection, Folds(kind, parts, by_speaker=False), groups, "")
-    sentences = selection.utterances["sentence"].to_numpy(object)
-    pairs = pd.DataFrame({"speaker": selection.speakers, "sentence": sentences})
-    counts = pairs[sentences != ""].groupby("speaker")["sentence"].nunique()
-    several = np.isin(selection.speakers, counts.index[counts > 1])
-    selection = _of_speakers(selection, several & (sentences != ""), 2)
+        return _across_utterances(_of_several(selection, selection.utterances["id"]), options)
+    selection = _of_several(selection, sentences)
     sentences = selection.utterances["sentence"].to_numpy(object)
     if len(set(sentences)) <= MANY_SPEAKERS:
         kind, parts = "leave one sentence out", leave_one_out(sentences)
@@ -183,17 +177,27 @@ def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
     return Task("speaker", selection, Folds(kind, parts, by_speaker=False), sentences, "sentence")
 
 
-def _of_speakers(selection: Selection, chosen: npt.NDArray[np.bool_], least: int) -> Selection:
-    """The chosen utterances; their classes are the speakers, named with their corpus."""
-    speakers = selection.speakers[chosen]
-    classes, y = np.unique(speakers.astype(str), return_inverse=True)
-    if len(classes) < least:
-        raise UsageError(
-            f"{len(classes)} speakers have several sentences; telling speakers apart by what they "
-            f"have not said before needs {least} or more"
-        )
+def _across_utterances(selection: Selection, options: ProbeOptions) -> Task:
+    number = min(DEFAULT_FOLDS, int(np.bincount(selection.y).min()))
+    parts = stratified(selection.y, number, options.seed)
+    folds = Folds(f"stratified ({number}), sentences unknown", parts, by_speaker=False)
+    return Task("speaker", selection, folds, np.arange(len(selection.y)).astype(object), "")
+
+
+def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
+    """The speakers who say several sentences, as classes, named with their corpus."""
+    pairs = pd.DataFrame({"speaker": selection.speakers, "sentence": np.asarray(sentences, object)})
+    counts = pairs[pairs["sentence"] != ""].groupby("speaker")["sentence"].nunique()
+    several = pairs["speaker"].isin(counts.index[counts > 1]) & (pairs["sentence"] != "")
+    chosen = several.to_numpy()
     if left := len(chosen) - int(chosen.sum()):
         log.warning("speaker: left out %d utterances without a second sentence", left)
+    classes, y = np.unique(selection.speakers[chosen].astype(str), return_inverse=True)
+    if len(classes) < 2:
+        raise UsageError(
+            f"{len(classes)} speakers say several sentences; telling speakers apart by what they "
+            "have not said before needs 2 or more"
+        )
     return Selection(
         utterances=selection.utterances[chosen].reset_index(drop=True),
         rows=selection.rows[chosen],

@@ -253,6 +253,9 @@ def test_a_control_is_probed_on_the_utterances_in_common(write: Write, caplog) -
     emotion = found["targets"]["emotion"]
     assert emotion["utterances"] == emotion["controls"]["control"]["utterances"] == 72
     assert emotion["best"]["uar"] > emotion["controls"]["control"]["best"]["uar"] + 0.2
+    apart = emotion["controls"]["control"]["difference"]
+    assert 0.2 < apart["ci95"][0] < apart["uar"] < apart["ci95"][1]
+    assert apart["p"] == pytest.approx(2 / 2**SPEAKERS)
 
 
 def test_a_control_of_other_utterances_is_an_error(write: Write, make_cache) -> None:
@@ -309,6 +312,21 @@ def test_one_class_and_one_speaker_are_refused(make_cache) -> None:
         run(make_cache(emotions="W"))
     with pytest.raises(UsageError, match="of one speaker, emodb/00"):
         run(make_cache(speakers=1))
+
+
+def test_few_speakers_and_rare_classes_are_probed(make_cache) -> None:
+    """Two of each sex: a training part has one of each, and labels dealt to speakers may leave one
+    class in it. A voice has one utterance of each sentence."""
+    of_speaker = 4
+    columns = {
+        "sex": [("female", "male")[n // of_speaker % 2] for n in range(16)],
+        "sentence": [f"s{n % 2}" for n in range(16)],
+    }
+    cache = make_cache(speakers=4, emotions="WT", takes=2, columns=columns)
+    found = run(cache, mdl=True, remove="speaker-subspace", shuffles=5)
+    assert list(found["targets"]) == ["emotion", "speaker", "sex", "sentence"]
+    assert found["targets"]["sex"]["C"] == "3 folds of utterances"
+    assert found["targets"]["sex"]["best"]["smallest_p"] == pytest.approx(2 * 2 / 2**4)
 
 
 def test_the_command_line_can_be_typed_again() -> None:
