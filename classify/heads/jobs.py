@@ -37,7 +37,7 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
     by_gram = _gram_pays(train.sum(1), columns, X.shape)
     unlike = (~scaled.constant & (scaled.scale < UNLIKE * whole.scale)).any(1)
     jobs: list[Job] = []
-    for part in np.flatnonzero(by_gram | unlike):
+    for part in np.flatnonzero(by_gram | unlike).tolist():
         Z = scaled.of(X, part)
         fit = _on_gram if by_gram[part] else _on_own_features
         for dtype, rows in _by_precision(members[part], problems, X.shape[1]):
@@ -48,7 +48,7 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         inverse[scaled.constant] = 0
         mean = (scaled.mean - whole.mean) / whole.scale
         part_of = np.empty(len(problems), np.intp)
-        for part in shared:
+        for part in shared.tolist():
             part_of[members[part]] = part
         together = np.concatenate([members[part] for part in shared])
         for dtype, rows in _by_precision(together, problems, X.shape[1]):
@@ -165,7 +165,7 @@ def _in_closed_form(
     fit = {"ridge": closed_form.ridge, "lda": closed_form.lda}[head]
     product = closed_form.gram(Z[train])
     for problem in rows:
-        labels = problems.labels_of([problem])[0, train]
+        labels = problems.labels_of(np.array([problem]))[0, train]
         fitted = fit(Z[train], product, labels, problems.classes, problems.strengths[problem])
         weights, intercept = fitted
         yield np.array([problem]), (weights @ Z.T + intercept[:, None])[:, None]

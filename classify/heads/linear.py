@@ -1,6 +1,6 @@
 """Linear heads as scikit-learn estimators, which can also fit all folds at once.
 
-Each standardises its features, so inside a fold it sees the scale of that fold's training part alone.
+Each standardises its features: inside a fold, by that fold's training part alone.
 """
 
 from typing import ClassVar, Self
@@ -20,7 +20,6 @@ from classify.heads.softmax import Features, Task, minimise
 from classify.heads.standardize import scaling
 
 Matrix = npt.NDArray[np.float64]
-Linear = closed_form.Linear
 
 
 class LinearHead(ClassifierMixin, BaseEstimator):
@@ -46,7 +45,8 @@ class LinearHead(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray:
         """(utterance,) the most probable class."""
-        return self.classes_[self._scores(X).argmax(1)]
+        best = self._scores(X).argmax(1)
+        return self.classes_[best]
 
     def fold_probabilities(
         self, X: npt.NDArray[np.floating], y: npt.NDArray[np.integer], train: npt.NDArray[np.bool_]
@@ -100,7 +100,7 @@ class SoftmaxRegression(LinearHead):
         self,
         C: float = DEFAULT_C["logreg"],
         class_weight: dict | str | None = None,
-        tol: float = 1e-12,
+        tol: float = 1e-8,
     ) -> None:
         self.C = C
         self.class_weight = class_weight
@@ -126,6 +126,7 @@ class SoftmaxRegression(LinearHead):
         )
         space = Features.of(Z, np.zeros((1, Z.shape[1])), np.ones((1, Z.shape[1])))
         weights, intercept, _ = minimise(space, task, self.tol)
+        intercept -= intercept[(task.targets > 0).any(-1)].mean()  # any constant does as well
         return self._keep(weights[:, 0], intercept[:, 0, 0], mean[0], scale[0])
 
 
@@ -136,8 +137,8 @@ class _ClosedForm(LinearHead):
         mean, scale, _ = scaling(matrix, np.ones((1, len(matrix))))
         Z = (matrix - mean[0]) / scale[0]
         fit = getattr(closed_form, self.name)
-        fitted = fit(Z, closed_form.gram(Z), labels, len(self.classes_), self.C)
-        return self._keep(*fitted, mean[0], scale[0])
+        weights, intercept = fit(Z, closed_form.gram(Z), labels, len(self.classes_), self.C)
+        return self._keep(weights, intercept, mean[0], scale[0])
 
 
 class Ridge(_ClosedForm):

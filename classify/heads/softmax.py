@@ -138,6 +138,7 @@ class Gram:
         return _inner(first, logits)
 
 
+@dataclass(frozen=True)
 class _PerProblem:
     """Arrays whose last axis but one is the problem."""
 
@@ -197,7 +198,8 @@ def minimise(space: Space, task: Task, tolerance: float) -> tuple[Array, Array, 
     for iteration in range(ITERATIONS + 1):
         direction, gap = _descend(space, task, point, direction)
         enough = point.penalty + NO_WEIGHTS * point.objective
-        done = (gap <= tolerance * enough)[:, 0]
+        rounding = namespace(task.C).finfo(gap.dtype).eps * point.objective / 10
+        done = ((gap <= tolerance * enough) | (direction.square <= rounding))[:, 0]
         if iteration == ITERATIONS:
             number = int((~done).sum())
             warnings.warn(f"{number} problems did not converge", RuntimeWarning, stacklevel=2)
