@@ -34,8 +34,8 @@ def curves_figure(metrics: Json) -> Figure:
     name, target = next(iter(metrics["targets"].items()))
     labels += _controls(axes, target, f"{name}: ")
     layers = [row["layer"] for row in target["layers"]]
-    found = anchors(list(metrics["corpora"]), name, len(target["classes"]))
-    labels += [_anchor(axes, anchor, layers[-1]) for anchor in found]
+    found = anchors(metrics)
+    labels += [_anchor(axes, anchor) for anchor in found]
     lowest = min(target["chance"] for target in metrics["targets"].values())
     axes.annotate("chance", (layers[0] - 0.75, lowest), (0, -3), textcoords="offset points",
                   va="top", color=SOFT, fontsize=6.5)  # fmt: skip
@@ -197,11 +197,17 @@ def _equals(axes: Axes, target: Json, colour: str) -> None:
     axes.plot(best["layer"], top, "o", color=colour, mfc="none", ms=8, zorder=3, clip_on=False)
 
 
-def _anchor(axes: Axes, anchor: Anchor, last: int) -> Label:
-    """A published score as a diamond: at its layer, or at the right for all layers."""
-    place = last if anchor.layer is None else anchor.layer
-    axes.plot(place, anchor.score, "D", color=BLACK, mfc="white", ms=4, mew=0.8, zorder=4)
-    return anchor.score, f"◇ {anchor.source} ({anchor.measure}, {anchor.protocol})", BLACK
+def _anchor(axes: Axes, anchor: Anchor) -> Label:
+    """A published score as a diamond: at its layer, or of all layers beside them."""
+    place, across = anchor.layer, axes.transData
+    if place is None:
+        place, across = 1, axes.get_yaxis_transform()
+    diamond = Line2D([place], [anchor.score], marker="D", color=BLACK, mfc="white", ms=4, mew=0.8)
+    diamond.set(transform=across, zorder=4)
+    axes.add_artist(diamond).set_clip_on(False)
+    where = "" if anchor.layer is None else f", layer {anchor.layer}"
+    words = f"◇ {anchor.source} ({anchor.measure}{where}, {anchor.protocol})"
+    return anchor.score, words, BLACK
 
 
 def _label_ends(figure: Figure, axes: Axes, labels: Sequence[Label]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from classify.similarity import Similarity
 
 Json = dict[str, Any]
-Table = npt.NDArray[np.float64]
+Table = npt.NDArray[np.floating]
 
 MANY_CELLS = 15  # in a row; of more the numbers would not be legible
 

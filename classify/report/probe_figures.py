@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from classify.report import curve_figures, matrix_figures
+from classify.report.published import anchors
 from classify.report.style import save, style
 
 if TYPE_CHECKING:
     from classify.probe.geometry import LayerMaps, Similarities
     from classify.probe.result import Probe
+
+Json = dict[str, Any]
 
 NAMES = (
     "curves", "targets", "selection", "description_length", "confusion", "recall", "speakers",
@@ -54,7 +57,7 @@ def _planned(probe: "Probe") -> list[Planned]:
     name, first = next(iter(targets.items()))
     found = [
         (
-            Illustration("curves", "Every layer", _of_curves(name)),
+            Illustration("curves", "Every layer", _of_curves(metrics, name)),
             lambda: curve_figures.curves_figure(metrics),
         )
     ]
@@ -79,12 +82,16 @@ def _planned(probe: "Probe") -> list[Planned]:
     return found
 
 
-def _of_curves(name: str) -> str:
-    return (
-        "UAR on held-out folds by hidden layer (0: input of the first transformer layer). Bands: "
-        "95 % bootstrap intervals over speakers. Dashes at the left: chance of each target. Grey: "
-        f"controls of {name}. Diamonds: published scores by other protocols, for orientation only."
-    )
+def _of_curves(metrics: Json, name: str) -> str:
+    words = [
+        "UAR on held-out folds by hidden layer (0: input of the first transformer layer).",
+        "Bands: 95 % bootstrap intervals over speakers. Dashes at the left: chance of each target.",
+    ]
+    if "controls" in metrics["targets"][name]:
+        words.append(f"Grey: controls of {name}.")
+    if anchors(metrics):
+        words.append("Diamonds: published scores by other protocols, for orientation only.")
+    return " ".join(words)
 
 
 def _of_choice(probe: "Probe", name: str) -> list[Planned]:

@@ -15,7 +15,6 @@ TITLES = {"logmel": "log-mel", "energy": "level", "duration": "duration"}
 def render(probe: Probe, illustrations: Sequence[Illustration], folder: Path) -> str:
     """The page as HTML, with the figures that lie in `folder` inside of it."""
     metrics = probe.metrics
-    name, first = next(iter(metrics["targets"].items()))
     return page("probe.html.j2").render(
         metrics=metrics,
         title=f"Probe of {metrics['encoder']}",
@@ -25,7 +24,7 @@ def render(probe: Probe, illustrations: Sequence[Illustration], folder: Path) ->
         ],
         tables={name: _rows(target) for name, target in metrics["targets"].items()},
         baselines={name: _baselines(target) for name, target in metrics["targets"].items()},
-        published=anchors(list(metrics["corpora"]), name, len(first["classes"])),
+        published=anchors(metrics),
         citations=CITATIONS,
         equals={name: _equals(target) for name, target in metrics["targets"].items()},
         against=metrics.get("similarity", {}).get("against"),

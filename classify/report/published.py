@@ -4,8 +4,9 @@ None was measured on the folds, classes and features of a probe here, so none is
 Pepino et al. tested RAVDESS on actors 23 and 24, with features normalised by speaker or overall.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,17 @@ CITATIONS = {
 }
 
 
-def anchors(corpora: Sequence[str], target: str, classes: int) -> list[Anchor]:
-    """Those that fit a probe of one corpus; with nearly as many classes, since protocols differ."""
-    if len(corpora) != 1 or target != "emotion":
+def anchors(metrics: Mapping[str, Any]) -> list[Anchor]:
+    """Those that fit a probe's result: of its one corpus, for its first target if that is emotion,
+    of a layer that it has. Of nearly as many classes, since protocols differ in that too."""
+    target, found = next(iter(metrics["targets"].items()))
+    if len(metrics["corpora"]) != 1 or target != "emotion":
         return []
-    return [a for a in ANCHORS if a.corpus == corpora[0] and abs(a.classes - classes) <= 1]
+    layers = {None, *(row["layer"] for row in found["layers"])}
+    return [
+        anchor
+        for anchor in ANCHORS
+        if anchor.corpus in metrics["corpora"]
+        and abs(anchor.classes - len(found["classes"])) <= 1
+        and anchor.layer in layers
+    ]
