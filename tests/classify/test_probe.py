@@ -20,6 +20,7 @@ from classify.probe.command import command_line, main
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_means, without_speaker_subspace
 from classify.probe.study import probe
+from classify.run_folder import as_json
 from data import Cache
 from data.errors import CacheError, UsageError
 from data.writer import write_cache
@@ -195,26 +196,26 @@ def test_removals_take_out_the_speaker() -> None:
     )
 
 
-def test_the_same_command_gives_the_same_bytes(write: Write, tmp_path: Path, capsys) -> None:
+def test_the_same_options_give_the_same_bytes(write: Write) -> None:
     cache = write(planted)
-    arguments = ["--cache", str(cache), "--targets", "emotion,sentence", "--shuffles", "3", "-q"]
-    contents = []
-    for name in ("one", "other"):
-        assert main([*arguments, "--out", str(tmp_path / name)]) == 0
-        contents.append((tmp_path / name / "probe.json").read_bytes())
-    assert contents[0] == contents[1]
-    assert str(tmp_path).encode() not in contents[0]
+    one, other = (
+        as_json(run(cache, targets=("emotion", "sex"), C=0.1, shuffles=3, mdl=True))
+        for _ in range(2)
+    )
+    assert one == other
 
 
 def test_the_folder_and_the_table(write: Write, tmp_path: Path, capsys) -> None:
     cache, out = write(planted), tmp_path / "run"
     command = ["--cache", str(cache), "--mdl", "--remove", "speaker", "--shuffles", "3"]
+    command += ["--C", "0.1"]
     assert main([*command, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     for said in ("emotion", "speaker", "sex", "sentence", "nested choice", "optimism", "shuffled"):
         assert said in printed
     assert "audit FAILED" in printed
     assert "sentence overlap" in printed
+    assert str(tmp_path) not in (out / "probe.json").read_text()
     metrics = json.loads((out / "probe.json").read_text())
     assert list(metrics["targets"]) == ["emotion", "speaker", "sex", "sentence"]
     assert metrics["skipped"] == {"intensity": "unknown", "corpus": "only emodb"}
@@ -357,12 +358,12 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_the_quick_probe_needs_neither_torch_nor_figures(write: Write, tmp_path: Path) -> None:
+def test_the_quick_probe_imports_no_more_than_it_needs(write: Write, tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from classify.probe.command import main\n"
         "main(sys.argv[1:])\n"
-        "heavy = {'torch', 'matplotlib', 'sklearn.model_selection'} & set(sys.modules)\n"
+        "heavy = {'torch', 'sklearn.model_selection'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     arguments = ["--cache", write(planted), "--quick", "--out", tmp_path / "run"]
