@@ -109,7 +109,7 @@ def test_near_pairs_are_those_of_a_loop(dim: int, monkeypatch) -> None:
     X = rng.normal(size=(150, dim)).astype(np.float32) * rng.uniform(0.1, 10, dim)
     X[20] = X[90] + 0.02 * X.std(0)
     X[140] = X[3]
-    X[100] = X[50] + 0.5 * X.std(0) * np.sign(rng.normal(size=dim))  # near, not near enough
+    X[100] = X[50] + 0.6 * X.std(0) * np.sign(rng.normal(size=dim))  # near, not near enough
     monkeypatch.setattr("classify.probe.audit.BLOCK", 1000)
     monkeypatch.setattr("classify.probe.audit.MANY", 100 if dim > 100 else 1000)
     assert sorted(map(tuple, near_pairs(X).tolist())) == [(3, 140), (20, 90)]
