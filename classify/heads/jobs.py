@@ -92,7 +92,8 @@ def _chunks(rows: Rows, problems: Problems, longest: int, device: str) -> list[R
     """Problems of much the same C, so many that their arrays are of a good size."""
     rows = rows[np.argsort(problems.strengths[rows], kind="stable")]
     most = CPU_CHUNK if device == "cpu" else DEVICE_CHUNK
-    return np.array_split(rows, -(-len(rows) * problems.classes * longest // most))
+    number = -(-len(rows) * problems.classes * longest // most)
+    return np.array_split(rows, min(number, len(rows)))
 
 
 def _array(values: npt.NDArray, device: str) -> Array:

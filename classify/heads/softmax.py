@@ -323,7 +323,9 @@ def namespace(array: Array) -> ModuleType:
 
 def _product(left: Array, right: Array) -> Array:
     """(class, problem, a) by (a, b) in one product of matrices."""
-    return (left.reshape(-1, left.shape[-1]) @ right).reshape(*left.shape[:-1], right.shape[1])
+    classes, problems, length = left.shape
+    flat = left.reshape(classes * problems, length) @ right
+    return flat.reshape(classes, problems, right.shape[1])
 
 
 def _sum(array: Array) -> Array:
