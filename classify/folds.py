@@ -116,8 +116,8 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
                 f"--folds {CROSSED}: class {dataset.classes[missing[0]]} cannot be learned where a "
                 "speaker and a sentence are left out; ask for --folds speaker"
             )
-    by = "each sentence" if len(names) == groups else f"{groups} groups of sentences"
-    return Folds(f"{folds.kind}, by {by}", parts, folds.by_speaker)
+    by = "one sentence" if len(names) == groups else f"one of {groups} groups of sentences"
+    return Folds(f"{folds.kind}, and {by}", parts, folds.by_speaker)
 
 
 def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:

@@ -35,12 +35,12 @@ class Choice:
 
     C: npt.NDArray[np.float64]  # (candidate,)
     inner: list[list[tuple[Rows, Rows]]] | None  # of each fold, parts of all rows; None: C is given
-    kind: str  # for people: "3 folds of speakers"
+    kind: str  # of C, for people: "3 folds of speakers", "0.01"
 
     @classmethod
     def fixed(cls, C: float) -> "Choice":
         """Nothing to choose."""
-        return cls(np.array([C]), None, f"C = {C:g}")
+        return cls(np.array([C]), None, f"{C:g}")
 
     @classmethod
     def nested(cls, task: Task, C: npt.NDArray[np.float64], seed: int) -> "Choice":
@@ -50,7 +50,7 @@ class Choice:
             parts, kind = _inner(task.y[rows], task.groups[rows], task.grouped_by, seed)
             inner.append([(rows[train], rows[test]) for train, test in parts])
             kinds.add(kind)
-        return cls(C, inner, " or ".join(sorted(kinds)))
+        return cls(C, inner, " or ".join(sorted(kinds)) if len(C) > 1 else f"{C[0]:g}")
 
 
 def _inner(

@@ -316,7 +316,7 @@ def _fitted(kinds: dict[str, str], options: ProbeOptions) -> list[tuple[str, str
     if options.quick:
         lines.append(("best layer", "the test parts: its score is that of a winner"))
         return lines
-    lines.append(("layer of the nested choice", "the same inner folds, by their UAR"))
+    lines.append(("layer of the nested choice", "inner folds of each training part"))
     lines.append(("best layer, and C of shuffled labels", "test parts; C of the true labels"))
     if options.remove == "speaker":
         lines.append(("speaker's mean", "all utterances of that speaker, no labels: transductive"))
