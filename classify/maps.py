@@ -10,7 +10,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-MOST = 2000  # utterances of a map: more would only hide each other, and t-SNE takes long
+MOST = 1000  # utterances of a map: more would only hide each other, and t-SNE takes long
 FEWEST = 4  # of which a map can be made
 PERPLEXITY = 30.0  # of t-SNE: about so many neighbours count
 STEPS = 500  # of t-SNE
@@ -38,7 +38,7 @@ def draw_maps(X: Matrix, y: Rows, speakers: npt.NDArray, seed: int = 0) -> list[
     discriminant, and so no map.
 
     Args:
-        X: (utterance, dim) features of one layer; of more than 2000 rows some are drawn at random.
+        X: (utterance, dim) features of one layer; of more than 1000 rows some are drawn at random.
         y: (utterance,) number of the class.
         speakers: (utterance,) names.
         seed: of what is random.

@@ -28,6 +28,8 @@ Json = dict[str, Any]
 Table = npt.NDArray[np.floating]
 
 MANY_CELLS = 15  # in a row; of more the numbers would not be legible
+MANY_ROWS = 40  # speakers; of more the names would not be
+MANY_KEYS = 26  # names beside a map
 
 
 def similarity_figure(similarity: "Similarity") -> Figure:
@@ -81,11 +83,9 @@ def recall_figure(target: Json) -> Figure:
 def speakers_figure(row: Json, chance: float) -> Figure:
     """UAR of each speaker, from lowest to highest."""
     speakers = sorted(row["per_speaker"].items(), key=lambda item: item[1]["uar"])
-    names = [name.partition("/")[2] or name for name, _ in speakers]
-    if len({name.partition("/")[0] for name, _ in speakers}) > 1:
-        names = [name for name, _ in speakers]
+    names = _short([name for name, _ in speakers])
     values = [score["uar"] for _, score in speakers]
-    figure, (axes,) = panels(1, 1, PAGE * 0.72, 0.8 + 0.15 * max(8, len(names)))
+    figure, (axes,) = panels(1, 1, PAGE * 0.72, 0.8 + 0.15 * min(MANY_ROWS, max(8, len(names))))
     axes.hlines(range(len(names)), 0, values, color=BLUE, lw=0.6, alpha=0.4)
     axes.plot(values, range(len(names)), "o", color=BLUE, clip_on=False)
     axes.axvline(row["uar"], color=BLUE, lw=0.8, ls=(0, (4, 2)))
@@ -93,7 +93,7 @@ def speakers_figure(row: Json, chance: float) -> Figure:
     for place, words, colour in ((row["uar"], "all", BLUE), (chance, "chance", BLACK)):
         axes.annotate(words, (place, 1), xycoords=axes.get_xaxis_transform(), ha="center",
                       va="bottom", color=colour, fontsize=7)  # fmt: skip
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names if len(names) <= MANY_ROWS else [""] * len(names))
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="UAR", ylabel="speaker", xlim=(0, 1.01), ylim=(-0.7, len(names) - 0.3))
     return figure
@@ -107,7 +107,7 @@ def maps_figure(layer: "LayerMaps", target: "TargetResult") -> Figure:
     voices = sorted(set(target.speakers.astype(str)))
     colourings = (
         (target.y, target.classes, target.name),
-        (speakers, [name.partition("/")[2] or name for name in voices], "speaker"),
+        (speakers, _short(voices), "speaker"),
     )
     for row, (groups, names, title) in enumerate(colourings):
         for column, each in enumerate(layer.maps):
@@ -153,11 +153,24 @@ def _scatter(axes: Axes, points: Table, groups: npt.NDArray[np.intp]) -> None:
 
 
 def _key(figure: Figure, axes: Axes, names: Sequence[str], title: str) -> None:
+    if len(names) > MANY_KEYS:
+        title, names = f"{len(names)} {title}s", ["…"]
     for group, name in enumerate(names):
         axes.plot([], [], _marker(group), color=_colour(group), ms=4, ls="", label=name)
     axes.legend(title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), title_fontsize=7,
                 ncols=1 if len(names) <= 12 else 2, handletextpad=0.1, columnspacing=0.6,
                 fontsize=6.5)  # fmt: skip
+
+
+def _short(speakers: Sequence[str]) -> list[str]:
+    """Names without their corpus, where it is the same for all.
+
+    >>> _short(["emodb/03", "emodb/08"]), _short(["emodb/03", "tess/03"])
+    (['03', '08'], ['emodb/03', 'tess/03'])
+    """
+    if len({name.partition("/")[0] for name in speakers}) > 1:
+        return list(speakers)
+    return [name.partition("/")[2] or name for name in speakers]
 
 
 def _colour(group: int) -> str:
