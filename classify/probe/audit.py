@@ -13,6 +13,7 @@ import pandas as pd
 from classify.probe.controls import sentence_alone
 from classify.probe.curves import Matrix
 from classify.probe.targets import Task
+from data.console import several
 
 OK, NOTE, FAIL = "ok", "note", "fail"
 
@@ -138,8 +139,9 @@ def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str
     first = int(np.flatnonzero(across)[0]) if across.any() else 0
     example = f"{ids[one[first]]} and {ids[other[first]]}"
     if across.any():
-        return FAIL, f"{across.sum()} {kind} pairs across training and test, such as {example}"
-    return NOTE, f"{len(here)} {kind} pairs, never across training and test, such as {example}"
+        pairs_across = several(int(across.sum()), f"{kind} pair")
+        return FAIL, f"{pairs_across} across training and test, such as {example}"
+    return NOTE, f"{several(len(here), f'{kind} pair')}, never across training and test: {example}"
 
 
 def _missing_classes(task: Task) -> tuple[str, str]:

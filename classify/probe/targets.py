@@ -150,7 +150,7 @@ def _speakers_of_every_class(selection: Selection, options: ProbeOptions) -> Fol
     for name in range(len(sizes)):
         members = random.permutation(np.flatnonzero(classes == name))
         fold[members] = np.arange(len(members)) % number
-    return Folds(f"speakers of every class in {number} folds", parted(fold[of]), by_speaker=True)
+    return Folds("speakers of every class", parted(fold[of]), by_speaker=True)
 
 
 def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
@@ -180,7 +180,7 @@ def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
 def _across_utterances(selection: Selection, options: ProbeOptions) -> Task:
     number = min(DEFAULT_FOLDS, int(np.bincount(selection.y).min()))
     parts = stratified(selection.y, number, options.seed)
-    folds = Folds(f"stratified ({number}), sentences unknown", parts, by_speaker=False)
+    folds = Folds("stratified, sentences unknown", parts, by_speaker=False)
     return Task("speaker", selection, folds, np.arange(len(selection.y)).astype(object), "")
 
 

@@ -60,7 +60,7 @@ def test_copies_across_the_folds_fail_and_within_are_noted(cache: Path) -> None:
     assert found(of, Pairs(within, none))["identical audio"][0] == "note"
     status, detail = found(of, Pairs(none, across))["near-identical audio"]
     assert status == "fail"
-    assert "1 near-identical pairs" in detail
+    assert "1 near-identical pair across" in detail
     assert of.selection.utterances["id"][70] in detail
 
 

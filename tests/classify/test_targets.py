@@ -85,14 +85,14 @@ def test_speakers_without_sentences_are_told_with_a_warning(make_cache, caplog) 
     with caplog.at_level("WARNING", "wav2emo"):
         of = task(table_of(cache), "speaker", ProbeOptions(cache=cache))
     assert "the sentences are unknown" in caplog.text
-    assert of.folds.kind == "stratified (10), sentences unknown"
+    assert of.folds.kind == "stratified, sentences unknown"
 
 
 def test_corpora_are_told_of_strangers(make_cache) -> None:
     make_cache("both/a.h5", speakers=3)
     folder = make_cache("both/b.h5", corpus="other", speakers=4).parent
     of = task(table_of(folder), "corpus", ProbeOptions(cache=folder))
-    assert of.folds.kind == "speakers of every class in 3 folds"
+    assert of.folds.kind == "speakers of every class"
     everyone = task(table_of(folder), "speaker", ProbeOptions(cache=folder))
     assert len(everyone.classes) == 7, "a name is of one person within a corpus only"
     np.testing.assert_array_equal(np.unique(everyone.folds.fold), np.arange(10))
