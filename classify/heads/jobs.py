@@ -16,7 +16,7 @@ from classify.heads.problems import Problems, Rows
 from classify.heads.softmax import Array, Features, Gram, Task, minimise
 from classify.heads.standardize import Scaling, scaling
 
-TOLERANCE = 1e-4  # relative, of the objective of logistic regression
+TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
 STEPS = 20  # roughly, that a fit takes; weighs one way of fitting against the other
 CPU_CHUNK = 40_000  # numbers of an array, so that a core's cache holds a few
 DEVICE_CHUNK = 1 << 28
@@ -32,7 +32,8 @@ Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
 def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -> list[Job]:
     """Jobs that fit logistic regressions."""
     train, members = problems.parts()
-    scaled, whole = scaling(X, train), scaling(X, np.ones((1, len(X))))
+    every = scaling(X, np.vstack([train, np.ones((1, len(X)), bool)]))
+    scaled, whole = every.select(slice(-1)), every.select(slice(-1, None))
     columns = problems.classes * np.array([len(rows) for rows in members])
     by_gram = _gram_pays(train.sum(1), columns, X.shape)
     unlike = (~scaled.constant & (scaled.scale < UNLIKE * whole.scale)).any(1)

@@ -15,6 +15,10 @@ class Scaling(NamedTuple):
     scale: npt.NDArray[np.float64]  # (part, dim)
     constant: npt.NDArray[np.bool_]  # (part, dim) the feature is constant in the part; scale is 1
 
+    def select(self, parts: slice) -> "Scaling":
+        """That of some parts."""
+        return Scaling(self.mean[parts], self.scale[parts], self.constant[parts])
+
     def of(self, X: npt.NDArray[np.floating], part: int = 0) -> npt.NDArray[np.float64]:
         """(utterance, dim) features standardised as by one part."""
         return (X - self.mean[part]) / self.scale[part]
