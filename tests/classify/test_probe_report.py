@@ -163,6 +163,8 @@ def test_the_page_says_what_was_found(made):
         assert f"{row['uar']:.3f} [{row['ci95'][0]:.3f}, {row['ci95'][1]:.3f}]" in words
     for name, row in target["selection"]["per_speaker"].items():
         assert f"{name} {row['uar']:.3f}" in words
+    apart = target["controls"]["control"]["difference"]
+    assert f"{apart['uar']:+.3f}".replace("-", "−") in words
     for check in found.metrics["audit"]["checks"]:
         assert check["detail"] in words
     for fitted in found.metrics["audit"]["fitted"]:
