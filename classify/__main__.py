@@ -6,6 +6,10 @@ from data.console import dispatch
 
 COMMANDS = {
     "": ("classify.evaluate", "cross-validate a head on a cache"),
+    "probe": (
+        "classify.probe.command",
+        "every layer: which knows what, and is the difference real",
+    ),
     "train": ("classify.train", "fit one head on everything in a cache and save it"),
     "predict": ("classify.predict", "emotions of new recordings, by a saved head"),
 }

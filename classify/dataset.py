@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,30 +24,25 @@ MANY = 8  # values; a message does not list more
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """The selected utterances of a cache, in the order of their ids."""
+class Selection:
+    """The utterances of a cache that have a class, in the order of their ids."""
 
-    utterances: pd.DataFrame  # their rows of the cache
-    X: Matrix  # (utterance, step · dim); NaN after the last step of a sequence
+    utterances: pd.DataFrame  # their rows of the cache's table
+    rows: npt.NDArray[np.intp]  # (utterance,) row of the cache
     y: npt.NDArray[np.intp]  # (utterance,) number of the class
     classes: tuple[str, ...]  # sorted
-    features: Features
-    parameters: dict[str, Any]  # how a neural head has to read X
-    recipe: dict[str, Any]
-    fingerprint: str
-    encoder_location: str | None  # the folder that it was loaded from
 
     @property
     def truth(self) -> npt.NDArray[np.str_]:
         """(utterance,) name of the class."""
         return np.array(self.classes)[self.y]
 
-    @property
+    @cached_property
     def speakers(self) -> npt.NDArray[np.object_]:
         """(utterance,) corpus and speaker; a speaker's name is only unique within the corpus."""
         return (self.utterances["corpus"] + "/" + self.utterances["speaker"]).to_numpy(object)
 
-    @property
+    @cached_property
     def speakers_known(self) -> bool:
         return bool((self.utterances["speaker"] != "").all())
 
@@ -54,6 +50,18 @@ class Dataset:
     def corpora(self) -> dict[str, int]:
         """Corpus → its utterances."""
         return dict(sorted(Counter(self.utterances["corpus"]).items()))
+
+
+@dataclass(frozen=True)
+class Dataset(Selection):
+    """A selection with its features."""
+
+    X: Matrix  # (utterance, step · dim); NaN after the last step of a sequence
+    features: Features
+    parameters: dict[str, Any]  # how a neural head has to read X
+    recipe: dict[str, Any]
+    fingerprint: str
+    encoder_location: str | None  # the folder that it was loaded from
 
     @property
     def encoder(self) -> str:
@@ -90,29 +98,14 @@ def load(options: Options, folds: bool = True) -> Dataset:
         for file in cache.files:
             require_sound(file)
         features = Features.chosen(options, cache)
-        table = _of_corpora(cache.utterances, options)
-        labels = _labels(table, options)
-        native = _text(table[options.target])
-        why = pd.Series("", table.index)
-        if folds and (table["speaker"] != "").any():
-            why[table["speaker"] == ""] = "without a speaker"
-        why[labels == ""] = "of no class"
-        why[native == ""] = f"without {options.target}"
-        _warn(why)
-        chosen, labels = table[why == ""], labels[why == ""]
-        classes = tuple(sorted(set(labels)))
-        if len(classes) < 2:
-            raise UsageError(
-                f"{options.cache}: {len(chosen)} utterances of {_listed(classes) or 'no class'}; "
-                f"expected two classes or more. Column {options.target} holds: "
-                f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
-            )
-        X = features.of_cache(cache, chosen.index.to_numpy())
+        chosen = select(cache.utterances, options, folds)
+        X = features.of_cache(cache, chosen.rows)
         return Dataset(
-            utterances=chosen.reset_index(drop=True),
+            utterances=chosen.utterances,
+            rows=chosen.rows,
+            y=chosen.y,
+            classes=chosen.classes,
             X=X,
-            y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
-            classes=classes,
             features=features,
             parameters=features.parameters(X, cache.dim),
             recipe=cache.recipe,
@@ -121,7 +114,35 @@ def load(options: Options, folds: bool = True) -> Dataset:
         )
 
 
-def _of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
+def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:
+    """The utterances that `options` choose of a cache's table; see `load`."""
+    table = of_corpora(utterances, options)
+    labels = _labels(table, options)
+    native = as_text(table[options.target])
+    why = pd.Series("", table.index)
+    if folds and (table["speaker"] != "").any():
+        why[table["speaker"] == ""] = "without a speaker"
+    why[labels == ""] = "of no class"
+    why[native == ""] = f"without {options.target}"
+    _warn(why)
+    chosen, labels = table[why == ""], labels[why == ""]
+    classes = tuple(sorted(set(labels)))
+    if len(classes) < 2:
+        raise UsageError(
+            f"{options.cache}: {len(chosen)} utterances of {_listed(classes) or 'no class'}; "
+            f"expected two classes or more. Column {options.target} holds: "
+            f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
+        )
+    return Selection(
+        utterances=chosen.reset_index(drop=True),
+        rows=chosen.index.to_numpy(),
+        y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
+        classes=classes,
+    )
+
+
+def of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
+    """The rows of the corpora that `options` name."""
     stored = sorted(set(table["corpus"]))
     unknown = [name for name in options.corpora if name not in stored]
     if unknown:
@@ -135,7 +156,7 @@ def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
         raise UsageError(
             f"--target {options.target}: {options.cache} has the columns {', '.join(table)}"
         )
-    values = _text(table[options.target])
+    values = as_text(table[options.target])
     if options.target not in EMOTION_TARGETS:
         return values
     pairs = sorted(set(zip(table["corpus"], values, strict=True)))
@@ -144,7 +165,7 @@ def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
     return pd.Series([label or "" for label in mapped], table.index)
 
 
-def _text(column: pd.Series) -> pd.Series:
+def as_text(column: pd.Series) -> pd.Series:
     """Any column as text, "" where it is unknown; 1.0 becomes 1."""
     if pd.api.types.is_numeric_dtype(column):
         return column.map(lambda value: "" if pd.isna(value) else f"{value:g}").astype(str)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
-from classify.dataset import Dataset
+from classify.dataset import Selection
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
 
+CROSSED = "speaker+sentence"
 MANY_SPEAKERS = 30  # with more, "auto" no longer leaves out one at a time
 DEFAULT_FOLDS = 10
 FEW_FOLDS = 5  # of unknown speakers, where a class is too small for the default
@@ -31,13 +31,30 @@ class Folds:
     def __len__(self) -> int:
         return len(self.parts)
 
+    @property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """(fold, utterance) what each fold is trained on."""
+        train = np.zeros((len(self), len(self.fold)), bool)
+        for row, (rows, _) in zip(train, self.parts, strict=True):
+            row[rows] = True
+        return train
 
-def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
-    """Part `dataset` as ``--folds`` says: "auto", "speaker" or a number of folds.
+    @property
+    def fold(self) -> npt.NDArray[np.intp]:
+        """(utterance,) the fold that it is tested in."""
+        fold = np.empty(sum(len(test) for _, test in self.parts), np.intp)
+        for number, (_, test) in enumerate(self.parts):
+            fold[test] = number
+        return fold
+
+
+def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
+    """Part `dataset` as ``--folds`` says: "auto", "speaker", "speaker+sentence" or a number.
 
     With known speakers every fold is speaker-independent. "auto" leaves out one speaker at a time,
-    or makes 10 folds of more than 30. Of unknown speakers, folds can only be stratified by class;
-    their scores are too good, and a warning says so.
+    or makes 10 folds of more than 30; "speaker+sentence" parts these further by sentence. Of
+    unknown speakers, folds can only be stratified by class; their scores are too good, and a
+    warning says so.
 
     Raises:
         UsageError: too few speakers or utterances, or a class that some fold could not train on.
@@ -56,15 +73,11 @@ def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
         )
     if isinstance(folds, int) and folds > count:
         raise UsageError(f"--folds {folds}: there are {count} speakers only")
-    if folds == "speaker" or (folds == "auto" and count <= MANY_SPEAKERS):
-        kind, splitter = "leave one speaker out", LeaveOneGroupOut()
+    if folds == "speaker" or (folds in ("auto", CROSSED) and count <= MANY_SPEAKERS):
+        kind, parts = "leave one speaker out", leave_one_out(speakers)
     else:
         number = folds if isinstance(folds, int) else DEFAULT_FOLDS
-        kind = "grouped by speaker"
-        splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # scikit-learn's on rare classes: what follows is stricter
-        warnings.simplefilter("ignore", UserWarning)
-        parts = list(splitter.split(y, y, speakers))
+        kind, parts = "grouped by speaker", grouped(y, speakers, number, seed)
     for train, _ in parts:
         missing = np.setdiff1d(y, y[train])
         if len(missing):
@@ -73,12 +86,78 @@ def split(dataset: Dataset, folds: int | str, seed: int) -> Folds:
                 f"class {names[missing[0]]} is spoken by {of} alone, so it cannot be learned when "
                 "left out for testing: leave the class out, or merge it, with --labels"
             )
-    return Folds(kind, parts, by_speaker=True)
+    made = Folds(kind, parts, by_speaker=True)
+    return crossed(made, dataset, seed) if folds == CROSSED else made
 
 
-def _stratified(dataset: Dataset, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
-    if folds == "speaker":
-        raise UsageError("--folds speaker: the cache does not know the speakers")
+def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
+    """Part every fold by sentence too, and keep the tested sentences out of its training part.
+
+    Each utterance is tested once, by a head that heard neither its speaker nor its sentence. Of
+    more than 10 sentences, 10 groups are made.
+
+    Raises:
+        UsageError: sentences are unknown, or a class is in one of them alone.
+    """
+    table = dataset.utterances
+    if "sentence" not in table or (table["sentence"] == "").any():
+        raise UsageError(f"--folds {CROSSED}: the sentences of some utterances are unknown")
+    names, sentence = np.unique(table["sentence"].to_numpy(str), return_inverse=True)
+    groups = min(len(names), DEFAULT_FOLDS)
+    group = np.random.default_rng(seed).permutation(np.arange(len(names)) % groups)[sentence]
+    parts = [
+        (train[group[train] != number], test[group[test] == number])
+        for train, test in folds.parts
+        for number in np.unique(group[test])
+    ]
+    for train, _ in parts:
+        if len(missing := np.setdiff1d(dataset.y, dataset.y[train])):
+            raise UsageError(
+                f"--folds {CROSSED}: class {dataset.classes[missing[0]]} cannot be learned where a "
+                "speaker and a sentence are left out; ask for --folds speaker"
+            )
+    by = "one sentence" if len(names) == groups else f"one of {groups} groups of sentences"
+    return Folds(f"{folds.kind}, and {by}", parts, folds.by_speaker)
+
+
+def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:
+    """`LeaveOneGroupOut`, without the seconds that scikit-learn takes to be imported."""
+    return parted(np.unique(groups, return_inverse=True)[1])
+
+
+def grouped(
+    y: npt.NDArray[np.intp], groups: npt.NDArray, number: int, seed: int
+) -> list[tuple[Rows, Rows]]:
+    """`number` parts, no group in two of them, stratified by class as well as groups allow."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # on rare classes: callers are stricter
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter.split(y, y, groups))
+
+
+def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """`number` parts with the classes in equal shares."""
+    from sklearn.model_selection import StratifiedKFold
+
+    splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # on rare classes
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter.split(y, y))
+
+
+def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
+    """Training and test rows of folds that are given by the number of each utterance's."""
+    return [
+        (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
+        for number in range(fold.max() + 1)
+    ]
+
+
+def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
+    if folds in ("speaker", CROSSED):
+        raise UsageError(f"--folds {folds}: the cache does not know the speakers")
     sizes = np.bincount(dataset.y)
     fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
     number = folds if isinstance(folds, int) else fallback
@@ -91,5 +170,4 @@ def _stratified(dataset: Dataset, folds: int | str, seed: int) -> list[tuple[Row
         "the speakers are unknown, so the same voice may be in training and test: these scores say "
         "nothing about new speakers, and are usually much too good"
     )
-    splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
-    return list(splitter.split(dataset.y, dataset.y))
+    return stratified(dataset.y, number, seed)

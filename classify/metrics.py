@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Counts = npt.NDArray[np.integer]
+Counts = npt.NDArray[np.number]
 Scores = npt.NDArray[np.float64]
 
 

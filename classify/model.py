@@ -32,6 +32,9 @@ VERSION = 1
 CARD = "model.json"
 FILES = {False: "head.skops", True: "head.safetensors"}  # by whether the head is neural
 TRUSTED = [  # what the heads are made of beyond the types that skops knows
+    "classify.heads.linear.LDA",
+    "classify.heads.linear.Ridge",
+    "classify.heads.linear.SoftmaxRegression",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._TemperatureScaling",
 ]

@@ -22,7 +22,7 @@ class Options:
     target: str = "emotion"  # a column of the cache
     layer: int | str | None = None  # a layer, "mean" or "mix"; None: as the head does best
     poolings: tuple[str, ...] = ()  # concatenated; none: all of the cache
-    folds: int | str = "auto"  # "auto", "speaker" or a number
+    folds: int | str = "auto"  # "auto", "speaker", "speaker+sentence" or a number
     epochs: int | None = None  # passes of a neural head over its training part; None: its own
     seed: int = 0
 
@@ -53,7 +53,7 @@ class Options:
         """Options from what `add_arguments` parsed."""
         given = vars(arguments)
         chosen = {name: given[name] for name in cls.__dataclass_fields__ if name in given}
-        return cls(**{**chosen, "corpora": _split(chosen["corpora"])})
+        return cls(**{**chosen, "corpora": split_names(chosen["corpora"])})
 
     def as_json(self) -> dict[str, Any]:
         """What decides the numbers, without the place where the cache lies."""
@@ -69,10 +69,34 @@ def add_arguments(parser: argparse.ArgumentParser, folds: bool = True) -> None:
     parser.add_argument(
         "--head", choices=tuple(HEADS), default=default.head, help=f"{heads} (default: %(default)s)"
     )
+    add_selection(parser)
+    parser.add_argument(
+        "--target",
+        default=default.target,
+        metavar="COLUMN",
+        help="what to tell apart: emotion_perceived, sex, or any other column of the cache "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--layer",
+        type=_layer,
+        metavar="N|mean|mix",
+        help="one hidden layer, the mean of all, or all for a neural head to weigh "
+        "(default: mix for neural heads, mean for others)",
+    )
+    add_poolings(parser)
+    if folds:
+        add_folds(parser)
+    parser.add_argument("--epochs", type=int, metavar="N", help="of neural heads (default: 30)")
+    add_seed(parser)
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose utterances and their classes."""
     parser.add_argument(
         "--cache",
         type=Path,
-        default=default.cache,
+        default=Options.cache,
         metavar="FILE",
         help="what 'python -m extract' wrote (default: %(default)s)",
     )
@@ -89,40 +113,37 @@ def add_arguments(parser: argparse.ArgumentParser, folds: bool = True) -> None:
         help="'anger,sadness', 'happiness=happiness+excitement,anger', 'native', 'iemocap-4' or "
         "'ravdess-7' (default: every emotion of the shared vocabulary)",
     )
-    parser.add_argument(
-        "--target",
-        default=default.target,
-        metavar="COLUMN",
-        help="what to tell apart: emotion_perceived, sex, or any other column of the cache "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--layer",
-        type=_layer,
-        metavar="N|mean|mix",
-        help="one hidden layer, the mean of all, or all for a neural head to weigh "
-        "(default: mix for neural heads, mean for others)",
-    )
+
+
+def add_poolings(parser: argparse.ArgumentParser) -> None:
+    """Add ``--pooling``."""
     parser.add_argument(
         "--pooling",
         dest="poolings",
-        type=_split_one,
+        type=split_one,
         default=(),
         metavar="NAMES",
         help="mean, std or max, joined by commas (default: all of the cache)",
     )
-    if folds:
-        parser.add_argument(
-            "--folds",
-            type=_folds,
-            default=default.folds,
-            metavar="auto|speaker|N",
-            help="speaker: leave one speaker out; N: so many parts, no speaker in two of them; "
-            "auto: by speaker up to 30 speakers, then 10 (default: %(default)s)",
-        )
-    parser.add_argument("--epochs", type=int, metavar="N", help="of neural heads (default: 30)")
+
+
+def add_folds(parser: argparse.ArgumentParser) -> None:
+    """Add ``--folds``."""
     parser.add_argument(
-        "--seed", type=int, default=default.seed, metavar="N", help="(default: %(default)s)"
+        "--folds",
+        type=_folds,
+        default=Options.folds,
+        metavar="auto|speaker|speaker+sentence|N",
+        help="speaker: leave one speaker out; N: so many parts, no speaker in two of them; "
+        "auto: by speaker up to 30 speakers, then 10; speaker+sentence: auto, and neither speaker "
+        "nor sentence of the test in training (default: %(default)s)",
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Add ``--seed``."""
+    parser.add_argument(
+        "--seed", type=int, default=Options.seed, metavar="N", help="(default: %(default)s)"
     )
 
 
@@ -133,9 +154,9 @@ def _layer(text: str) -> int | str:
 
 
 def _folds(text: str) -> int | str:
-    if text in ("auto", "speaker"):
+    if text in ("auto", "speaker", "speaker+sentence"):
         return text
-    return _whole_number(text, "expected auto, speaker or a number")
+    return _whole_number(text, "expected auto, speaker, speaker+sentence or a number")
 
 
 def _whole_number(text: str, expected: str) -> int:
@@ -144,14 +165,15 @@ def _whole_number(text: str, expected: str) -> int:
     return int(text)
 
 
-def _split_one(text: str) -> tuple[str, ...]:
-    return _split([text])
+def split_one(text: str) -> tuple[str, ...]:
+    """Names joined by commas, each once."""
+    return split_names([text])
 
 
-def _split(texts: list[str]) -> tuple[str, ...]:
+def split_names(texts: list[str]) -> tuple[str, ...]:
     """Names from repeated and comma-joined arguments, each once.
 
-    >>> _split(["emodb,ravdess", "tess"])
+    >>> split_names(["emodb,ravdess", "tess"])
     ('emodb', 'ravdess', 'tess')
     """
     names = (name.strip() for text in texts for name in text.split(","))

@@ -1,7 +1,7 @@
 """The folder that keeps a run.
 
-``run.json`` is written first and marks the folder as a run's, ``metrics.json`` last and marks it
-as complete.
+``run.json`` is written first and marks the folder as a run's, ``metrics.json`` (of a probe:
+``probe.json``) last and marks it as complete.
 """
 
 import csv
@@ -9,17 +9,19 @@ import json
 import platform
 import subprocess
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from classify.report import html, plots
-from classify.run import Run
 from data.errors import UsageError
 from data.publish import publish_bytes
 
+if TYPE_CHECKING:
+    from classify.run import Run
+
 FORMAT = "wav2emo run"
-MARK, RESULT = "run.json", "metrics.json"
+MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
 LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
 
 
@@ -39,7 +41,7 @@ def check(out: Path | None) -> None:
         )
 
 
-def write(run: Run, out: Path | None = None) -> Path:
+def write(run: "Run", out: Path | None = None) -> Path:
     """Write all files of `run` and return their folder.
 
     Args:
@@ -51,19 +53,51 @@ def write(run: Run, out: Path | None = None) -> Path:
         UsageError: see `check`.
         OSError: the disk is full or fails.
     """
-    check(out)
-    folder = _new_folder(run.options.head) if out is None else out
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULT).unlink(missing_ok=True)
-    publish_bytes(folder / MARK, as_json(_circumstances(run)))
+    from classify.report import html, plots
+
+    folder = begin(
+        out,
+        run.options.head,
+        {
+            "options": run.options.as_json() | {"cache": str(run.options.cache.absolute())},
+            "seed": run.options.seed,
+            "fingerprint": run.dataset.fingerprint,
+            "recipe": run.dataset.recipe,
+        },
+    )
     for figure in plots.FIGURES:
         (folder / figure).unlink(missing_ok=True)
-    with open(folder / "predictions.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(run.predictions())
+    write_table(folder / "predictions.csv", run.predictions())
     figures = plots.draw(run, folder)
     (folder / "report.html").write_text(html.render(run, figures), encoding="utf-8")
     publish_bytes(folder / RESULT, as_json(run.metrics))
     return folder
+
+
+def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
+    """Make or empty a run's folder, mark it, and return it.
+
+    Args:
+        out: exactly this folder; None: a new ``runs/<time>-<name>``.
+        name: of the folder, where there is to be a new one.
+        about: what was run; time, versions and git revision are added.
+
+    Raises:
+        UsageError: see `check`.
+    """
+    check(out)
+    folder = _new_folder(name) if out is None else out
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (RESULT, PROBE, "predictions.csv", "report.html"):
+        (folder / stale).unlink(missing_ok=True)
+    publish_bytes(folder / MARK, as_json(_circumstances(about)))
+    return folder
+
+
+def write_table(file: Path, rows: Iterable[Sequence[str]]) -> None:
+    """A CSV file."""
+    with open(file, "w", newline="", encoding="utf-8") as opened:
+        csv.writer(opened, lineterminator="\n").writerows(rows)
 
 
 def as_json(value: object) -> bytes:
@@ -71,8 +105,8 @@ def as_json(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _new_folder(head: str) -> Path:
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{head}"
+def _new_folder(name: str) -> Path:
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     candidates = (Path("runs", f"{name}-{n}" if n else name) for n in range(1000))
     return next(folder for folder in candidates if not folder.exists())
 
@@ -84,15 +118,12 @@ def _is_run(folder: Path) -> bool:
         return False
 
 
-def _circumstances(run: Run) -> dict[str, Any]:
+def _circumstances(about: Mapping[str, Any]) -> dict[str, Any]:
     """What ``run.json`` holds: how, when and with what the run was made."""
     return {
         "format": FORMAT,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "options": run.options.as_json() | {"cache": str(run.options.cache.absolute())},
-        "seed": run.options.seed,
-        "fingerprint": run.dataset.fingerprint,
-        "recipe": run.dataset.recipe,
+        **about,
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},

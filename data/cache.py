@@ -68,6 +68,11 @@ class Cache:
         return tuple(self.recipe["pooling"])
 
     @property
+    def baselines(self) -> tuple[str, ...]:
+        """The features without a model that are stored: energy, logmel; none in older caches."""
+        return tuple(self.recipe.get("baselines", ()))
+
+    @property
     def sequence_layers(self) -> tuple[int, ...]:
         """The layers of which sequences are stored; none if they were not asked for."""
         return tuple(self.recipe.get("sequence_layers") or ())
@@ -119,6 +124,17 @@ class Cache:
         out = np.empty((len(self.layers), len(self), self.dim), np.float32)
         for index in range(len(self.layers)):
             self._fill(out[index], f"layers/{pooling}", index, start=0)
+        return out
+
+    def baseline(self, name: str) -> npt.NDArray[np.float32]:
+        """Features of all utterances that no model had a part in, (utterance, dim); the recipe
+        says what they are."""
+        if name not in self.baselines:
+            stored = ", ".join(self.baselines) or "none; extract again to have them"
+            raise CacheError(f"{self.path}: no baseline {name!r} (stored: {stored})")
+        stored_as = f"baselines/{name}"
+        out = np.empty((len(self), *self.files[0].stored(stored_as).row), np.float32)
+        self._fill(out, stored_as, index=0, start=0)
         return out
 
     def __getitem__(self, ids: str | Sequence[str]) -> npt.NDArray[np.float32]:
@@ -176,7 +192,8 @@ class Cache:
         return pooling
 
     def _fill(self, out: npt.NDArray[np.float32], name: str, index: int, start: int) -> None:
-        """Fill `out` (utterance, dim) with one layer of a dataset, in the order of the ids."""
+        """Fill `out` (utterance, dim) with one layer of a dataset, or with a baseline, which has
+        none, in the order of the ids."""
         if len(self.files) == 1:
             self.files[0].read_into(out, name, index, start)
             return

@@ -5,6 +5,7 @@
     /                     attributes: format, version, fingerprint, recipe (JSON), provenance (JSON)
     /utterances/<column>  (utterance,)             fixed-length UTF-8 or float64, sorted by id
     /layers/<pooling>     (layer, utterance, dim)  float32
+    /baselines/<name>     (utterance, dim)         float32, features without a model
     /sequences/values     (layer, Σ steps, dim)    float16, when sequences were asked for
     /sequences/offsets    (utterance + 1,)         int64
 
@@ -60,6 +61,11 @@ class _Stored:
     shape: tuple[int, ...]
     dtype: np.dtype
     offset: int  # bytes from the file's beginning
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """Shape of one row: () in columns, (dim,) elsewhere."""
+        return self.shape[1:][-1:]
 
 
 class CacheFile:
@@ -122,11 +128,12 @@ class CacheFile:
         with self._hdf5() as hdf5:
             found = tuple(
                 f"{group}/{name}"
-                for group in ("utterances", "layers", "sequences")
+                for group in ("utterances", "layers", "baselines", "sequences")
                 for name in hdf5.get(group, ())
             )
         expected = {f"utterances/{name}" for name in columns.REQUIRED}
         expected |= {f"layers/{pooling}" for pooling in self.recipe["pooling"]}
+        expected |= {f"baselines/{name}" for name in self.recipe.get("baselines", ())}
         if missing := sorted(expected - set(found)):
             raise CacheError(f"{self.path}: damaged: {', '.join(missing)} is missing")
         return found
@@ -140,6 +147,8 @@ class CacheFile:
             expected = (self._count,)
         elif group == "layers":
             expected = (len(self.recipe["layers"]), self._count, self.dim)
+        elif group == "baselines":
+            expected = (self._count, *stored.shape[-1:])
         elif leaf == "offsets":
             expected = (self._count + 1,)
         if dataset.chunks or stored.shape != expected:
@@ -187,17 +196,18 @@ class CacheFile:
         return out
 
     def read(self, name: str, index: int, start: int, stop: int) -> npt.NDArray:
-        """Rows `start` to `stop` of ``dataset[index]``, (row, dim); of a column, (row,)."""
+        """Rows `start` to `stop` of ``dataset[index]``, (row, dim); of what has no layers, such as
+        a column, those of the dataset."""
         stored = self.stored(name)
-        out = np.empty((stop - start, *stored.shape[2:]), stored.dtype)
+        out = np.empty((stop - start, *stored.row), stored.dtype)
         self.read_into(out, name, index, start)
         return out
 
     def read_into(self, out: npt.NDArray, name: str, index: int, start: int) -> None:
         """Fill `out` (row, dim) from ``dataset[index, start:]``."""
         stored = self.stored(name)
-        row = int(np.prod(stored.shape[2:])) * stored.dtype.itemsize
-        first = start if len(stored.shape) == 1 else index * stored.shape[1] + start
+        row = int(np.prod(stored.row)) * stored.dtype.itemsize
+        first = index * stored.shape[1] + start if len(stored.shape) == 3 else start
         self._read(out, stored.offset + first * row)
 
     def damage(self) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """``python -m data export CACHE -o PATH``: a cache for other programs.
 
-* ``.npz``: ``layers_<pooling>`` (layer, utterance, dim) and ``utterances_<column>``.
+* ``.npz``: ``layers_<pooling>`` (layer, utterance, dim), ``baselines_<name>`` (utterance, dim) and
+  ``utterances_<column>``.
 * ``.parquet``: one row an utterance, for pandas, polars and R; embeddings are lists of float32,
-  ``<pooling>_<layer>`` each.
+  ``<pooling>_<layer>`` each, and ``baseline_<name>``.
 * a folder: a Hugging Face data set, for ``datasets.load_dataset(PATH)``.
 """
 
@@ -75,6 +76,7 @@ def _npz(cache: "Cache", path: Path) -> None:
     import numpy as np
 
     arrays: dict[str, Any] = {f"layers_{p}": cache.embeddings(p) for p in cache.poolings}
+    arrays |= {f"baselines_{name}": cache.baseline(name) for name in cache.baselines}
     arrays["layer_numbers"] = np.array(cache.layers)
     arrays["recipe"] = np.array(json.dumps(cache.recipe))
     for name, column in cache.utterances.items():
@@ -111,7 +113,8 @@ def _batches(cache: "Cache") -> Iterator["pyarrow.Table"]:
 
     table = cache.utterances
     embeddings = {f"{pooling}_{layer}" for pooling in cache.poolings for layer in cache.layers}
-    if taken := embeddings.intersection(table.columns):
+    baselines = {f"baseline_{name}": cache.baseline(name) for name in cache.baselines}
+    if taken := (embeddings | baselines.keys()).intersection(table.columns):
         raise UsageError(f"{cache.path}: column {min(taken)!r} is called as an embedding would be")
     metadata = {"wav2emo.recipe": json.dumps(cache.recipe)}
     for start in range(0, len(cache), ROWS):
@@ -121,6 +124,8 @@ def _batches(cache: "Cache") -> Iterator["pyarrow.Table"]:
             for layer in cache.layers:
                 values = cache.layer(layer, pooling, start, start + ROWS)
                 arrow = arrow.append_column(f"{pooling}_{layer}", _lists(values))
+        for name, features in baselines.items():
+            arrow = arrow.append_column(name, _lists(features[start : start + ROWS]))
         yield arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **metadata})
 
 

@@ -47,6 +47,7 @@ def summary(cache: "Cache") -> dict[str, Any]:
         "layers": list(cache.layers),
         "pooling": list(cache.poolings),
         "dim": cache.dim,
+        "baselines": list(cache.baselines),
         "sequence_layers": list(cache.sequence_layers),
         "corpora": {
             str(name): {
@@ -75,6 +76,8 @@ def _screen(found: dict[str, Any]) -> str:
     if found["sequence_layers"]:
         kept = ", ".join(map(str, found["sequence_layers"]))
         lines.append(f"  sequences of layers {kept}, {found['recipe']['sequence_rate']:g} steps/s")
+    if found["baselines"]:
+        lines.append(f"  baselines {', '.join(found['baselines'])}")
     for name, corpus in found["corpora"].items():
         emotions = ", ".join(f"{label or '?'} {n}" for label, n in corpus["emotions"].items())
         lines += [
@@ -85,7 +88,7 @@ def _screen(found: dict[str, Any]) -> str:
         ]
     lines += ["", f"recipe {found['fingerprint'][:16]}…"]
     for key, value in found["recipe"].items():
-        if key not in ("layers", "pooling", "layer_convention", "sequence_layers"):
+        if key not in ("layers", "pooling", "layer_convention", "sequence_layers", "baselines"):
             lines.append(f"  {key:14} {_shown(key, value)}")
     made = ", ".join(f"{k} {v}" for k, v in found["provenance"].items() if v and k != "created")
     return "\n".join([*lines, "", f"made with {made}"])

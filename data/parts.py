@@ -111,10 +111,11 @@ class Parts:
         layers: Mapping[str, npt.NDArray],
         sequences: Mapping[str, npt.NDArray] | None,
         provenance: Mapping[str, Any],
+        baselines: Mapping[str, npt.NDArray] | None = None,
     ) -> Path:
         """Write one shard; when this returns, its utterances are safe."""
         path = self.folder / f"{time.time_ns()}-{secrets.token_hex(4)}.h5"
-        write_cache(path, recipe, utterances, layers, sequences, provenance)
+        write_cache(path, recipe, utterances, layers, sequences, provenance, baselines)
         return path
 
     def pack(

@@ -84,6 +84,8 @@ def _file_problems(file: "CacheFile") -> Iterator[str]:
                     value.decode()
                 except UnicodeDecodeError:
                     yield f"{name} has text that is not UTF-8: {value!r}"
+        elif name.startswith("baselines/") and not np.isfinite(file.read_all(name)).all():
+            yield f"{name}: NaN or infinite"
         elif name.startswith("layers/"):
             for layer, number in enumerate(file.recipe["layers"]):
                 if not np.isfinite(file.read(name, layer, 0, len(file))).all():

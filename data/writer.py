@@ -7,6 +7,7 @@ read is contiguous and memory holds one block.
 """
 
 import json
+import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ def write_cache(
     layers: Mapping[str, npt.NDArray],
     sequences: Mapping[str, npt.NDArray] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    baselines: Mapping[str, npt.NDArray] | None = None,
 ) -> None:
     """Write one cache file from arrays, atomically.
 
@@ -44,6 +46,7 @@ def write_cache(
         layers: pooling → (layer, utterance, dim).
         sequences: ``values`` (layer, Σ steps, dim) and ``offsets`` (utterance + 1,).
         provenance: how the numbers were made.
+        baselines: those that the recipe names → (utterance, dim).
     """
     stored = {name: columns.column(name, _plain(values)) for name, values in utterances.items()}
     missing = [name for name in columns.REQUIRED if name not in stored]
@@ -63,6 +66,11 @@ def write_cache(
         if values.shape != expected:
             raise ValueError(f"{pooling}: got shape {values.shape}, expected {expected}")
         datasets[f"layers/{pooling}"] = Dataset.of(values[:, order].astype(np.float32, copy=False))
+    for name in recipe.get("baselines", ()):
+        values = (baselines or {})[name]
+        if values.ndim != 2 or len(values) != len(ids):
+            raise ValueError(f"{name}: got shape {values.shape}, expected ({len(ids)}, dim)")
+        datasets[f"baselines/{name}"] = Dataset.of(values[order].astype(np.float32, copy=False))
     if sequences is not None:
         offsets = np.asarray(sequences["offsets"], np.int64)
         values = np.asarray(sequences["values"], np.float16)
@@ -124,6 +132,8 @@ def merge(
     datasets = {f"utterances/{name}": dataset for name, dataset in datasets.items()}
     for pooling in first.recipe["pooling"]:
         datasets[f"layers/{pooling}"] = _merged_rows(sources, rows, f"layers/{pooling}")
+    for name in first.recipe.get("baselines", ()):
+        datasets[f"baselines/{name}"] = _merged_rows(sources, rows, f"baselines/{name}")
     if first.recipe.get("sequence_layers"):
         datasets.update(_merged_sequences(sources, rows))
     newest = max(sources, key=lambda source: source.age)
@@ -209,17 +219,17 @@ def _column_blocks(sources: Sequence[CacheFile], rows: Rows, name: str) -> Itera
 
 
 def _merged_rows(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
-    layers, _, dim = sources[0].stored(name).shape
+    *layers, _, dim = sources[0].stored(name).shape  # baselines have no layers
     dtype = np.dtype(sources[0].stored(name).dtype)
     per_block = max(1, BLOCK // (dim * dtype.itemsize))
 
     def blocks() -> Iterator[npt.NDArray]:
-        for layer in range(layers):
+        for layer in range(math.prod(layers)):
             for start in range(0, len(rows.file), per_block):
                 stop = start + per_block
                 yield _gather(sources, name, layer, rows.file[start:stop], rows.row[start:stop])
 
-    return Dataset((layers, len(rows.file), dim), dtype, blocks)
+    return Dataset((*layers, len(rows.file), dim), dtype, blocks)
 
 
 def _gather(
@@ -232,7 +242,7 @@ def _gather(
     """Rows of one layer from several files. Both sides are sorted by id, so what a file
     contributes to a block is one contiguous stretch of it."""
     stored = sources[0].stored(name)
-    out = np.empty((len(file), *stored.shape[2:]), stored.dtype)
+    out = np.empty((len(file), *stored.row), stored.dtype)
     for number, here in _by_file(file):
         wanted = row[here]
         stretch = sources[number].read(name, layer, int(wanted[0]), int(wanted[-1]) + 1)

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from data.errors import AudioError
 from data.utterance import Utterance
 from extract import audio
 from extract.engines import Engine
+from extract.logmel import baselines
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,6 +27,7 @@ class Decoded:
     waveform: npt.NDArray[np.float32]  # (sample,), normalised if the recipe says so
     seconds: float
     sha256: str  # of the audio file
+    baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,10 @@ def decode(
     except OSError as error:
         return Refusal(utterance, error.strerror or str(error))
     waveform = recording.waveform
+    without_model = baselines(waveform, engine.recipe.get("baselines", ()))
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
-    return Decoded(utterance, waveform, recording.seconds, recording.sha256)
+    return Decoded(utterance, waveform, recording.seconds, recording.sha256, without_model)
 
 
 def ahead(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
@@ -28,6 +28,7 @@ class Embedding:
     sha256: str  # of the audio file
     layers: dict[str, npt.NDArray[np.float32]]  # pooling → (layer, dim)
     sequence: npt.NDArray[np.float16] | None  # (layer, step, dim)
+    baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
 
 
 class Embedder:
@@ -127,4 +128,6 @@ def _row(pooled: Pooled, row: int, decoded: Decoded) -> Embedding | Refusal:
     finite = all(np.isfinite(values).all() for values in layers.values())
     if not finite or (sequence is not None and not np.isfinite(sequence).all()):
         return Refusal(decoded.utterance, "the encoder made NaN or infinity of it")
-    return Embedding(decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence)
+    return Embedding(
+        decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence, decoded.baselines
+    )

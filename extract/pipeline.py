@@ -215,8 +215,12 @@ class _Shards:
             for name in recipe["pooling"]
         }
         sequences = [embedded.sequence for embedded in shard if embedded.sequence is not None]
+        baselines = {
+            name: np.stack([embedded.baselines[name] for embedded in shard])
+            for name in recipe.get("baselines", ())
+        }
         provenance = self._engine.provenance
-        self._parts.publish(recipe, utterances, layers, _joined(sequences), provenance)
+        self._parts.publish(recipe, utterances, layers, _joined(sequences), provenance, baselines)
         self.published += len(shard)
         self.seconds += sum(embedded.duration for embedded in shard)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from extract.encoder import Encoder
 
 POOLINGS = ("mean", "std", "max")
+BASELINES = ("logmel", "energy")  # see extract.logmel
 PRECISIONS = ("auto", "float32", "bfloat16")
 ENGINES = ("auto", "torch", "openvino")
 LAYER_CONVENTION = (
@@ -30,6 +31,7 @@ class Request:
         precision: float32, bfloat16, or auto: what the hardware multiplies fastest.
         engine: torch, openvino, or auto: OpenVINO on a CPU where it is installed. What they make
             of an utterance is the same, but for rounding.
+        baselines: features without a model, stored beside the layers.
     """
 
     layers: str = "all"
@@ -38,6 +40,7 @@ class Request:
     sequence_layers: str = "all"
     precision: str = "auto"
     engine: str = "auto"
+    baselines: tuple[str, ...] = BASELINES
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
@@ -48,15 +51,16 @@ class Request:
             recipe["sequence_rate"],
             ",".join(map(str, recipe["sequence_layers"])) or "all",
             recipe["precision"],
+            baselines=tuple(recipe.get("baselines", ())),
         )
 
     def fitted_to(self, recipe: Recipe) -> Self:
         """The request by which a cache of `recipe` can be extended, if that gives what is asked.
 
-        Its precision and engine, where any will do; and all its poolings, where those asked for are
-        among them.
+        Its precision and engine, where any will do; all its poolings, where those asked for are
+        among them; and its baselines, which those of older versions lack.
         """
-        fitted = self
+        fitted = replace(self, baselines=tuple(recipe.get("baselines", ())))
         if self.precision == "auto":
             fitted = replace(fitted, precision=recipe["precision"])
         if self.engine == "auto":
@@ -104,8 +108,11 @@ def parse_layers(text: str, depth: int) -> list[int]:
 
 def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any]:
     """The recipe of `request` with an encoder that has all its layers."""
+    from extract.logmel import PARAMETERS  # not before: numpy would slow --help down
+
     depth = len(encoder.model.encoder.layers)
     stored = request.sequence is not None
+    baselines = {name: PARAMETERS[name] for name in request.baselines}
     return {
         "model": encoder.name,
         "revision": encoder.revision,
@@ -124,4 +131,4 @@ def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any
         "engine": engine,
         "precision": request.precision,
         "dtype": "float32",
-    }
+    } | ({"baselines": baselines} if baselines else {})

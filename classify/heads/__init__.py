@@ -17,7 +17,9 @@ class Head:
 
 
 HEADS = {
-    "logreg": Head("classify.heads.classical:logreg", "logistic regression"),
+    "logreg": Head("classify.heads.linear:SoftmaxRegression", "logistic regression"),
+    "ridge": Head("classify.heads.linear:Ridge", "ridge regression"),
+    "lda": Head("classify.heads.linear:LDA", "linear discriminants, shrunk"),
     "svm": Head("classify.heads.classical:svm", "support vectors, RBF kernel"),
     "knn": Head("classify.heads.classical:knn", "nearest neighbours by cosine"),
     "mlp": Head("classify.heads.neural:MLP", "one hidden layer on a learned mix", neural=True),

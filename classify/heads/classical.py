@@ -5,16 +5,10 @@ training part alone.
 """
 
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-
-
-def logreg(C: float = 0.01) -> Pipeline:
-    """Multinomial logistic regression; a small C suits features that outnumber utterances."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
 
 
 def svm(C: float = 1.0) -> Pipeline:

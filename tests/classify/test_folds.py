@@ -62,6 +62,12 @@ def test_the_same_seed_gives_the_same_folds(make_cache) -> None:
         ({"speakers": 1}, "auto", "one speaker, emodb/00"),
         ({"speakers": 3}, 4, "3 speakers only"),
         ({"columns": {"speaker": [""] * 80}}, "speaker", "does not know the speakers"),
+        ({}, "speaker+sentence", "the sentences of some utterances are unknown"),
+        (
+            {"columns": {"sentence": [f"s{n // 4 % 4}" for n in range(80)]}},
+            "speaker+sentence",
+            "class boredom cannot be learned where a speaker and a sentence are left out",
+        ),
         ({"columns": {"speaker": [""] * 80}}, 21, "has 20 utterances, fewer than the 21 folds"),
         (
             {"columns": {"emotion": ["E"] * 2 + ["W", "T"] * 39}},
@@ -73,3 +79,18 @@ def test_the_same_seed_gives_the_same_folds(make_cache) -> None:
 def test_says_why_there_can_be_no_folds(make_cache, cache, folds, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         folds_of(make_cache(**cache), folds)
+
+
+def test_crossed_folds_share_neither_speaker_nor_sentence(make_cache) -> None:
+    sentences = [f"s{n % 4}" for n in range(80)]
+    dataset, made = folds_of(make_cache(columns={"sentence": sentences}), "speaker+sentence")
+    assert len(made) == 20
+    tested = np.concatenate([test for _, test in made.parts])
+    assert sorted(tested) == list(range(80))
+    sentence = dataset.utterances["sentence"].to_numpy(object)
+    for train, test in made.parts:
+        assert not set(dataset.speakers[train]) & set(dataset.speakers[test])
+        assert not set(sentence[train]) & set(sentence[test])
+    for number, (train, test) in enumerate(made.parts):
+        np.testing.assert_array_equal(np.flatnonzero(made.train[number]), train)
+        assert (made.fold[test] == number).all()

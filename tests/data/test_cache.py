@@ -87,6 +87,7 @@ def test_reader_gives_what_h5py_gives(cache):
         (lambda c: c.layer(7), "no layer 7 (stored: 0, 3)"),
         (lambda c: c.layer(0, "std"), "no pooling 'std' (stored: mean, max)"),
         (lambda c: c.sequences(0), "no sequences of layer 0"),
+        (lambda c: c.baseline("logmel"), "no baseline 'logmel' (stored: none; extract again"),
     ],
 )
 def test_what_is_not_stored_is_named(cache, call, words):

@@ -34,6 +34,7 @@ def test_info_fits_one_screen(cache, capsys):
     shown = capsys.readouterr().out
     assert "12 utterances" in shown
     assert "layers 0–2 × mean × 8" in shown
+    assert "baselines energy, logmel" in shown
     assert "anger 6, sadness 6" in shown
     assert "random weights" in shown
     assert len(shown.splitlines()) < 24
@@ -49,7 +50,7 @@ def test_verify_finds_a_sound_cache_sound(cache, capsys):
     assert "sound (12 utterances" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["layers/mean", "utterances/sha256", "utterances/duration"])
+@pytest.mark.parametrize("name", ["layers/mean", "baselines/logmel", "utterances/sha256"])
 def test_verify_names_the_damaged_dataset(cache, capsys, name):
     flip(cache, name)
     assert verify.main([str(cache)]) == 1
@@ -61,9 +62,12 @@ def test_verify_looks_at_the_numbers_too(cache, tmp_path):
     values = read.embeddings()
     values[1, 4, 2] = np.nan
     columns = {name: column.tolist() for name, column in read.utterances.items()}
-    write_cache(tmp_path / "nan.h5", read.recipe, columns, {"mean": values})
+    baselines = {name: read.baseline(name) for name in read.baselines}
+    baselines["logmel"][2, 7] = np.inf
+    write_cache(tmp_path / "nan.h5", read.recipe, columns, {"mean": values}, baselines=baselines)
     assert list(verify.problems(Cache(tmp_path / "nan.h5"))) == [
-        f"{tmp_path / 'nan.h5'}: layers/mean, layer 1: NaN or infinite"
+        f"{tmp_path / 'nan.h5'}: baselines/logmel: NaN or infinite",
+        f"{tmp_path / 'nan.h5'}: layers/mean, layer 1: NaN or infinite",
     ]
 
 
@@ -118,6 +122,7 @@ def test_export_npz(cache, tmp_path):
     read = Cache(cache)
     with np.load(tmp_path / "c.npz") as arrays:
         np.testing.assert_array_equal(arrays["layers_mean"], read.embeddings())
+        np.testing.assert_array_equal(arrays["baselines_logmel"], read.baseline("logmel"))
         assert arrays["utterances_id"].tolist() == read.utterances["id"].tolist()
         assert json.loads(str(arrays["recipe"])) == read.recipe
 
@@ -132,6 +137,7 @@ def test_export_parquet(cache, tmp_path, monkeypatch, rows):
     assert table["emotion"].tolist() == read.utterances["emotion"].tolist()
     for layer in read.layers:
         np.testing.assert_array_equal(np.stack(table[f"mean_{layer}"]), read.layer(layer))
+    np.testing.assert_array_equal(np.stack(table["baseline_energy"]), read.baseline("energy"))
     told = pyarrow.parquet.read_schema(tmp_path / "c.parquet").metadata
     assert json.loads(told[b"wav2emo.recipe"]) == read.recipe
 
@@ -163,9 +169,10 @@ def test_a_cache_of_many_shards_reads_as_one(folder_corpus, utterances, tmp_path
     monkeypatch.undo()
     shards = Cache(parts_folder(tmp_path / "c.h5"))
     assert len(shards.files) == 12
-    apart = shards.embeddings()
+    apart, heard = shards.embeddings(), shards.baseline("logmel")
     assert pack.main([str(tmp_path / "c.h5")]) == 0
     np.testing.assert_array_equal(Cache(tmp_path / "c.h5").embeddings(), apart)
+    np.testing.assert_array_equal(Cache(tmp_path / "c.h5").baseline("logmel"), heard)
 
 
 def test_packing_nothing_leaves_nothing(tmp_path):

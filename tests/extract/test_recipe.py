@@ -54,3 +54,9 @@ def test_a_request_fits_itself_to_a_cache_that_has_more():
     assert Request(precision="float32").fitted_to(recipe).precision == "float32"
     assert Request().fitted_to(recipe).engine == "torch"
     assert Request(engine="openvino").fitted_to(recipe).engine == "openvino"
+
+
+def test_a_request_fits_itself_to_a_cache_of_before_there_were_baselines():
+    recipe = {"precision": "float32", "pooling": ["mean"], "engine": "torch"}
+    assert Request().fitted_to(recipe).baselines == ()
+    assert Request().fitted_to(recipe | {"baselines": {"energy": "…"}}).baselines == ("energy",)

@@ -23,19 +23,20 @@ from data.errors import CacheError
 from data.parts import Parts
 from data.utterance import Utterance
 
-RECIPE = StandIn().recipe
+RECIPE = StandIn(baselines={"energy": "of nothing"}).recipe
 PER_SHARD = 5
 
 
-def shard(number: int) -> tuple[dict, dict]:
-    """Columns and layers of a small shard."""
+def shard(number: int) -> tuple[dict, dict, dict]:
+    """Columns, layers and baselines of a small shard."""
     utterances = [
         Utterance(f"c/{number}-{n}", "c", Path(), f"{number}-{n}.wav", "s", "anger")
         for n in range(PER_SHARD)
     ]
     told = from_utterances(utterances, [1.0] * PER_SHARD, [f"{number:064x}"] * PER_SHARD)
     values = np.random.default_rng(number).standard_normal((3, PER_SHARD, 8))
-    return told, {"mean": values.astype(np.float32)}
+    values = values.astype(np.float32)
+    return told, {"mean": values}, {"energy": values[0, :, :2]}
 
 
 @dataclass
@@ -50,8 +51,8 @@ class Session:
         parts.claim(RECIPE)
         for round_ in range(2):
             for number in (2 * round_, 2 * round_ + 1):
-                told, layers = shard(number)
-                parts.publish(RECIPE, told, layers, None, {})
+                told, layers, baselines = shard(number)
+                parts.publish(RECIPE, told, layers, None, {}, baselines)
                 self.safe |= {name.decode() for name in told["id"]}
                 acknowledge()
             parts.pack()
@@ -71,10 +72,14 @@ def check(cache: Path, safe: set[str]) -> str:
         with Cache(cache) as packed:
             if set(packed.utterances["id"]) != known:
                 return "packing lost something"
+            energy = dict(zip(packed.utterances["id"], packed.baseline("energy"), strict=True))
             for name in known:
                 number, row = map(int, name.removeprefix("c/").split("-"))
-                if not np.array_equal(packed[name], shard(number)[1]["mean"][:, row]):
+                _, layers, baselines = shard(number)
+                if not np.array_equal(packed[name], layers["mean"][:, row]):
                     return f"other numbers in {name}"
+                if not np.array_equal(energy[name], baselines["energy"][row]):
+                    return f"other baselines in {name}"
     parts.clean()
     return ""
 

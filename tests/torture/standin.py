@@ -16,6 +16,7 @@ from data import corpora
 from data.console import run
 from extract import pipeline
 from extract.engines import Pooled
+from extract.logmel import PARAMETERS
 
 
 class StandIn:
@@ -41,6 +42,7 @@ class StandIn:
             "sequence_layers": [],
             "engine": "stand-in",
             "precision": "float32",
+            "baselines": PARAMETERS,
         } | changes
 
     def embed(self, waveforms: list[np.ndarray]) -> Pooled:

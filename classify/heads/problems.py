@@ -1,0 +1,63 @@
+"""What many fits on one feature matrix are trained on: folds × C × shuffles × inner folds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Problems:
+    """What each of many fits is trained on; the feature matrix is the same for all."""
+
+    train: npt.NDArray[np.bool_]  # (problem, utterance) what each problem is fitted on
+    labels: npt.NDArray[np.integer]  # (problem, utterance), or (utterance,) shared by all problems
+    classes: int
+    C: npt.NDArray[np.floating] | float  # (problem,) inverse strength of regularisation, or for all
+
+    def __post_init__(self) -> None:
+        problems, utterances = self.train.shape
+        if self.train.dtype != bool:
+            raise ValueError(f"train is of {self.train.dtype}; expected (problem, utterance) bool")
+        if self.labels.shape not in ((utterances,), self.train.shape):
+            raise ValueError(
+                f"labels have the shape {self.labels.shape}; expected {(utterances,)} or "
+                f"{self.train.shape}"
+            )
+        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < self.classes:
+            raise ValueError(
+                f"labels from {self.labels.min()} to {self.labels.max()}; expected 0 to "
+                f"{self.classes - 1}"
+            )
+        if np.shape(self.C) not in ((), (problems,)) or not np.all(np.asarray(self.C) > 0):
+            raise ValueError(f"C is {self.C}; expected one positive number, or one a problem")
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    @property
+    def strengths(self) -> npt.NDArray[np.float64]:
+        """(problem,) C of each."""
+        return np.broadcast_to(np.asarray(self.C, np.float64), len(self))
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """(class, problem) whether the training part has the class."""
+        numbers = range(self.classes)
+        return np.stack([(self.train & (self.labels == number)).any(1) for number in numbers])
+
+    def labels_of(self, problems: Rows, utterances: Rows | slice = slice(None)) -> npt.NDArray:
+        """(problem, utterance) of some of each; (1, utterance) where all problems share them."""
+        some = self.labels[None] if self.labels.ndim == 1 else self.labels[problems]
+        return some[:, utterances]
+
+    def parts(self) -> tuple[npt.NDArray[np.bool_], list[Rows]]:
+        """The different training parts (part, utterance), and the problems of each."""
+        packed = np.ascontiguousarray(np.packbits(self.train, axis=1))
+        keys = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
+        _, first, part = np.unique(keys, return_index=True, return_inverse=True)
+        order = np.argsort(part, kind="stable")
+        problems = np.split(order, np.cumsum(np.bincount(part))[:-1])
+        return self.train[first], problems

@@ -1,0 +1,245 @@
+"""What could make the curves of a probe untrue."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classify.probe.controls import sentence_alone
+from classify.probe.curves import Matrix
+from classify.probe.targets import Task
+from data.console import several
+
+OK, NOTE, FAIL = "ok", "note", "fail"
+
+# Distance of two utterances in standardised features, as a share of the median over all pairs. In
+# an encoder with random weights, on layers 0, 6 and 12, no two different recordings of Emo-DB or of
+# RAVDESS are nearer than 0.41; the same one at half the level is at 0.01 at most, as MP3 at 0.18,
+# as Ogg Vorbis at 0.16 (median; 0.35 at most), without its last tenth at 0.26 (median).
+NEAR = 0.3
+MANY = 4096  # utterances; of more, pairs are looked for in some directions first
+DIRECTIONS = 64
+BLOCK = 1 << 24  # distances in memory at once
+
+FEW_SPEAKERS = 5  # with fewer, an interval from drawing speakers says little
+FEW_UTTERANCES = 10  # of a class
+FEW_VOICES = 3  # speakers of a class: with two, one is trained on
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    check: str
+    target: str
+    status: str  # ok, note (to know when reading the curves), fail (they may be untrue)
+    detail: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Utterances that hold the same sound, by their rows of the cache; each pair once."""
+
+    identical: npt.NDArray[np.intp]  # (pair, 2) equal bytes
+    near: npt.NDArray[np.intp]  # (pair, 2) nearly equal features, and not equal bytes
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All checks, and what was fitted on what."""
+
+    checks: tuple[Check, ...]
+    fitted: tuple[tuple[str, str], ...]  # what, where
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return all(check.status != FAIL for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in ``probe.json``."""
+        return {
+            "passed": self.passed,
+            "checks": [asdict(check) for check in self.checks],
+            "fitted": [{"what": what, "where": where} for what, where in self.fitted],
+        }
+
+
+def checks(task: Task, pairs: Pairs) -> list[Check]:
+    """Look at the folds of one target."""
+    looks: tuple[Callable[[Task], tuple[str, str]], ...] = (
+        _speakers,
+        _sentences,
+        lambda task: _same_sound(task, pairs.identical, "byte-identical"),
+        lambda task: _same_sound(task, pairs.near, "near-identical"),
+        _missing_classes,
+        _tiny_groups,
+    )
+    names = (
+        "speaker overlap",
+        "sentence overlap",
+        "identical audio",
+        "near-identical audio",
+        "missing classes",
+        "tiny groups",
+    )
+    return [Check(name, task.target, *look(task)) for name, look in zip(names, looks, strict=True)]
+
+
+def _speakers(task: Task) -> tuple[str, str]:
+    if task.target == "speaker":
+        return OK, "speakers are what is told apart, so each is in training and test"
+    if not task.selection.speakers_known:
+        return FAIL, "the speakers are unknown, so the same voice may be in training and test"
+    shared = _shared(task, task.selection.speakers)
+    return (FAIL, f"{shared:.0%} of the tested utterances") if shared else (OK, "none")
+
+
+def _sentences(task: Task) -> tuple[str, str]:
+    table = task.selection.utterances
+    if task.target == "sentence":
+        return OK, "sentences are what is told apart, so each is in training and test"
+    if "sentence" not in table or (table["sentence"] == "").all():
+        return NOTE, "the sentences are unknown"
+    sentences = table["sentence"].to_numpy(object)
+    shared = _shared(task, sentences)
+    if not shared:
+        return OK, "none"
+    alone, chance = sentence_alone(task, sentences), 1 / len(task.classes)
+    return FAIL, (
+        f"{shared:.0%} of the tested utterances have a sentence of the training part; "
+        f"the sentence alone gives a UAR of {alone:.3f} (chance {chance:.3f})"
+    )
+
+
+def _shared(task: Task, groups: npt.NDArray) -> float:
+    """Share of the utterances whose group is in the training part of their fold; "" is none."""
+    names, group = np.unique(groups.astype(str), return_inverse=True)
+    heard = np.zeros((len(task.folds), len(names)), bool)
+    for row, (train, _) in zip(heard, task.folds.parts, strict=True):
+        row[group[train]] = True
+    heard[:, names == ""] = False
+    return float(heard[task.fold, group].mean())
+
+
+def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str, str]:
+    position = pd.Series(np.arange(len(task.y)), task.selection.rows)
+    here = pairs[np.isin(pairs, task.selection.rows).all(1)]
+    if not len(here):
+        return OK, "none"
+    one, other = (position[column].to_numpy() for column in here.T)
+    train, fold = task.train, task.fold
+    across = train[fold[other], one] | train[fold[one], other]
+    ids = task.selection.utterances["id"].to_numpy(object)
+    first = int(np.flatnonzero(across)[0]) if across.any() else 0
+    example = f"{ids[one[first]]} and {ids[other[first]]}"
+    if across.any():
+        pairs_across = several(int(across.sum()), f"{kind} pair")
+        return FAIL, f"{pairs_across} across training and test, such as {example}"
+    return NOTE, f"{several(len(here), f'{kind} pair')}, never across training and test: {example}"
+
+
+def _missing_classes(task: Task) -> tuple[str, str]:
+    everything = set(range(len(task.classes)))
+    untrained = sum(set(task.y[train]) != everything for train, _ in task.folds.parts)
+    if untrained:
+        return FAIL, f"{untrained} of {len(task.folds)} training parts lack a class"
+    untested = sum(set(task.y[test]) != everything for _, test in task.folds.parts)
+    if untested:
+        return NOTE, (
+            f"{untested} of {len(task.folds)} test parts lack a class; scores are of all folds "
+            "together, not means over folds"
+        )
+    return OK, "none"
+
+
+def _tiny_groups(task: Task) -> tuple[str, str]:
+    sizes = np.bincount(task.y)
+    found = [
+        f"{task.classes[k]} has {sizes[k]} utterances"
+        for k in np.flatnonzero(sizes < FEW_UTTERANCES)
+    ]
+    if task.selection.speakers_known:
+        voices = Counter(k for k, _ in set(zip(task.y, task.selection.speakers, strict=True)))
+        if task.target != "speaker":
+            found += [
+                f"{task.classes[k]} is spoken by {voices[k]} speakers"
+                for k in sorted(voices)
+                if voices[k] < FEW_VOICES
+            ]
+        speakers = len(task.speakers[0])
+        if speakers < FEW_SPEAKERS:
+            found.append(f"{speakers} speakers, too few for intervals over speakers")
+    return (FAIL, "; ".join(found)) if found else (OK, "none")
+
+
+def same_sound(table: pd.DataFrame, X: Matrix) -> Pairs:
+    """Look for recordings that are in there twice.
+
+    Args:
+        table: the utterances, indexed by their rows of the cache; segments of one recording have
+            its checksum and are told apart by their seconds.
+        X: (utterance, dim) features of them.
+    """
+    rows = table.index.to_numpy()
+    known = table[table["sha256"] != ""]
+    copies = known.groupby(["sha256", "start", "end"], dropna=False, sort=False).indices.values()
+    several = [known.index.to_numpy()[members] for members in copies if len(members) > 1]
+    found = np.array([pair for members in several for pair in combinations(members, 2)], np.intp)
+    found = found.reshape(-1, 2)
+    identical = set(map(tuple, found.tolist()))
+    near = [(rows[one], rows[other]) for one, other in near_pairs(X)]
+    kept = [pair for pair in near if pair not in identical]
+    return Pairs(found, np.array(kept, np.intp).reshape(-1, 2))
+
+
+def near_pairs(X: Matrix) -> npt.NDArray[np.intp]:
+    """(pair, 2) utterances nearer to each other than `NEAR` of the median distance.
+
+    Distances along some orthogonal directions are no longer than the whole, so what is near is
+    found there and checked on all features. The directions are near the leading principal ones.
+    """
+    deviation = X.std(0)
+    Z = ((X - X.mean(0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+    Z = Z[:, deviation > 0]
+    if not Z.size:
+        return np.empty((0, 2), np.intp)
+    random = np.random.default_rng(0)
+    some = random.choice(len(Z), min(len(Z), 1000), replace=False)
+    sample = _squared_distances(Z[some], Z[some])[np.triu_indices(len(some), 1)]
+    limit = NEAR**2 * float(np.median(sample))
+    P = Z
+    if len(Z) > MANY and Z.shape[1] > DIRECTIONS:
+        guess = random.normal(size=(Z.shape[1], DIRECTIONS)).astype(np.float32)
+        P = Z @ np.linalg.qr(Z[some].T @ (Z[some] @ guess))[0]
+    found = []
+    for start in range(0, len(P), step := max(1, BLOCK // len(P))):
+        close = np.argwhere(_squared_distances(P[start : start + step], P[start:]) <= limit)
+        one, other = close[close[:, 0] < close[:, 1]].T + start
+        near = ((Z[one] - Z[other]) ** 2).sum(1) <= limit
+        found.append(np.stack([one[near], other[near]], 1))
+    return np.concatenate(found)
+
+
+def _squared_distances(A: Matrix, B: Matrix) -> Matrix:
+    return (A**2).sum(1)[:, None] + (B**2).sum(1) - 2 * A @ B.T
+
+
+def constant_features(layers: Iterable[tuple[int, Matrix]]) -> Check:
+    """Whether some features never change; a scaler leaves them at 0."""
+    counts = {layer: int((np.ptp(X, axis=0) == 0).sum()) for layer, X in layers}
+    found = {layer: count for layer, count in counts.items() if count}
+    if not found:
+        return Check("constant features", "all", OK, "none")
+    most = max(found, key=found.__getitem__)
+    return Check(
+        "constant features",
+        "all",
+        NOTE,
+        f"in {len(found)} of {len(counts)} layers, most in layer {most}: {found[most]}",
+    )

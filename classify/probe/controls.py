@@ -1,0 +1,110 @@
+"""What a score has to be held against: the majority, shuffled labels, other features."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.heads.batched import Problems
+from classify.metrics import Scores, confusion, uar
+from classify.probe.curves import Curve, Matrix, counts_by, predict
+from classify.probe.targets import Task, is_constant
+
+
+def majority(task: Task) -> npt.NDArray[np.intp]:
+    """(utterance,) the most frequent class of each one's training part."""
+    classes = len(task.classes)
+    winners = [
+        np.bincount(task.y[rows], minlength=classes).argmax() for rows, _ in task.folds.parts
+    ]
+    return np.array(winners)[task.fold]
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Scores of the same probes where features can tell nothing."""
+
+    scheme: str  # for people
+    scores: Scores  # (layer, shuffle) UAR
+
+    def selectivity(self, scores: Scores) -> Scores:
+        """(layer,) UAR on the labels less the mean UAR on shuffled ones."""
+        return scores - self.scores.mean(1)
+
+    def p(self, scores: Scores) -> Scores:
+        """(layer,) of so high a UAR by chance: (1 + those as high) / (1 + shuffles)."""
+        return (1 + (self.scores >= scores[:, None]).sum(1)) / (1 + self.scores.shape[1])
+
+
+def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp], str]:
+    """Labels (shuffle, utterance) with nothing to be learned about them, and how they were made.
+
+    Hewitt and Liang 2019 (Designing and Interpreting Probes with Control Tasks) give every word
+    type a random label; a probe that does well has learned types by heart. Utterances of speakers
+    who are on one side of a fold have no types that come back in the test, so what is left to
+    control is everything but the features: class sizes, folds, how freely the probe fits. Labels
+    are exchanged where they could have been (Winkler et al. 2014, NeuroImage 92, exchangeability
+    blocks): within a speaker, so that each keeps the same number of each class; or between whole
+    speakers, where one speaker has one class. Training and test labels are shuffled
+    together.
+    """
+    random = np.random.default_rng(seed)
+    by = task.grouped_by
+    if not by:
+        return np.stack([random.permutation(task.y) for _ in range(shuffles)]), "over utterances"
+    names, first, group = np.unique(task.groups.astype(str), return_index=True, return_inverse=True)
+    if is_constant(task.y, task.groups):
+        of_group = task.y[first]
+        labels = [random.permutation(of_group)[group] for _ in range(shuffles)]
+        return np.stack(labels), f"between {by}s, each of which keeps one class"
+    within = np.empty((shuffles, len(task.y)), np.intp)
+    for number in range(len(names)):
+        rows = np.flatnonzero(group == number)
+        for row in within:
+            row[rows] = random.permutation(task.y[rows])
+    return within, f"within {by}s"
+
+
+def shuffled(
+    curve: Curve, layers: Iterable[tuple[int | None, Matrix]], head: str, shuffles: int, seed: int
+) -> Shuffled:
+    """Refit every layer of `curve` to shuffled labels.
+
+    C is the median of those that its folds chose for the true labels: nothing is chosen for labels
+    that mean nothing.
+    """
+    task = curve.task
+    labels, scheme = shuffle(task, shuffles, seed)
+    train, fold = task.train, task.fold
+    masks = np.tile(train, (shuffles, 1))
+    scores = []
+    for (_, X), C in zip(layers, curve.C, strict=True):
+        middle = float(np.sort(C)[len(C) // 2])
+        problems = Problems(masks, labels.repeat(len(train), 0), len(task.classes), middle)
+        said = predict(head, X, problems).reshape(shuffles, len(train), -1)
+        said = said[:, fold, np.arange(len(fold))]
+        scores.append(uar(confusions(labels, said, len(task.classes))))
+    return Shuffled(scheme, np.array(scores))
+
+
+def confusions(
+    truths: npt.NDArray[np.intp], said: npt.NDArray[np.intp], classes: int
+) -> npt.NDArray[np.int64]:
+    """(row, truth, prediction) counts of truths and predictions (row, utterance)."""
+    return np.stack([confusion(*row, classes) for row in zip(truths, said, strict=True)])
+
+
+def sentence_alone(task: Task, sentences: npt.NDArray) -> float:
+    """UAR of telling the class by the sentence: the class it most often has in training.
+
+    What the words alone give away; near chance where every class says every sentence.
+    """
+    sentence = np.unique(sentences.astype(str), return_inverse=True)[1]
+    classes = len(task.classes)
+    said = np.empty(len(task.y), np.intp)
+    for train, test in task.folds.parts:
+        table = np.zeros((sentence.max() + 1, classes), np.int64)
+        np.add.at(table, (sentence[train], task.y[train]), 1)
+        said[test] = table[sentence[test]].argmax(1)
+    return float(uar(counts_by(task, said[None]).sum(0))[0])

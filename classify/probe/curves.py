@@ -1,0 +1,200 @@
+"""A probe on every layer: what it says of utterances that it was not trained on."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from classify.folds import Rows, grouped, parted, stratified
+from classify.heads.batched import DEFAULT_C, Problems, log_probabilities
+from classify.metrics import Counts, uar
+from classify.probe.targets import Task
+
+log = logging.getLogger("wav2emo")
+
+CANDIDATES = 7  # values of C
+INNER = 3  # folds of a training part, to choose C and the layer by
+CHUNK = 1 << 27  # log-probabilities that are in memory at once
+
+Matrix = npt.NDArray[np.float32]
+Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
+
+
+def candidates(head: str) -> npt.NDArray[np.float64]:
+    """(candidate,) seven values of C, evenly apart over four decades about the head's own."""
+    return DEFAULT_C[head] * np.logspace(-2, 2, CANDIDATES)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How C and the layer may be chosen without a look at the test fold."""
+
+    C: npt.NDArray[np.float64]  # (candidate,)
+    inner: list[list[tuple[Rows, Rows]]] | None  # of each fold, parts of all rows; None: C is given
+    kind: str  # of C, for people: "3 folds of speakers", "0.01"
+
+    @classmethod
+    def fixed(cls, C: float) -> "Choice":
+        """Nothing to choose."""
+        return cls(np.array([C]), None, f"{C:g}")
+
+    @classmethod
+    def nested(cls, task: Task, C: npt.NDArray[np.float64], seed: int) -> "Choice":
+        """Folds of each training part, by what the outer folds are made of where that suffices."""
+        inner, kinds = [], set()
+        for rows, _ in task.folds.parts:
+            parts, kind = _inner(task.y[rows], task.groups[rows], task.grouped_by, seed)
+            inner.append([(rows[train], rows[test]) for train, test in parts])
+            kinds.add(kind)
+        return cls(C, inner, " or ".join(sorted(kinds)) if len(C) > 1 else f"{C[0]:g}")
+
+
+def _inner(
+    y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
+) -> tuple[list[tuple[Rows, Rows]], str]:
+    """Folds of groups, or of utterances where groups are too few to train on two classes."""
+    number = min(INNER, len(set(groups)))
+    if by and number > 1:
+        parts = grouped(y, groups, number, seed)
+        if min(len(set(y[train])) for train, _ in parts) > 1:
+            return parts, f"{number} folds of {by}s"
+    number = max(2, min(INNER, np.bincount(y).max()))
+    if np.bincount(y).max() < number:  # no class has two utterances
+        return parted(np.arange(len(y)) % number), f"{number} folds of utterances"
+    return stratified(y, number, seed), f"{number} folds of utterances"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What probes of every layer said."""
+
+    task: Task
+    layers: tuple[int | None, ...]  # None: a baseline, which has no layers
+    pooling: str
+    predictions: npt.NDArray[np.intp]  # (layer, utterance)
+    C: npt.NDArray[np.float64]  # (layer, fold)
+    inner: npt.NDArray[np.float64] | None  # (layer, fold) UAR in the training part by the C chosen
+
+    @cached_property
+    def counts(self) -> Counts:
+        """(speaker, layer, truth, prediction) confusion matrices."""
+        return counts_by(self.task, self.predictions)
+
+
+def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
+    """(speaker, layer, truth, prediction) confusion matrices of predictions (layer, utterance)."""
+    speaker = task.speakers[1]
+    classes, layers = len(task.classes), len(predictions)
+    layer = np.arange(layers)[:, None]
+    cell = ((speaker * layers + layer) * classes + task.y) * classes + predictions
+    counts = np.bincount(cell.ravel(), minlength=(speaker.max() + 1) * layers * classes**2)
+    return counts.reshape(-1, layers, classes, classes)
+
+
+def curve(
+    task: Task,
+    layers: Iterable[tuple[int | None, Matrix]],
+    head: str,
+    choice: Choice,
+    pooling: str,
+    remove: Remove | None = None,
+) -> Curve:
+    """Probe each of `layers`, given with its features (utterance, dim).
+
+    Args:
+        task: classes and folds.
+        layers: number and features of each.
+        head: logreg, ridge or lda.
+        choice: of C.
+        pooling: what the features are, for people.
+        remove: maps features and a training part (utterance,) to features in which something that
+            was learned from that part is missing.
+    """
+    numbers, found = [], []
+    quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
+    for number, X in tqdm(layers, f"{task.target}, {pooling}", disable=quiet, leave=False):
+        numbers.append(number)
+        found.append(_held_out(task, X, head, choice, remove))
+    predictions, C, inner = zip(*found, strict=True)
+    scores = None if choice.inner is None else np.stack(inner)
+    return Curve(task, tuple(numbers), pooling, np.stack(predictions), np.stack(C), scores)
+
+
+HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def _held_out(task: Task, X: Matrix, head: str, choice: Choice, remove: Remove | None) -> HeldOut:
+    """One layer: predictions (utterance,), C (fold,) and its UAR in the training part (fold,)."""
+    train = task.train
+    if remove is None:
+        return _fit(task, X, head, choice, train, np.arange(len(train)))
+    parts = [
+        _fit(task, remove(X, train[fold]), head, choice, train[[fold]], np.array([fold]))
+        for fold in range(len(train))
+    ]
+    predictions = np.select(
+        [task.fold == fold for fold in range(len(parts))], [part[0] for part in parts]
+    )
+    C, inner = (np.concatenate([part[place] for part in parts]) for place in (1, 2))
+    return predictions, C, inner
+
+
+def _fit(
+    task: Task,
+    X: Matrix,
+    head: str,
+    choice: Choice,
+    train: npt.NDArray[np.bool_],
+    folds: npt.NDArray[np.intp],
+) -> HeldOut:
+    """Choose C in each of some folds and predict; what is in other folds is of no meaning."""
+    if choice.inner is None:
+        C, scores = np.repeat(choice.C, len(folds)), np.full(len(folds), np.nan)
+    else:
+        by_C = _inner_uar(task, X, head, choice, folds)
+        best = by_C.argmax(1)  # of equal ones the smallest C, the simplest probe
+        C, scores = choice.C[best], by_C[np.arange(len(folds)), best]
+    problems = Problems(train, task.y, len(task.classes), C)
+    said = predict(head, X, problems)
+    position = np.searchsorted(folds, task.fold).clip(max=len(folds) - 1)
+    return said[position, np.arange(len(task.y))], C, scores
+
+
+def _inner_uar(
+    task: Task, X: Matrix, head: str, choice: Choice, folds: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    """(fold, candidate) UAR over the inner folds of each training part."""
+    assert choice.inner is not None
+    parts = [(fold, part) for fold in range(len(folds)) for part in choice.inner[folds[fold]]]
+    train = np.zeros((len(parts), len(choice.C), len(task.y)), bool)
+    for number, (_, (rows, _)) in enumerate(parts):
+        train[number, :, rows] = True
+    C = np.tile(choice.C, len(parts))
+    problems = Problems(train.reshape(-1, len(task.y)), task.y, len(task.classes), C)
+    said = predict(head, X, problems).reshape(len(parts), len(choice.C), -1)
+    classes = len(task.classes)
+    counts = np.zeros((len(folds), len(choice.C), classes, classes), np.int64)
+    for predictions, (fold, (_, test)) in zip(said, parts, strict=True):
+        for candidate, row in enumerate(predictions[:, test]):
+            np.add.at(counts[fold, candidate], (task.y[test], row), 1)
+    return uar(counts)
+
+
+def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
+    """(problem, utterance) the most probable class; who was trained on one class knows no other."""
+    labels = np.broadcast_to(problems.labels, problems.train.shape)
+    lowest = np.where(problems.train, labels, problems.classes).min(1)
+    highest = np.where(problems.train, labels, -1).max(1)
+    said = np.repeat(lowest[:, None], len(X), 1)
+    able = np.flatnonzero(lowest < highest)
+    step = max(1, CHUNK // (len(X) * problems.classes))
+    for start in range(0, len(able), step):
+        some = able[start : start + step]
+        C = np.broadcast_to(problems.C, len(problems))[some]
+        part = Problems(problems.train[some], labels[some], problems.classes, C)
+        said[some] = log_probabilities(head, X, part).argmax(2)
+    return said

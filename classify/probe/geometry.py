@@ -1,0 +1,62 @@
+"""How the layers lie to each other, and the utterances in one of them."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.features import Features
+from classify.maps import Map, draw_maps
+from classify.probe.options import ProbeOptions
+from classify.probe.result import Json, TargetResult
+from classify.similarity import Similarity, compare
+from data.cache import Cache
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Layers against layers."""
+
+    layers: Similarity  # of the probed cache with each other
+    against: Similarity | None  # with those of ``--against``
+
+    def as_json(self) -> Json:
+        """As they stand in ``probe.json``."""
+        against = self.against.as_json() if self.against else None
+        return {"layers": self.layers.as_json(), "against": against}
+
+
+def similarities(cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]) -> Similarities:
+    """Compare the layers of `cache`, on its `rows`.
+
+    Raises:
+        UsageError: the cache of ``--against`` has other utterances, or other poolings.
+    """
+    against = None
+    if options.against:
+        with Cache(options.against) as other:
+            against = compare(cache, other, rows, options.poolings)
+    return Similarities(compare(cache, None, rows, options.poolings), against)
+
+
+@dataclass(frozen=True)
+class LayerMaps:
+    """Maps of one layer; their rows are those of the target that colours them."""
+
+    layer: int
+    maps: list[Map]
+
+
+def layer_maps(cache: Cache, options: ProbeOptions, target: TargetResult) -> LayerMaps:
+    """Map the layer that was chosen for `target`."""
+    layer = chosen_layer(target)
+    features = Features(layer, (layer,), options.poolings or cache.poolings)
+    X = features.of_cache(cache, target.rows)
+    return LayerMaps(layer, draw_maps(X, target.y, target.speakers, options.seed))
+
+
+def chosen_layer(target: TargetResult) -> int:
+    """The layer that most folds chose by their training part, the lowest of several."""
+    votes = Counter(fold["layer"] for fold in target.metrics["selection"]["folds"])
+    return min(votes, key=lambda layer: (-votes[layer], layer))

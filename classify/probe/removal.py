@@ -1,0 +1,56 @@
+"""Take out of the features what tells the speaker."""
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.probe.curves import Matrix, Remove
+
+
+def without_speaker_means(X: Matrix, speakers: npt.NDArray) -> Matrix:
+    """X (utterance, dim) less the mean of each speaker's utterances.
+
+    No label is used and no other speaker's utterance. But it is transductive: a test speaker's mean
+    needs all of that speaker's utterances at once, as in the normalisation by speaker of Pepino et
+    al. 2021 (arXiv 2104.03502).
+    """
+    names, number = np.unique(speakers.astype(str), return_inverse=True)
+    sums = np.zeros((len(names), X.shape[1]))
+    np.add.at(sums, number, X)
+    means = sums / np.bincount(number)[:, None]
+    return X - means[number].astype(np.float32)
+
+
+def without_speaker_subspace(y: npt.NDArray[np.intp], speakers: npt.NDArray) -> Remove:
+    """Project out the directions in which the speakers of the training part differ on average.
+
+    The features are standardised by the training part, its class means are taken off, so that a
+    speaker who was often angry is not taken for an angry voice, and the span of its speakers' means
+    about their mean goes: at most one direction less than there are speakers. Nothing is known of
+    the test speakers, so less of them goes.
+
+    Args:
+        y: (utterance,) class numbers.
+        speakers: (utterance,) names.
+
+    Returns:
+        A function of X (utterance, dim) and a training part (utterance,) bool.
+    """
+    speaker = np.unique(speakers.astype(str), return_inverse=True)[1]
+
+    def remove(X: Matrix, train: npt.NDArray[np.bool_]) -> Matrix:
+        deviation = X[train].std(0)
+        Z = (X - X[train].mean(0)) / np.where(deviation > 0, deviation, 1)
+        rest = Z[train] - _means(Z[train], y[train])
+        means = _means(rest, speaker[train])[np.unique(speaker[train], return_index=True)[1]]
+        _, sizes, directions = np.linalg.svd(means - means.mean(0), full_matrices=False)
+        directions = directions[sizes > 1e-5 * max(sizes[0], 1e-12)]
+        return (Z - (Z @ directions.T) @ directions).astype(np.float32)
+
+    return remove
+
+
+def _means(X: Matrix, group: npt.NDArray[np.intp]) -> Matrix:
+    """(utterance, dim) the mean of each one's group."""
+    names, number = np.unique(group, return_inverse=True)
+    indicator = (number == np.arange(len(names))[:, None]).astype(X.dtype)
+    return ((indicator @ X) / indicator.sum(1, keepdims=True))[number]

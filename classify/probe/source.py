@@ -1,0 +1,105 @@
+"""Features of the utterances to probe: from the cache, and from the control's."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classify.features import Features
+from classify.probe.curves import Matrix
+from data.cache import Cache
+from data.errors import CacheError, UsageError
+
+log = logging.getLogger("wav2emo")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Layers of a cache, of chosen utterances, with the poolings laid end to end."""
+
+    cache: Cache
+    poolings: tuple[str, ...]
+    rows: npt.NDArray[np.intp]  # (utterance,)
+
+    @property
+    def name(self) -> str:
+        """The poolings, for people."""
+        return "+".join(self.poolings)
+
+    def __len__(self) -> int:
+        return len(self.cache.layers)
+
+    def __iter__(self) -> Iterator[tuple[int, Matrix]]:
+        """Number and features (utterance, pooling · dim) of each layer."""
+        for layer in self.cache.layers:
+            features = Features(layer, (layer,), self.poolings)
+            yield layer, self._finite(features.of_cache(self.cache, self.rows), f"layer {layer}")
+
+    def baseline(self, name: str) -> Matrix:
+        """Features (utterance, dim) that no model had a part in."""
+        return self._finite(self.cache.baseline(name)[self.rows], f"baseline {name}")
+
+    def _finite(self, X: Matrix, what: str) -> Matrix:
+        bad = ~np.isfinite(X).all(1)
+        if bad.any():
+            first = self.cache.utterances["id"].iloc[self.rows[bad][0]]
+            raise CacheError(
+                f"{self.cache.path}: {what} has NaN or infinity in {bad.sum()} utterances, the "
+                f"first of them {first}: extract these again"
+            )
+        return X
+
+
+@dataclass(frozen=True)
+class Control:
+    """The cache of another encoder, with the rows of the same utterances."""
+
+    cache: Cache
+    row: dict[int, int]  # row of the probed cache → row of this one
+
+    @classmethod
+    def of(cls, cache: Cache, table: pd.DataFrame) -> "Control":
+        """Match the utterances of a control by id.
+
+        Raises:
+            UsageError: it has none of `table`.
+        """
+        position = {name: row for row, name in enumerate(cache.utterances["id"])}
+        row = {mine: position[name] for mine, name in table["id"].items() if name in position}
+        if not row:
+            raise UsageError(
+                f"--control {cache.path}: none of its {len(cache)} utterances is among the "
+                f"{len(table)} to probe; ids there are like {cache.utterances['id'].iloc[0]}, "
+                f"here like {table['id'].iloc[0]}"
+            )
+        if len(row) < len(table):
+            log.warning(
+                "%d of the %d utterances are in %s: only these are probed",
+                len(row),
+                len(table),
+                cache.path,
+            )
+        mine, theirs = map(list, zip(*row.items(), strict=True))
+        other = table["sha256"][mine].to_numpy() != cache.utterances["sha256"][theirs].to_numpy()
+        if other.any():
+            log.warning(
+                "%d utterances have the same id, but other audio in %s", other.sum(), cache.path
+            )
+        return cls(cache, row)
+
+    def source(self, poolings: tuple[str, ...], rows: npt.NDArray[np.intp]) -> Source:
+        """Its layers of the same utterances, with those of `poolings` that it has.
+
+        Raises:
+            UsageError: it has none of them.
+        """
+        shared = tuple(name for name in poolings if name in self.cache.poolings)
+        if not shared:
+            raise UsageError(
+                f"--control {self.cache.path} holds {', '.join(self.cache.poolings)}; expected "
+                f"some of {', '.join(poolings)}"
+            )
+        return Source(self.cache, shared, np.array([self.row[row] for row in rows]))

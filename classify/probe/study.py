@@ -1,0 +1,327 @@
+"""Probe every layer of a cache for every target."""
+
+import contextlib
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import encoder_name, of_corpora
+from classify.heads.batched import DEFAULT_C
+from classify.metrics import uar
+from classify.options import EMOTION_TARGETS
+from classify.probe import controls, scores
+from classify.probe.audit import Audit, checks, constant_features, same_sound
+from classify.probe.curves import Choice, Curve, candidates, counts_by, curve
+from classify.probe.description_length import description_length
+from classify.probe.options import ProbeOptions
+from classify.probe.removal import without_speaker_means, without_speaker_subspace
+from classify.probe.result import Json, Probe, TargetResult
+from classify.probe.selection import Nested, best, nested
+from classify.probe.source import Control, Source
+from classify.probe.targets import Task, tasks
+from data.cache import Cache
+from data.cache_file import require_sound
+from data.errors import UsageError
+
+if TYPE_CHECKING:
+    from classify.probe.geometry import LayerMaps, Similarities
+
+log = logging.getLogger("wav2emo")
+
+
+def probe(options: ProbeOptions, command: str = "") -> Probe:
+    """Probe every layer of the cache that `options` name for every target.
+
+    Args:
+        options: what decides the numbers.
+        command: the command line, to be told in the report.
+
+    Raises:
+        CacheError: there is no such cache, or it is damaged, or holds NaN.
+        UsageError: it does not hold what is asked for.
+    """
+    with contextlib.ExitStack() as opened:
+        cache = opened.enter_context(Cache(options.cache))
+        _require_sound(cache)
+        poolings = _poolings(options, cache)
+        table = of_corpora(cache.utterances, options.selection("emotion"))
+        control = None
+        if options.control:
+            other = opened.enter_context(Cache(options.control))
+            _require_sound(other)
+            control = Control.of(other, table)
+            table = table[table.index.isin(control.row)]
+        found, skipped = tasks(table, options)
+        for name, why in skipped.items():
+            log.info("%s is not probed: %s", name, why)
+        rows = table.index.to_numpy()
+        alike = _similarities(cache, options, rows)
+        results = {
+            task.target: _Target(task, cache, poolings, options, control).result() for task in found
+        }
+        everything = Source(cache, poolings, rows)
+        audit = _audit(found, results, everything, options)
+        return Probe(
+            targets=results,
+            metrics={
+                "command": command,
+                "encoder": encoder_name(cache.recipe),
+                "control": bool(cache.recipe.get("control")),
+                "corpora": dict(sorted(Counter(table["corpus"]).items())),
+                "utterances": len(table),
+                "fingerprint": cache.fingerprint,
+                "options": options.as_json(),
+                "targets": {name: result.metrics for name, result in results.items()},
+                **({"similarity": alike.as_json()} if alike else {}),
+                "skipped": skipped,
+                "audit": audit.as_json(),
+            },
+            similarities=alike,
+            maps=_maps(cache, results, options),
+        )
+
+
+def _similarities(
+    cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]
+) -> "Similarities | None":
+    """First of all: a cache of other utterances is refused before anything is fitted."""
+    if options.quick:
+        return None
+    from classify.probe.geometry import similarities
+
+    return similarities(cache, options, rows)
+
+
+def _maps(
+    cache: Cache, results: dict[str, TargetResult], options: ProbeOptions
+) -> "LayerMaps | None":
+    """Of the first target; not of a quick probe, for which scikit-learn's maps load too long."""
+    if options.quick:
+        return None
+    from classify.probe.geometry import layer_maps
+
+    return layer_maps(cache, options, next(iter(results.values())))
+
+
+def _require_sound(cache: Cache) -> None:
+    for file in cache.files:
+        require_sound(file)
+
+
+def _poolings(options: ProbeOptions, cache: Cache) -> tuple[str, ...]:
+    if unknown := [name for name in options.poolings if name not in cache.poolings]:
+        raise UsageError(
+            f"--pooling {','.join(unknown)}: {cache.path} holds {', '.join(cache.poolings)}"
+        )
+    return options.poolings or cache.poolings
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The work on one target, part by part of its result."""
+
+    task: Task
+    cache: Cache
+    poolings: tuple[str, ...]
+    options: ProbeOptions
+    control: Control | None
+
+    @property
+    def source(self) -> Source:
+        return Source(self.cache, self.poolings, self.task.selection.rows)
+
+    def result(self) -> TargetResult:
+        """Everything that the options ask for."""
+        task, options = self.task, self.options
+        choice = self._choice()
+        main = curve(task, self.source, options.head, choice, self.source.name)
+        top = best(main, options.draws, options.seed)
+        majority = counts_by(task, controls.majority(task)[None])[:, 0]
+        metrics: Json = {
+            "utterances": len(task.y),
+            "classes": list(task.classes),
+            "support": dict(zip(task.classes, np.bincount(task.y).tolist(), strict=True)),
+            "chance": 1 / len(task.classes),
+            "folds": {
+                "kind": task.folds.kind,
+                "count": len(task.folds),
+                "groups": task.grouped_by or None,
+            },
+            "C": choice.kind,
+            "pooling": main.pooling,
+            "layers": self._rows(main),
+            "majority": scores.summary(task, majority),
+            "best": scores.best_json(main, top),
+        }
+        answers = None
+        if not options.quick:
+            honest = nested(main)
+            answers = honest.predictions
+            metrics |= {
+                "selection": scores.nested_json(main, honest, top, options.draws, options.seed),
+                "poolings": self._poolings_alone(choice),
+                "controls": self._controls(main, honest, choice),
+            }
+            if options.remove and task.target == removed_target(options):
+                metrics["removed"] = self._removed(choice)
+            if options.mdl:
+                metrics["description_length"] = self._description_length()
+        return TargetResult(
+            name=task.target,
+            rows=task.selection.rows,
+            ids=task.selection.utterances["id"].to_numpy(object),
+            y=task.y,
+            classes=task.classes,
+            speakers=task.selection.speakers,
+            fold=task.fold,
+            layers=tuple(self.cache.layers),
+            predictions=main.predictions,
+            nested=answers,
+            metrics=metrics,
+        )
+
+    def _choice(self) -> Choice:
+        options = self.options
+        if options.quick:
+            return Choice.fixed(options.C or DEFAULT_C[options.head])
+        C = candidates(options.head) if options.C is None else np.array([options.C])
+        return Choice.nested(self.task, C, options.seed)
+
+    def _rows(self, of: Curve) -> list[Json]:
+        return scores.rows(of, self.options.draws, self.options.seed)
+
+    def _poolings_alone(self, choice: Choice) -> Json:
+        if len(self.poolings) == 1:
+            return {}
+        sources = [Source(self.cache, (name,), self.source.rows) for name in self.poolings]
+        return {
+            source.name: self._rows(
+                curve(self.task, source, self.options.head, choice, source.name)
+            )
+            for source in sources
+        }
+
+    def _controls(self, main: Curve, honest: Nested, choice: Choice) -> Json:
+        found: Json = {}
+        if self.options.shuffles:
+            found["shuffled"] = self._shuffled(main)
+        if self.control:
+            found["control"] = self._of_control(self.control, honest, choice)
+        rows = self.task.selection.rows
+        sources = {name: self.source.baseline(name) for name in self.cache.baselines}
+        seconds = self.cache.utterances["duration"].to_numpy()[rows, None].astype(np.float32)
+        if np.ptp(seconds) > 0:
+            sources["duration"] = seconds
+        for name, X in sources.items():
+            of = curve(self.task, [(None, X)], self.options.head, choice, name)
+            found[name] = self._rows(of)[0]
+        return found
+
+    def _shuffled(self, main: Curve) -> Json:
+        options = self.options
+        result = controls.shuffled(main, self.source, options.head, options.shuffles, options.seed)
+        true = uar(main.counts.sum(0))
+        columns = (
+            main.layers,
+            result.scores.mean(1).tolist(),
+            result.scores.std(1).tolist(),
+            result.selectivity(true).tolist(),
+            result.p(true).tolist(),
+        )
+        names = ("layer", "uar", "deviation", "selectivity", "p")
+        return {
+            "shuffles": options.shuffles,
+            "scheme": result.scheme,
+            "layers": [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)],
+        }
+
+    def _of_control(self, control: Control, honest: Nested, choice: Choice) -> Json:
+        options, cache = self.options, control.cache
+        source = control.source(self.poolings, self.task.selection.rows)
+        of = curve(self.task, source, options.head, choice, source.name)
+        both = np.stack([honest.predictions, nested(of).predictions])
+        return {
+            "encoder": encoder_name(cache.recipe),
+            "fingerprint": cache.fingerprint,
+            "utterances": len(self.task.y),
+            "pooling": source.name,
+            "layers": self._rows(of),
+            "best": scores.best_json(of, best(of, options.draws, options.seed)),
+            "difference": scores.difference(self.task, both, options.draws, options.seed),
+        }
+
+    def _removed(self, choice: Choice) -> Json:
+        task, speakers = self.task, self.task.selection.speakers
+        source, head = self.source, self.options.head
+        mean = self.options.remove == "speaker"
+        if mean:
+            without = ((layer, without_speaker_means(X, speakers)) for layer, X in source)
+            of = curve(task, without, head, choice, source.name)
+        else:
+            subspace = without_speaker_subspace(task.y, speakers)
+            of = curve(task, source, head, choice, source.name, subspace)
+        return {
+            "what": "mean of each speaker" if mean else "subspace of the training speakers",
+            "transductive": mean,
+            "layers": self._rows(of),
+        }
+
+    def _description_length(self) -> list[Json]:
+        options = self.options
+        C = candidates(options.head) if options.C is None else np.array([options.C])
+        lengths = description_length(self.task, self.source, options.head, C, options.seed)
+        return [
+            {
+                "layer": layer,
+                "C": float(C),
+                "bits": float(bits.mean()),
+                "deviation": float(bits.std()),
+                "uniform_bits": lengths.uniform,
+                "compression": float(lengths.uniform / bits.mean()),
+            }
+            for layer, C, bits in zip(self.cache.layers, lengths.C, lengths.bits, strict=True)
+        ]
+
+
+def removed_target(options: ProbeOptions) -> str:
+    """The target that is probed again without its speakers: the emotion, or the first."""
+    targets = options.targets or ("emotion",)
+    return next((name for name in targets if name in EMOTION_TARGETS), targets[0])
+
+
+def _audit(
+    found: list[Task], results: dict[str, TargetResult], source: Source, options: ProbeOptions
+) -> Audit:
+    table = source.cache.utterances.iloc[source.rows]
+    first = next(iter(source))[1]
+    pairs = same_sound(table, first)
+    looked = [check for task in found for check in checks(task, pairs)]
+    kinds = {name: result.metrics["C"] for name, result in results.items()}
+    return Audit((*looked, constant_features(source)), tuple(_fitted(kinds, options)))
+
+
+def _fitted(kinds: dict[str, str], options: ProbeOptions) -> list[tuple[str, str]]:
+    """What was fitted, and on what; `kinds`: target → how C was chosen."""
+    lines = [
+        ("encoder", "elsewhere; whether it has heard these recordings is not known here"),
+        ("scaler and probe", "the training part of each fold"),
+    ]
+    for kind in dict.fromkeys(kinds.values()):
+        of = ", ".join(name for name, other in kinds.items() if other == kind)
+        lines.append((f"C ({of})", kind))
+    if options.quick:
+        lines.append(("best layer", "the test parts: its score is that of a winner"))
+        return lines
+    lines.append(("layer of the nested choice", "inner folds of each training part"))
+    lines.append(("best layer, and C of shuffled labels", "test parts; C of the true labels"))
+    if options.remove == "speaker":
+        lines.append(("speaker's mean", "all utterances of that speaker, no labels: transductive"))
+    if options.remove == "speaker-subspace":
+        lines.append(("speaker subspace", "the training part of each fold, with its labels"))
+    if options.mdl:
+        lines.append(("C of the code", "the labels it codes; its choice is paid for in bits"))
+    return lines

@@ -1,0 +1,206 @@
+"""What is probed for: the classes of a target, and folds that make sense for it.
+
+==================================  ============================================================
+target                              what is never on both sides of a fold
+==================================  ============================================================
+emotion, intensity, sentence, …     a speaker, as ``--folds`` says
+sex, corpus: one class a speaker    a speaker; each fold has speakers of every class
+speaker                             a sentence: is a voice known by what it has not said before?
+==================================  ============================================================
+
+With ``--folds speaker+sentence`` a sentence, too, is on one side alone, unless it is the target.
+"""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classify.dataset import Selection, as_text, of_corpora, select
+from classify.folds import (
+    CROSSED,
+    DEFAULT_FOLDS,
+    MANY_SPEAKERS,
+    Folds,
+    crossed,
+    grouped,
+    leave_one_out,
+    parted,
+    split,
+    stratified,
+)
+from classify.probe.options import CONFOUNDS, ProbeOptions
+from data.errors import UsageError
+
+log = logging.getLogger("wav2emo")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A target with its utterances and folds."""
+
+    target: str
+    selection: Selection
+    folds: Folds
+    groups: npt.NDArray[np.object_]  # (utterance,) what folds keep together
+    grouped_by: str  # "speaker" or "sentence"; "" where neither is known
+
+    @property
+    def y(self) -> npt.NDArray[np.intp]:
+        """(utterance,) number of the class."""
+        return self.selection.y
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names, sorted."""
+        return self.selection.classes
+
+    @cached_property
+    def speakers(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp]]:
+        """The speakers' names (speaker,), sorted, and the number of each utterance's."""
+        return np.unique(self.selection.speakers.astype(str), return_inverse=True)
+
+    @cached_property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """(fold, utterance) what each fold is trained on."""
+        return self.folds.train
+
+    @cached_property
+    def fold(self) -> npt.NDArray[np.intp]:
+        """(utterance,) the fold that each is tested in."""
+        return self.folds.fold
+
+
+def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[str, str]]:
+    """The targets that `options` name, and those confounds that cannot be probed, with the reason.
+
+    Args:
+        table: the cache's utterances.
+        options: targets; none: emotion and, unless quick, the confounds that the utterances have
+            two values of.
+
+    Raises:
+        UsageError: a target that was named cannot be probed.
+    """
+    named = options.targets
+    if unknown := [name for name in named if name not in table]:
+        raise UsageError(
+            f"--targets {','.join(unknown)}: {options.cache} has the columns {', '.join(table)}"
+        )
+    if named:
+        return [task(table, name, options) for name in named], {}
+    chosen = of_corpora(table, options.selection("emotion"))
+    found, skipped = [task(table, "emotion", options)], {}
+    for name in () if options.quick else CONFOUNDS:
+        values = set(as_text(chosen[name])) - {""} if name in chosen else set()
+        if len(values) < 2:
+            skipped[name] = f"only {min(values)}" if values else "unknown"
+            continue
+        try:
+            found.append(task(table, name, options))
+        except UsageError as error:
+            skipped[name] = str(error).removeprefix(f"{options.cache}: ")
+    return found, skipped
+
+
+def task(table: pd.DataFrame, target: str, options: ProbeOptions) -> Task:
+    """`target` with its folds.
+
+    Raises:
+        UsageError: it has one class, or no folds can be made that train on every class.
+    """
+    selection = select(table, options.selection(target))
+    if target == "speaker":
+        return _across_sentences(selection, options)
+    known = selection.speakers_known
+    if known and is_constant(selection.y, selection.speakers):
+        folds = _speakers_of_every_class(selection, options)
+        if options.folds == CROSSED:
+            folds = crossed(folds, selection, options.seed)
+    else:
+        of_sentences = target == "sentence" and options.folds == CROSSED
+        folds = split(selection, "auto" if of_sentences else options.folds, options.seed)
+    if known:
+        return Task(target, selection, folds, selection.speakers, "speaker")
+    return Task(target, selection, folds, np.arange(len(selection.y)).astype(object), "")
+
+
+def is_constant(y: npt.NDArray[np.intp], groups: npt.NDArray) -> bool:
+    """Whether no group has two classes."""
+    return len(set(zip(groups, y, strict=True))) == len(set(groups))
+
+
+def _speakers_of_every_class(selection: Selection, options: ProbeOptions) -> Folds:
+    """Each class's speakers, dealt to the folds in turn."""
+    speakers, first, of = np.unique(selection.speakers, return_index=True, return_inverse=True)
+    classes = selection.y[first]
+    sizes = np.bincount(classes)
+    most = options.folds if isinstance(options.folds, int) else DEFAULT_FOLDS
+    number = min(most, sizes.min())
+    if number < 2:
+        raise UsageError(
+            f"{selection.classes[sizes.argmin()]} is {speakers[classes == sizes.argmin()][0]} "
+            "alone, so it cannot be learned when left out for testing"
+        )
+    random = np.random.default_rng(options.seed)
+    fold = np.empty(len(speakers), np.intp)
+    for name in range(len(sizes)):
+        members = random.permutation(np.flatnonzero(classes == name))
+        fold[members] = np.arange(len(members)) % number
+    return Folds("speakers of every class", parted(fold[of]), by_speaker=True)
+
+
+def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
+    """Who speaks, with other sentences in training than in test."""
+    sentences = np.full(len(selection.y), "")
+    if "sentence" in selection.utterances:
+        sentences = selection.utterances["sentence"].to_numpy(str)
+    if not (sentences != "").any():
+        log.warning("the sentences are unknown: a speaker's may be the same in training and test")
+        return _across_utterances(_of_several(selection, selection.utterances["id"]), options)
+    selection = _of_several(selection, sentences)
+    sentences = selection.utterances["sentence"].to_numpy(object)
+    if len(set(sentences)) <= MANY_SPEAKERS:
+        kind, parts = "leave one sentence out", leave_one_out(sentences)
+    else:
+        kind = "grouped by sentence"
+        parts = grouped(selection.y, sentences, DEFAULT_FOLDS, options.seed)
+    for train, _ in parts:
+        if len(missing := np.setdiff1d(selection.y, selection.y[train])):
+            raise UsageError(
+                f"speaker {selection.classes[missing[0]]} has sentences in one fold alone, so "
+                "that voice cannot be learned when they are left out for testing"
+            )
+    return Task("speaker", selection, Folds(kind, parts, by_speaker=False), sentences, "sentence")
+
+
+def _across_utterances(selection: Selection, options: ProbeOptions) -> Task:
+    number = min(DEFAULT_FOLDS, int(np.bincount(selection.y).min()))
+    parts = stratified(selection.y, number, options.seed)
+    folds = Folds("stratified, sentences unknown", parts, by_speaker=False)
+    return Task("speaker", selection, folds, np.arange(len(selection.y)).astype(object), "")
+
+
+def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
+    """The speakers who say several sentences, as classes, named with their corpus."""
+    pairs = pd.DataFrame({"speaker": selection.speakers, "sentence": np.asarray(sentences, object)})
+    counts = pairs[pairs["sentence"] != ""].groupby("speaker")["sentence"].nunique()
+    several = pairs["speaker"].isin(counts.index[counts > 1]) & (pairs["sentence"] != "")
+    chosen = several.to_numpy()
+    if left := len(chosen) - int(chosen.sum()):
+        log.warning("speaker: left out %d utterances without a second sentence", left)
+    classes, y = np.unique(selection.speakers[chosen].astype(str), return_inverse=True)
+    if len(classes) < 2:
+        raise UsageError(
+            f"{len(classes)} speakers say several sentences; telling speakers apart by what they "
+            "have not said before needs 2 or more"
+        )
+    return Selection(
+        utterances=selection.utterances[chosen].reset_index(drop=True),
+        rows=selection.rows[chosen],
+        y=y,
+        classes=tuple(map(str, classes)),
+    )

@@ -1,0 +1,57 @@
+"""What others found with a frozen wav2vec2-base: anchors, for orientation.
+
+None was measured on the folds, classes and features of a probe here, so none is a mark to beat:
+Pepino et al. tested RAVDESS on actors 23 and 24, with features normalised by speaker or overall.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A published score."""
+
+    corpus: str
+    classes: int
+    score: float
+    measure: str  # "UAR" or "accuracy"
+    layer: int | None  # None: of all layers
+    source: str
+    protocol: str  # what of it differs
+
+
+PEPINO, SUPERB, DECODING = "Pepino et al. 2021", "SUPERB", "Decoding-Emotions"
+
+ANCHORS = (
+    Anchor("ravdess", 7, 0.843, "UAR", None, PEPINO, "7 classes, by speaker"),
+    Anchor("ravdess", 7, 0.757, "UAR", None, PEPINO, "7 classes"),
+    Anchor("ravdess", 8, 0.623, "accuracy", 4, DECODING, "own splits"),
+    Anchor("emodb", 7, 0.895, "accuracy", 5, DECODING, "own splits"),
+    Anchor("iemocap", 4, 0.672, "UAR", None, PEPINO, "by speaker"),
+    Anchor("iemocap", 4, 0.658, "UAR", None, PEPINO, "overall"),
+    Anchor("iemocap", 4, 0.634, "accuracy", None, SUPERB, "5 sessions"),
+    Anchor("iemocap", 4, 0.628, "accuracy", 6, DECODING, "own splits"),
+)
+CITATIONS = {
+    PEPINO: "https://arxiv.org/abs/2104.03502",
+    SUPERB: "https://superbbenchmark.org",
+    DECODING: None,
+}
+
+
+def anchors(metrics: Mapping[str, Any]) -> list[Anchor]:
+    """Those that fit a probe's result: of its one corpus, for its first target if that is emotion,
+    of a layer that it has. Of nearly as many classes, since protocols differ in that too."""
+    target, found = next(iter(metrics["targets"].items()))
+    if len(metrics["corpora"]) != 1 or target != "emotion":
+        return []
+    layers = {None, *(row["layer"] for row in found["layers"])}
+    return [
+        anchor
+        for anchor in ANCHORS
+        if anchor.corpus in metrics["corpora"]
+        and abs(anchor.classes - len(found["classes"])) <= 1
+        and anchor.layer in layers
+    ]

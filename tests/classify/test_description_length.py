@@ -1,0 +1,84 @@
+"""Online coding, against a loop over blocks with scikit-learn."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from classify.probe.description_length import (
+    ORDERS,
+    blocks,
+    description_length,
+    online_code_length,
+)
+from classify.probe.options import ProbeOptions
+from classify.probe.targets import task
+from data import Cache
+
+
+@pytest.fixture
+def emotion(make_cache):
+    cache = make_cache(speakers=6, separation=1.5)
+    with Cache(cache) as opened:
+        return task(opened.utterances, "emotion", ProbeOptions(cache=cache)), opened.layer(1)
+
+
+def test_a_block_is_of_speakers_not_yet_heard() -> None:
+    speakers = np.repeat(list("abcdefghijk"), 3).astype(object)
+    known = blocks(speakers, seed=0)
+    assert [len(set(speakers[rows])) for rows in known] == [1, 2, 4, 8]
+    for before, after in pairwise(known):
+        assert (after | ~before).all()
+    for rows in known:
+        assert not set(speakers[rows]) & set(speakers[~rows])
+
+
+def test_length_is_that_of_a_loop_over_blocks(emotion) -> None:
+    of, X = emotion
+    found = description_length(of, [(1, X)], "logreg", np.array([0.1]), seed=4)
+    for order in range(ORDERS):
+        heard = np.zeros(len(of.y), bool)
+        bits = 0.0
+        known = [*blocks(of.groups, 4 + order), np.ones(len(of.y), bool)]
+        bits += known[0].sum() * np.log2(4)
+        for heard, then in pairwise(known):
+            head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+            head.fit(X[heard], of.y[heard])
+            for x, y in zip(X[then & ~heard], of.y[then & ~heard], strict=True):
+                p = head.predict_proba([x])[0, y]
+                p = (heard.sum() * p + 1 / 4) / (heard.sum() + 1)
+                bits -= np.log2(p)
+        assert found.bits[0, order] == pytest.approx(bits, rel=2e-3)
+    assert found.uniform == 2 * len(of.y)
+
+
+def test_the_better_known_the_shorter(emotion) -> None:
+    of, X = emotion
+    C = np.array([0.01, 0.1, 1])
+    noise = np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
+    told = np.eye(4, dtype=np.float32)[of.y]
+    lengths = description_length(of, [(0, noise), (1, X), (2, told)], "logreg", C, 0)
+    none, some, all_ = lengths.bits.mean(1) / lengths.uniform
+    assert all_ < some < none < 1.2
+    assert all_ < 0.5
+    assert set(lengths.C) <= set(C)
+
+
+def test_a_class_never_heard_costs_finitely_many_bits() -> None:
+    log_p = np.log(np.array([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]]) + 1e-300)
+    log_p[0, 2, 1] = -np.inf
+    known = np.array([[True, True, False]])
+    length = online_code_length(log_p, np.array([0, 0, 1]), known)
+    assert length == pytest.approx(2 * np.log2(2) - np.log2((1 / 2) / 3))
+
+
+def test_a_speaker_of_one_class_is_coded_uniformly(make_cache) -> None:
+    """Sex: after the first speaker no probe can be trained yet."""
+    cache = make_cache(speakers=4, columns={"sex": ["female"] * 32 + ["male"] * 32}, takes=4)
+    with Cache(cache) as opened:
+        of = task(opened.utterances, "sex", ProbeOptions(cache=cache))
+        lengths = description_length(of, [(1, opened.layer(1))], "logreg", np.array([0.1]), 0)
+    assert np.isfinite(lengths.bits).all()

@@ -1,0 +1,103 @@
+"""Every target has folds that make sense for it."""
+
+import numpy as np
+import pytest
+
+from classify.probe.options import ProbeOptions
+from classify.probe.targets import task, tasks
+from data import Cache
+from data.errors import UsageError
+
+SPEAKERS, PER_SPEAKER = 6, 16  # of make_cache, with four emotions of four takes
+
+
+def columns(sentences: int = 4) -> dict[str, list]:
+    count = SPEAKERS * PER_SPEAKER
+    return {
+        "sex": [("female", "male")[n // PER_SPEAKER % 2] for n in range(count)],
+        "sentence": [f"s{n % sentences}" for n in range(count)],
+    }
+
+
+def table_of(cache):
+    with Cache(cache) as opened:
+        return opened.utterances
+
+
+@pytest.fixture
+def cache(make_cache):
+    return make_cache(speakers=SPEAKERS, columns=columns())
+
+
+def test_speakers_are_told_by_sentences_not_heard_before(cache) -> None:
+    of = task(table_of(cache), "speaker", ProbeOptions(cache=cache))
+    assert of.folds.kind == "leave one sentence out"
+    assert len(of.classes) == SPEAKERS
+    for train, test in of.folds.parts:
+        assert not set(of.groups[train]) & set(of.groups[test])
+        assert set(of.y[train]) == set(of.y[test]) == set(range(SPEAKERS))
+
+
+def test_sexes_are_told_of_strangers_with_both_in_every_fold(cache) -> None:
+    of = task(table_of(cache), "sex", ProbeOptions(cache=cache))
+    assert len(of.folds) == 3
+    for train, test in of.folds.parts:
+        assert not set(of.groups[train]) & set(of.groups[test])
+        assert set(of.y[train]) == set(of.y[test]) == {0, 1}
+
+
+@pytest.mark.parametrize("target", ["emotion", "sentence"])
+def test_what_a_speaker_varies_is_told_of_strangers(cache, target: str) -> None:
+    of = task(table_of(cache), target, ProbeOptions(cache=cache))
+    assert of.folds.kind == "leave one speaker out"
+    assert of.grouped_by == "speaker"
+
+
+def test_the_confounds_that_are_known_are_taken(cache) -> None:
+    found, skipped = tasks(table_of(cache), ProbeOptions(cache=cache))
+    assert [of.target for of in found] == ["emotion", "speaker", "sex", "sentence"]
+    assert skipped == {"intensity": "unknown", "corpus": "only emodb"}
+
+
+def test_a_confound_without_folds_is_left_out_with_the_reason(make_cache) -> None:
+    count = SPEAKERS * PER_SPEAKER
+    one_woman = ["female"] * PER_SPEAKER + ["male"] * (count - PER_SPEAKER)
+    cache = make_cache(speakers=SPEAKERS, columns={"sex": one_woman})
+    found, skipped = tasks(table_of(cache), ProbeOptions(cache=cache))
+    assert "sex" not in [of.target for of in found]
+    assert "female is emodb/00 alone" in skipped["sex"]
+    with pytest.raises(UsageError, match="female is emodb/00 alone"):
+        tasks(table_of(cache), ProbeOptions(cache=cache, targets=("sex",)))
+
+
+def test_speakers_of_one_sentence_are_left_out(make_cache, caplog) -> None:
+    sentences = columns()["sentence"]
+    sentences[:PER_SPEAKER] = ["s0"] * PER_SPEAKER
+    cache = make_cache(speakers=SPEAKERS, columns={"sentence": sentences})
+    with caplog.at_level("WARNING", "wav2emo"):
+        of = task(table_of(cache), "speaker", ProbeOptions(cache=cache))
+    assert len(of.classes) == SPEAKERS - 1
+    assert "left out 16 utterances without a second sentence" in caplog.text
+
+
+def test_speakers_without_sentences_are_told_with_a_warning(make_cache, caplog) -> None:
+    cache = make_cache(speakers=3)
+    with caplog.at_level("WARNING", "wav2emo"):
+        of = task(table_of(cache), "speaker", ProbeOptions(cache=cache))
+    assert "the sentences are unknown" in caplog.text
+    assert of.folds.kind == "stratified, sentences unknown"
+
+
+def test_corpora_are_told_of_strangers(make_cache) -> None:
+    make_cache("both/a.h5", speakers=3)
+    folder = make_cache("both/b.h5", corpus="other", speakers=4).parent
+    of = task(table_of(folder), "corpus", ProbeOptions(cache=folder))
+    assert of.folds.kind == "speakers of every class"
+    everyone = task(table_of(folder), "speaker", ProbeOptions(cache=folder))
+    assert len(everyone.classes) == 7, "a name is of one person within a corpus only"
+    np.testing.assert_array_equal(np.unique(everyone.folds.fold), np.arange(10))
+
+
+def test_an_unknown_target_is_answered_with_the_columns(cache) -> None:
+    with pytest.raises(UsageError, match=r"--targets mood: .* has the columns .*sentence"):
+        tasks(table_of(cache), ProbeOptions(cache=cache, targets=("emotion", "mood")))
