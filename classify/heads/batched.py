@@ -1,11 +1,11 @@
 """Fit one linear head to many problems that share a feature matrix, all at once."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
+from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
 from classify.heads.jobs import Answer, Job, closed_form_jobs, softmax_jobs
@@ -86,7 +86,7 @@ def _fitted(
             answers.append((rows, finish(logits)))
         return answers
 
-    cores = len(os.sched_getaffinity(0)) if device == "cpu" else 1
+    cores = cpu_count() if device == "cpu" else 1
     with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
         if head == "logreg":
             jobs = softmax_jobs(X, problems, device)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from classify.folds import Rows, grouped, parted, stratified
-from classify.heads.batched import DEFAULT_C, Problems, log_probabilities
+from classify.heads.batched import DEFAULT_C, Problems, predictions
 from classify.metrics import Counts, uar
 from classify.probe.targets import Task
 
@@ -18,7 +18,6 @@ log = logging.getLogger("wav2emo")
 
 CANDIDATES = 7  # values of C
 INNER = 3  # folds of a training part, to choose C and the layer by
-CHUNK = 1 << 27  # log-probabilities that are in memory at once
 
 Matrix = npt.NDArray[np.float32]
 Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
@@ -178,8 +177,8 @@ def _inner_uar(
     said = predict(head, X, problems).reshape(len(parts), len(choice.C), -1)
     classes = len(task.classes)
     counts = np.zeros((len(folds), len(choice.C), classes, classes), np.int64)
-    for predictions, (fold, (_, test)) in zip(said, parts, strict=True):
-        for candidate, row in enumerate(predictions[:, test]):
+    for answers, (fold, (_, test)) in zip(said, parts, strict=True):
+        for candidate, row in enumerate(answers[:, test]):
             np.add.at(counts[fold, candidate], (task.y[test], row), 1)
     return uar(counts)
 
@@ -191,10 +190,8 @@ def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
     highest = np.where(problems.train, labels, -1).max(1)
     said = np.repeat(lowest[:, None], len(X), 1)
     able = np.flatnonzero(lowest < highest)
-    step = max(1, CHUNK // (len(X) * problems.classes))
-    for start in range(0, len(able), step):
-        some = able[start : start + step]
-        C = np.broadcast_to(problems.C, len(problems))[some]
-        part = Problems(problems.train[some], labels[some], problems.classes, C)
-        said[some] = log_probabilities(head, X, part).argmax(2)
+    if len(able):
+        C = np.broadcast_to(problems.C, len(problems))[able]
+        part = Problems(problems.train[able], labels[able], problems.classes, C)
+        said[able] = predictions(head, X, part)
     return said
