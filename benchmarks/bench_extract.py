@@ -8,7 +8,8 @@ work in turns, so that a machine's moods meet all of them. Baselines:
 naive    transformers, float32, one file at a time, mean over frames of every layer
 padded   the same in batches of 8 with an attention mask: numbers depend on what was batched
 
-Prints one table a corpus: × real time and the ratio to naive (medians over rounds), peak memory,
+Prints one table a corpus: × real time and the ratio to naive (of the best round each: others on the
+machine only ever take time), peak memory,
 the worst relative error and cosine of any layer of any utterance against naive, and how much of the
 engine's pure forward speed on the same batches remains. The last line is the limit that this
 machine's matrix products set.
@@ -17,7 +18,6 @@ machine's matrix products set.
 import argparse
 import json
 import multiprocessing
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -200,18 +200,19 @@ def summary(rounds: dict[str, list[Round]], audio_seconds: float) -> list[dict[s
         error, cosine = difference(done[0].means, naive[0].means)
         rows.append({
             "setting": name,
-            "times_real_time": audio_seconds / statistics.median(r.seconds for r in done),
-            "ratio": statistics.median(
-                n.seconds / r.seconds for n, r in zip(naive, done, strict=True)
-            ),
+            "times_real_time": audio_seconds / min(r.seconds for r in done),
+            "ratio": min(r.seconds for r in naive) / min(r.seconds for r in done),
             "peak_megabytes": max(r.megabytes for r in done),
             "relative_error": error,
             "cosine": cosine,
-            "of_pure_forward": statistics.median(r.forward / r.seconds for r in done)
-            if done[0].forward
-            else None,
+            "of_pure_forward": _best_share(done),
         })  # fmt: skip
     return rows
+
+
+def _best_share(done: list[Round]) -> float | None:
+    forward = [r.forward for r in done if r.forward is not None]
+    return min(forward) / min(r.seconds for r in done) if forward else None
 
 
 def chosen(root: str, count: int) -> tuple[str, list[Utterance]]:
