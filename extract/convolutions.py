@@ -130,17 +130,18 @@ class Convolutions(nn.Module):
             samples: (utterance, sample) float32, padded with anything.
             lengths: samples of each.
         """
-        norm = self.norm
+        norm, kernels = self.norm, self.kernels.to(samples.device)
         if not isinstance(norm, nn.GroupNorm):
-            bias = torch.zeros_like(self.kernels[0]) if self.bias is None else self.bias
-            return torch.vstack([self.kernels, bias]).expand(len(samples), -1, -1)
+            bias = torch.zeros_like(kernels[0]) if self.bias is None else self.bias.to(kernels)
+            return torch.vstack([kernels, bias]).expand(len(samples), -1, -1)
         if norm.num_groups != norm.num_channels:
             raise ValueError(f"expected one channel a group, got {norm}")
         mean, covariance = self._of_windows(samples, lengths)
-        kernels = self.kernels.double()
+        kernels = kernels.double()
+        weight, bias = norm.weight.to(kernels), norm.bias.to(kernels)
         variance = torch.einsum("kc,ukl,lc->uc", kernels, covariance, kernels)
-        scale = norm.weight.double() * (variance.clamp(min=0) + norm.eps).rsqrt()
-        shift = norm.bias.double() - (mean @ kernels) * scale  # the convolution's bias cancels
+        scale = weight * (variance.clamp(min=0) + norm.eps).rsqrt()
+        shift = bias - (mean @ kernels) * scale  # the convolution's own bias cancels
         return torch.cat([kernels * scale[:, None], shift[:, None]], dim=1).float()
 
     def _of_windows(

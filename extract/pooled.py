@@ -98,16 +98,18 @@ class PooledEncoder(nn.Module):
     def batch(self, waveforms: Sequence[npt.NDArray[np.float32]], device: torch.device) -> Batch:
         """Put (sample,) waveforms at 16 kHz, already normalised, side by side on a device."""
         lengths = [len(waveform) for waveform in waveforms]
-        samples = torch.zeros(len(waveforms), max(lengths))
+        pinned = device.type == "cuda"
+        samples = torch.zeros(len(waveforms), max(lengths), pin_memory=pinned)
         for row, waveform in zip(samples, waveforms, strict=True):
             row[: len(waveform)] = torch.from_numpy(waveform)
-        samples = samples.to(device)
+        there = samples.to(device, non_blocking=pinned)
+        exact = samples if device.type == "mps" else there  # Apple's GPUs lack float64
         count = torch.tensor([frames(length, self.convolutions.sizes) for length in lengths])
         steps = step_of_frames(count, self.steps_per_frame) if self.sequence_layers else None
         return Batch(
-            samples,
+            there,
             tuple(lengths),
-            self.convolutions.first_layer(samples, lengths),
+            self.convolutions.first_layer(exact, lengths).to(device),
             valid=(torch.arange(int(count.max())) < count[:, None]).to(device),
             steps=None if steps is None else steps.to(device),
         )
