@@ -29,8 +29,9 @@ def flip(path, name, byte=3):
     path.write_bytes(content)
 
 
-def test_info_fits_one_screen(cache, capsys):
-    assert info.main([str(cache)]) == 0
+def test_info_fits_one_screen(cache, capsys, monkeypatch):
+    monkeypatch.chdir(cache.parent)
+    assert info.main([cache.name]) == 0
     shown = capsys.readouterr().out
     assert "12 utterances" in shown
     assert "layers 0–2 × mean × 8" in shown
