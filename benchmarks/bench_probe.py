@@ -19,22 +19,18 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import (
-    GridSearchCV,
-    GroupKFold,
-    LeaveOneGroupOut,
-    cross_val_predict,
-)
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from classify.dataset import of_corpora
 from classify.heads.batched import DEFAULT_C, Problems, predictions
+from classify.probe.curves import INNER, Choice, candidates, curve
+from classify.probe.options import ProbeOptions
+from classify.probe.targets import tasks
 from data import Cache
 
 C = DEFAULT_C["logreg"]
-GRID = C * np.logspace(-2, 2, 7)  # that of the probe
-INNER = 3  # folds by speaker that choose C
 ROUNDS = 3
 SHUFFLES = 1_000
 SHUFFLED_LAYER = 6
@@ -42,103 +38,56 @@ NESTED_LAYERS = 1  # of the slow comparison; a whole cache would take scikit-lea
 
 
 class Study:
-    """One corpus of a cache: features (layer, utterance, dim), classes, speakers, folds."""
+    """Emotion in one corpus of a cache: features (layer, utterance, dim), and the probe's folds."""
 
     def __init__(self, cache: Path, corpus: str) -> None:
+        options = ProbeOptions(cache=cache, corpora=(corpus,), targets=("emotion",))
         with Cache(cache) as opened:
-            rows = np.flatnonzero(opened.utterances["corpus"] == corpus)
-            table = opened.utterances.iloc[rows]
-            self.X = opened.embeddings("mean")[:, rows]
-        if not len(rows):
-            sys.exit(f"{cache} has no corpus {corpus}")
+            table = of_corpora(opened.utterances, options.selection("emotion"))
+            self.task = tasks(table, options)[0][0]
+            self.X = opened.embeddings("mean")[:, self.task.selection.rows]
         self.corpus = corpus
-        self.y = np.unique(table["emotion"].astype(str), return_inverse=True)[1]
-        self.speakers = np.unique(table["speaker"].astype(str), return_inverse=True)[1]
-        self.train = self.speakers != np.arange(self.speakers.max() + 1)[:, None]
-        self.classes = int(self.y.max()) + 1
+        self.y = self.task.y
+        self.nested = Choice.nested(self.task, candidates("logreg"), options.seed)
 
-    def held_out(self, said: np.ndarray) -> np.ndarray:
-        """(utterance,) of predictions (fold, utterance), that of the fold it is tested in."""
-        return said[self.speakers, np.arange(len(self.y))]
+    def layers(self, some: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Number and features of the first layers."""
+        return enumerate(self.X[:some])
 
 
 def sklearn_one_c(study: Study, layers: int) -> np.ndarray:
     """(layer, utterance) predictions, one layer after the other."""
     head = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
-    folds = {"groups": study.speakers, "cv": LeaveOneGroupOut(), "n_jobs": -1}
-    return np.array([cross_val_predict(head, X, study.y, **folds) for X in study.X[:layers]])
-
-
-def ours_one_c(study: Study, layers: int) -> np.ndarray:
-    """The same by the batch."""
-    problems = Problems(study.train, study.y, study.classes, C)
-    return np.array([study.held_out(predictions("logreg", X, problems)) for X in study.X[:layers]])
+    folds = study.task.folds.parts
+    return np.array(
+        [cross_val_predict(head, X, study.y, cv=folds, n_jobs=-1) for _, X in study.layers(layers)]
+    )
 
 
 def sklearn_nested(study: Study, layers: int) -> np.ndarray:
     """(layer, utterance) predictions with C chosen inside of each training part."""
     head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    search = GridSearchCV(
-        head,
-        {"logisticregression__C": GRID},
-        scoring="balanced_accuracy",
-        cv=GroupKFold(INNER),
-        n_jobs=-1,
-    )
+    grid = {"logisticregression__C": study.nested.C}
     found = np.empty((layers, len(study.y)), np.intp)
-    for said, X in zip(found, study.X, strict=False):
-        for train in study.train:
-            search.fit(X[train], study.y[train], groups=study.speakers[train])
-            said[~train] = search.predict(X[~train])
+    for layer, X in study.layers(layers):
+        for (train, test), inner in zip(study.task.folds.parts, study.nested.inner, strict=True):
+            cv = [(np.searchsorted(train, a), np.searchsorted(train, b)) for a, b in inner]
+            search = GridSearchCV(head, grid, scoring="balanced_accuracy", cv=cv, n_jobs=-1)
+            found[layer, test] = search.fit(X[train], study.y[train]).predict(X[test])
     return found
 
 
-def ours_nested(study: Study, layers: int) -> np.ndarray:
-    """The same by the batch: all folds, inner folds and C, then a refit of all folds."""
-    inner = np.zeros((len(study.train), INNER, len(study.y)), bool)
-    for parts, train in zip(inner, study.train, strict=True):
-        rows = np.flatnonzero(train)
-        split = GroupKFold(INNER).split(rows, groups=study.speakers[rows])
-        for part, (known, _) in zip(parts, split, strict=True):
-            part[rows[known]] = True
-    masks = inner.repeat(len(GRID), 0).reshape(len(inner), len(GRID), INNER, -1)
-    every = Problems(
-        masks.reshape(-1, len(study.y)),
-        study.y,
-        study.classes,
-        np.tile(GRID.repeat(INNER), len(inner)),
-    )
-    found = []
-    for X in study.X[:layers]:
-        said = predictions("logreg", X, every).reshape(masks.shape)
-        scores = np.array(
-            [
-                [
-                    np.mean(
-                        [
-                            balanced_accuracy_score(study.y[test], answer[test])
-                            for answer, test in zip(by_part, train & ~parts, strict=True)
-                        ]
-                    )
-                    for by_part in by_c
-                ]
-                for by_c, parts, train in zip(said, inner, study.train, strict=True)
-            ]
-        )
-        best = GRID[scores.argmax(1)]
-        problems = Problems(study.train, study.y, study.classes, best)
-        found.append(study.held_out(predictions("logreg", X, problems)))
-    return np.array(found)
+def ours(study: Study, layers: int, choice: Choice) -> np.ndarray:
+    """The same as the probe does it."""
+    return curve(study.task, study.layers(layers), "logreg", choice, "mean").predictions
 
 
 def shuffled(study: Study, shuffles: int) -> None:
     """Refit all folds of a layer to shuffled labels."""
     random = np.random.default_rng(0)
     labels = np.array([random.permutation(study.y) for _ in range(shuffles)])
-    folds = len(study.train)
-    problems = Problems(
-        np.tile(study.train, (shuffles, 1)), labels.repeat(folds, 0), study.classes, C
-    )
+    train, classes = study.task.train, len(study.task.classes)
+    problems = Problems(np.tile(train, (shuffles, 1)), labels.repeat(len(train), 0), classes, C)
     predictions("logreg", study.X[SHUFFLED_LAYER], problems)
 
 
@@ -188,15 +137,15 @@ def measure(arguments: argparse.Namespace, study: Study) -> Iterator[dict[str, o
     layers, some = len(study.X), arguments.nested_layers
     name, rounds = study.corpus, arguments.rounds
     yield compare(
-        f"{name}, {layers} layers × {len(study.train)} speakers left out, C = {C:g}",
+        f"{name}, {layers} layers × {len(study.task.folds)} speakers left out, C = {C:g}",
         lambda: sklearn_one_c(study, layers),
-        lambda: ours_one_c(study, layers),
+        lambda: ours(study, layers, Choice.fixed(C)),
         rounds,
     )
     yield compare(
-        f"{name}, {some} layer(s), C from {len(GRID)} by {INNER} inner folds",
+        f"{name}, {some} layer(s), C from {len(study.nested.C)} by {INNER} inner folds",
         lambda: sklearn_nested(study, some),
-        lambda: ours_nested(study, some),
+        lambda: ours(study, some, study.nested),
         0,
     )
     yield alone(

@@ -41,7 +41,7 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
     for part in np.flatnonzero(by_gram | unlike).tolist():
         Z = scaled.of(X, part)
         fit = _on_gram if by_gram[part] else _on_own_features
-        for dtype, rows in _by_precision(members[part], problems, X.shape[1]):
+        for dtype, rows in _by_precision(members[part], problems, X.size):
             jobs.append(partial(fit, Z.astype(dtype), train[part], problems, rows, device))
     shared = np.flatnonzero(~(by_gram | unlike))
     if len(shared):
@@ -52,7 +52,7 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         for part in shared.tolist():
             part_of[members[part]] = part
         together = np.concatenate([members[part] for part in shared])
-        for dtype, rows in _by_precision(together, problems, X.shape[1]):
+        for dtype, rows in _by_precision(together, problems, X.size):
             space = Features.of(*(_array(a.astype(dtype), device) for a in (Z, mean, inverse)))
             for chunk in _chunks(rows, problems, max(X.shape), device):
                 jobs.append(partial(_on_features, space, part_of[chunk], problems, chunk))
@@ -80,10 +80,15 @@ def _gram_pays(
 
 
 def _by_precision(
-    rows: Rows, problems: Problems, dim: int
+    rows: Rows, problems: Problems, numbers: int
 ) -> Iterator[tuple[type[np.floating], Rows]]:
-    """Problems that float32 solves well enough, and those of a large C that it does not."""
-    double = problems.strengths[rows] * dim * np.finfo(np.float32).eps > TOLERANCE
+    """Problems that float32 solves well enough, and those of a large C that it does not.
+
+    A probability is off by eps, so the gradient by C eps √numbers at most: it has to be far smaller
+    than the gradient that ends a fit, which is the root of the tolerance on weights of norm 1.
+    """
+    noise = problems.strengths[rows] * np.finfo(np.float32).eps * numbers**0.5
+    double = noise > TOLERANCE**0.5 / 10
     for dtype, some in ((np.float32, rows[~double]), (np.float64, rows[double])):
         if len(some):
             yield dtype, some
