@@ -1,153 +1,167 @@
 """Neural heads as scikit-learn estimators: they clone, pipe, search and repeat like any other.
 
-They take a plain matrix X (utterance, step · dim) whose steps, laid end to end, are hidden layers
-or moments in time. Inputs are standardised inside ``fit``, so nothing leaks from a test part. Each
-fit runs on one thread: the networks are too small to gain by more, and rounding, which depends on
-the number of threads, stays the same whatever else the machine does.
+They take a plain matrix X (utterance, layer · step · dim). Inputs are standardised inside ``fit``,
+so nothing leaks from a test part. `NeuralHead.fit_folds` fits a clone to each of many training
+parts at once, and gives what ``fit`` on each of them gives.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from joblib import cpu_count
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import Tags, check_array, check_random_state
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-from torch import nn
 
-from classify.heads.networks import Perceptron, Recurrent
-from classify.heads.training import Part, Schedule, predict, train
+from classify.heads import networks, training
+from classify.heads.early_stopping import held_out
+from classify.heads.objectives import CrossEntropy, Objective, SquaredError
+from classify.heads.standardize import scaling
 
 CONSTANT = 1e-6  # a feature that deviates by less than this share of its mean carries only rounding
+CHUNK = 6_000_000  # numbers that are trained side by side: more do not stay in a core's cache
+
+BATCH = 1024  # utterances that are predicted at once; bounds memory only
 
 Randomness = int | np.random.RandomState | None
+Matrix = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.float32]
 
 
-class NeuralHead(ClassifierMixin, BaseEstimator):
-    """What `MLP` and `GRU` share.
+@dataclass(eq=False, repr=False)
+class NeuralHead(BaseEstimator):
+    """What all neural heads share.
 
     Args:
-        steps: into how many steps a row of X is split.
+        layers: how many hidden layers a row of X holds, one after the other.
+        steps: how many steps each of them holds; 1 where they are pooled.
+        axis: what a head that reads sequences goes along. "time": the steps of the softmax mix of
+            the layers, where NaN steps after the last one are padding; "layer": the layers, each
+            with its own standardisation.
         hidden: width of the hidden layer.
-        dropout: before the output.
-        epochs: passes over the training part.
+        dropout: share of the hidden numbers that is zeroed while training.
+        epochs: most passes over the training part.
+        patience: passes without a lower loss on what is held out inside of the training part before
+            training ends; the pass of the lowest counts. None: nothing is held out.
         batch_size: utterances of one step of AdamW.
         learning_rate: at the beginning; falls to zero along half a cosine.
         weight_decay: of AdamW.
-        label_smoothing: share of the target's probability spread over all classes.
-        random_state: decides initial weights, order and dropout.
+        mixup: parameter of the beta distribution that pairs of utterances are blended by (Zhang et
+            al. 2018, arXiv 1710.09412); 0: they are not.
+        standardize: whether each feature gets mean 0 and deviation 1 in the training part.
+        device: of torch.
+        random_state: decides initial weights, order, dropout and who is held out.
 
     Attributes:
-        classes_: (class,) labels, sorted.
-        mean_, scale_: the standardisation, (step, dim); (1, dim) where all steps share it.
-        network_: the trained torch module.
+        mean_, scale_: the standardisation, (layer, step or 1, dim).
+        network_: the trained torch module, a stack of one.
         history_: one value an epoch of each curve; see `classify.heads.training.train`.
+        epoch_: the epoch, from 1, that the network is of.
     """
 
-    def __init__(
-        self,
-        steps: int = 1,
-        hidden: int = 128,
-        dropout: float = 0.5,
-        epochs: int = 30,
-        batch_size: int = 32,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        label_smoothing: float = 0.1,
-        random_state: Randomness = None,
-    ) -> None:
-        self.steps = steps
-        self.hidden = hidden
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.random_state = random_state
+    network: ClassVar[type[networks.Network]]
+    sequential: ClassVar[bool] = True  # whether it reads the order of steps
 
-    def _network(self, dim: int) -> nn.Module:
-        raise NotImplementedError
-
-    @property
-    def _ragged(self) -> bool:
-        """Whether steps are moments: NaN steps at the end are padding, all share one scale."""
-        return False
+    layers: int = 1
+    steps: int = 1
+    axis: str = "time"
+    hidden: int = 64
+    dropout: float = 0.5
+    epochs: int = 30
+    patience: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    mixup: float = 0.0
+    standardize: bool = True
+    device: str = "cpu"
+    random_state: Randomness = None
 
     def fit(
         self,
         X: npt.ArrayLike,
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
-        monitor: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        groups: npt.ArrayLike | None = None,
     ) -> Self:
-        """Fit to X (utterance, step · dim) and y (utterance,).
+        """Fit to X (utterance, layer · step · dim) and y (utterance,).
 
         Args:
             sample_weight: (utterance,) how much each utterance counts.
-            monitor: a held-out (X, y) whose scores are drawn into the curves of `history_`. It
-                chooses nothing: neither epoch nor parameters depend on it.
+            groups: (utterance,) speakers; whole ones are held out to tell when to stop. None:
+                utterances are.
         """
-        matrix, labels = validate_data(self, X, y, dtype=np.float32, ensure_all_finite=self._finite)
-        check_classification_targets(labels)
-        self.classes_ = np.unique(labels)
-        if len(self.classes_) < 2:
-            raise ValueError(f"got one class, {self.classes_[0]!r}; expected two or more")
-        if matrix.shape[1] % self.steps:
-            raise ValueError(f"{matrix.shape[1]} features cannot be split into {self.steps} steps")
-        weight = torch.from_numpy(_check_sample_weight(sample_weight, matrix, dtype=np.float32))
-        seed = check_random_state(self.random_state).randint(2**31)
-        with _one_thread(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self._standardize(matrix, weight)
-            part = self._part(matrix, labels, weight / weight.mean())
-            heldout = None
-            if monitor is not None:
-                heldout = self._part(self._validated(monitor[0]), monitor[1])
-            self.network_ = self._network(part.x.shape[2])
-            self.history_ = train(self.network_, part, self._schedule(), heldout)
+        matrix, target = self._verified(X, y)
+        weight = _check_sample_weight(sample_weight, matrix, dtype=np.float32)
+        train = (weight > 0)[None]
+        names = np.arange(len(matrix)) if groups is None else np.asarray(groups)
+        self._fit_all(matrix, target, train, weight, names, [self], look=False)
         return self
 
-    def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """(utterance, class) probabilities."""
-        check_is_fitted(self)
-        with _one_thread():
-            logits = predict(self.network_, *self._inputs(self._validated(X)))
-            return logits.softmax(1).numpy()
+    def fit_folds(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        train: npt.NDArray[np.bool_],
+        seeds: Sequence[int],
+        groups: npt.ArrayLike | None = None,
+    ) -> list[Self]:
+        """Clones, each fitted to its own training part, all at once.
 
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray:
-        """(utterance,) the most probable class."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(1)]
+        Args:
+            X: (utterance, layer · step · dim).
+            y: (utterance,).
+            train: (fold, utterance) what each is fitted to. The rest is looked at for the curves
+                heldout_… of `history_` and decides nothing.
+            seeds: (fold,) the `random_state` of each.
+            groups: as in `fit`.
+
+        Raises:
+            ValueError: a training part lacks a class, or a loss is not finite.
+        """
+        model = clone(self)
+        matrix, target = model._verified(X, y)
+        names = np.arange(len(matrix)) if groups is None else np.asarray(groups)
+        heads = [copy(model).set_params(random_state=seed) for seed in seeds]
+        weight = np.ones(len(matrix), np.float32)
+        model._fit_all(matrix, target, train, weight, names, heads, look=True)
+        return heads
+
+    @property
+    def layer_weights_(self) -> npt.NDArray[np.float64]:
+        """(layer,) how much of the mix each hidden layer is."""
+        check_is_fitted(self, "network_")
+        return self.network_.mix.weights[0].detach().double().cpu().numpy()
+
+    def attention(self, X: npt.ArrayLike) -> npt.NDArray[np.float64] | None:
+        """(utterance, step) how much each step counts, 0 for padding; None of heads to which all
+        count the same."""
+        return self._asked(X, self.network_.attention)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything that was learned, by name; `restore` is the way back."""
-        check_is_fitted(self)
+        check_is_fitted(self, "network_")
         learned = {f"network.{name}": value for name, value in self.network_.state_dict().items()}
         return {"mean": self.mean_, "scale": self.scale_, **learned}
 
-    def restore(self, classes: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> Self:
-        """Take up what another head of the same parameters has learned.
-
-        Raises:
-            KeyError, RuntimeError: the tensors are not those of such a head.
-        """
-        self.classes_ = np.array(classes)
+    def _restored(self, tensors: Mapping[str, torch.Tensor], outputs: int) -> Self:
         self.mean_, self.scale_ = tensors["mean"], tensors["scale"]
-        dim = self.mean_.shape[1]
-        self.n_features_in_ = self.steps * dim
-        self.network_ = self._network(dim)
-        self.network_.load_state_dict(
-            {
-                name.removeprefix("network."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("network.")
-            }
-        )
+        dim = self.mean_.shape[-1]
+        self.n_features_in_ = self.layers * self.steps * dim
+        self.network_ = self._stack(1, len(self.mean_), dim, outputs)
+        prefix = "network."
+        learned = {name: value for name, value in tensors.items() if name.startswith(prefix)}
+        self.network_.load_state_dict({k.removeprefix(prefix): v for k, v in learned.items()})
         return self
 
     def __sklearn_tags__(self) -> Tags:
@@ -156,19 +170,32 @@ class NeuralHead(ClassifierMixin, BaseEstimator):
         return tags
 
     @property
+    def _ragged(self) -> bool:
+        return self.sequential and self.axis == "time"
+
+    @property
     def _finite(self) -> bool | str:
         return "allow-nan" if self._ragged else True
 
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            label_smoothing=self.label_smoothing,
-        )
+    def _objective(self) -> Objective:
+        raise NotImplementedError
 
-    def _validated(self, X: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def _verified(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray]:
+        """X and y as they are learned from."""
+        raise NotImplementedError
+
+    def _strata(self, target: npt.NDArray) -> npt.NDArray[np.intp]:
+        """(utterance,) classes that early stopping leaves some of in the training part."""
+        raise NotImplementedError
+
+    def _goal(
+        self, target: npt.NDArray, weight: Weights, train: npt.NDArray[np.bool_]
+    ) -> tuple[Matrix, Weights]:
+        """What the network has to give (utterance, output) after this training part, and how much
+        each utterance counts."""
+        raise NotImplementedError
+
+    def _validated(self, X: npt.ArrayLike) -> Matrix:
         """X as float32. A recording may have more steps in time than any of the training."""
         if self._ragged and self.steps > 1:
             matrix = check_array(X, dtype=np.float32, ensure_all_finite="allow-nan")
@@ -176,95 +203,309 @@ class NeuralHead(ClassifierMixin, BaseEstimator):
                 return matrix
         return validate_data(self, X, dtype=np.float32, ensure_all_finite=self._finite, reset=False)
 
-    def _standardize(self, X: npt.NDArray[np.float32], weight: torch.Tensor) -> None:
-        """Learn mean and scale of every feature, from the steps that are there."""
-        x, mask = self._steps(X)
-        weights = weight[:, None] * mask
-        axes = "d" if self._ragged else "sd"
-        total = torch.einsum("ns->s", weights)[:, None]
-        if self._ragged:
-            total = total.sum(0, keepdim=True)
-        total = total.clamp(min=torch.finfo(torch.float32).tiny)
-        mean = torch.einsum(f"ns,nsd->{axes}", weights, x) / total
-        variance = torch.einsum(f"ns,nsd->{axes}", weights, (x - mean).square_()) / total
-        self.mean_, scale = mean, variance.sqrt_()
-        self.scale_ = torch.where(scale > CONSTANT * mean.abs(), scale, 1.0)
+    def _parts(self, X: Matrix) -> tuple[torch.Tensor, torch.Tensor]:
+        """X as (utterance, layer, step, dim), zero where padded, and the mask of steps.
 
-    def _inputs(self, X: npt.NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Standardised steps (utterance, step, dim), zero where masked, and the mask of steps."""
-        x, mask = self._steps(X)
-        x = (x - self.mean_).div_(self.scale_)
-        return x.mul_(mask[..., None]) if self._ragged else x, mask
-
-    def _steps(self, X: npt.NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
-        """X as steps (utterance, step, dim), zero where padded, and the mask of steps."""
-        x = torch.from_numpy(X).reshape(len(X), -1, self.n_features_in_ // self.steps)
-        mask = ~x[..., 0].isnan()
+        Along the layers these are the steps.
+        """
+        if self.n_features_in_ % (self.layers * self.steps):
+            raise ValueError(
+                f"{self.n_features_in_} features cannot be split into {self.layers} layers of "
+                f"{self.steps} steps"
+            )
+        dim = self.n_features_in_ // (self.layers * self.steps)
+        along = self.sequential and self.axis == "layer"
+        shape = (1, self.layers) if along else (self.layers, X.shape[1] // (self.layers * dim))
+        x = torch.from_numpy(X).reshape(len(X), *shape, dim)
+        mask = ~x[:, 0, :, 0].isnan()
         if not self._ragged:
             return x, mask
         padding_last = bool((mask.cummin(1).values == mask).all())
-        if not (padding_last and torch.equal(~x.isnan(), mask[..., None].expand_as(x))):
+        if not (padding_last and torch.equal(~x.isnan(), mask[:, None, :, None].expand_as(x))):
             raise ValueError("NaN is only understood as whole steps of padding, after all others")
         return x.nan_to_num(), mask
 
-    def _part(
-        self, X: npt.NDArray[np.float32], y: npt.ArrayLike, weight: torch.Tensor | None = None
-    ) -> Part:
-        target = np.searchsorted(self.classes_, y)
-        weight = torch.ones(len(X)) if weight is None else weight
-        return Part(*self._inputs(X), torch.from_numpy(target), weight)
+    def _scales(
+        self, x: torch.Tensor, mask: torch.Tensor, weights: Weights
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and scale (fold, layer, step or 1, dim); the steps in time share theirs.
+
+        Args:
+            weights: (fold, utterance).
+        """
+        if self._ragged:  # every moment is an observation
+            owner, moment = mask.nonzero(as_tuple=True)
+            columns, weights = x[owner, :, moment], weights[:, owner.numpy()]
+        else:
+            columns = x.reshape(len(x), -1, x.shape[-1])
+        found = [scaling(columns[:, number].numpy(), weights) for number in range(columns.shape[1])]
+        shape = (len(weights), x.shape[1], -1, x.shape[-1])
+        mean, scale = (
+            torch.from_numpy(np.stack(values, 1).astype(np.float32)).reshape(shape)
+            for values in zip(*((f.mean, f.scale) for f in found), strict=True)
+        )
+        if not self.standardize:
+            return torch.zeros_like(mean), torch.ones_like(scale)
+        return mean, torch.where(scale > CONSTANT * mean.abs(), scale, 1.0)
+
+    def _fit_all(
+        self,
+        X: Matrix,
+        target: npt.NDArray,
+        train: npt.NDArray[np.bool_],
+        weight: Weights,
+        groups: npt.NDArray,
+        heads: Sequence["NeuralHead"],
+        look: bool,
+    ) -> None:
+        """Fit each of `heads` to its row of `train` (fold, utterance); `look`: with curves of the
+        rest."""
+        x, mask = self._parts(X)
+        mean, scale = self._scales(x, mask, train * weight)
+        centre = mean.mean(0)  # so that float32 standardises without cancellation
+        x = ((x - centre) * mask[:, None, :, None]).to(self.device)
+        mask = mask.to(self.device)
+        parts = []
+        for number, (rows, head) in enumerate(zip(train, heads, strict=True)):
+            head.mean_, head.scale_ = mean[number], scale[number]
+            seed = int(check_random_state(head.random_state).randint(2**31))
+            goal, counts = head._goal(target, weight, rows)
+            fitted, out = np.flatnonzero(rows), np.zeros(rows.sum(), bool)
+            if self.patience is not None:
+                out = held_out(self._strata(target)[fitted], groups[fitted], seed)
+            part = training.Part(
+                train=fitted[~out],
+                stop=fitted[out],
+                test=np.flatnonzero(~rows) if look else np.array([], np.intp),
+                weight=counts / counts[fitted[~out]].mean(),
+                mean=(mean[number] - centre).to(self.device),
+                scale=scale[number].to(self.device),
+                target=torch.from_numpy(goal).to(self.device),
+                seed=seed,
+            )
+            parts.append(part)
+        for head, trained in zip(heads, self._trained(x, mask, parts), strict=True):
+            head.network_ = self._stack(1, x.shape[1], x.shape[3], parts[0].target.shape[1])
+            head.network_.load_state_dict(trained.parameters)
+            head.history_, head.epoch_ = trained.history, trained.epoch
+
+    def _trained(
+        self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[training.Part]
+    ) -> list[training.Trained]:
+        """Train on all parts, a stack of some at a time on each core.
+
+        The size of a stack does not depend on the number of cores, and each computes on one thread:
+        the same bytes come out whatever else the machine does.
+        """
+        shape = (x.shape[1], x.shape[3], parts[0].target.shape[1])
+        of_one = sum(value.numel() for value in self._stack(1, *shape).parameters())
+        size = max(1, CHUNK // (4 * of_one + 2 * self.batch_size * x[0].numel()))
+        order = sorted(range(len(parts)), key=lambda number: -len(parts[number].train))
+        chunks = [order[start : start + size] for start in range(0, len(order), size)]
+        schedule = training.Schedule(
+            epochs=self.epochs,
+            patience=self.patience or 0,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            mixup=self.mixup,
+        )
+
+        def run(chunk: Sequence[int]) -> list[training.Trained]:
+            with _one_thread():
+                stack = training.Stack(x, mask, [parts[number] for number in chunk])
+                network = self._stack(len(chunk), *shape)
+                return training.train(network, stack, self._objective(), schedule)
+
+        cores = cpu_count() if self.device == "cpu" else 1
+        with _one_thread(), ThreadPoolExecutor(cores) as pool:
+            found = dict(
+                pair
+                for chunk, trained in zip(chunks, pool.map(run, chunks), strict=True)
+                for pair in zip(chunk, trained, strict=True)
+            )
+        return [found[number] for number in range(len(parts))]
+
+    def _stack(self, replicas: int, layers: int, dim: int, outputs: int) -> networks.Network:
+        return self.network(replicas, layers, dim, self.hidden, outputs, self.dropout)
+
+    def _asked(
+        self, X: npt.ArrayLike, question: Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
+    ) -> npt.NDArray[np.float64] | None:
+        """What a stack of one answers of standardised features, without the replica's axis."""
+        check_is_fitted(self, "network_")
+        self.network_.eval()
+        with _one_thread(), torch.no_grad():
+            x, mask = self._parts(self._validated(X))
+            answers = []
+            for some, valid in zip(x.split(BATCH), mask.split(BATCH), strict=True):
+                some = (some - self.mean_) / self.scale_ * valid[:, None, :, None]
+                answers.append(question(some[None], valid[None]))
+        found = [answer[0] for answer in answers if answer is not None]
+        return torch.cat(found).double().numpy() if found else None
 
 
-class MLP(NeuralHead):
-    """A perceptron with one hidden layer on a softmax mix of the steps, which are hidden layers."""
-
-    def _network(self, dim: int) -> nn.Module:
-        return Perceptron(self.steps, dim, self.hidden, len(self.classes_), self.dropout)
-
-
-class GRU(NeuralHead):
-    """A bidirectional GRU over the steps, its outputs averaged.
+@dataclass(eq=False, repr=False)
+class NeuralClassifier(ClassifierMixin, NeuralHead):
+    """What the neural classifiers share.
 
     Args:
-        axis: "layer": the steps are hidden layers, each with its own standardisation; "time":
-            they are moments that share one, and NaN steps after the last moment are padding.
-        hidden: width of the input projection and of both directions together.
+        label_smoothing: share of the target's probability that is spread over all classes.
+        class_weight: None, "balanced" or {label: weight}, as in scikit-learn.
+
+    Attributes:
+        classes_: (class,) labels, sorted.
 
     The rest is as in `NeuralHead`.
     """
 
-    def __init__(
-        self,
-        steps: int = 1,
-        axis: str = "layer",
-        hidden: int = 64,
-        dropout: float = 0.5,
-        epochs: int = 30,
-        batch_size: int = 32,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 1e-2,
-        label_smoothing: float = 0.1,
-        random_state: Randomness = None,
-    ) -> None:
-        super().__init__(
-            steps,
-            hidden,
-            dropout,
-            epochs,
-            batch_size,
-            learning_rate,
-            weight_decay,
-            label_smoothing,
-            random_state,
+    label_smoothing: float = 0.1
+    class_weight: dict | str | None = None
+
+    def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """(utterance, class) probabilities."""
+        logits = self._asked(X, lambda x, mask: self.network_(x, mask).double())
+        return softmax(logits, axis=1)
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray:
+        """(utterance,) the most probable class."""
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
+
+    def restore(self, classes: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Take up what another head of the same parameters has learned.
+
+        Raises:
+            KeyError, RuntimeError: the tensors are not those of such a head.
+        """
+        self.classes_ = np.array(classes)
+        return self._restored(tensors, len(classes))
+
+    def _objective(self) -> Objective:
+        return CrossEntropy(self.label_smoothing)
+
+    def _verified(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray]:
+        matrix, labels = validate_data(self, X, y, dtype=np.float32, ensure_all_finite=self._finite)
+        check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"got one class, {self.classes_[0]!r}; expected two or more")
+        return matrix, numbers
+
+    def _strata(self, target: npt.NDArray) -> npt.NDArray[np.intp]:
+        return target
+
+    def _goal(
+        self, target: npt.NDArray, weight: Weights, train: npt.NDArray[np.bool_]
+    ) -> tuple[Matrix, Weights]:
+        present = np.bincount(target[train], minlength=len(self.classes_)) > 0
+        of_class = np.ones(len(self.classes_), np.float32)
+        of_class[present] = compute_class_weight(
+            self.class_weight,
+            classes=self.classes_[present],
+            y=self.classes_[target[train]],
+            sample_weight=weight[train],
         )
-        self.axis = axis
+        return np.eye(len(self.classes_), dtype=np.float32)[target], weight * of_class[target]
 
-    @property
-    def _ragged(self) -> bool:
-        return self.axis == "time"
 
-    def _network(self, dim: int) -> nn.Module:
-        return Recurrent(dim, self.hidden, len(self.classes_), self.dropout)
+@dataclass(eq=False, repr=False)
+class NeuralRegressor(RegressorMixin, NeuralHead):
+    """What the neural regressors share: y (utterance, target), or (utterance,) of one target.
+
+    Attributes:
+        target_mean_, target_scale_: (target,) the standardisation of the targets.
+
+    The rest is as in `NeuralHead`.
+    """
+
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """(utterance, target), or (utterance,) where one was fitted as such."""
+        found = self._asked(X, lambda x, mask: self.network_(x, mask).double())
+        found = found * self.target_scale_ + self.target_mean_
+        return found[:, 0] if self.flat_ else found
+
+    def _objective(self) -> Objective:
+        return SquaredError()
+
+    def _verified(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray]:
+        matrix, target = validate_data(
+            self,
+            X,
+            y,
+            dtype=np.float32,
+            ensure_all_finite=self._finite,
+            multi_output=True,
+            y_numeric=True,
+        )
+        self.flat_ = target.ndim == 1
+        return matrix, target.reshape(len(target), -1).astype(np.float64)
+
+    def _strata(self, target: npt.NDArray) -> npt.NDArray[np.intp]:
+        return np.zeros(len(target), np.intp)
+
+    def _goal(
+        self, target: npt.NDArray, weight: Weights, train: npt.NDArray[np.bool_]
+    ) -> tuple[Matrix, Weights]:
+        scaled = scaling(target, (train * weight)[None])
+        self.target_mean_, self.target_scale_ = scaled.mean[0], scaled.scale[0]
+        return scaled.of(target).astype(np.float32), weight
+
+
+@dataclass(eq=False, repr=False)
+class MLP(NeuralClassifier):
+    """A perceptron with one hidden layer on a softmax mix of the layers."""
+
+    network = networks.Perceptron
+    sequential = False
+
+    hidden: int = 128
+
+
+class GRU(NeuralClassifier):
+    """A bidirectional GRU over the steps, its outputs averaged."""
+
+    network = networks.Recurrent
+
+
+class Attention(NeuralClassifier):
+    """Attentive statistics pooling over the steps."""
+
+    network = networks.Attentive
+
+
+class Transformer(NeuralClassifier):
+    """Self-attention over the steps with a class token."""
+
+    network = networks.Transformer
+
+
+@dataclass(eq=False, repr=False)
+class MLPRegressor(NeuralRegressor):
+    """As `MLP`, of numbers."""
+
+    network = networks.Perceptron
+    sequential = False
+
+    hidden: int = 128
+
+
+class GRURegressor(NeuralRegressor):
+    """As `GRU`, of numbers."""
+
+    network = networks.Recurrent
+
+
+class AttentionRegressor(NeuralRegressor):
+    """As `Attention`, of numbers."""
+
+    network = networks.Attentive
+
+
+class TransformerRegressor(NeuralRegressor):
+    """As `Transformer`, of numbers."""
+
+    network = networks.Transformer
 
 
 @contextlib.contextmanager

@@ -1,31 +1,26 @@
-"""Train a network by AdamW under a cosine schedule, and keep its curves."""
+"""Train a stack of networks, each on its own part of the same utterances, and keep their curves."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
-from torch.nn import functional as F
 
 from classify.heads.adamw import AdamW
+from classify.heads.networks import Network
+from classify.heads.noise import Noise
+from classify.heads.objectives import Objective, Tally
+from classify.heads.stacked import initialise
 
 MAX_GRADIENT_NORM = 1.0
-PREDICTION_BATCH = 1024  # utterances; bounds memory only
+PREDICTION_BATCH = 256  # utterances of each replica; bounds memory only
+EARLIER = 1e-4  # by which a held-out loss has to fall to count as better
 
 History = dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Utterances as a network sees them; by convention standardised, and zero where masked."""
-
-    x: torch.Tensor  # (utterance, step, dim) float32
-    mask: torch.Tensor  # (utterance, step) bool, true where there is a step
-    target: torch.Tensor  # (utterance,) int64
-    weight: torch.Tensor  # (utterance,) float32, 1 on average
-
-    def __len__(self) -> int:
-        return len(self.x)
+Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -33,72 +28,242 @@ class Schedule:
     """How long, and in what steps, to train."""
 
     epochs: int
+    patience: int  # epochs without a lower loss on the held-out part, before it ends
     batch_size: int  # utterances
     learning_rate: float  # at the beginning; it falls to zero along half a cosine
     weight_decay: float
-    label_smoothing: float
+    mixup: float  # both parameters of the beta distribution that shares are drawn from; 0: none
 
 
-def train(network: nn.Module, part: Part, schedule: Schedule, heldout: Part | None) -> History:
-    """Fit `network` to `part` in place; randomness comes from torch's global generator.
+@dataclass(frozen=True)
+class Part:
+    """What one replica is trained on; all rows are of the same utterances."""
+
+    train: Rows
+    stop: Rows  # whose loss decides when to end; may be empty
+    test: Rows  # looked at for the curves, deciding nothing; may be empty
+    weight: npt.NDArray[np.float32]  # (utterance,) 1 on average over `train`
+    mean: torch.Tensor  # (layer, 1, dim) of the features
+    scale: torch.Tensor  # (layer, 1, dim)
+    target: torch.Tensor  # (utterance, output)
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One network of a stack, as it was at its best."""
+
+    parameters: dict[str, torch.Tensor]  # with a replica axis of length 1
+    history: History
+    epoch: int  # from 1, the epoch it is of
+
+
+class Stack:
+    """Parts of the same features, as one batch after the other of all of them."""
+
+    def __init__(self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[Part]) -> None:
+        """Of features x (utterance, layer, moment, dim), zero where `mask` (utterance, moment) is
+        not set."""
+        self.x, self.mask, self.parts = x, mask, parts
+        self.ragged = not bool(mask.all())
+        inverse = torch.stack([1 / part.scale for part in parts])
+        mean = torch.stack([part.mean for part in parts])
+        self.inverse = inverse[:, None]  # (replica, 1, layer, 1, dim)
+        self.shift = (-mean * inverse)[:, None]
+        self.target = torch.stack([part.target for part in parts])
+        self.weight = torch.stack([torch.from_numpy(part.weight).to(x.device) for part in parts])
+        self.replica = torch.arange(len(parts), device=x.device)[:, None]
+
+    def inputs(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Standardised features and mask of `rows` (replica, utterance), cut to the longest."""
+        if not self.ragged:
+            return torch.addcmul(self.shift, self.x[rows], self.inverse), self.mask[rows]
+        mask = self.mask[rows]
+        longest = int(mask.sum(-1).max().clamp(min=1))
+        x = torch.addcmul(self.shift, self.x[:, :, :longest][rows], self.inverse)
+        mask = mask[..., :longest]
+        return x * mask[:, :, None, :, None], mask
+
+    def rows(self, chosen: Sequence[Rows], length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`chosen` of each replica as one array (replica, `length`), and which of it is meant."""
+        rows = np.zeros((len(chosen), length), np.intp)
+        meant = np.zeros(rows.shape, bool)
+        for row, flag, some in zip(rows, meant, chosen, strict=True):
+            row[: len(some)], flag[: len(some)] = some, True
+        device = self.x.device
+        return torch.from_numpy(rows).to(device), torch.from_numpy(meant).to(device)
+
+
+def train(
+    network: Network, stack: Stack, objective: Objective, schedule: Schedule
+) -> list[Trained]:
+    """Fit each replica of `network` to its part of `stack`, and give it as it was at its best.
+
+    Where a part has rows to stop by, that is the epoch of the least loss on them; else the last. A
+    replica's path depends on its own part and seed alone.
 
     Returns:
-        One value an epoch of train_loss and train_accuracy (means over the epoch's batches, under
-        dropout) and, where `heldout` is given, heldout_loss, heldout_accuracy and heldout_uar. The
-        held-out part is looked at and decides nothing. Losses are cross-entropies in nats, without
-        label smoothing.
+        With the histories: one value an epoch of train_loss and the scores of the objective
+        (train_…, means over the epoch's batches, under dropout), and the same of the rows to stop
+        by (stop_…) and to test (heldout_…).
 
     Raises:
         ValueError: the loss is no longer finite.
     """
-    optimizer = AdamW(network, schedule.weight_decay, MAX_GRADIENT_NORM)
-    steps = schedule.epochs * math.ceil(len(part) / schedule.batch_size)
-    history: History = {}
-    for _ in range(schedule.epochs):
+    parts = stack.parts
+    initialise(network, [part.seed for part in parts])
+    network.to(stack.x.device)
+    steps = [math.ceil(len(part.train) / schedule.batch_size) for part in parts]
+    if steps != sorted(steps, reverse=True):
+        raise ValueError("parts of a stack: expected the largest first")
+    groups = list(_groups(steps))
+    optimizer = AdamW(network, groups, schedule.weight_decay, MAX_GRADIENT_NORM)
+    noise = Noise([part.seed for part in parts], stack.x.device)
+    best = _Best(network, parts, schedule.patience)
+    for epoch in range(schedule.epochs):
         network.train()
-        loss_sum, correct = torch.zeros(()), torch.zeros(())
-        for rows in torch.randperm(len(part)).split(schedule.batch_size):
-            target, weight = part.target[rows], part.weight[rows]
-            logits = network(*_inputs(part, rows))
-            shares = logits.log_softmax(1)
-            losses = -shares.gather(1, target[:, None])[:, 0]
-            spread = -shares.mean(1)
-            smoothed = losses.lerp(spread, schedule.label_smoothing)
-            (smoothed * weight).mean().backward()
-            cosine = 0.5 + 0.5 * math.cos(math.pi * optimizer.steps / steps)
-            optimizer.step(schedule.learning_rate * cosine)
-            with torch.no_grad():
-                loss_sum += weight @ losses
-                correct += weight @ (logits.argmax(1) == target).float()
-        if not loss_sum.isfinite():
+        noise.begin(epoch)
+        orders = noise.orders([len(part.train) for part in parts])
+        sums: Tally = {}
+        for step in range(steps[0]):
+            noise.begin(epoch, step)
+            batch = slice(step * schedule.batch_size, (step + 1) * schedule.batch_size)
+            chosen = [part.train[order[batch]] for part, order in zip(parts, orders, strict=True)]
+            found = _learn(network, stack, objective, schedule, noise, chosen)
+            sums = {name: sums.get(name, 0) + value for name, value in found.items()}
+            rates = [
+                _cosine(schedule, epoch + step / steps[group.start])
+                if step < steps[group.start]
+                else None
+                for group in groups
+            ]
+            optimizer.step(rates)
+        scores = {f"train_{name}": value for name, value in objective.scores(sums).items()}
+        for name, rows in (("stop", [p.stop for p in parts]), ("heldout", [p.test for p in parts])):
+            found = evaluate(network, stack, objective, rows)
+            scores |= {f"{name}_{score}": value for score, value in found.items()}
+        if not scores["train_loss"].isfinite().all():
             raise ValueError("the training loss is not finite: look for extreme features")
-        total = part.weight.sum()
-        _append(history, "train", loss=loss_sum / total, accuracy=correct / total)
-        if heldout is not None:
-            logits = predict(network, heldout.x, heldout.mask)
-            hit = (logits.argmax(1) == heldout.target).double()
-            recall = [hit[heldout.target == k].mean() for k in heldout.target.unique()]
-            loss = F.cross_entropy(logits, heldout.target)
-            uar = torch.stack(recall).mean()
-            _append(history, "heldout", loss=loss, accuracy=hit.mean(), uar=uar)
-    return history
+        best.note(epoch, scores)
+        if best.done:
+            break
+    return best.found()
+
+
+def _learn(
+    network: Network,
+    stack: Stack,
+    objective: Objective,
+    schedule: Schedule,
+    noise: Noise,
+    chosen: Sequence[Rows],
+) -> Tally:
+    """Gather the gradients of a batch, and tally it."""
+    rows, meant = stack.rows(chosen, schedule.batch_size)
+    x, mask = stack.inputs(rows)
+    target = stack.target[stack.replica, rows]
+    weight = stack.weight[stack.replica, rows] * meant
+    if schedule.mixup:
+        share = noise.beta(schedule.mixup)
+        sizes = meant.sum(1, keepdim=True).clamp(min=1)
+        other = (torch.arange(rows.shape[1], device=rows.device) + 1) % sizes
+        x = _blend(x, x[stack.replica, other], share[..., None, None, None])
+        mask = mask | mask[stack.replica, other]
+        target = _blend(target, target[stack.replica, other], share[..., None])
+    outputs = network(x, mask, noise)
+    losses = objective.loss(outputs, target) * weight
+    (losses.sum(1) / meant.sum(1).clamp(min=1)).sum().backward()
+    with torch.no_grad():
+        return objective.tally(outputs, target, weight)
+
+
+def _blend(one: torch.Tensor, other: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    return other + share * (one - other)
+
+
+def _cosine(schedule: Schedule, epochs: float) -> float:
+    return schedule.learning_rate * (0.5 + 0.5 * math.cos(math.pi * epochs / schedule.epochs))
+
+
+def _groups(steps: Sequence[int]) -> list[slice]:
+    """Neighbours of equal numbers."""
+    lengths = [len(list(members)) for _, members in groupby(steps)]
+    ends = np.cumsum(lengths).tolist()
+    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
 
 
 @torch.no_grad()
-def predict(network: nn.Module, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Logits (utterance, class) as float64."""
+def evaluate(
+    network: Network, stack: Stack, objective: Objective, chosen: Sequence[Rows]
+) -> dict[str, torch.Tensor]:
+    """Scores (replica,) of some rows of each replica; NaN of a replica without."""
+    longest = max(map(len, chosen))
+    if not longest:
+        return {}
+    rows, meant = stack.rows(chosen, longest)
+    outputs = predict(network, stack, rows)
+    tally = objective.tally(outputs, stack.target[stack.replica, rows], meant.to(outputs.dtype))
+    empty = ~meant.any(1)
+    return {
+        name: value.masked_fill(empty, math.nan) for name, value in objective.scores(tally).items()
+    }
+
+
+@torch.no_grad()
+def predict(network: Network, stack: Stack, rows: torch.Tensor) -> torch.Tensor:
+    """Outputs (replica, utterance, output) of `rows` (replica, utterance)."""
     network.eval()
-    parts = zip(x.split(PREDICTION_BATCH), mask.split(PREDICTION_BATCH), strict=True)
-    return torch.cat([network(*part).double() for part in parts])
+    parts = rows.split(PREDICTION_BATCH, 1)
+    return torch.cat([network(*stack.inputs(part)) for part in parts], 1)
 
 
-def _inputs(part: Part, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows of a batch, cut to the longest of them."""
-    mask = part.mask[rows]
-    longest = int(mask.sum(1).max().clamp(min=1))
-    return part.x[rows, :longest], mask[:, :longest]
+class _Best:
+    """The parameters of each replica at the end of its best epoch."""
 
+    def __init__(self, network: Network, parts: Sequence[Part], patience: int) -> None:
+        self.network, self.patience = network, patience
+        self.stops = np.array([len(part.stop) > 0 for part in parts])
+        self.kept = {name: value.clone() for name, value in network.state_dict().items()}
+        self.loss = np.full(len(parts), math.inf)
+        self.epoch = np.full(len(parts), -1)
+        self.last = np.full(len(parts), -1)  # epoch that belongs to the history
+        self.histories: list[History] = [{} for _ in parts]
 
-def _append(history: History, prefix: str, **scores: torch.Tensor) -> None:
-    for name, value in scores.items():
-        history.setdefault(f"{prefix}_{name}", []).append(float(value))
+    def note(self, epoch: int, scores: dict[str, torch.Tensor]) -> None:
+        """Take up an epoch's scores, and the parameters of those that are better now."""
+        alive = self.alive(epoch)
+        values = {name: value.double().cpu().numpy() for name, value in scores.items()}
+        loss = values.get("stop_loss", np.full(len(self.loss), math.nan))
+        better = alive & (~self.stops | (loss < self.loss - EARLIER))
+        self.loss[better & self.stops] = loss[better & self.stops]
+        self.epoch[better], self.last[alive] = epoch, epoch
+        if better.any():
+            rows = torch.from_numpy(np.flatnonzero(better))
+            with torch.no_grad():
+                for name, value in self.network.state_dict().items():
+                    self.kept[name][rows] = value[rows]
+        for replica in np.flatnonzero(alive):
+            for name, value in values.items():
+                if not math.isnan(value[replica]):
+                    self.histories[replica].setdefault(name, []).append(float(value[replica]))
+
+    def alive(self, epoch: int) -> npt.NDArray[np.bool_]:
+        """(replica,) which still train at an epoch."""
+        waited = epoch - 1 - np.maximum(self.epoch, 0)
+        return ~self.stops | (waited < self.patience)
+
+    @property
+    def done(self) -> bool:
+        """Whether none of them would go on."""
+        return not self.alive(int(self.last.max()) + 1).any()
+
+    def found(self) -> list[Trained]:
+        """Each replica by itself."""
+        return [
+            Trained(
+                {name: value[[replica]].clone() for name, value in self.kept.items()},
+                history,
+                int(self.epoch[replica]) + 1,
+            )
+            for replica, history in enumerate(self.histories)
+        ]
