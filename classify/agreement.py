@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
 
+ROUNDING = 1e-12  # share of the mean squares below which a difference of them is 0
+
 
 def ccc(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
     """Concordance correlation coefficient (…): 2 sₜₚ / (sₜ² + sₚ² + (t̄ - p̄)²).
@@ -84,12 +86,13 @@ def resampled_ccc(
     """
     true, said = _paired(truth, prediction)
     t, p = true - true.mean(0), said - true.mean(0)  # near 0, so that squares lose no digits
-    products = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p])  # (moment, utterance, …)
-    sums = np.zeros((products.shape[0], times.shape[1], *t.shape[1:]))
-    np.add.at(sums, (slice(None), clusters), products)
-    count, *totals = np.einsum("ds,ms...->md...", times.astype(np.float64), sums)
-    mean_t, mean_p, square_t, square_p, product = (total / count for total in totals)
+    products = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p], axis=1)
+    sums = np.zeros((times.shape[1], *products.shape[1:]))  # (cluster, moment, …)
+    np.add.at(sums, clusters, products)
+    drawn = np.moveaxis(np.tensordot(times.astype(np.float64), sums, 1), 1, 0)
+    mean_t, mean_p, square_t, square_p, product = drawn[1:] / drawn[0]
     spread = square_t + square_p - 2 * mean_t * mean_p  # sₜ² + sₚ² + (t̄ - p̄)²
+    spread[spread < ROUNDING * (square_t + square_p)] = 0
     return _ratio(2 * (product - mean_t * mean_p), spread)
 
 

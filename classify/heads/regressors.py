@@ -1,8 +1,7 @@
 """Heads that predict numbers, from scikit-learn: X (utterance, dim), y (utterance, target).
 
 Features and targets are standardised inside of ``fit``, so by a training part alone; predictions
-are on the targets' own scale. Several targets share the features; only `forest` and `knn` look at
-them together.
+are on the targets' own scale. Several targets share the features and nothing else.
 """
 
 from typing import Any
@@ -37,12 +36,12 @@ def knn(n_neighbors: int = 10) -> TransformedTargetRegressor:
     return _standardised(KNeighborsRegressor(n_neighbors, weights="distance", metric="cosine"))
 
 
-def forest(n_estimators: int = 200, random_state: int | None = None) -> TransformedTargetRegressor:
-    """Random forest (Breiman 2001, Random Forests): the root of the features at each split."""
+def forest(n_estimators: int = 100, random_state: int | None = None) -> TransformedTargetRegressor:
+    """Random forests (Breiman 2001, Random Forests); the root of the features at each split."""
     trees = RandomForestRegressor(
         n_estimators, max_features="sqrt", min_samples_leaf=5, random_state=random_state
     )
-    return _standardised(trees)
+    return _standardised(MultiOutputRegressor(trees))
 
 
 def boosting(max_iter: int = 100, random_state: int | None = None) -> TransformedTargetRegressor:

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from classify.agreement import Values, ccc, pearson, resampled_ccc, rmse
 from classify.crossvalidate import each_fold, learning_from
 from classify.dataset import Dataset
+from classify.features import Matrix
 from classify.folds import Folds, Rows, split
 from classify.heads import build_regressor, regressor_path
 from classify.options import Options
@@ -140,7 +141,7 @@ def regress(options: Options, jobs: int = -1) -> RegressionRun:
     return RegressionRun(options, dataset, truth, folds, prediction)
 
 
-def _fit(head: Any, X: Values, truth: Values, train: Rows, test: Rows) -> Values:
+def _fit(head: Any, X: Matrix, truth: Values, train: Rows, test: Rows) -> Values:
     """One fold: predictions (test utterance, target), on one thread so that they repeat."""
     with learning_from(len(train)), threadpool_limits(1):
         fitted = clone(head).fit(X[train], truth[train])

@@ -6,7 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classify.dataset import Dataset, Selection, has_numbers, of_corpora, read, warn, without_speaker
+from classify.dataset import (
+    Dataset,
+    Selection,
+    has_numbers,
+    of_corpora,
+    read,
+    warn,
+    without_speaker,
+)
 from classify.options import Options
 from data.cache import Cache
 from data.errors import UsageError
@@ -82,7 +90,8 @@ def _require_numeric(table: pd.DataFrame, options: Options) -> None:
                 f"columns are {known}"
             )
         if name not in numeric:
+            example = next(filter(None, table[name]), "")
             raise UsageError(
-                f"--target {options.target}: {name} is text, such as "
-                f"{table[name].iloc[0]!r}, and cannot be regressed; numeric columns: {known}"
+                f"--target {options.target}: {name} is text ({example!r}) and cannot be regressed; "
+                f"the numeric columns of {options.cache} are {known}"
             )

@@ -12,10 +12,11 @@ from matplotlib.patches import Patch
 from scipy.stats import gaussian_kde
 
 from classify.regression.run import RegressionRun
-from classify.report.style import BLACK, BLUE, PAGE, SHARES, VERMILION, panels, save, style
+from classify.report.style import BLACK, BLUE, PAGE, VERMILION, panels, save, style
 
 ACROSS = 3  # panels in a row
 HELD = (0.95, 0.75, 0.5, 0.25)  # shares of the utterances that the lines of a density enclose
+SHADES = ("#dbe9f4", "#b9d6ea", "#8bbcdd", "#5a9dcc")  # from the largest share to the least
 GRID = 80  # points of a density along each axis
 
 Values = npt.NDArray[np.float64]
@@ -92,8 +93,8 @@ def plane_figure(run: RegressionRun) -> Figure:
     box = (_limits(both[:, 0]), _limits(both[:, 1]))
     for values, colour, filled in ((truth, BLUE, True), (prediction, VERMILION, False)):
         _density(axes, values, box, colour, filled)
-        axes.plot(*values.mean(0), "+", color=colour, ms=8, mew=1.6, zorder=5)
-    keys = [Patch(color=BLUE, alpha=0.5), Line2D([], [], color=VERMILION)]
+        axes.plot(*values.mean(0), "X", color=colour, mec="white", mew=0.8, ms=7, zorder=5)
+    keys = [Patch(color=SHADES[2]), Line2D([], [], color=VERMILION)]
     axes.legend(keys, ["truth", "prediction"], loc="upper left", bbox_to_anchor=(1, 1))
     axes.set(xlabel=run.targets[along], ylabel=run.targets[up], xlim=box[0], ylim=box[1])
     return figure
@@ -106,14 +107,14 @@ def _density(
     try:
         density = gaussian_kde(values.T)
     except (np.linalg.LinAlgError, ValueError):
-        axes.scatter(*values.T, s=9, color=colour, lw=0, rasterized=True)
+        axes.scatter(values[:, 0], values[:, 1], s=9, color=colour, lw=0, rasterized=True)
         return
     x, y = (np.linspace(*limits, GRID) for limits in box)
     grid = np.stack(np.meshgrid(x, y)).reshape(2, -1)
     heights = density(grid).reshape(GRID, GRID)
     levels = np.unique(np.quantile(density(values.T), [1 - share for share in HELD]))
     if filled:
-        axes.contourf(x, y, heights, levels, cmap=SHARES, extend="max")
+        axes.contourf(x, y, heights, levels, colors=SHADES, extend="max")
     else:
         axes.contour(x, y, heights, levels, colors=colour, linewidths=1)
 
