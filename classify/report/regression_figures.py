@@ -17,7 +17,7 @@ from classify.report.style import BLACK, BLUE, PAGE, VERMILION, panels, save, st
 ACROSS = 3  # panels in a row
 HELD = (0.95, 0.75, 0.5, 0.25)  # shares of the utterances that the lines of a density enclose
 SHADES = ("#dbe9f4", "#b9d6ea", "#8bbcdd", "#5a9dcc")  # from the largest share to the least
-GRID = 80  # points of a density along each axis
+GRID = 120  # points of a density along each axis
 
 Values = npt.NDArray[np.float64]
 

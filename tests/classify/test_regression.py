@@ -218,7 +218,7 @@ def test_what_wants_classes_refuses_numbers(rated) -> None:
     for target in ("arousal", "arousal,valence"):
         options = Options(cache=cache, head="ridge", target=target)
         for refuse in (load, model.train):
-            with pytest.raises(UsageError, match=f"'python -m classify --target {target}'"):
+            with pytest.raises(UsageError, match=f"--target {target}' .* cannot be saved"):
                 refuse(options)
         with pytest.raises(UsageError, match=f"--target {target}'"):
             probe(["--cache", str(cache), "--targets", target])
