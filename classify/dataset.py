@@ -101,8 +101,8 @@ def load(options: Options, folds: bool = True) -> Dataset:
     with Cache(options.cache) as cache:
         if has_numbers(cache.utterances, options):
             raise UsageError(
-                f"--target {options.target} is numbers: 'python -m classify --target "
-                f"{options.target}' regresses them; a regression cannot be saved yet"
+                f"--target {options.target} is numbers, and classes are wanted here; "
+                f"'python -m classify --target {options.target}' regresses them"
             )
         return read(cache, options, select, folds)
 

@@ -14,7 +14,7 @@ from classify.crossvalidate import each_fold, learning_from
 from classify.dataset import Dataset
 from classify.features import Matrix
 from classify.folds import Folds, Rows, split
-from classify.heads import build_regressor, regressor_path
+from classify.heads import build_regressor
 from classify.options import Options
 from classify.probe.confidence import draw_clusters, interval
 from classify.regression.targets import load
@@ -129,16 +129,20 @@ def regress(options: Options, jobs: int = -1) -> RegressionRun:
         CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
         HeadError: the head cannot learn from it.
     """
-    regressor_path(options.head)  # before anything is read
     dataset, truth = load(options)
     folds = split(dataset, options.folds, options.seed)
-    epochs = {} if options.epochs is None else {"epochs": options.epochs}
-    parameters = {**dataset.parameters, **epochs, "random_state": options.seed}
-    fit = partial(_fit, build_regressor(options.head, parameters), dataset.X, truth)
+    fit = partial(_fit, new_regressor(options, dataset), dataset.X, truth)
     prediction = np.empty_like(truth)
     for (_, test), rows in zip(folds.parts, each_fold(fit, folds, jobs), strict=True):
         prediction[test] = rows
     return RegressionRun(options, dataset, truth, folds, prediction)
+
+
+def new_regressor(options: Options, dataset: Dataset) -> Any:
+    """The unfitted regressor that `options` name, told how to read the features of `dataset`."""
+    epochs = {} if options.epochs is None else {"epochs": options.epochs}
+    parameters = {**dataset.parameters, **epochs, "random_state": options.seed}
+    return build_regressor(options.head, parameters)
 
 
 def _fit(head: Any, X: Matrix, truth: Values, train: Rows, test: Rows) -> Values:

@@ -15,6 +15,7 @@ from classify.dataset import (
     warn,
     without_speaker,
 )
+from classify.heads import regressor_path
 from classify.options import Options
 from data.cache import Cache
 from data.errors import UsageError
@@ -45,16 +46,21 @@ def is_regression(options: Options) -> bool:
     return regression
 
 
-def load(options: Options) -> tuple[Dataset, Values]:
+def load(options: Options, folds: bool = True) -> tuple[Dataset, Values]:
     """Read what `options` choose: a dataset without classes, and numbers (utterance, target).
+
+    Args:
+        options: the cache, its corpora, the targets, the features.
+        folds: as of `classify.dataset.load`.
 
     Raises:
         CacheError: there is no such cache, or it is damaged.
-        UsageError: the cache does not hold what is asked for, a target is not numeric, or too few
-            utterances have numbers.
+        UsageError: the head cannot regress, the cache does not hold what is asked for, a target is
+            not numeric, or too few utterances have numbers.
     """
+    regressor_path(options.head)  # before anything is read
     with Cache(options.cache) as cache:
-        dataset = read(cache, options, select, folds=True)
+        dataset = read(cache, options, select, folds)
     return dataset, dataset.utterances[list(options.targets)].to_numpy(np.float64)
 
 
