@@ -3,10 +3,11 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ log = logging.getLogger("wav2emo")
 WORKER_START = 4.0  # seconds that new processes need to import what a head needs
 
 History = dict[str, list[float]]  # curve → one value an epoch
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -78,9 +80,8 @@ def cross_validate(dataset: Dataset, head: Any, folds: Folds, jobs: int = -1) ->
     fold = np.empty(len(dataset.y), np.intp)
     probabilities = np.empty((len(dataset.y), len(dataset.classes)))
     histories = []
-    quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
-    fitted = tqdm(_fit_all(dataset, head, folds, jobs), "folds", len(folds), disable=quiet)
-    for number, (rows, history) in enumerate(fitted):
+    fit = partial(_fit, head, dataset.X, dataset.y)
+    for number, (rows, history) in enumerate(each_fold(fit, folds, jobs)):
         test = folds.parts[number][1]
         fold[test], probabilities[test] = number, rows
         histories += [history] if history else []
@@ -98,19 +99,27 @@ def _all_at_once(dataset: Dataset, head: Any, folds: Folds) -> CrossValidation:
 Fitted = tuple[npt.NDArray[np.float64], History]
 
 
-def _fit_all(dataset: Dataset, head: Any, folds: Folds, jobs: int) -> Iterator[Fitted]:
-    """The folds in order: two here, the rest in processes where that pays for their start."""
+def each_fold(fit: Callable[[Rows, Rows], T], folds: Folds, jobs: int) -> Iterator[T]:
+    """What `fit` gives for training and test rows of each fold, in their order.
+
+    Two are fitted here, the rest in processes where that pays for their start.
+    """
+    quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
+    yield from tqdm(_fit_all(fit, folds, jobs), "folds", len(folds), disable=quiet)
+
+
+def _fit_all(fit: Callable[[Rows, Rows], T], folds: Folds, jobs: int) -> Iterator[T]:
     parts = iter(folds.parts)
     for part in islice(parts, 2):  # the first may also pay for imports; the second tells the time
         began = time.perf_counter()
-        yield _fit(head, dataset.X, dataset.y, *part)
+        yield fit(*part)
         seconds = time.perf_counter() - began
     rest = list(parts)
     workers = max(1, min(effective_n_jobs(jobs), len(rest)))
     if seconds * len(rest) * (1 - 1 / workers) < WORKER_START:
         workers = 1
     parallel = Parallel(workers, return_as="generator")
-    yield from parallel(delayed(_fit)(head, dataset.X, dataset.y, *part) for part in rest)
+    yield from parallel(delayed(fit)(*part) for part in rest)
 
 
 def _fit(

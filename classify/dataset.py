@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,11 +21,15 @@ from data.errors import UsageError
 log = logging.getLogger("wav2emo")
 
 MANY = 8  # values; a message does not list more
+MOST_CLASSES = 10  # different numbers in a column; of more, they are quantities
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The utterances of a cache that have a class, in the order of their ids."""
+    """The utterances of a cache that have a class, in the order of their ids.
+
+    Of utterances that have numbers instead, y is 0 and there are no classes.
+    """
 
     utterances: pd.DataFrame  # their rows of the cache's table
     rows: npt.NDArray[np.intp]  # (utterance,) row of the cache
@@ -92,26 +96,54 @@ def load(options: Options, folds: bool = True) -> Dataset:
 
     Raises:
         CacheError: there is no such cache, or it is damaged.
-        UsageError: the cache does not hold what is asked for, or one class of it alone.
+        UsageError: the cache does not hold what is asked for, or one class of it alone, or numbers.
     """
     with Cache(options.cache) as cache:
-        for file in cache.files:
-            require_sound(file)
-        features = Features.chosen(options, cache)
-        chosen = select(cache.utterances, options, folds)
-        X = features.of_cache(cache, chosen.rows)
-        return Dataset(
-            utterances=chosen.utterances,
-            rows=chosen.rows,
-            y=chosen.y,
-            classes=chosen.classes,
-            X=X,
-            features=features,
-            parameters=features.parameters(X, cache.dim),
-            recipe=cache.recipe,
-            fingerprint=cache.fingerprint,
-            encoder_location=cache.provenance.get("location"),
-        )
+        if has_numbers(cache.utterances, options):
+            raise UsageError(
+                f"--target {options.target} is numbers, and classes are wanted here; "
+                f"'python -m classify --target {options.target}' regresses them"
+            )
+        return read(cache, options, select, folds)
+
+
+Select = Callable[[pd.DataFrame, Options, bool], Selection]
+
+
+def read(cache: Cache, options: Options, choose: Select, folds: bool) -> Dataset:
+    """What `options` choose of an open cache; `choose` says which utterances. See `load`."""
+    for file in cache.files:
+        require_sound(file)
+    features = Features.chosen(options, cache)
+    chosen = choose(cache.utterances, options, folds)
+    X = features.of_cache(cache, chosen.rows)
+    return Dataset(
+        utterances=chosen.utterances,
+        rows=chosen.rows,
+        y=chosen.y,
+        classes=chosen.classes,
+        X=X,
+        features=features,
+        parameters=features.parameters(X, cache.dim),
+        recipe=cache.recipe,
+        fingerprint=cache.fingerprint,
+        encoder_location=cache.provenance.get("location"),
+    )
+
+
+def has_numbers(table: pd.DataFrame, options: Options) -> bool:
+    """Whether ``--target`` is to be regressed: it has a comma, or names a column of quantities."""
+    return "," in options.target or (
+        options.target in table and is_quantity(of_corpora(table, options)[options.target])
+    )
+
+
+def is_quantity(column: pd.Series) -> bool:
+    """Whether a column holds numbers that measure: numeric, with more than 10 different values.
+
+    Fewer are taken for numbers that name something, as a session or a class.
+    """
+    return pd.api.types.is_numeric_dtype(column) and column.nunique() > MOST_CLASSES
 
 
 def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:
@@ -119,12 +151,10 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     table = of_corpora(utterances, options)
     labels = _labels(table, options)
     native = as_text(table[options.target])
-    why = pd.Series("", table.index)
-    if folds and (table["speaker"] != "").any():
-        why[table["speaker"] == ""] = "without a speaker"
+    why = without_speaker(table, folds)
     why[labels == ""] = "of no class"
     why[native == ""] = f"without {options.target}"
-    _warn(why)
+    warn(why)
     chosen, labels = table[why == ""], labels[why == ""]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
@@ -139,6 +169,14 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
         y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
         classes=classes,
     )
+
+
+def without_speaker(table: pd.DataFrame, folds: bool) -> "pd.Series[str]":
+    """(utterance,) why it is left out, "" where it is not: see `load` on `folds`."""
+    why = pd.Series("", table.index)
+    if folds and (table["speaker"] != "").any():
+        why[table["speaker"] == ""] = "without a speaker"
+    return why
 
 
 def of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
@@ -172,7 +210,7 @@ def as_text(column: pd.Series) -> pd.Series:
     return column.astype(str)
 
 
-def _warn(why: pd.Series) -> None:
+def warn(why: pd.Series) -> None:
     """Say how many utterances are left out, by reason ("" for those that stay)."""
     reasons = Counter(reason for reason in why if reason)
     if reasons:

@@ -53,10 +53,15 @@ def main(argv: Sequence[str]) -> int:
     options = Options.from_arguments(arguments)
 
     from classify import run_folder
+    from classify.regression.targets import is_regression
+
+    run_folder.check(arguments.out)
+    if is_regression(options):
+        return _regress(options, arguments)
+
     from classify.report import text
     from classify.run import evaluate
 
-    run_folder.check(arguments.out)
     run = evaluate(options, arguments.jobs)
     folder = run_folder.write(run, arguments.out)
     if arguments.json:
@@ -65,4 +70,22 @@ def main(argv: Sequence[str]) -> int:
         print(text.render(run))
         print(f"\nconfusion matrix  {folder / 'confusion.png'}")
         print(f"report            {folder / 'report.html'}")
+    return 0
+
+
+def _regress(options: Options, arguments: argparse.Namespace) -> int:
+    """The same where the target is numbers."""
+    from classify.regression import folder as regression_folder
+    from classify.regression.run import regress
+    from classify.report import regression_text
+    from classify.run_folder import as_json
+
+    run = regress(options, arguments.jobs)
+    folder = regression_folder.write(run, arguments.out)
+    if arguments.json:
+        sys.stdout.write(as_json(run.metrics).decode())
+    else:
+        print(regression_text.render(run))
+        print(f"\npredictions  {folder / 'predictions.png'}")
+        print(f"report       {folder / 'report.html'}")
     return 0

@@ -54,7 +54,7 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     With known speakers every fold is speaker-independent. "auto" leaves out one speaker at a time,
     or makes 10 folds of more than 30; "speaker+sentence" parts these further by sentence. Of
     unknown speakers, folds can only be stratified by class; their scores are too good, and a
-    warning says so.
+    warning says so. Utterances without classes are stratified by nothing.
 
     Raises:
         UsageError: too few speakers or utterances, or a class that some fold could not train on.
@@ -62,7 +62,8 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     y, names = dataset.y, dataset.classes
     if not dataset.speakers_known:
         parts = _stratified(dataset, folds, seed)
-        kind = f"stratified ({len(parts)}), speakers unknown"
+        how = "stratified" if names else "shuffled"
+        kind = f"{how} ({len(parts)}), speakers unknown"
         return Folds(kind, parts, by_speaker=False)
     speakers = dataset.speakers
     count = len(np.unique(speakers))
@@ -112,9 +113,10 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
     ]
     for train, _ in parts:
         if len(missing := np.setdiff1d(dataset.y, dataset.y[train])):
+            what = f"class {dataset.classes[missing[0]]}" if dataset.classes else "the target"
             raise UsageError(
-                f"--folds {CROSSED}: class {dataset.classes[missing[0]]} cannot be learned where a "
-                "speaker and a sentence are left out; ask for --folds speaker"
+                f"--folds {CROSSED}: {what} cannot be learned where a speaker and a sentence are "
+                "left out; ask for --folds speaker"
             )
     by = "one sentence" if len(names) == groups else f"one of {groups} groups of sentences"
     return Folds(f"{folds.kind}, and {by}", parts, folds.by_speaker)
@@ -138,7 +140,7 @@ def grouped(
 
 
 def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Rows, Rows]]:
-    """`number` parts with the classes in equal shares."""
+    """`number` parts, shuffled, with the classes in equal shares."""
     from sklearn.model_selection import StratifiedKFold
 
     splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
@@ -161,6 +163,10 @@ def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[R
     sizes = np.bincount(dataset.y)
     fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
     number = folds if isinstance(folds, int) else fallback
+    if sizes.min() < number and not dataset.classes:
+        raise UsageError(
+            f"{len(dataset.y)} utterances are fewer than the {number} folds: ask for fewer --folds"
+        )
     if sizes.min() < number:
         raise UsageError(
             f"class {dataset.classes[sizes.argmin()]} has {sizes.min()} utterances, fewer than the "

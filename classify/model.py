@@ -20,8 +20,11 @@ import skops.io
 from classify.crossvalidate import learning_from
 from classify.dataset import encoder_name, load
 from classify.features import Features
-from classify.heads import HEADS, build
-from classify.options import Options
+from classify.heads import HEADS, build, build_regressor
+from classify.options import Options, split_one
+from classify.regression.run import new_regressor
+from classify.regression.targets import is_regression
+from classify.regression.targets import load as load_numbers
 from classify.run import new_head
 from data import recipe as recipes
 from data.errors import ModelError, UsageError
@@ -59,14 +62,19 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
 class Model:
     """A fitted head with all that new audio has to go through before it."""
 
-    head: Any  # a fitted classifier of scikit-learn's kind
+    head: Any  # a fitted classifier of scikit-learn's kind, or a regressor
     features: Features
     card: Mapping[str, Any]  # what ``model.json`` holds, see `SCHEMA`
 
     @property
     def classes(self) -> list[str]:
-        """Sorted, as the columns of the probabilities."""
+        """Sorted, as the columns of the probabilities; none of a regression."""
         return list(self.card["classes"])
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the numbers of a regression are; none where there are classes."""
+        return () if self.classes else split_one(self.card["target"])
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -89,6 +97,13 @@ class Model:
         """
         X = self.features.of_embedding(self.recipe, layers, sequence)
         return self.head.predict_proba(X)[0]
+
+    def numbers(
+        self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
+    ) -> npt.NDArray[np.float64]:
+        """(target,) what a regression says of one utterance, given as to `probabilities`."""
+        X = self.features.of_embedding(self.recipe, layers, sequence)
+        return self.head.predict(X)[0]
 
     def save(self, folder: Path) -> None:
         """Write the model's folder, over an older model if one is there.
@@ -134,7 +149,7 @@ class Model:
         try:
             features = Features.from_json(card["features"])
             head = _restore(card, content) if neural else skops.io.loads(content, TRUSTED)
-            fits = list(head.classes_) == card["classes"]
+            fits = list(getattr(head, "classes_", ())) == card["classes"]
         except Exception as error:  # skops raises nearly everything on what it refuses
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(f"{file}: refused: {reason}") from error
@@ -144,16 +159,23 @@ class Model:
 
 
 def train(options: Options) -> Model:
-    """Fit the head that `options` name on everything that they choose.
+    """Fit the head that `options` name, or its regressor, on everything that they choose.
 
     Raises:
         CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
         HeadError: the head cannot learn from it.
     """
-    data = load(options, folds=False)
-    head = new_head(options, data)
-    with learning_from(len(data.y)):
-        head.fit(data.X, data.truth)
+    head: Any
+    y: npt.NDArray
+    if is_regression(options):
+        data, y = load_numbers(options, folds=False)
+        head, support = new_regressor(options, data), dict.fromkeys(options.targets, len(y))
+    else:
+        data = load(options, folds=False)
+        head, y = new_head(options, data), data.truth
+        support = dict(sorted(Counter(y.tolist()).items()))
+    with learning_from(len(y)):
+        head.fit(data.X, y)
     neural = HEADS[options.head].neural
     card = {
         "head": options.head,
@@ -166,7 +188,7 @@ def train(options: Options) -> Model:
         "fingerprint": data.fingerprint,
         "encoder_location": data.encoder_location,
         "corpora": data.corpora,
-        "support": dict(sorted(Counter(data.truth.tolist()).items())),
+        "support": support,
         "seed": options.seed,
     }
     return Model(head, data.features, card)
@@ -223,4 +245,5 @@ def _dump(head: Any, neural: bool) -> bytes:
 def _restore(card: Mapping[str, Any], content: bytes) -> Any:
     from safetensors.torch import load
 
-    return build(card["head"], card["parameters"]).restore(card["classes"], load(content))
+    make = build if card["classes"] else build_regressor
+    return make(card["head"], card["parameters"]).restore(card["classes"], load(content))

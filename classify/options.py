@@ -19,7 +19,7 @@ class Options:
     cache: Path = Path("embeddings.h5")
     corpora: tuple[str, ...] = ()  # none: all of the cache
     labels: str | None = None  # see data.emotions.parse_labels; None: the shared vocabulary
-    target: str = "emotion"  # a column of the cache
+    target: str = "emotion"  # a column of the cache; several numeric ones joined by commas
     layer: int | str | None = None  # a layer, "mean" or "mix"; None: as the head does best
     poolings: tuple[str, ...] = ()  # concatenated; none: all of the cache
     folds: int | str = "auto"  # "auto", "speaker", "speaker+sentence" or a number
@@ -43,10 +43,17 @@ class Options:
             raise UsageError(f"--folds {self.folds}: expected 2 or more")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed {self.seed}: expected 0 to {2**32 - 1}")
+        if not self.targets:
+            raise UsageError(f"--target {self.target!r}: expected a column of the cache")
         if self.labels is not None and self.target not in EMOTION_TARGETS:
             raise UsageError(
                 f"--labels maps emotions; --target {self.target} is taken as the cache has it"
             )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that ``--target`` names."""
+        return split_one(self.target)
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "Options":
@@ -74,8 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser, folds: bool = True) -> None:
         "--target",
         default=default.target,
         metavar="COLUMN",
-        help="what to tell apart: emotion_perceived, sex, or any other column of the cache "
-        "(default: %(default)s)",
+        help="what to tell apart: emotion_perceived, sex, or any other column of the cache; "
+        "numeric columns, such as arousal,valence, are regressed (default: %(default)s)",
     )
     parser.add_argument(
         "--layer",

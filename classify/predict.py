@@ -1,4 +1,4 @@
-"""``python -m classify predict``: emotions of new recordings, by a saved head."""
+"""``python -m classify predict``: emotions of new recordings, or numbers, by a saved head."""
 
 import argparse
 import csv
@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,11 @@ def parser() -> argparse.ArgumentParser:
         help="recordings, folders of them, or tables with the columns file[,start,end]",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="file, emotion, a probability per class")
+    form.add_argument(
+        "--csv",
+        action="store_true",
+        help="file, emotion, a probability per class; of a regression: file, a number per target",
+    )
     form.add_argument("--json", action="store_true", help="the same as a list of objects")
     parser.add_argument(
         "--encoder", metavar="PATH", help="where the head's encoder is, if it has moved"
@@ -74,11 +78,11 @@ def main(argv: Sequence[str]) -> int:
         log.error("%s", problem)
     if arguments.csv:
         segments = any(utterance.start or utterance.end for utterance in utterances)
-        print_csv(answers(), model.classes, segments)
+        print_csv(answers(), model.targets or ["emotion", *model.classes], segments)
     elif arguments.json:
         print_json(answers())
     else:
-        print_table(answers(), model.classes)
+        print_table(answers(), model.targets or model.classes)
     return SOME_REFUSED if refused else 0
 
 
@@ -88,6 +92,7 @@ class Answer:
 
     utterance: "Utterance"
     probabilities: dict[str, float]  # class → probability, in the order of the classes
+    numbers: dict[str, float] = field(default_factory=dict)  # of a regression: target → number
 
     @property
     def place(self) -> dict[str, Any]:
@@ -100,6 +105,18 @@ class Answer:
     def emotion(self) -> str:
         """The most probable class."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The numbers, or the emotion with its probabilities."""
+        return self.numbers or {"emotion": self.emotion, "probabilities": self.probabilities}
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The same for a table: column → text."""
+        shares = self.numbers or self.probabilities
+        emotion = {} if self.numbers else {"emotion": self.emotion}
+        return {**emotion, **{name: f"{share:.6f}" for name, share in shares.items()}}
 
 
 def find(paths: Sequence[Path], follow_links: bool = False) -> tuple[list["Utterance"], list[str]]:
@@ -148,41 +165,42 @@ def predict(
     place = encoder or model.card["encoder_location"]
     for result in Embedder.from_recipe(model.recipe, device, place)(utterances):
         if isinstance(result, Embedding):
-            probabilities = model.probabilities(result.layers, result.sequence)
-            shares = dict(zip(model.classes, probabilities.tolist(), strict=True))
-            yield Answer(result.utterance, shares)
+            heard = result.layers, result.sequence
+            if model.targets:
+                found = dict(zip(model.targets, model.numbers(*heard).tolist(), strict=True))
+                yield Answer(result.utterance, {}, found)
+            else:
+                shares = model.probabilities(*heard).tolist()
+                yield Answer(result.utterance, dict(zip(model.classes, shares, strict=True)))
         else:
             yield f"{result.utterance.file}: {result.reason}"
 
 
-def print_csv(answers: Iterable[Answer], classes: Sequence[str], segments: bool) -> None:
-    """``file, emotion`` and a probability per class, each line as soon as it is known.
+def print_csv(answers: Iterable[Answer], columns: Sequence[str], segments: bool) -> None:
+    """``file`` and the `columns` of the answers, each line as soon as it is known.
 
     Where there are segments of recordings, ``start`` and ``end`` follow the file.
     """
     place = ["file", "start", "end"] if segments else ["file"]
-    writer = csv.DictWriter(sys.stdout, [*place, "emotion", *classes], lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, [*place, *columns], lineterminator="\n")
     writer.writeheader()
     for answer in answers:
-        shares = {name: f"{share:.6f}" for name, share in answer.probabilities.items()}
-        writer.writerow({**answer.place, "emotion": answer.emotion, **shares})
+        writer.writerow({**answer.place, **answer.cells})
         sys.stdout.flush()
 
 
 def print_json(answers: Iterable[Answer]) -> None:
     """A list of objects, in one piece."""
-    rows = [
-        {**answer.place, "emotion": answer.emotion, "probabilities": answer.probabilities}
-        for answer in answers
-    ]
+    rows = [{**answer.place, **answer.said} for answer in answers]
     print(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
-def print_table(answers: Iterable[Answer], classes: Sequence[str]) -> None:
-    """For people: the two most probable classes, then the recording."""
-    width = max(len(name) for name in classes) + 2
+def print_table(answers: Iterable[Answer], names: Sequence[str]) -> None:
+    """For people: the two most probable classes, or all numbers, then the recording."""
+    width = max(map(len, names)) + 2
     for answer in answers:
-        ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
-        cells = "".join(f"{name:{width}}{share:4.2f}   " for name, share in ranked[:2])
+        ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])[:2]
+        shown = answer.numbers.items() or ranked
+        cells = "".join(f"{name:{width}}{share:4.2f}   " for name, share in shown)
         file, *seconds = map(str, answer.place.values())
         print(cells + " ".join([file, "–".join(seconds)]).rstrip(), flush=True)

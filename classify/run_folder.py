@@ -18,10 +18,16 @@ from data.errors import UsageError
 from data.publish import publish_bytes
 
 if TYPE_CHECKING:
+    from classify.dataset import Dataset
+    from classify.options import Options
     from classify.run import Run
 
 FORMAT = "wav2emo run"
 MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
+FIGURES = (  # of runs that tell classes apart, and of those that predict numbers
+    "confusion.png", "f1.png", "curves.png",
+    "predictions.png", "predictions.svg", "plane.png", "plane.svg",
+)  # fmt: skip
 LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
 
 
@@ -55,23 +61,22 @@ def write(run: "Run", out: Path | None = None) -> Path:
     """
     from classify.report import html, plots
 
-    folder = begin(
-        out,
-        run.options.head,
-        {
-            "options": run.options.as_json() | {"cache": str(run.options.cache.absolute())},
-            "seed": run.options.seed,
-            "fingerprint": run.dataset.fingerprint,
-            "recipe": run.dataset.recipe,
-        },
-    )
-    for figure in plots.FIGURES:
-        (folder / figure).unlink(missing_ok=True)
+    folder = begin(out, run.options.head, about(run.options, run.dataset))
     write_table(folder / "predictions.csv", run.predictions())
     figures = plots.draw(run, folder)
     (folder / "report.html").write_text(html.render(run, figures), encoding="utf-8")
     publish_bytes(folder / RESULT, as_json(run.metrics))
     return folder
+
+
+def about(options: "Options", dataset: "Dataset") -> dict[str, Any]:
+    """What ``run.json`` says of the cross-validation of a head."""
+    return {
+        "options": options.as_json() | {"cache": str(options.cache.absolute())},
+        "seed": options.seed,
+        "fingerprint": dataset.fingerprint,
+        "recipe": dataset.recipe,
+    }
 
 
 def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
@@ -88,7 +93,7 @@ def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
     check(out)
     folder = _new_folder(name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (RESULT, PROBE, "predictions.csv", "report.html"):
+    for stale in (RESULT, PROBE, "predictions.csv", "report.html", *FIGURES):
         (folder / stale).unlink(missing_ok=True)
     publish_bytes(folder / MARK, as_json(_circumstances(about)))
     return folder

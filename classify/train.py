@@ -42,6 +42,6 @@ def main(argv: Sequence[str]) -> int:
     counts = ", ".join(f"{name} {count}" for name, count in trained.card["support"].items())
     print(f"head      {options.head}, {trained.features}")
     print(f"encoder   {trained.encoder}")
-    print(f"classes   {counts}")
+    print(f"{'targets' if trained.targets else 'classes'}   {counts}")
     print(f"model     {arguments.out}")
     return 0

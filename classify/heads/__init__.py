@@ -1,9 +1,12 @@
 """The heads by name: scikit-learn estimators, each imported only when it is built."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+from data.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -14,14 +17,27 @@ class Head:
     summary: str
     neural: bool = False  # trained by epochs; takes several layers as steps
     sequences: bool = False  # takes steps in time
+    regressor: str | None = None  # module:callable that predicts numbers
 
 
 HEADS = {
     "logreg": Head("classify.heads.linear:SoftmaxRegression", "logistic regression"),
-    "ridge": Head("classify.heads.linear:Ridge", "ridge regression"),
+    "ridge": Head(
+        "classify.heads.linear:Ridge",
+        "ridge regression",
+        regressor="classify.heads.regressors:ridge",
+    ),
     "lda": Head("classify.heads.linear:LDA", "linear discriminants, shrunk"),
-    "svm": Head("classify.heads.classical:svm", "support vectors, RBF kernel"),
-    "knn": Head("classify.heads.classical:knn", "nearest neighbours by cosine"),
+    "svm": Head(
+        "classify.heads.classical:svm",
+        "support vectors, RBF kernel",
+        regressor="classify.heads.regressors:svm",
+    ),
+    "knn": Head(
+        "classify.heads.classical:knn",
+        "nearest neighbours by cosine",
+        regressor="classify.heads.regressors:knn",
+    ),
     "mlp": Head("classify.heads.neural:MLP", "one hidden layer on a learned mix", neural=True),
     "gru": Head(
         "classify.heads.neural:GRU",
@@ -34,5 +50,34 @@ HEADS = {
 
 def build(name: str, parameters: Mapping[str, Any]) -> Any:
     """A new, unfitted estimator with its `parameters`."""
-    module, attribute = HEADS[name].path.split(":")
-    return getattr(import_module(module), attribute)(**parameters)
+    return _found(HEADS[name].path)(**parameters)
+
+
+def regressor_path(name: str) -> str:
+    """Where the head that predicts numbers is defined.
+
+    Raises:
+        UsageError: the head can only tell classes apart.
+    """
+    if path := HEADS[name].regressor:
+        return path
+    able = ", ".join(name for name, head in HEADS.items() if head.regressor)
+    raise UsageError(f"--head {name} tells classes apart; numbers are predicted by --head {able}")
+
+
+def build_regressor(name: str, parameters: Mapping[str, Any]) -> Any:
+    """A new, unfitted regressor with those of `parameters` that it takes.
+
+    It fits X (utterance, …) and y (utterance, target), and predicts (utterance, target).
+
+    Raises:
+        UsageError: the head can only tell classes apart.
+    """
+    make = _found(regressor_path(name))
+    taken = inspect.signature(make).parameters.keys() & parameters.keys()
+    return make(**{name: parameters[name] for name in sorted(taken)})
+
+
+def _found(path: str) -> Any:
+    module, attribute = path.split(":")
+    return getattr(import_module(module), attribute)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classify.dataset import Selection, as_text, of_corpora, select
+from classify.dataset import Selection, as_text, is_quantity, of_corpora, select
 from classify.folds import (
     CROSSED,
     DEFAULT_FOLDS,
@@ -89,6 +89,13 @@ def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[
     if unknown := [name for name in named if name not in table]:
         raise UsageError(
             f"--targets {','.join(unknown)}: {options.cache} has the columns {', '.join(table)}"
+        )
+    numbers = [name for name in named if name not in CONFOUNDS and is_quantity(table[name])]
+    if numbers:
+        listed = ",".join(numbers)
+        raise UsageError(
+            f"--targets {listed}: a probe tells classes apart, and these are numbers; regress them "
+            f"by 'python -m classify --target {listed}'"
         )
     if named:
         return [task(table, name, options) for name in named], {}

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from classify.run import Run
 from data.publish import publish_bytes
 
-FIGURES = ("confusion.png", "f1.png", "curves.png")
 DPI = 150
 TRAIN, HELDOUT, CHANCE = "#7a8793", "#0b6e99", "#b3402a"
 

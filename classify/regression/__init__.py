@@ -1,0 +1,1 @@
+"""Numbers instead of classes: arousal, valence, age, regressed on cached embeddings."""

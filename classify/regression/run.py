@@ -1,0 +1,166 @@
+"""A head that predicts numbers, cross-validated: what the reports and the run folder tell."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+
+from classify.agreement import Values, ccc, pearson, resampled_ccc, rmse
+from classify.crossvalidate import each_fold, learning_from
+from classify.dataset import Dataset
+from classify.features import Matrix
+from classify.folds import Folds, Rows, split
+from classify.heads import build_regressor
+from classify.options import Options
+from classify.probe.confidence import draw_clusters, interval
+from classify.regression.targets import load
+
+DRAWS = 2000  # of the bootstrap
+SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RegressionRun:
+    """One head, cross-validated on the numbers of one selection of a cache."""
+
+    options: Options
+    dataset: Dataset  # without classes
+    truth: Values  # (utterance, target)
+    folds: Folds
+    prediction: Values  # (utterance, target) by the head that was not trained on the utterance
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.options.targets
+
+    @property
+    def title(self) -> str:
+        """Head, targets and encoder, for figures and pages."""
+        return f"{', '.join(self.targets)}: {self.options.head} on {self.dataset.encoder}"
+
+    @cached_property
+    def metrics(self) -> Json:
+        """What ``metrics.json`` holds: neither times nor places, so equal runs give equal bytes.
+
+        Scores are of the answers of all folds together; None is what is not defined, as the
+        correlation with a constant.
+        """
+        data = self.dataset
+        scores, low_high = self._scores(slice(None)), self._intervals
+        for name, each in scores["targets"].items():
+            each["ci95"] = low_high[name]
+            each["truth"] = _distribution(self.truth[:, self.targets.index(name)])
+        scores["mean"]["ci95"] = low_high["mean"]
+        return {
+            "kind": "regression",
+            **scores,
+            "draws": DRAWS,
+            "utterances": len(self.truth),
+            "folds": [self._of_fold(number) for number in range(len(self.folds))],
+            "split": self.folds.kind,
+            "encoder": data.encoder,
+            "control": bool(data.recipe.get("control")),
+            "corpora": data.corpora,
+            "fingerprint": data.fingerprint,
+            "options": self.options.as_json() | data.features.as_json(),
+        }
+
+    def predictions(self) -> Iterator[list[str]]:
+        """The rows of ``predictions.csv``, the header first."""
+        numbers = [f"{name}_{kind}" for name in self.targets for kind in ("truth", "prediction")]
+        yield ["id", "speaker", "fold", *numbers]
+        table = self.dataset.utterances
+        pairs = np.stack([self.truth, self.prediction], axis=2).reshape(len(table), -1)
+        columns = (table["id"], table["speaker"], self.folds.fold)
+        for *values, row in zip(*columns, pairs, strict=True):
+            yield [*map(str, values), *(f"{value:.6f}" for value in row)]
+
+    @cached_property
+    def _intervals(self) -> dict[str, list[float] | None]:
+        """95 % intervals of the CCC of each target, and of their mean: speakers are resampled.
+
+        Where the speakers are unknown, utterances are.
+        """
+        names = self.dataset.utterances["id"]
+        units = self.dataset.speakers if self.dataset.speakers_known else names
+        _, clusters = np.unique(units.astype(str), return_inverse=True)
+        times = draw_clusters(clusters.max() + 1, DRAWS, self.options.seed)
+        drawn = resampled_ccc(self.truth, self.prediction, clusters, times)
+        bounds = interval(np.column_stack([drawn, drawn.mean(1)])).T
+        return {
+            name: pair.tolist() if np.isfinite(pair).all() else None
+            for name, pair in zip((*self.targets, "mean"), bounds, strict=True)
+        }
+
+    def _scores(self, rows: Rows | slice) -> Json:
+        """Of each target, and their means over the targets, for some utterances."""
+        truth, prediction = self.truth[rows], self.prediction[rows]
+        scores = {name: score(truth, prediction) for name, score in SCORES.items()}
+        return {
+            "targets": {
+                target: {name: _json(values[column]) for name, values in scores.items()}
+                for column, target in enumerate(self.targets)
+            },
+            "mean": {name: _json(values.mean()) for name, values in scores.items()},
+        }
+
+    def _of_fold(self, number: int) -> Json:
+        test = self.folds.parts[number][1]
+        speakers = sorted(set(self.dataset.speakers[test])) if self.folds.by_speaker else []
+        about = {"fold": number, "speakers": speakers, "utterances": len(test)}
+        return {**about, **self._scores(test)}
+
+
+def regress(options: Options, jobs: int = -1) -> RegressionRun:
+    """Cross-validate the regressor that `options` name on what they choose of a cache.
+
+    Args:
+        options: several columns as ``target``, or one.
+        jobs: at most so many processes; -1: one a core. Results do not depend on it.
+
+    Raises:
+        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
+        HeadError: the head cannot learn from it.
+    """
+    dataset, truth = load(options)
+    folds = split(dataset, options.folds, options.seed)
+    fit = partial(_fit, new_regressor(options, dataset), dataset.X, truth)
+    prediction = np.empty_like(truth)
+    for (_, test), rows in zip(folds.parts, each_fold(fit, folds, jobs), strict=True):
+        prediction[test] = rows
+    return RegressionRun(options, dataset, truth, folds, prediction)
+
+
+def new_regressor(options: Options, dataset: Dataset) -> Any:
+    """The unfitted regressor that `options` name, told how to read the features of `dataset`."""
+    epochs = {} if options.epochs is None else {"epochs": options.epochs}
+    parameters = {**dataset.parameters, **epochs, "random_state": options.seed}
+    return build_regressor(options.head, parameters)
+
+
+def _fit(head: Any, X: Matrix, truth: Values, train: Rows, test: Rows) -> Values:
+    """One fold: predictions (test utterance, target), on one thread so that they repeat."""
+    with learning_from(len(train)), threadpool_limits(1):
+        fitted = clone(head).fit(X[train], truth[train])
+        return fitted.predict(X[test]).reshape(len(test), truth.shape[1])
+
+
+def _distribution(values: Values) -> Json:
+    """What the scores are to be seen against; the deviation is the RMSE of always the mean."""
+    return {
+        "mean": float(values.mean()),
+        "deviation": float(values.std()),
+        "low": float(values.min()),
+        "high": float(values.max()),
+    }
+
+
+def _json(value: np.floating) -> float | None:
+    return float(value) if np.isfinite(value) else None
