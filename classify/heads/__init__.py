@@ -14,6 +14,7 @@ class Head:
     summary: str
     neural: bool = False  # trained by epochs; takes several layers as steps
     sequences: bool = False  # takes steps in time
+    random: bool = False  # takes a seed, as all neural heads do
 
 
 HEADS = {
@@ -21,7 +22,10 @@ HEADS = {
     "ridge": Head("classify.heads.linear:Ridge", "ridge regression"),
     "lda": Head("classify.heads.linear:LDA", "linear discriminants, shrunk"),
     "svm": Head("classify.heads.classical:svm", "support vectors, RBF kernel"),
+    "linear-svm": Head("classify.heads.classical:linear_svm", "support vectors, linear"),
     "knn": Head("classify.heads.classical:knn", "nearest neighbours by cosine"),
+    "forest": Head("classify.heads.classical:forest", "extremely randomised trees", random=True),
+    "boosting": Head("classify.heads.classical:boosting", "boosted small trees", random=True),
     "mlp": Head("classify.heads.neural:MLP", "one hidden layer on a learned mix", neural=True),
     "gru": Head(
         "classify.heads.neural:GRU",
