@@ -97,21 +97,29 @@ def load(options: Options, folds: bool = True) -> Dataset:
     with Cache(options.cache) as cache:
         for file in cache.files:
             require_sound(file)
-        features = Features.chosen(options, cache)
-        chosen = select(cache.utterances, options, folds)
-        X = features.of_cache(cache, chosen.rows)
-        return Dataset(
-            utterances=chosen.utterances,
-            rows=chosen.rows,
-            y=chosen.y,
-            classes=chosen.classes,
-            X=X,
-            features=features,
-            parameters=features.parameters(X, cache.dim),
-            recipe=cache.recipe,
-            fingerprint=cache.fingerprint,
-            encoder_location=cache.provenance.get("location"),
-        )
+        return with_features(select(cache.utterances, options, folds), options, cache)
+
+
+def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
+    """The features of some utterances of a sound cache that `options` choose, or suit their head.
+
+    Raises:
+        UsageError: the cache does not hold them.
+    """
+    features = Features.chosen(options, cache)
+    X = features.of_cache(cache, chosen.rows)
+    return Dataset(
+        utterances=chosen.utterances,
+        rows=chosen.rows,
+        y=chosen.y,
+        classes=chosen.classes,
+        X=X,
+        features=features,
+        parameters=features.parameters(X, cache.dim),
+        recipe=cache.recipe,
+        fingerprint=cache.fingerprint,
+        encoder_location=cache.provenance.get("location"),
+    )
 
 
 def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:

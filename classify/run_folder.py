@@ -1,7 +1,7 @@
 """The folder that keeps a run.
 
-``run.json`` is written first and marks the folder as a run's, ``metrics.json`` (of a probe:
-``probe.json``) last and marks it as complete.
+``run.json`` is written first and marks the folder as a run's, ``metrics.json`` (of a probe
+``probe.json``, of a comparison ``compare.json``) last and marks it as complete.
 """
 
 import csv
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from classify.run import Run
 
 FORMAT = "wav2emo run"
-MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
+MARK, RESULT, PROBE, COMPARE = "run.json", "metrics.json", "probe.json", "compare.json"
 LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
 
 
@@ -88,7 +88,7 @@ def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
     check(out)
     folder = _new_folder(name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (RESULT, PROBE, "predictions.csv", "report.html"):
+    for stale in (RESULT, PROBE, COMPARE, "predictions.csv", "report.html"):
         (folder / stale).unlink(missing_ok=True)
     publish_bytes(folder / MARK, as_json(_circumstances(about)))
     return folder
