@@ -93,7 +93,7 @@ def boosting(
     return HistGradientBoostingClassifier(
         max_iter=max_iter,
         learning_rate=learning_rate,
-        max_leaf_nodes=8,
+        max_leaf_nodes=6,
         min_samples_leaf=5,
         max_features=0.05,
         max_bins=63,

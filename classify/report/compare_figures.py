@@ -74,13 +74,13 @@ def scores_figure(metrics: Json) -> Figure:
         if row["head"] == best["head"]:
             axes.plot(row["uar"], height, "o", color=BLUE, mfc="none", ms=9, clip_on=False)
         words = f"{row['uar']:.3f} [{low:.3f}, {high:.3f}]"
-        axes.text(1.02, height, words, va="center", fontsize=7, transform=_beside(axes))
-        axes.text(-0.02, height, row["head"], ha="right", va="bottom", transform=_beside(axes))
-        axes.text(-0.02, height, row["features"], ha="right", va="top", fontsize=5.5, color=SOFT,
-                  transform=_beside(axes))  # fmt: skip
+        axes.text(1.02, height, words, va="center", fontsize=7,
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+        _beside(axes, height, row["head"], row["features"])
     axes.axvline(metrics["chance"], color=BLACK, lw=0.7, ls=(0, (1, 2)), zorder=0)
-    axes.annotate("chance", (metrics["chance"], 1), (0, 2), xycoords=_above(axes), ha="center",
-                  va="bottom", textcoords="offset points", color=SOFT, fontsize=7)  # fmt: skip
+    axes.annotate("chance", (metrics["chance"], 1), (0, 2), xycoords=axes.get_xaxis_transform(),
+                  textcoords="offset points", ha="center", va="bottom", fontsize=7,
+                  color=SOFT)  # fmt: skip
     axes.set(xlabel="UAR", ylim=(len(rows) - 0.5, -0.5), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.margins(x=0.04)
@@ -135,9 +135,12 @@ def _labels(axes: Axes, rows: Sequence[Json], first: float, edge: float, align: 
                       ha=align, va="center", annotation_clip=False)  # fmt: skip
 
 
-def _beside(axes: Axes) -> Any:
-    return axes.get_yaxis_transform()
-
-
-def _above(axes: Axes) -> Any:
-    return axes.get_xaxis_transform()
+def _beside(axes: Axes, height: float, head: str, features: str) -> None:
+    """The name of a head at the left of its line, and below it what the head saw."""
+    across = axes.get_yaxis_transform()
+    for words, offset, align, size, colour in (
+        (head, 0.5, "bottom", 8, BLACK),
+        (features, -1, "top", 5.5, SOFT),
+    ):
+        axes.annotate(words, (0, height), (-6, offset), xycoords=across, ha="right", va=align,
+                      textcoords="offset points", fontsize=size, color=colour)  # fmt: skip
