@@ -10,6 +10,7 @@ COMMANDS = {
         "classify.probe.command",
         "every layer: which knows what, and is the difference real",
     ),
+    "compare": ("classify.compare.command", "several heads under the same folds, and who is best"),
     "train": ("classify.train", "fit one head on everything in a cache and save it"),
     "predict": ("classify.predict", "emotions of new recordings, by a saved head"),
 }

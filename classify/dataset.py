@@ -1,10 +1,12 @@
 """The utterances that a head is trained and tested on: features, classes, speakers."""
 
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,24 +100,35 @@ def load(options: Options, folds: bool = True) -> Dataset:
         CacheError: there is no such cache, or it is damaged.
         UsageError: the cache does not hold what is asked for, or one class of it alone, or numbers.
     """
-    with Cache(options.cache) as cache:
+    with sound(options.cache) as cache:
         if has_numbers(cache.utterances, options):
             raise UsageError(
                 f"--target {options.target} is numbers, and classes are wanted here; "
                 f"'python -m classify --target {options.target}' regresses them"
             )
-        return read(cache, options, select, folds)
+        return with_features(select(cache.utterances, options, folds), options, cache)
 
 
-Select = Callable[[pd.DataFrame, Options, bool], Selection]
+@contextlib.contextmanager
+def sound(path: Path) -> Iterator[Cache]:
+    """An open cache whose files are what their checksums say.
+
+    Raises:
+        CacheError: there is none, or it is damaged.
+    """
+    with Cache(path) as cache:
+        for file in cache.files:
+            require_sound(file)
+        yield cache
 
 
-def read(cache: Cache, options: Options, choose: Select, folds: bool) -> Dataset:
-    """What `options` choose of an open cache; `choose` says which utterances. See `load`."""
-    for file in cache.files:
-        require_sound(file)
+def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
+    """The features of some utterances of a sound cache that `options` choose, or suit their head.
+
+    Raises:
+        UsageError: the cache does not hold them.
+    """
     features = Features.chosen(options, cache)
-    chosen = choose(cache.utterances, options, folds)
     X = features.of_cache(cache, chosen.rows)
     return Dataset(
         utterances=chosen.utterances,

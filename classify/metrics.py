@@ -40,6 +40,30 @@ def confusion(
     return counts.reshape(classes, classes)
 
 
+def confusions(
+    truth: npt.NDArray[np.integer],
+    predictions: npt.NDArray[np.integer],
+    groups: npt.NDArray[np.integer],
+    classes: int,
+) -> Counts:
+    """(group, rater, truth, prediction) counts of what several raters said of each group.
+
+    Args:
+        truth: (utterance,) class numbers, from 0 to `classes` - 1.
+        predictions: (rater, utterance) likewise; a rater is a head, or a layer.
+        groups: (utterance,) number of the group, such as the speaker.
+        classes: how many classes there are.
+
+    >>> confusions(np.array([0, 1]), np.array([[0, 1]]), np.array([0, 1]), 2).tolist()
+    [[[[1, 0], [0, 0]]], [[[0, 0], [0, 1]]]]
+    """
+    raters = len(predictions)
+    rater = np.arange(raters)[:, None]
+    cell = ((groups * raters + rater) * classes + truth) * classes + predictions
+    counts = np.bincount(cell.ravel(), minlength=(groups.max() + 1) * raters * classes**2)
+    return counts.reshape(-1, raters, classes, classes)
+
+
 def accuracy(counts: Counts) -> Scores:
     """Share of utterances that are right: Σᵢ Cᵢᵢ / Σᵢⱼ Cᵢⱼ.
 

@@ -35,11 +35,14 @@ VERSION = 1
 CARD = "model.json"
 FILES = {False: "head.skops", True: "head.safetensors"}  # by whether the head is neural
 TRUSTED = [  # what the heads are made of beyond the types that skops knows
+    "classify.heads.classical.WeightedPipeline",
     "classify.heads.linear.LDA",
     "classify.heads.linear.Ridge",
     "classify.heads.linear.SoftmaxRegression",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # see `check_trees`
+    "sklearn.tree._tree.Tree",
 ]
 SCHEMA: dict[str, type | tuple[type, ...]] = {
     "head": str,
@@ -148,7 +151,7 @@ class Model:
             raise ModelError(f"{file}: altered since it was trained; train again")
         try:
             features = Features.from_json(card["features"])
-            head = _restore(card, content) if neural else skops.io.loads(content, TRUSTED)
+            head = _restore(card, content) if neural else _loaded(content)
             fits = list(getattr(head, "classes_", ())) == card["classes"]
         except Exception as error:  # skops raises nearly everything on what it refuses
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -240,6 +243,14 @@ def _dump(head: Any, neural: bool) -> bytes:
     from safetensors.torch import save
 
     return save({name: tensor.contiguous() for name, tensor in head.tensors().items()})
+
+
+def _loaded(content: bytes) -> Any:
+    from classify.heads.trees import check_trees
+
+    head = skops.io.loads(content, TRUSTED)
+    check_trees(head)
+    return head
 
 
 def _restore(card: Mapping[str, Any], content: bytes) -> Any:

@@ -69,13 +69,14 @@ class Options:
         return values
 
 
-def add_arguments(parser: argparse.ArgumentParser, folds: bool = True) -> None:
-    """Add the options that choose a head and what it sees; `folds`: and how it is tested."""
+def add_arguments(parser: argparse.ArgumentParser, folds: bool = True, head: bool = True) -> None:
+    """Add the options that choose a head and what it sees; `folds`: and how it is tested.
+
+    Without `head`, which heads there are is asked for elsewhere.
+    """
     default = Options()
-    heads = "; ".join(f"{name}: {head.summary}" for name, head in HEADS.items())
-    parser.add_argument(
-        "--head", choices=tuple(HEADS), default=default.head, help=f"{heads} (default: %(default)s)"
-    )
+    if head:
+        add_head(parser)
     add_selection(parser)
     parser.add_argument(
         "--target",
@@ -96,6 +97,14 @@ def add_arguments(parser: argparse.ArgumentParser, folds: bool = True) -> None:
         add_folds(parser)
     parser.add_argument("--epochs", type=int, metavar="N", help="of neural heads (default: 30)")
     add_seed(parser)
+
+
+def add_head(parser: argparse.ArgumentParser) -> None:
+    """Add ``--head``."""
+    heads = "; ".join(f"{name}: {head.summary}" for name, head in HEADS.items())
+    parser.add_argument(
+        "--head", choices=tuple(HEADS), default=Options.head, help=f"{heads} (default: %(default)s)"
+    )
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:

@@ -90,7 +90,8 @@ def evaluate(options: Options, jobs: int = -1) -> Run:
 
 def new_head(options: Options, dataset: Dataset) -> Any:
     """The unfitted estimator that `options` name, told how to read the features of `dataset`."""
-    if not HEADS[options.head].neural:
-        return build(options.head, {})
+    head = HEADS[options.head]
+    if not head.neural:
+        return build(options.head, {"random_state": options.seed} if head.random else {})
     epochs = {} if options.epochs is None else {"epochs": options.epochs}
     return build(options.head, {**dataset.parameters, **epochs, "random_state": options.seed})

@@ -1,7 +1,7 @@
 """The folder that keeps a run.
 
-``run.json`` is written first and marks the folder as a run's, ``metrics.json`` (of a probe:
-``probe.json``) last and marks it as complete.
+``run.json`` is written first and marks the folder as a run's, ``metrics.json`` (of a probe
+``probe.json``, of a comparison ``compare.json``) last and marks it as complete.
 """
 
 import csv
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT = "wav2emo run"
 MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
+COMPARE = "compare.json"
 FIGURES = (  # of runs that tell classes apart, and of those that predict numbers
     "confusion.png", "f1.png", "curves.png",
     "predictions.png", "predictions.svg", "plane.png", "plane.svg",
@@ -93,7 +94,7 @@ def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
     check(out)
     folder = _new_folder(name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (RESULT, PROBE, "predictions.csv", "report.html", *FIGURES):
+    for stale in (RESULT, PROBE, COMPARE, "predictions.csv", "report.html", *FIGURES):
         (folder / stale).unlink(missing_ok=True)
     publish_bytes(folder / MARK, as_json(_circumstances(about)))
     return folder

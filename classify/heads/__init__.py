@@ -18,6 +18,7 @@ class Head:
     neural: bool = False  # trained by epochs; takes several layers as steps
     sequences: bool = False  # takes steps in time
     regressor: str | None = None  # module:callable that predicts numbers
+    random: bool = False  # takes a seed, as all neural heads do
 
 
 HEADS = {
@@ -38,6 +39,9 @@ HEADS = {
         "nearest neighbours by cosine",
         regressor="classify.heads.regressors:knn",
     ),
+    "linear-svm": Head("classify.heads.classical:linear_svm", "support vectors, linear"),
+    "forest": Head("classify.heads.classical:forest", "extremely randomised trees", random=True),
+    "boosting": Head("classify.heads.classical:boosting", "boosted small trees", random=True),
     "mlp": Head("classify.heads.neural:MLP", "one hidden layer on a learned mix", neural=True),
     "gru": Head(
         "classify.heads.neural:GRU",

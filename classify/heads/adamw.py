@@ -12,9 +12,9 @@ EPSILON = 1e-8
 class AdamW:
     """The steps of ``torch.optim.AdamW`` after clipping the norm of each replica's gradient.
 
-    It calls the operation that ``torch.optim.AdamW(fused=True)`` ends in; that class imports torch's
-    compiler before its first step, which takes longer than to train a head. Replicas may have taken
-    different numbers of steps.
+    It calls the operation that ``torch.optim.AdamW(fused=True)`` ends in; that class imports the
+    compiler of torch before its first step, which takes longer than to train a head. Replicas may
+    have taken different numbers of steps.
 
     Args:
         network: every parameter has the replica as its first axis.
@@ -40,23 +40,24 @@ class AdamW:
         Args:
             learning_rates: one a group; None leaves the group as it is.
         """
-        used = [p for p in self.parameters if p.grad is not None]
-        norms = torch.stack([torch.linalg.vector_norm(p.grad.flatten(1), dim=1) for p in used])
+        slots = zip(self.parameters, self.means, self.squares, strict=True)
+        held = [(p, p.grad, *moments) for p, *moments in slots if p.grad is not None]
+        gradients = [gradient for _, gradient, *_ in held]
+        norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
         scale = (self.max_norm / torch.linalg.vector_norm(norms, dim=0)).clamp(max=1)
-        clipped = bool((scale < 1).any())
-        for parameter in used if clipped else ():
-            parameter.grad *= scale.reshape(-1, *[1] * (parameter.ndim - 1))
+        if (scale < 1).any():
+            for gradient in gradients:
+                gradient *= scale.reshape(-1, *[1] * (gradient.ndim - 1))
         for rows, steps, rate in zip(self.groups, self.steps, learning_rates, strict=True):
             if rate is None:
                 continue
             steps += 1
-            held = [
-                (p[rows], p.grad[rows], mean[rows], square[rows])
-                for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True)
-                if p.grad is not None
-            ]
+            parts = [[tensor[rows] for tensor in column] for column in zip(*held, strict=True)]
             torch._fused_adamw_(
-                *(list(column) for column in zip(*held, strict=True)),
+                parts[0],
+                parts[1],
+                parts[2],
+                parts[3],
                 [],
                 [steps] * len(held),
                 lr=rate,
@@ -67,5 +68,5 @@ class AdamW:
                 amsgrad=False,
                 maximize=False,
             )
-        for parameter in used:
+        for parameter in self.parameters:
             parameter.grad = None

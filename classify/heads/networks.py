@@ -164,9 +164,7 @@ class Transformer(Sequential):
         weights = last.token_weights(x, mask)[..., 1:]
         return weights / weights.sum(-1, keepdim=True)
 
-    def _with_token(
-        self, x: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _with_token(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = x + _positions(x.shape[2], x.shape[3], x.device)
         token = self.token.expand(-1, x.shape[1], -1, -1)
         return torch.cat([token, x], 2), F.pad(mask, (1, 0), value=True)
@@ -184,9 +182,7 @@ class Block(nn.Module):
         self.narrow = Linear(replicas, 2 * hidden, hidden)
         self.dropout = Dropout(dropout)
 
-    def forward(
-        self, x: torch.Tensor, mask: torch.Tensor, noise: Noise | None
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: torch.Tensor, noise: Noise | None) -> torch.Tensor:
         queries, keys, values = self._heads(x)
         found = F.scaled_dot_product_attention(queries, keys, values, mask[:, :, None, None])
         x = x + self.dropout(self.joined(found.transpose(2, 3).flatten(3)), noise)

@@ -330,7 +330,9 @@ class NeuralHead(BaseEstimator):
         return self.network(replicas, layers, dim, self.hidden, outputs, self.dropout)
 
     def _asked(
-        self, X: npt.ArrayLike, question: Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
+        self,
+        X: npt.ArrayLike,
+        question: Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None],
     ) -> npt.NDArray[np.float64] | None:
         """What a stack of one answers of standardised features, without the replica's axis."""
         check_is_fitted(self, "network_")

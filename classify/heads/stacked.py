@@ -106,7 +106,9 @@ class BiGRU(nn.Module):
         back = _reversal(mask)[..., None]
         both = torch.stack([x, x.gather(2, back.expand_as(x))], 1)
         gates = torch.baddbmm(
-            self.inputs_bias.flatten(0, 1), both.flatten(0, 1).flatten(1, 2), self.inputs.flatten(0, 1)
+            self.inputs_bias.flatten(0, 1),
+            both.flatten(0, 1).flatten(1, 2),
+            self.inputs.flatten(0, 1),
         ).reshape(2 * replicas, utterances, moments, -1)
         states, bias = self.states.flatten(0, 1), self.states_bias.flatten(0, 1)
         state = gates.new_zeros(2 * replicas, utterances, self.width)

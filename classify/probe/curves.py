@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from classify.folds import Rows, grouped, parted, stratified
 from classify.heads.batched import DEFAULT_C, Problems, predictions
-from classify.metrics import Counts, uar
+from classify.metrics import Counts, confusions, uar
 from classify.probe.targets import Task
 
 log = logging.getLogger("wav2emo")
@@ -86,12 +86,7 @@ class Curve:
 
 def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
     """(speaker, layer, truth, prediction) confusion matrices of predictions (layer, utterance)."""
-    speaker = task.speakers[1]
-    classes, layers = len(task.classes), len(predictions)
-    layer = np.arange(layers)[:, None]
-    cell = ((speaker * layers + layer) * classes + task.y) * classes + predictions
-    counts = np.bincount(cell.ravel(), minlength=(speaker.max() + 1) * layers * classes**2)
-    return counts.reshape(-1, layers, classes, classes)
+    return confusions(task.y, predictions, task.speakers[1], len(task.classes))
 
 
 def curve(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classify.metrics import uar
+from classify.metrics import Counts, uar
 from classify.probe.confidence import holm, permutation_test, smallest_p, uar_shares
 from classify.probe.curves import Curve
 
@@ -20,7 +20,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Best:
-    """The layer best on test, and how it stands against the others."""
+    """The layer, or head, best on test, and how it stands against the others."""
 
     index: int
     difference: npt.NDArray[np.float64]  # (layer,) UAR of the best less that of the layer
@@ -34,10 +34,16 @@ class Best:
         return np.flatnonzero(self.p_holm >= ALPHA)
 
 
-def best(curve: Curve, draws: int, seed: int) -> Best:
-    """Compare every layer with the one of highest UAR, pairing their answers by speaker."""
-    shares = uar_shares(curve.counts)  # (speaker, layer)
-    index = int(uar(curve.counts.sum(0)).argmax())
+def best(counts: Counts, draws: int, seed: int) -> Best:
+    """Compare every layer with the one of highest UAR, pairing their answers by speaker.
+
+    Args:
+        counts: (speaker, layer, truth, prediction) confusion matrices; of heads likewise.
+        draws: random exchanges, where there are too many to try all.
+        seed: of those.
+    """
+    shares = uar_shares(counts)  # (speaker, layer)
+    index = int(uar(counts.sum(0)).argmax())
     others = np.arange(shares.shape[1]) != index
     p, p_holm = np.ones(len(others)), np.ones(len(others))
     differences = shares[:, [index]] - shares

@@ -139,7 +139,7 @@ class _Target:
         task, options = self.task, self.options
         choice = self._choice()
         main = curve(task, self.source, options.head, choice, self.source.name)
-        top = best(main, options.draws, options.seed)
+        top = best(main.counts, options.draws, options.seed)
         majority = counts_by(task, controls.majority(task)[None])[:, 0]
         metrics: Json = {
             "utterances": len(task.y),
@@ -250,7 +250,7 @@ class _Target:
             "utterances": len(self.task.y),
             "pooling": source.name,
             "layers": self._rows(of),
-            "best": scores.best_json(of, best(of, options.draws, options.seed)),
+            "best": scores.best_json(of, best(of.counts, options.draws, options.seed)),
             "difference": scores.difference(self.task, both, options.draws, options.seed),
         }
 

@@ -11,8 +11,9 @@ from classify.dataset import (
     Selection,
     has_numbers,
     of_corpora,
-    read,
+    sound,
     warn,
+    with_features,
     without_speaker,
 )
 from classify.heads import regressor_path
@@ -59,8 +60,8 @@ def load(options: Options, folds: bool = True) -> tuple[Dataset, Values]:
             not numeric, or too few utterances have numbers.
     """
     regressor_path(options.head)  # before anything is read
-    with Cache(options.cache) as cache:
-        dataset = read(cache, options, select, folds)
+    with sound(options.cache) as cache:
+        dataset = with_features(select(cache.utterances, options, folds), options, cache)
     return dataset, dataset.utterances[list(options.targets)].to_numpy(np.float64)
 
 

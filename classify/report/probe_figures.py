@@ -1,7 +1,6 @@
 """The figures of a probe: which there are, what they show, as PNG and SVG."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 
 from classify.report import curve_figures, matrix_figures
 from classify.report.published import anchors
-from classify.report.style import save, style
+from classify.report.style import Illustration, clear, save, style
 
 if TYPE_CHECKING:
     from classify.probe.geometry import LayerMaps, Similarities
@@ -23,23 +22,12 @@ NAMES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Illustration:
-    """A figure with its words."""
-
-    name: str  # of `NAMES`: the files are <name>.png and <name>.svg
-    title: str
-    caption: str
-
-
 def draw(probe: "Probe", folder: Path) -> list[Illustration]:
     """Write the figures of `probe` into `folder`, those of an older run removed.
 
     Of a quick probe, which has the curves alone, there is one.
     """
-    for name in NAMES:
-        for kind in ("png", "svg"):
-            (folder / f"{name}.{kind}").unlink(missing_ok=True)
+    clear(folder, NAMES)
     drawn = []
     for illustration, make in _planned(probe):
         with style():

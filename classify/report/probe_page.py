@@ -6,8 +6,8 @@ from pathlib import Path
 from classify.probe.result import Json, Probe
 from classify.probe.table import spans
 from classify.report.page import inline, page
-from classify.report.probe_figures import Illustration
 from classify.report.published import CITATIONS, anchors
+from classify.report.style import Illustration
 
 TITLES = {"logmel": "log-mel", "energy": "level", "duration": "duration"}
 

@@ -6,7 +6,8 @@ Nothing here imports pyplot or seaborn: they take longer to load than a figure t
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,15 @@ STYLE: dict[Any, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Illustration:
+    """A figure with its words."""
+
+    name: str  # the files are <name>.png and <name>.svg
+    title: str
+    caption: str
+
+
 def style() -> contextlib.AbstractContextManager[None]:
     """A context in which figures are made."""
     return matplotlib.rc_context(STYLE)
@@ -79,6 +89,13 @@ def save(figure: Figure, folder: Path, name: str) -> None:
         with style():
             figure.savefig(image, format=kind, metadata=metadata)
         publish_bytes(folder / f"{name}.{kind}", image.getvalue())
+
+
+def clear(folder: Path, names: Iterable[str]) -> None:
+    """Remove the figures of an older run."""
+    for name in names:
+        for kind in ("png", "svg"):
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -159,7 +159,7 @@ HEAVY = ("torch", "transformers", "numpy", "pandas", "sklearn", "h5py")
 
 @pytest.mark.parametrize(
     "command",
-    ["classify", "classify train", "classify predict", "extract", "data scan"],
+    ["classify", "classify compare", "classify train", "classify predict", "extract", "data scan"],
 )
 def test_help_is_light(command: str) -> None:
     package, *arguments = command.split()

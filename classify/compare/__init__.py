@@ -1,0 +1,1 @@
+"""Heads against each other, under the same folds."""

@@ -1,0 +1,102 @@
+"""Cross-validate several heads under the same folds."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.compare.options import CompareOptions
+from classify.crossvalidate import cross_validate
+from classify.dataset import Selection, encoder_name, select, sound, with_features
+from classify.folds import Folds, split
+from classify.run import new_head
+from data.cache import Cache
+from data.errors import HeadError, Wav2emoError
+
+log = logging.getLogger("wav2emo")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A head, cross-validated."""
+
+    head: str
+    features: str  # for people: "mean of layers 0–12, mean + std"
+    prediction: npt.NDArray[np.intp]  # (utterance,) number of the class
+    seconds: float  # that the cross-validation took
+
+
+@dataclass(frozen=True)
+class Study:
+    """Heads under the same folds, before they are held against each other."""
+
+    options: CompareOptions
+    selection: Selection
+    folds: Folds
+    judged: tuple[Judged, ...]  # in the order asked for, without those that failed
+    failed: dict[str, str]  # head → reason
+    encoder: str
+    control: bool
+    fingerprint: str
+
+
+def study(options: CompareOptions) -> Study:
+    """Cross-validate the heads that `options` name; one that fails does not stop the others.
+
+    Raises:
+        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
+        HeadError: every head has failed.
+    """
+    with sound(options.shared.cache) as cache:
+        chosen = select(cache.utterances, options.shared)
+        folds = split(chosen, options.shared.folds, options.shared.seed)
+        judged: list[Judged] = []
+        failed: dict[str, str] = {}
+        for head in options.heads:
+            try:
+                judged.append(judge(head, options, cache, chosen, folds))
+            except Exception as error:  # whatever it is, what the others took is not to be lost
+                failed[head] = _reason(error, options)
+                log.debug("%s", head, exc_info=True)
+                log.warning("%s is left out: %s", head, failed[head])
+        if not judged:
+            raise HeadError(f"no head could be judged: {next(iter(failed.values()))}")
+        return Study(
+            options=options,
+            selection=chosen,
+            folds=folds,
+            judged=tuple(judged),
+            failed=failed,
+            encoder=encoder_name(cache.recipe),
+            control=bool(cache.recipe.get("control")),
+            fingerprint=cache.fingerprint,
+        )
+
+
+def judge(
+    head: str, options: CompareOptions, cache: Cache, chosen: Selection, folds: Folds
+) -> Judged:
+    """Cross-validate one head, as ``python -m classify`` does.
+
+    Raises:
+        UsageError: the cache does not hold what the head needs.
+        HeadError: it cannot learn from a training part.
+    """
+    data = with_features(chosen, options.of(head), cache)
+    log.info("%s: %s", head, data.features)
+    estimator = new_head(options.of(head), data)
+    began = time.perf_counter()
+    result = cross_validate(data, estimator, folds)
+    seconds = time.perf_counter() - began
+    if not np.array_equal(result.fold, folds.fold):
+        raise HeadError(f"{head} was judged by other folds than the others")
+    return Judged(head, str(data.features), result.prediction, seconds)
+
+
+def _reason(error: Exception, options: CompareOptions) -> str:
+    """In a line, without the place where the cache lies."""
+    text = str(error).replace(str(options.shared.cache), options.shared.cache.name)
+    first = text.splitlines()[0] if text else type(error).__name__
+    return first if isinstance(error, Wav2emoError) else f"{type(error).__name__}: {first}"

@@ -1,0 +1,77 @@
+"""A comparison as a short table for the terminal."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def render(metrics: Json, seconds: dict[str, float]) -> str:
+    """The table, without a line feed at its end."""
+    corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
+    folds, classes = metrics["folds"], len(metrics["classes"])
+    count = f" ({folds['count']})" if folds["by_speaker"] else ""
+    return "\n".join(
+        [
+            f"encoder     {metrics['encoder']}",
+            f"utterances  {metrics['utterances']} ({corpora}) in {classes} classes",
+            f"folds       {folds['kind']}{count}, the same for all",
+            "",
+            *_heads(metrics, seconds),
+            "",
+            *_findings(metrics),
+        ]
+    )
+
+
+def _heads(metrics: Json, seconds: dict[str, float]) -> list[str]:
+    rows = metrics["heads"]
+    name = max(len("head"), *(len(row["head"]) for row in rows))
+    seen = max(len("features"), *(len(row["features"]) for row in rows))
+    lines = [
+        f"{'head':{name}}  {'features':{seen}}  UAR [95 %]            accuracy  F1 macro  seconds"
+    ]
+    for row in rows:
+        low, high = row["ci95"]
+        lines.append(
+            f"{row['head']:{name}}  {row['features']:{seen}}  "
+            f"{row['uar']:.3f} [{low:.3f},{high:.3f}] {_mark(row['head'], metrics['best'])}  "
+            f"{row['accuracy']:6.3f}  {row['f1_macro']:8.3f}  {seconds[row['head']]:7.1f}"
+        )
+    legend = f"intervals over {metrics['units']['what']}; * best, = not distinguishable from it"
+    return [*lines, f"chance UAR {metrics['chance']:.3f}; {legend}"]
+
+
+def _mark(head: str, best: Json) -> str:
+    if head == best["head"]:
+        return "*"
+    return "=" if head in best["equals"] else " "
+
+
+def _findings(metrics: Json) -> list[str]:
+    best, units = metrics["best"], metrics["units"]
+    others = [head for head in best["equals"] if head != best["head"]]
+    lines = [
+        f"best        {best['head']}; not distinguishable from it: {', '.join(others) or 'none'} "
+        f"(permutation of whole {units['what']}, Holm, p ≥ 0.05)"
+    ]
+    if best["compared"] and best["smallest_p"] >= 0.05:
+        lines.append(
+            f"            {units['count']} {units['what']} are too few to tell heads apart: "
+            f"p ≥ {best['smallest_p']:.2g}"
+        )
+    if metrics["friedman"]:
+        lines += _ranks(metrics)
+    lines += [f"left out    {reason}" for reason in metrics["left_out"]]
+    return [*lines, *(f"FAILED      {head}: {why}" for head, why in metrics["failed"].items())]
+
+
+def _ranks(metrics: Json) -> list[str]:
+    test, nemenyi = metrics["friedman"], metrics["nemenyi"]
+    ranked = sorted(metrics["heads"], key=lambda row: row["rank"])
+    F = "∞" if test["F"] is None else f"{test['F']:.2f}"
+    return [
+        "mean ranks  " + ", ".join(f"{row['head']} {row['rank']:.2f}" for row in ranked),
+        f"            critical difference {nemenyi['critical_difference']:.2f} (Nemenyi, "
+        f"p < {nemenyi['alpha']}); Friedman χ² {test['statistic']:.2f}, p {test['p']:.2g}; "
+        f"F {F}, p {test['F_p']:.2g}",
+    ]
