@@ -318,7 +318,7 @@ def test_same_seed_same_bytes_wherever_it_lies(rated, tmp_path: Path, capsys) ->
 
 @pytest.mark.parametrize("head", ABLE)
 def test_features_that_are_not_numbers_are_refused(rated, head: str) -> None:
-    with pytest.raises(HeadError, match="cannot learn from 64 utterances: .* NaN"):
+    with pytest.raises(HeadError, match=r"cannot learn from 64 utterances: .* NaN"):
         run_of(rated(separation=np.nan), head)
 
 
