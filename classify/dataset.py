@@ -167,7 +167,7 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     why = without_speaker(table, folds)
     why[labels == ""] = "of no class"
     why[native == ""] = f"without {options.target}"
-    warn(why)
+    warn_left_out(why)
     chosen, labels = table[why == ""], labels[why == ""]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
@@ -223,7 +223,7 @@ def as_text(column: pd.Series) -> pd.Series:
     return column.astype(str)
 
 
-def warn(why: pd.Series) -> None:
+def warn_left_out(why: pd.Series) -> None:
     """Say how many utterances are left out, by reason ("" for those that stay)."""
     reasons = Counter(reason for reason in why if reason)
     if reasons:

@@ -18,7 +18,13 @@ class Head:
     neural: bool = False  # trained by epochs; takes several layers as steps
     sequences: bool = False  # takes steps in time
     regressor: str | None = None  # module:callable that predicts numbers
-    random: bool = False  # takes a seed, as all neural heads do
+    random: bool = False  # takes a seed
+
+
+def _neural(name: str, summary: str, sequences: bool = False) -> Head:
+    """A neural head, trained by epochs, and its regressor."""
+    path = f"classify.heads.neural:{name}"
+    return Head(path, summary, True, sequences, f"{path}Regressor", random=True)
 
 
 HEADS = {
@@ -40,15 +46,22 @@ HEADS = {
         regressor="classify.heads.regressors:knn",
     ),
     "linear-svm": Head("classify.heads.classical:linear_svm", "support vectors, linear"),
-    "forest": Head("classify.heads.classical:forest", "extremely randomised trees", random=True),
-    "boosting": Head("classify.heads.classical:boosting", "boosted small trees", random=True),
-    "mlp": Head("classify.heads.neural:MLP", "one hidden layer on a learned mix", neural=True),
-    "gru": Head(
-        "classify.heads.neural:GRU",
-        "recurrent, over time or layers",
-        neural=True,
-        sequences=True,
+    "forest": Head(
+        "classify.heads.classical:forest",
+        "extremely randomised trees",
+        regressor="classify.heads.regressors:forest",
+        random=True,
     ),
+    "boosting": Head(
+        "classify.heads.classical:boosting",
+        "boosted small trees",
+        regressor="classify.heads.regressors:boosting",
+        random=True,
+    ),
+    "mlp": _neural("MLP", "one hidden layer on a learned mix"),
+    "gru": _neural("GRU", "recurrent, over time or layers", sequences=True),
+    "attention": _neural("Attention", "attentive statistics, over time or layers", sequences=True),
+    "transformer": _neural("Transformer", "self-attention, over time or layers", sequences=True),
 }
 
 

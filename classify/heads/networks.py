@@ -15,7 +15,6 @@ from classify.heads.noise import Noise
 from classify.heads.stacked import BiGRU, Dropout, LayerNorm, Linear, Mix, masked_mean
 
 HEADS = 4  # of self-attention
-BLOCKS = 1  # of the transformer; a cache has hundreds of utterances, not millions
 EPSILON = 1e-5  # variance below which a deviation is not told from rounding
 
 
@@ -78,7 +77,7 @@ class Sequential(Network):
         return self.out(self.dropout(pooled, noise))
 
     def _projected(self, x: torch.Tensor, noise: Noise | None = None) -> torch.Tensor:
-        return self.dropout(self.project(self.mix(x)), noise)
+        return self.dropout(self.project(self.mix(x)).relu(), noise)
 
     def pooled(self, x: torch.Tensor, mask: torch.Tensor, noise: Noise | None) -> torch.Tensor:
         """(replica, utterance, width) of x (replica, utterance, moment, hidden)."""
@@ -112,7 +111,7 @@ class Attentive(Sequential):
         self, replicas: int, layers: int, dim: int, hidden: int, outputs: int, dropout: float
     ) -> None:
         super().__init__(replicas, layers, dim, hidden, outputs, dropout)
-        self.score = nn.ModuleList([Linear(replicas, hidden, hidden), Linear(replicas, hidden, 1)])
+        self.inner, self.outer = Linear(replicas, hidden, hidden), Linear(replicas, hidden, 1)
 
     @staticmethod
     def width(hidden: int) -> int:
@@ -124,16 +123,19 @@ class Attentive(Sequential):
         variance = (weights * x.square()).sum(2) - mean.square()
         return torch.cat([mean, variance.clamp(min=EPSILON).sqrt()], -1)
 
+    def _projected(self, x: torch.Tensor, noise: Noise | None = None) -> torch.Tensor:
+        """Linear: of numbers cut off at 0, deviations say less."""
+        return self.dropout(self.project(self.mix(x)), noise)
+
     def attention(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return self._weights(self._projected(x), mask)
 
     def _weights(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        inner, outer = self.score
-        return _softmax(outer(inner(x).tanh())[..., 0], mask)
+        return _softmax(self.outer(self.inner(x).tanh())[..., 0], mask)
 
 
 class Transformer(Sequential):
-    """Self-attention over the moments and a class token, whose state decides.
+    """One block of self-attention over the moments and a class token, whose state decides.
 
     Vaswani et al. 2017 (arXiv 1706.03762) with normalisation before every part (Xiong et al. 2020,
     arXiv 2002.04745), sinusoidal positions, and the class token of Devlin et al. 2019.
@@ -146,22 +148,17 @@ class Transformer(Sequential):
         if hidden % HEADS:
             raise ValueError(f"hidden={hidden}: expected a multiple of {HEADS}")
         self.token = nn.Parameter(torch.zeros(replicas, 1, 1, hidden))
-        self.blocks = nn.ModuleList([Block(replicas, hidden, dropout) for _ in range(BLOCKS)])
+        self.block = Block(replicas, hidden, dropout)
         self.norm = LayerNorm(replicas, hidden)
 
     def pooled(self, x: torch.Tensor, mask: torch.Tensor, noise: Noise | None) -> torch.Tensor:
         x, mask = self._with_token(x, mask)
-        for block in self.blocks:
-            x = block(x, mask, noise)
-        return self.norm(x[:, :, :1])[:, :, 0]
+        return self.norm(self.block(x, mask, noise)[:, :, :1])[:, :, 0]
 
     def attention(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Of the class token in the last block, without what it gives itself."""
+        """Of the class token, without what it gives itself."""
         x, mask = self._with_token(self._projected(x), mask)
-        *before, last = self.blocks
-        for block in before:
-            x = block(x, mask, None)
-        weights = last.token_weights(x, mask)[..., 1:]
+        weights = self.block.token_weights(x, mask)[..., 1:]
         return weights / weights.sum(-1, keepdim=True)
 
     def _with_token(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

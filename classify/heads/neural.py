@@ -69,7 +69,7 @@ class NeuralHead(BaseEstimator):
         epoch_: the epoch, from 1, that the network is of.
     """
 
-    network: ClassVar[type[networks.Network]]
+    network: ClassVar[Callable[..., networks.Network]]
     sequential: ClassVar[bool] = True  # whether it reads the order of steps
 
     layers: int = 1
@@ -464,10 +464,13 @@ class MLP(NeuralClassifier):
     hidden: int = 128
 
 
+@dataclass(eq=False, repr=False)
 class GRU(NeuralClassifier):
     """A bidirectional GRU over the steps, its outputs averaged."""
 
     network = networks.Recurrent
+
+    hidden: int = 128
 
 
 class Attention(NeuralClassifier):
@@ -492,10 +495,13 @@ class MLPRegressor(NeuralRegressor):
     hidden: int = 128
 
 
+@dataclass(eq=False, repr=False)
 class GRURegressor(NeuralRegressor):
     """As `GRU`, of numbers."""
 
     network = networks.Recurrent
+
+    hidden: int = 128
 
 
 class AttentionRegressor(NeuralRegressor):

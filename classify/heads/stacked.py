@@ -48,8 +48,6 @@ class Linear(nn.Module):
 class LayerNorm(nn.Module):
     """Standardises the last axis of x (replica, utterance, moment, dim)."""
 
-    bound = None
-
     def __init__(self, replicas: int, dim: int) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.ones(replicas, 1, 1, dim))
@@ -138,7 +136,9 @@ def initialise(network: nn.Module, seeds: Sequence[int]) -> None:
     with torch.no_grad():
         for layer in network.modules():
             bound = getattr(layer, "bound", None)
-            for parameter in layer.parameters(recurse=False) if bound else ():
+            if not isinstance(bound, float):
+                continue
+            for parameter in layer.parameters(recurse=False):
                 for replica, stream in zip(parameter, streams, strict=True):
                     replica.uniform_(-bound, bound, generator=stream)
 

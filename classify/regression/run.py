@@ -53,11 +53,11 @@ class RegressionRun:
         correlation with a constant.
         """
         data = self.dataset
-        scores, low_high = self._scores(slice(None)), self._intervals
-        for name, each in scores["targets"].items():
-            each["ci95"] = low_high[name]
-            each["truth"] = _distribution(self.truth[:, self.targets.index(name)])
-        scores["mean"]["ci95"] = low_high["mean"]
+        scores, (*intervals, of_mean) = self._scores(slice(None)), self._intervals()
+        for column, each in enumerate(scores["targets"].values()):
+            each["ci95"] = intervals[column]
+            each["truth"] = _distribution(self.truth[:, column])
+        scores["mean"]["ci95"] = of_mean
         return {
             "kind": "regression",
             **scores,
@@ -82,9 +82,8 @@ class RegressionRun:
         for *values, row in zip(*columns, pairs, strict=True):
             yield [*map(str, values), *(f"{value:.6f}" for value in row)]
 
-    @cached_property
-    def _intervals(self) -> dict[str, list[float] | None]:
-        """95 % intervals of the CCC of each target, and of their mean: speakers are resampled.
+    def _intervals(self) -> list[list[float] | None]:
+        """95 % intervals of the CCC of each target, then of their mean: speakers are resampled.
 
         Where the speakers are unknown, utterances are.
         """
@@ -94,10 +93,7 @@ class RegressionRun:
         times = draw_clusters(clusters.max() + 1, DRAWS, self.options.seed)
         drawn = resampled_ccc(self.truth, self.prediction, clusters, times)
         bounds = interval(np.column_stack([drawn, drawn.mean(1)])).T
-        return {
-            name: pair.tolist() if np.isfinite(pair).all() else None
-            for name, pair in zip((*self.targets, "mean"), bounds, strict=True)
-        }
+        return [pair.tolist() if np.isfinite(pair).all() else None for pair in bounds]
 
     def _scores(self, rows: Rows | slice) -> Json:
         """Of each target, and their means over the targets, for some utterances."""
@@ -149,7 +145,10 @@ def _fit(head: Any, X: Matrix, truth: Values, train: Rows, test: Rows) -> Values
     """One fold: predictions (test utterance, target), on one thread so that they repeat."""
     with learning_from(len(train)), threadpool_limits(1):
         fitted = clone(head).fit(X[train], truth[train])
-        return fitted.predict(X[test]).reshape(len(test), truth.shape[1])
+        prediction = fitted.predict(X[test]).reshape(len(test), truth.shape[1])
+        if not np.isfinite(prediction).all():
+            raise ValueError("it predicts NaN or infinity")
+        return prediction
 
 
 def _distribution(values: Values) -> Json:

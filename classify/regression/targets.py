@@ -12,7 +12,7 @@ from classify.dataset import (
     has_numbers,
     of_corpora,
     sound,
-    warn,
+    warn_left_out,
     with_features,
     without_speaker,
 )
@@ -72,7 +72,7 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     why = without_speaker(table, folds)
     for name in reversed(options.targets):  # the first that lacks is told
         why[~np.isfinite(table[name])] = f"without {name}"
-    warn(why)
+    warn_left_out(why)
     chosen = table[why == ""]
     if len(chosen) < 2:
         raise UsageError(

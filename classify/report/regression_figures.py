@@ -62,7 +62,8 @@ def predictions_figure(run: RegressionRun) -> Figure:
     across = min(ACROSS, len(names))
     down = -(-len(names) // across)
     side = PAGE / max(2, across)
-    figure, every = panels(down, across, side * across, 1.06 * side * down)
+    figure, every = panels(down, across, side * across, 1.06 * side * down + 0.2)
+    _entitle(figure, run)
     for column, (axes, name) in enumerate(zip(every, names, strict=False)):
         truth, prediction = run.truth[:, column], run.prediction[:, column]
         limits = _limits(np.concatenate([truth, prediction]))
@@ -73,6 +74,7 @@ def predictions_figure(run: RegressionRun) -> Figure:
         score = "not defined" if ccc is None else f"{ccc:.2f}"
         axes.set_title(f"{name}: CCC {score}")
         axes.set(xlabel="truth", xlim=limits, ylim=limits, aspect="equal")
+        axes.locator_params(nbins=5)
         if column % across == 0:
             axes.set_ylabel("prediction")
     for axes in every[len(names) :]:
@@ -88,7 +90,8 @@ def plane_figure(run: RegressionRun) -> Figure:
     """
     along, up = (1, 0) if run.targets == ("arousal", "valence") else (0, 1)
     truth, prediction = run.truth[:, [along, up]], run.prediction[:, [along, up]]
-    figure, (axes,) = panels(1, 1, 0.65 * PAGE, 0.58 * PAGE)
+    figure, (axes,) = panels(1, 1, 0.65 * PAGE, 0.6 * PAGE)
+    _entitle(figure, run)
     both = np.vstack([truth, prediction])
     box = (_limits(both[:, 0]), _limits(both[:, 1]))
     for values, colour, filled in ((truth, BLUE, True), (prediction, VERMILION, False)):
@@ -98,6 +101,12 @@ def plane_figure(run: RegressionRun) -> Figure:
     axes.legend(keys, ["truth", "prediction"], loc="upper left", bbox_to_anchor=(1, 1))
     axes.set(xlabel=run.targets[along], ylabel=run.targets[up], xlim=box[0], ylim=box[1])
     return figure
+
+
+def _entitle(figure: Figure, run: RegressionRun) -> None:
+    """Say what was scored; a control is never to be taken for a pretrained encoder."""
+    words = f"{run.options.head} on {run.dataset.encoder}"
+    figure.suptitle(words, x=0.01, ha="left", fontsize=8, fontweight="bold")
 
 
 def _density(

@@ -316,6 +316,18 @@ def test_same_seed_same_bytes_wherever_it_lies(rated, tmp_path: Path, capsys) ->
             assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
 
 
+@pytest.mark.parametrize("head", ABLE)
+def test_features_that_are_not_numbers_are_refused(rated, head: str) -> None:
+    with pytest.raises(HeadError, match=r"cannot learn from 64 utterances: .* NaN"):
+        run_of(rated(separation=np.nan), head)
+
+
+def test_a_target_may_have_any_name(rated) -> None:
+    cache = rated(columns={"mean": np.linspace(0, 1, 80).tolist()})
+    metrics = run_of(cache, target="mean,arousal").metrics
+    assert metrics["targets"]["mean"]["ci95"] != metrics["mean"]["ci95"]
+
+
 def test_regressors_take_what_they_know() -> None:
     given = {"random_state": 7, "steps": 3, "alpha": 2.0}
     ridge = build_regressor("ridge", given)
