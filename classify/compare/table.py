@@ -50,10 +50,12 @@ def _mark(head: str, best: Json) -> str:
 def _findings(metrics: Json) -> list[str]:
     best, units = metrics["best"], metrics["units"]
     others = [head for head in best["equals"] if head != best["head"]]
-    lines = [
-        f"best        {best['head']}; not distinguishable from it: {', '.join(others) or 'none'} "
-        f"(permutation of whole {units['what']}, Holm, p ≥ 0.05)"
-    ]
+    lines = []
+    if best["compared"]:
+        lines.append(
+            f"best        {best['head']}; not distinguishable from it: "
+            f"{', '.join(others) or 'none'} (permutation of whole {units['what']}, Holm, p ≥ 0.05)"
+        )
     if best["compared"] and best["smallest_p"] >= 0.05:
         lines.append(
             f"            {units['count']} {units['what']} are too few to tell heads apart: "

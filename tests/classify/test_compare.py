@@ -132,6 +132,15 @@ def test_a_head_that_fails_does_not_stop_the_others(make_cache, tmp_path: Path, 
     assert "<b>svm</b> failed" in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_one_that_is_left_is_not_called_best_of_all(make_cache, tmp_path: Path, capsys) -> None:
+    cache = make_cache(speakers=2, takes=1)
+    assert main(command(cache, tmp_path / "run", "svm,logreg")) == 3
+    printed = capsys.readouterr().out
+    assert "not distinguishable from it: none" not in printed
+    assert "three heads or more" in printed
+    assert json.loads((tmp_path / "run" / "compare.json").read_text())["best"]["compared"] == []
+
+
 def test_nothing_is_written_where_all_fail(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(HeadError, match=r"no head could be judged: --layer 9: .* holds 0, 1, 2"):
         main(command(cache, tmp_path / "run", "logreg,knn", "--layer", "9"))

@@ -87,7 +87,7 @@ def test_a_missing_cache_names_the_command_that_makes_it(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": "forest"}, "logreg, ridge, lda, svm, knn, mlp, gru"),
+        ({"head": "tree"}, "no head 'tree': choose from logreg, ridge, lda"),
         ({"head": "svm", "layer": "mix"}, "mlp, gru"),
         ({"head": "knn", "epochs": 3}, "neural"),
         ({"epochs": 0}, "1 or more"),
