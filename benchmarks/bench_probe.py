@@ -24,8 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from classify.dataset import of_corpora
+from classify.folds import INNER
 from classify.heads.batched import DEFAULT_C, Problems, predictions
-from classify.probe.curves import INNER, Choice, candidates, curve
+from classify.probe.curves import Choice, candidates, curve
 from classify.probe.options import ProbeOptions
 from classify.probe.targets import tasks
 from data import Cache

@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
-from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ log = logging.getLogger("wav2emo")
 WORKER_START = 4.0  # seconds that new processes need to import what a head needs
 
 History = dict[str, list[float]]  # curve → one value an epoch
+Parts = Sequence[tuple[Rows, Rows]]  # training and test rows
 T = TypeVar("T")
 
 
@@ -40,81 +40,162 @@ def learning_from(utterances: int) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a fitted head says of the test part of its fold, and of itself."""
+
+    probabilities: npt.NDArray[np.float64]  # (test utterance, class)
+    history: History = field(default_factory=dict)  # empty: the head has no epochs
+    epoch: int | None = None  # from 1, the one whose parameters were kept
+    layer_weights: npt.NDArray[np.float64] | None = None  # (layer,), of a head that mixes layers
+    attention: npt.NDArray[np.float64] | None = None  # (test utterance, step)
+
+
+@dataclass(frozen=True)
 class CrossValidation:
-    """Every utterance as it was judged by the head that was not trained on its fold."""
+    """Every utterance as it was judged by the heads that were not trained on its fold."""
 
     fold: npt.NDArray[np.intp]  # (utterance,)
-    probabilities: npt.NDArray[np.float64]  # (utterance, class)
-    histories: list[History]  # one a fold; none of heads without epochs
+    by_seed: npt.NDArray[np.float64]  # (seed, utterance, class) probabilities
+    answers: list[list[Answer]]  # of each seed, one a fold
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """(utterance, class), the mean of the seeds."""
+        return self.by_seed.mean(0)
 
     @property
     def prediction(self) -> npt.NDArray[np.intp]:
-        """(utterance,) number of the most probable class."""
+        """(utterance,) number of the class that is most probable in the mean of the seeds."""
         return self.probabilities.argmax(1)
 
+    @property
+    def histories(self) -> list[History]:
+        """Of all seeds and folds; none of heads without epochs."""
+        return [answer.history for answers in self.answers for answer in answers if answer.history]
+
     def confusions(self, truth: npt.NDArray[np.intp]) -> metrics.Counts:
-        """(fold, truth, prediction) counts."""
-        classes = self.probabilities.shape[1]
+        """(seed, fold, truth, prediction) counts."""
+        classes = self.by_seed.shape[2]
+        rows = [self.fold == number for number in range(self.fold.max() + 1)]
         return np.stack(
             [
-                metrics.confusion(truth[rows], self.prediction[rows], classes)
-                for rows in (self.fold == number for number in range(self.fold.max() + 1))
+                [metrics.confusion(truth[test], said[test], classes) for test in rows]
+                for said in self.by_seed.argmax(2)
             ]
         )
 
 
-def cross_validate(dataset: Dataset, head: Any, folds: Folds, jobs: int = -1) -> CrossValidation:
-    """Fit a clone of `head` in each fold, whatever it learns, scaler included, inside of it.
+Heads = tuple[Any, ...]  # unfitted estimators that differ in their seed alone
+
+
+def cross_validate(
+    dataset: Dataset, heads: Sequence[Heads], folds: Folds, jobs: int = -1
+) -> CrossValidation:
+    """Fit clones of each fold's heads in it, whatever they learn, scaler included, inside of it.
 
     Args:
         dataset: the utterances.
-        head: an unfitted classifier of scikit-learn's kind.
+        heads: of each fold, one for each seed; folds of the same heads are fitted together.
         folds: which utterances are on which side.
         jobs: at most so many processes; -1: one a core. Results do not depend on it.
 
     Raises:
-        HeadError: the head cannot learn from a training part.
+        HeadError: a head cannot learn from a training part.
     """
-    if hasattr(head, "fold_probabilities"):
-        return _all_at_once(dataset, head, folds)
-    fold = np.empty(len(dataset.y), np.intp)
-    probabilities = np.empty((len(dataset.y), len(dataset.classes)))
-    histories = []
-    fit = partial(_fit, head, dataset.X, dataset.y)
-    for number, (rows, history) in enumerate(each_fold(fit, folds, jobs)):
-        test = folds.parts[number][1]
-        fold[test], probabilities[test] = number, rows
-        histories += [history] if history else []
-    return CrossValidation(fold, probabilities, histories)
+    seeds = len(heads[0])
+    found: list[dict[int, Answer]] = [{} for _ in range(seeds)]  # of each seed, fold → answer
+    for some in {id(some): some for some in heads}.values():
+        numbers = [number for number, its in enumerate(heads) if its is some]
+        answers = ask(some, dataset, [folds.parts[number] for number in numbers], jobs, True)
+        for of_folds, of_seed in zip(found, answers, strict=True):
+            of_folds.update(zip(numbers, of_seed, strict=True))
+    by_seed = np.empty((seeds, len(dataset.y), len(dataset.classes)))
+    for of_folds, said in zip(found, by_seed, strict=True):
+        for number, answer in of_folds.items():
+            said[folds.parts[number][1]] = answer.probabilities
+    in_order = [[of_folds[number] for number in range(len(folds))] for of_folds in found]
+    return CrossValidation(folds.fold, by_seed, in_order)
 
 
-def _all_at_once(dataset: Dataset, head: Any, folds: Folds) -> CrossValidation:
-    """Of heads that fit all folds in one batch."""
-    with learning_from(int(folds.train.sum(1).min())):
-        found = head.fold_probabilities(dataset.X, dataset.y, folds.train)
-    rows = np.arange(len(dataset.y))
-    return CrossValidation(folds.fold, found[folds.fold, rows].astype(np.float64), [])
+def ask(
+    heads: Heads, dataset: Dataset, parts: Parts, jobs: int = -1, look: bool = False
+) -> list[list[Answer]]:
+    """Fit clones of `heads` to each of many training parts, and ask them about their test parts.
+
+    Args:
+        heads: unfitted, and alike but for their seed.
+        dataset: the utterances.
+        parts: rows to train on, and to test.
+        jobs: as of `cross_validate`.
+        look: whether heads with epochs draw their curves of the test parts too.
+
+    Returns:
+        Of each head, an answer a part.
+    """
+    head = heads[0]
+    if hasattr(head, "fit_folds"):
+        return _neural(heads, dataset, parts, look)
+    if hasattr(head, "fold_probabilities") and not getattr(head, "class_weight", None):
+        return [_linear(head, dataset, parts)] * len(heads)
+    fits = [partial(_fit, head, dataset.X, dataset.y) for head in heads]
+    return [[Answer(said) for said in each_fold(fit, parts, jobs)] for fit in fits]
 
 
-Fitted = tuple[npt.NDArray[np.float64], History]
+def _masks(dataset: Dataset, parts: Parts, side: int) -> npt.NDArray[np.bool_]:
+    """(part, utterance) whether it is on a side: 0 is training, 1 test."""
+    masks = np.zeros((len(parts), len(dataset.y)), bool)
+    for row, part in zip(masks, parts, strict=True):
+        row[part[side]] = True
+    return masks
 
 
-def each_fold(fit: Callable[[Rows, Rows], T], folds: Folds, jobs: int) -> Iterator[T]:
-    """What `fit` gives for training and test rows of each fold, in their order.
+def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[Answer]:
+    """Of heads without randomness that fit all parts in one batch."""
+    train = _masks(dataset, parts, 0)
+    with learning_from(int(train.sum(1).min())):
+        found = head.fold_probabilities(dataset.X, dataset.y, train)
+    return [
+        Answer(said[test].astype(np.float64)) for said, (_, test) in zip(found, parts, strict=True)
+    ]
+
+
+def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[list[Answer]]:
+    """Of heads that train on all parts, and by all seeds, at once."""
+    train = np.tile(_masks(dataset, parts, 0), (len(heads), 1))
+    watch = np.tile(_masks(dataset, parts, 1), (len(heads), 1)) if look else None
+    seeds = np.repeat([head.random_state for head in heads], len(parts)).tolist()
+    speakers = dataset.speakers if dataset.speakers_known else None
+    with learning_from(int(train.sum(1).min())):
+        fitted = heads[0].fit_folds(dataset.X, dataset.y, train, seeds, speakers, watch)
+    answers = [
+        Answer(
+            probabilities=head.predict_proba(dataset.X[test]),
+            history=head.history_,
+            epoch=head.epoch_,
+            layer_weights=head.layer_weights_ if len(head.layer_weights_) > 1 else None,
+            attention=head.attention(dataset.X[test]) if look else None,
+        )
+        for head, (_, test) in zip(fitted, [*parts] * len(heads), strict=True)
+    ]
+    return [answers[start : start + len(parts)] for start in range(0, len(answers), len(parts))]
+
+
+def each_fold(fit: Callable[[Rows, Rows], T], parts: Parts, jobs: int) -> Iterator[T]:
+    """What `fit` gives for training and test rows of each part, in their order.
 
     Two are fitted here, the rest in processes where that pays for their start.
     """
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
-    yield from tqdm(_fit_all(fit, folds, jobs), "folds", len(folds), disable=quiet)
+    yield from tqdm(_fit_all(fit, parts, jobs), "folds", len(parts), disable=quiet)
 
 
-def _fit_all(fit: Callable[[Rows, Rows], T], folds: Folds, jobs: int) -> Iterator[T]:
-    parts = iter(folds.parts)
-    for part in islice(parts, 2):  # the first may also pay for imports; the second tells the time
+def _fit_all(fit: Callable[[Rows, Rows], T], parts: Parts, jobs: int) -> Iterator[T]:
+    ahead = iter(parts)
+    for part in islice(ahead, 2):  # the first may also pay for imports; the second tells the time
         began = time.perf_counter()
         yield fit(*part)
         seconds = time.perf_counter() - began
-    rest = list(parts)
+    rest = list(ahead)
     workers = max(1, min(effective_n_jobs(jobs), len(rest)))
     if seconds * len(rest) * (1 - 1 / workers) < WORKER_START:
         workers = 1
@@ -124,13 +205,10 @@ def _fit_all(fit: Callable[[Rows, Rows], T], folds: Folds, jobs: int) -> Iterato
 
 def _fit(
     head: Any, X: npt.NDArray[np.float32], y: npt.NDArray[np.intp], train: Rows, test: Rows
-) -> Fitted:
-    """One fold: probabilities (test utterance, class) and the curves of its training.
+) -> npt.NDArray[np.float64]:
+    """One fold: probabilities (test utterance, class).
 
     It computes on one thread, so that rounding does not depend on what runs beside it.
     """
-    head = clone(head)
-    options = {"monitor": (X[test], y[test])} if has_fit_parameter(head, "monitor") else {}
     with learning_from(len(train)), threadpool_limits(1):
-        head.fit(X[train], y[train], **options)
-        return head.predict_proba(X[test]), getattr(head, "history_", {})
+        return clone(head).fit(X[train], y[train]).predict_proba(X[test])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.features import Features, Matrix
+from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
 from data.cache_file import require_sound
@@ -130,6 +131,11 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
     """
     features = Features.chosen(options, cache)
     X = features.of_cache(cache, chosen.rows)
+    parameters = features.parameters(X, cache.dim)
+    if options.normalize == "speaker":
+        if not chosen.speakers_known:
+            raise UsageError("--normalize speaker: the speakers of some utterances are unknown")
+        X = by_speaker(X, chosen.speakers, parameters["layers"], parameters["steps"])
     return Dataset(
         utterances=chosen.utterances,
         rows=chosen.rows,
@@ -137,7 +143,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
         classes=chosen.classes,
         X=X,
         features=features,
-        parameters=features.parameters(X, cache.dim),
+        parameters=parameters,
         recipe=cache.recipe,
         fingerprint=cache.fingerprint,
         encoder_location=cache.provenance.get("location"),

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from classify.heads import HEADS
 from classify.options import Options, add_arguments
 from data.console import common_options, configure_logging
+from data.errors import UsageError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="the run's folder; one with an older run is overwritten (default: runs/<time>-<head>)",
+    )
+    parser.add_argument(
+        "--attention",
+        metavar="ID",
+        help="the utterance whose attention is drawn (default: the surest of each class)",
     )
     parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
     parser.add_argument(
@@ -56,6 +63,9 @@ def main(argv: Sequence[str]) -> int:
     from classify.regression.targets import is_regression
 
     run_folder.check(arguments.out)
+    if arguments.attention and not HEADS[options.head].attends:
+        able = ", ".join(name for name, head in HEADS.items() if head.attends)
+        raise UsageError(f"--attention: {options.head} attends to nothing; these do: {able}")
     if is_regression(options):
         return _regress(options, arguments)
 
@@ -63,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
     from classify.run import evaluate
 
     run = evaluate(options, arguments.jobs)
-    folder = run_folder.write(run, arguments.out)
+    folder = run_folder.write(run, arguments.out, arguments.attention)
     if arguments.json:
         sys.stdout.write(run_folder.as_json(run.metrics).decode())
     else:

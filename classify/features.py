@@ -1,6 +1,6 @@
 """Which numbers of an utterance a head sees, from a cache and from new audio alike."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data import Cache
 
 Matrix = npt.NDArray[np.float32]
-Sequences = Sequence[npt.NDArray[np.floating]]
+Sequences = Sequence[npt.NDArray[np.floating]] | npt.NDArray[np.floating]  # (step, dim) each
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,20 @@ class Features:
             UsageError: the cache does not hold it.
         """
         head = HEADS[options.head]
-        sequences = head.sequences and options.layer != "mix" and bool(cache.sequence_layers)
-        if head.sequences and options.layer not in ("mix", None) and not sequences:
-            raise UsageError(
-                f"{cache.path} has no sequences, so --head {options.head} can only run over all "
-                "layers: leave out --layer, or extract again with --sequence 5"
-            )
+        sequences = head.sequences and options.axis != "layer" and bool(cache.sequence_layers)
+        if head.sequences and not sequences:
+            if options.axis == "time":
+                raise UsageError(
+                    f"--axis time: {cache.path} has no sequences; make them with "
+                    "'python -m extract … --sequence 5', or run over the layers by --axis layer"
+                )
+            if options.layer not in ("mix", None):
+                why = "" if options.axis else f"{cache.path} has no sequences, so "
+                raise UsageError(
+                    f"{why}--head {options.head} runs over all layers, not over --layer "
+                    f"{options.layer}: leave out --layer"
+                    + ("" if options.axis else ", or extract again with --sequence 5")
+                )
         for pooling in options.poolings:
             _require(f"--pooling {pooling}", pooling, cache.poolings, cache)
         layers = cache.sequence_layers if sequences else cache.layers
@@ -63,8 +71,7 @@ class Features:
     def of_cache(self, cache: "Cache", rows: npt.NDArray[np.intp]) -> Matrix:
         """The chosen numbers of some rows of a cache, (utterance, step · dim)."""
         if self.sequences:
-            stored = {layer: cache.sequences(layer) for layer in self.layers}
-            return self._padded([[stored[layer][row] for layer in self.layers] for row in rows])
+            return self._padded([cache.sequences(layer) for layer in self.layers], rows)
         return self._pooled(lambda layer, pooling: cache.layer(layer, pooling)[rows])
 
     def of_embedding(
@@ -84,15 +91,16 @@ class Features:
             if sequence is None:
                 raise ValueError("these features are of sequences, and none was given")
             stored = list(recipe["sequence_layers"])
-            return self._padded([[sequence[stored.index(layer)] for layer in self.layers]])
+            return self._padded([sequence[[stored.index(layer)]] for layer in self.layers], [0])
         stored = list(recipe["layers"])
         return self._pooled(lambda layer, pooling: layers[pooling][stored.index(layer)][None])
 
     def parameters(self, X: Matrix, dim: int) -> dict[str, Any]:
         """How a neural head is told to read X, whose encoder's layers are `dim` wide."""
+        layers = len(self.layers) if self.layer == "mix" else 1
         if self.sequences:
-            return {"steps": X.shape[1] // dim, "axis": "time"}
-        return {"steps": len(self.layers) if self.layer == "mix" else 1}
+            return {"layers": layers, "steps": X.shape[1] // (layers * dim), "axis": "time"}
+        return {"layers": layers, "steps": 1, "axis": "layer"}
 
     def as_json(self) -> dict[str, Any]:
         """As plain JSON; `from_json` is the way back."""
@@ -132,15 +140,19 @@ class Features:
             [read(layer, pooling) for layer in self.layers for pooling in self.poolings]
         )
 
-    @staticmethod
-    def _padded(utterances: Sequence[Sequences]) -> Matrix:
-        """The mean over layers, NaN after an utterance's last step: (utterance, step · dim)."""
-        means: list[Matrix] = [np.stack(layers).mean(0, dtype=np.float32) for layers in utterances]
-        longest = max(len(mean) for mean in means)
-        X = np.full((len(means), longest, means[0].shape[1]), np.nan, np.float32)
-        for row, mean in zip(X, means, strict=True):
-            row[: len(mean)] = mean
-        return X.reshape(len(X), -1)
+    def _padded(self, layers: Sequence[Sequences], rows: Iterable[int]) -> Matrix:
+        """(utterance, layer · step · dim), NaN after an utterance's last step; the mean of `layers`
+        is one layer. `layers` give for each row an array (step, dim)."""
+        rows = list(rows)
+        first = [layers[0][row] for row in rows]
+        kept = len(layers) if self.layer == "mix" else 1
+        longest, dim = max(map(len, first)), first[0].shape[1]
+        X = np.full((len(rows), kept, longest, dim), np.nan, np.float32)
+        for place, row in enumerate(rows):
+            of_layers = np.stack([layer[row] for layer in layers])
+            steps = of_layers.shape[1]
+            X[place, :, :steps] = of_layers if self.layer == "mix" else of_layers.mean(0)
+        return X.reshape(len(rows), -1)
 
 
 def _require(option: str, value: object, stored: Sequence[object], cache: "Cache") -> None:

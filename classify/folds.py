@@ -15,6 +15,7 @@ log = logging.getLogger("wav2emo")
 CROSSED = "speaker+sentence"
 MANY_SPEAKERS = 30  # with more, "auto" no longer leaves out one at a time
 DEFAULT_FOLDS = 10
+INNER = 3  # folds of a training part, to choose settings by
 FEW_FOLDS = 5  # of unknown speakers, where a class is too small for the default
 
 Rows = npt.NDArray[np.intp]
@@ -120,6 +121,24 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
             )
     by = "one sentence" if len(names) == groups else f"one of {groups} groups of sentences"
     return Folds(f"{folds.kind}, and {by}", parts, folds.by_speaker)
+
+
+def inner_folds(
+    y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
+) -> tuple[list[tuple[Rows, Rows]], str]:
+    """Folds of a training part to choose settings by, and what they are, for people.
+
+    Of groups (speakers, say), or of utterances where groups are too few to train on two classes.
+    """
+    number = min(INNER, len(set(groups)))
+    if by and number > 1:
+        parts = grouped(y, groups, number, seed)
+        if min(len(set(y[train])) for train, _ in parts) > 1:
+            return parts, f"{number} folds of {by}s"
+    number = max(2, min(INNER, np.bincount(y).max()))
+    if np.bincount(y).max() < number:  # no class has two utterances
+        return parted(np.arange(len(y)) % number), f"{number} folds of utterances"
+    return stratified(y, number, seed), f"{number} folds of utterances"
 
 
 def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:

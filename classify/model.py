@@ -170,16 +170,22 @@ def train(options: Options) -> Model:
     """
     head: Any
     y: npt.NDArray
+    if options.normalize == "speaker":
+        raise UsageError(
+            "--normalize speaker needs all recordings of a speaker at once, so it is for "
+            "cross-validation; train with --normalize global"
+        )
     if is_regression(options):
         data, y = load_numbers(options, folds=False)
         head, support = new_regressor(options, data), dict.fromkeys(options.targets, len(y))
     else:
         data = load(options, folds=False)
-        head, y = new_head(options, data), data.truth
+        head, y = new_head(options, data, {}), data.truth
         support = dict(sorted(Counter(y.tolist()).items()))
-    with learning_from(len(y)):
-        head.fit(data.X, y)
     neural = HEADS[options.head].neural
+    told = {"groups": data.speakers} if neural and data.speakers_known else {}
+    with learning_from(len(y)):
+        head.fit(data.X, y, **told)
     card = {
         "head": options.head,
         "parameters": head.get_params() if neural else {},

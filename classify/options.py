@@ -1,13 +1,17 @@
 """What decides a head's scores: the cache, the classes, the layers, the folds, the seed."""
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from classify.heads import HEADS
+from classify import training_options
+from classify.heads import HEADS, Head
+from classify.training_options import TrainingOptions, flag
 from data.errors import UsageError
 
+AXES = ("time", "layer")
+NORMALIZATIONS = ("global", "speaker", "none")
 EMOTION_TARGETS = ("emotion", "emotion_perceived")  # the columns that --labels maps
 
 
@@ -23,7 +27,13 @@ class Options:
     layer: int | str | None = None  # a layer, "mean" or "mix"; None: as the head does best
     poolings: tuple[str, ...] = ()  # concatenated; none: all of the cache
     folds: int | str = "auto"  # "auto", "speaker", "speaker+sentence" or a number
-    epochs: int | None = None  # passes of a neural head over its training part; None: its own
+    axis: str | None = None  # what sequence heads go along: "time" or "layer"; None: time if stored
+    normalize: str = "global"  # or "speaker" (transductive), or "none" (neural heads)
+    balance: bool = False  # whether all classes weigh the same in training
+    training: TrainingOptions = field(default_factory=TrainingOptions)  # of neural heads
+    tune: int = 0  # settings to choose among inside of each training part
+    seeds: int = 1  # fits of each fold, from `seed` on
+    device: str = "cpu"  # of neural heads
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -35,10 +45,16 @@ class Options:
                 f"--head {self.head} cannot weigh layers: use --layer mean or a number, or one of "
                 f"the heads {able}"
             )
-        if self.epochs is not None and not HEADS[self.head].neural:
-            raise UsageError(f"--epochs is for neural heads; {self.head} has none")
-        if self.epochs is not None and self.epochs < 1:
-            raise UsageError(f"--epochs {self.epochs}: expected 1 or more")
+        self._require_suitable(HEADS[self.head])
+        if self.axis not in (None, *AXES):
+            raise UsageError(f"--axis {self.axis}: expected {' or '.join(AXES)}")
+        if self.normalize not in NORMALIZATIONS:
+            expected = ", ".join(NORMALIZATIONS)
+            raise UsageError(f"--normalize {self.normalize}: expected one of {expected}")
+        if self.tune < 0 or self.tune == 1:
+            raise UsageError(f"--tune {self.tune}: expected 2 or more settings to choose among")
+        if self.seeds < 1:
+            raise UsageError(f"--seeds {self.seeds}: expected 1 or more")
         if isinstance(self.folds, int) and self.folds < 2:
             raise UsageError(f"--folds {self.folds}: expected 2 or more")
         if not 0 <= self.seed < 2**32:
@@ -50,6 +66,22 @@ class Options:
                 f"--labels maps emotions; --target {self.target} is taken as the cache has it"
             )
 
+    def _require_suitable(self, head: Head) -> None:
+        """Refuse what the head would not look at."""
+        neural = [flag(name) for name in self.training.given]
+        neural += ["--normalize none"] if self.normalize == "none" else []
+        neural += ["--device"] if self.device != "cpu" else []
+        if neural and not head.neural:
+            raise UsageError(f"{neural[0]} is for neural heads; {self.head} is none")
+        if self.axis and not head.sequences:
+            able = ", ".join(name for name, head in HEADS.items() if head.sequences)
+            raise UsageError(f"--axis is for heads that read sequences: {able}")
+        if self.seeds > 1 and not head.random:
+            raise UsageError(f"--seeds {self.seeds}: nothing in --head {self.head} is random")
+        if self.balance and not head.balanced:
+            able = ", ".join(name for name, head in HEADS.items() if head.balanced)
+            raise UsageError(f"--balance: {self.head} takes no weights; these do: {able}")
+
     @property
     def targets(self) -> tuple[str, ...]:
         """The columns that ``--target`` names."""
@@ -60,11 +92,13 @@ class Options:
         """Options from what `add_arguments` parsed."""
         given = vars(arguments)
         chosen = {name: given[name] for name in cls.__dataclass_fields__ if name in given}
-        return cls(**{**chosen, "corpora": split_names(chosen["corpora"])})
+        training = TrainingOptions.from_arguments(arguments)
+        corpora = split_names(chosen["corpora"])
+        return cls(**{**chosen, "corpora": corpora, "training": training})
 
     def as_json(self) -> dict[str, Any]:
         """What decides the numbers, without the place where the cache lies."""
-        values = asdict(self)
+        values = {**asdict(self), "training": self.training.given}
         del values["cache"]
         return values
 
@@ -95,8 +129,42 @@ def add_arguments(parser: argparse.ArgumentParser, folds: bool = True, head: boo
     add_poolings(parser)
     if folds:
         add_folds(parser)
-    parser.add_argument("--epochs", type=int, metavar="N", help="of neural heads (default: 30)")
+    parser.add_argument(
+        "--axis",
+        choices=AXES,
+        help="what gru, attention and transformer go along (default: time where the cache has "
+        "sequences, else the layers)",
+    )
+    parser.add_argument(
+        "--normalize",
+        choices=NORMALIZATIONS,
+        default=Options.normalize,
+        help="features by the training part's mean and deviation; by each speaker's own, test "
+        "speakers included; or not at all, neural heads only (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--balance", action="store_true", help="in training all classes weigh the same"
+    )
+    if folds:
+        parser.add_argument(
+            "--tune",
+            type=int,
+            default=0,
+            metavar="N",
+            help="choose in each training part among N settings, by folds of its speakers",
+        )
+        parser.add_argument(
+            "--seeds",
+            type=int,
+            default=1,
+            metavar="N",
+            help="fit each fold N times, from --seed on: mean and deviation",
+        )
     add_seed(parser)
+    training_options.add_arguments(parser)
+    parser.add_argument(
+        "--device", default=Options.device, help="of neural heads: cpu, cuda (default: %(default)s)"
+    )
 
 
 def add_head(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ FORMAT = "wav2emo run"
 MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
 COMPARE = "compare.json"
 FIGURES = (  # of runs that tell classes apart, and of those that predict numbers
-    "confusion.png", "f1.png", "curves.png",
+    "confusion.png", "f1.png", "curves.png", "layers.png", "attention.png",
     "predictions.png", "predictions.svg", "plane.png", "plane.svg",
 )  # fmt: skip
 LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
@@ -48,13 +48,14 @@ def check(out: Path | None) -> None:
         )
 
 
-def write(run: "Run", out: Path | None = None) -> Path:
+def write(run: "Run", out: Path | None = None, chosen: str | None = None) -> Path:
     """Write all files of `run` and return their folder.
 
     Args:
         run: what to write.
         out: exactly this folder, emptied of the run that it may hold; None: a new
             ``runs/<time>-<head>``.
+        chosen: id of the utterance whose attention is drawn; None: the surest of each class.
 
     Raises:
         UsageError: see `check`.
@@ -64,7 +65,7 @@ def write(run: "Run", out: Path | None = None) -> Path:
 
     folder = begin(out, run.options.head, about(run.options, run.dataset))
     write_table(folder / "predictions.csv", run.predictions())
-    figures = plots.draw(run, folder)
+    figures = plots.draw(run, folder, chosen)
     (folder / "report.html").write_text(html.render(run, figures), encoding="utf-8")
     publish_bytes(folder / RESULT, as_json(run.metrics))
     return folder

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from classify import options as classify_options
-from classify.heads import HEADS
+from classify.heads import HEADS, Head
 from classify.options import Options, split_one
 from data.errors import UsageError
 
@@ -25,28 +25,43 @@ class CompareOptions:
         if len(set(self.heads)) < 2:
             named = ",".join(self.heads)
             raise UsageError(f"--heads {named}: name at least two to compare, of {known}")
-        if not any(HEADS[name].neural for name in self.heads):
-            replace(self.shared, head=self.heads[0])  # refuses what none of them takes
         if self.draws < 100:
             raise UsageError(f"--draws {self.draws}: expected 100 or more")
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "CompareOptions":
         """Options from what `add_arguments` parsed."""
+        known = [name for name in arguments.heads if name in HEADS]
+        if known:  # what one of them takes is not refused
+            arguments.head = max(known, key=lambda name: _takes(HEADS[name]))
         return cls(arguments.heads, Options.from_arguments(arguments), arguments.draws)
 
     def of(self, head: str) -> Options:
         """What `head` is told: what it cannot be told is left as that head does best."""
-        if HEADS[head].neural:
-            return replace(self.shared, head=head)
-        layer = None if self.shared.layer == "mix" else self.shared.layer
-        return replace(self.shared, head=head, layer=layer, epochs=None)
+        able, own, shared = HEADS[head], Options(), self.shared
+        plain = shared.normalize if able.neural or shared.normalize != "none" else own.normalize
+        return replace(
+            shared,
+            head=head,
+            layer=own.layer if shared.layer == "mix" and not able.neural else shared.layer,
+            axis=shared.axis if able.sequences else own.axis,
+            normalize=plain,
+            balance=shared.balance and able.balanced,
+            training=shared.training if able.neural else own.training,
+            seeds=shared.seeds if able.random else own.seeds,
+            device=shared.device if able.neural else own.device,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """What decides the numbers, without the place where the cache lies."""
         shared = asdict(self.shared)
         del shared["head"], shared["cache"]
         return {"heads": list(self.heads), **shared, "draws": self.draws}
+
+
+def _takes(head: Head) -> tuple[bool, ...]:
+    """The more a head can be told, the larger."""
+    return head.sequences, head.neural, head.random, head.balanced
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

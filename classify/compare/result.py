@@ -103,10 +103,13 @@ class Comparison:
 
     @cached_property
     def _counts(self) -> Counts:
-        """(unit, head, truth, prediction) confusion matrices."""
+        """(unit, head, truth, prediction) confusion matrices, of all seeds together."""
         data = self.study.selection
-        said = np.stack([judged.prediction for judged in self.study.judged])
-        return confusions(data.y, said, self._units[1], len(data.classes))
+        of_heads = [
+            confusions(data.y, judged.predictions, self._units[1], len(data.classes)).sum(1)
+            for judged in self.study.judged
+        ]
+        return np.stack(of_heads, 1)
 
     @cached_property
     def _best(self) -> Best:

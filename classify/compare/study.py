@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from classify import run
 from classify.compare.options import CompareOptions
-from classify.crossvalidate import cross_validate
 from classify.dataset import Selection, encoder_name, select, sound, with_features
 from classify.folds import Folds, split
-from classify.run import new_head
 from data.cache import Cache
 from data.errors import HeadError, Wav2emoError
 
@@ -24,7 +23,8 @@ class Judged:
 
     head: str
     features: str  # for people: "mean of layers 0–12, mean + std"
-    prediction: npt.NDArray[np.intp]  # (utterance,) number of the class
+    prediction: npt.NDArray[np.intp]  # (utterance,) number of the class, of all seeds together
+    predictions: npt.NDArray[np.intp]  # (seed, utterance) number of the class
     seconds: float  # that the cross-validation took
 
 
@@ -86,13 +86,12 @@ def judge(
     """
     data = with_features(chosen, options.of(head), cache)
     log.info("%s: %s", head, data.features)
-    estimator = new_head(options.of(head), data)
     began = time.perf_counter()
-    result = cross_validate(data, estimator, folds)
+    result = run.judge(options.of(head), data, folds).result
     seconds = time.perf_counter() - began
     if not np.array_equal(result.fold, folds.fold):
         raise HeadError(f"{head} was judged by other folds than the others")
-    return Judged(head, str(data.features), result.prediction, seconds)
+    return Judged(head, str(data.features), result.prediction, result.by_seed.argmax(2), seconds)
 
 
 def _reason(error: Exception, options: CompareOptions) -> str:

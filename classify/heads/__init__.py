@@ -19,16 +19,18 @@ class Head:
     sequences: bool = False  # takes steps in time
     regressor: str | None = None  # module:callable that predicts numbers
     random: bool = False  # takes a seed
+    balanced: bool = False  # takes class_weight
+    attends: bool = False  # tells how much each step counts
 
 
-def _neural(name: str, summary: str, sequences: bool = False) -> Head:
+def _neural(name: str, summary: str, sequences: bool = False, attends: bool = False) -> Head:
     """A neural head, trained by epochs, and its regressor."""
     path = f"classify.heads.neural:{name}"
-    return Head(path, summary, True, sequences, f"{path}Regressor", random=True)
+    return Head(path, summary, True, sequences, f"{path}Regressor", True, True, attends)
 
 
 HEADS = {
-    "logreg": Head("classify.heads.linear:SoftmaxRegression", "logistic regression"),
+    "logreg": Head("classify.heads.linear:SoftmaxRegression", "logistic regression", balanced=True),
     "ridge": Head(
         "classify.heads.linear:Ridge",
         "ridge regression",
@@ -39,29 +41,34 @@ HEADS = {
         "classify.heads.classical:svm",
         "support vectors, RBF kernel",
         regressor="classify.heads.regressors:svm",
+        balanced=True,
     ),
     "knn": Head(
         "classify.heads.classical:knn",
         "nearest neighbours by cosine",
         regressor="classify.heads.regressors:knn",
     ),
-    "linear-svm": Head("classify.heads.classical:linear_svm", "support vectors, linear"),
+    "linear-svm": Head(
+        "classify.heads.classical:linear_svm", "support vectors, linear", balanced=True
+    ),
     "forest": Head(
         "classify.heads.classical:forest",
         "extremely randomised trees",
         regressor="classify.heads.regressors:forest",
         random=True,
+        balanced=True,
     ),
     "boosting": Head(
         "classify.heads.classical:boosting",
         "boosted small trees",
         regressor="classify.heads.regressors:boosting",
         random=True,
+        balanced=True,
     ),
     "mlp": _neural("MLP", "one hidden layer on a learned mix"),
-    "gru": _neural("GRU", "recurrent, over time or layers", sequences=True),
-    "attention": _neural("Attention", "attentive statistics, over time or layers", sequences=True),
-    "transformer": _neural("Transformer", "self-attention, over time or layers", sequences=True),
+    "gru": _neural("GRU", "recurrent, over time or layers", True),
+    "attention": _neural("Attention", "attentive statistics, over time or layers", True, True),
+    "transformer": _neural("Transformer", "self-attention, over time or layers", True, True),
 }
 
 

@@ -65,6 +65,8 @@ def knn(n_neighbors: int = 10) -> Pipeline:
 
 def forest(
     n_estimators: int = 300,
+    max_features: str | float = "sqrt",
+    min_samples_leaf: int = 1,
     class_weight: ClassWeight = None,
     random_state: Randomness = None,
 ) -> ExtraTreesClassifier:
@@ -74,7 +76,12 @@ def forest(
     grows with the number of features.
     """
     return ExtraTreesClassifier(
-        n_estimators, class_weight=class_weight, random_state=random_state, n_jobs=1
+        n_estimators,
+        max_features=max_features,
+        min_samples_leaf=min_samples_leaf,
+        class_weight=class_weight,
+        random_state=random_state,
+        n_jobs=1,
     )
 
 

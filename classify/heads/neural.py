@@ -105,7 +105,7 @@ class NeuralHead(BaseEstimator):
         weight = _check_sample_weight(sample_weight, matrix, dtype=np.float32)
         train = (weight > 0)[None]
         names = np.arange(len(matrix)) if groups is None else np.asarray(groups)
-        self._fit_all(matrix, target, train, weight, names, [self], look=False)
+        self._fit_all(matrix, target, train, weight, names, [self])
         return self
 
     def fit_folds(
@@ -115,16 +115,18 @@ class NeuralHead(BaseEstimator):
         train: npt.NDArray[np.bool_],
         seeds: Sequence[int],
         groups: npt.ArrayLike | None = None,
+        watch: npt.NDArray[np.bool_] | None = None,
     ) -> list[Self]:
         """Clones, each fitted to its own training part, all at once.
 
         Args:
             X: (utterance, layer · step · dim).
             y: (utterance,).
-            train: (fold, utterance) what each is fitted to. The rest is looked at for the curves
-                heldout_… of `history_` and decides nothing.
+            train: (fold, utterance) what each is fitted to.
             seeds: (fold,) the `random_state` of each.
             groups: as in `fit`.
+            watch: (fold, utterance) what is looked at for the curves heldout_… of `history_`; it
+                decides nothing.
 
         Raises:
             ValueError: a training part lacks a class, or a loss is not finite.
@@ -134,7 +136,7 @@ class NeuralHead(BaseEstimator):
         names = np.arange(len(matrix)) if groups is None else np.asarray(groups)
         heads = [copy(model).set_params(random_state=seed) for seed in seeds]
         weight = np.ones(len(matrix), np.float32)
-        model._fit_all(matrix, target, train, weight, names, heads, look=True)
+        model._fit_all(matrix, target, train, weight, names, heads, watch)
         return heads
 
     @property
@@ -256,10 +258,9 @@ class NeuralHead(BaseEstimator):
         weight: Weights,
         groups: npt.NDArray,
         heads: Sequence["NeuralHead"],
-        look: bool,
+        watch: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Fit each of `heads` to its row of `train` (fold, utterance); `look`: with curves of the
-        rest."""
+        """Fit each of `heads` to its row of `train` (fold, utterance), with curves of `watch`."""
         x, mask = self._parts(X)
         mean, scale = self._scales(x, mask, train * weight)
         centre = mean.mean(0)  # so that float32 standardises without cancellation
@@ -276,7 +277,7 @@ class NeuralHead(BaseEstimator):
             part = training.Part(
                 train=fitted[~out],
                 stop=fitted[out],
-                test=np.flatnonzero(~rows) if look else np.array([], np.intp),
+                test=np.array([], np.intp) if watch is None else np.flatnonzero(watch[number]),
                 weight=counts / counts[fitted[~out]].mean(),
                 mean=(mean[number] - centre).to(self.device),
                 scale=scale[number].to(self.device),
@@ -426,6 +427,22 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
         found = self._asked(X, lambda x, mask: self.network_(x, mask).double())
         found = found * self.target_scale_ + self.target_mean_
         return found[:, 0] if self.flat_ else found
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything that was learned, by name; `restore` is the way back."""
+        mean, scale = map(torch.from_numpy, (self.target_mean_, self.target_scale_))
+        return {**super().tensors(), "target_mean": mean, "target_scale": scale}
+
+    def restore(self, classes: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Take up what another regressor of the same parameters has learned; `classes` are none.
+
+        Raises:
+            KeyError, RuntimeError: the tensors are not those of such a head.
+        """
+        self.target_mean_ = tensors["target_mean"].numpy()
+        self.target_scale_ = tensors["target_scale"].numpy()
+        self.flat_ = False
+        return self._restored(tensors, len(self.target_mean_))
 
     def _objective(self) -> Objective:
         return SquaredError()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from classify.folds import Rows, grouped, parted, stratified
+from classify.folds import Rows, inner_folds
 from classify.heads.batched import DEFAULT_C, Problems, predictions
 from classify.metrics import Counts, confusions, uar
 from classify.probe.targets import Task
@@ -17,7 +17,6 @@ from classify.probe.targets import Task
 log = logging.getLogger("wav2emo")
 
 CANDIDATES = 7  # values of C
-INNER = 3  # folds of a training part, to choose C and the layer by
 
 Matrix = npt.NDArray[np.float32]
 Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
@@ -46,25 +45,10 @@ class Choice:
         """Folds of each training part, by what the outer folds are made of where that suffices."""
         inner, kinds = [], set()
         for rows, _ in task.folds.parts:
-            parts, kind = _inner(task.y[rows], task.groups[rows], task.grouped_by, seed)
+            parts, kind = inner_folds(task.y[rows], task.groups[rows], task.grouped_by, seed)
             inner.append([(rows[train], rows[test]) for train, test in parts])
             kinds.add(kind)
         return cls(C, inner, " or ".join(sorted(kinds)) if len(C) > 1 else f"{C[0]:g}")
-
-
-def _inner(
-    y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
-) -> tuple[list[tuple[Rows, Rows]], str]:
-    """Folds of groups, or of utterances where groups are too few to train on two classes."""
-    number = min(INNER, len(set(groups)))
-    if by and number > 1:
-        parts = grouped(y, groups, number, seed)
-        if min(len(set(y[train])) for train, _ in parts) > 1:
-            return parts, f"{number} folds of {by}s"
-    number = max(2, min(INNER, np.bincount(y).max()))
-    if np.bincount(y).max() < number:  # no class has two utterances
-        return parted(np.arange(len(y)) % number), f"{number} folds of utterances"
-    return stratified(y, number, seed), f"{number} folds of utterances"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from classify.heads import build_regressor
 from classify.options import Options
 from classify.probe.confidence import draw_clusters, interval
 from classify.regression.targets import load
+from classify.run import parameters
+from data.errors import UsageError
 
 DRAWS = 2000  # of the bootstrap
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
@@ -127,18 +129,38 @@ def regress(options: Options, jobs: int = -1) -> RegressionRun:
     """
     dataset, truth = load(options)
     folds = split(dataset, options.folds, options.seed)
-    fit = partial(_fit, new_regressor(options, dataset), dataset.X, truth)
+    head = new_regressor(options, dataset)
+    if hasattr(head, "fit_folds"):
+        answers = _all_at_once(head, dataset, truth, folds)
+    else:
+        answers = each_fold(partial(_fit, head, dataset.X, truth), folds.parts, jobs)
     prediction = np.empty_like(truth)
-    for (_, test), rows in zip(folds.parts, each_fold(fit, folds, jobs), strict=True):
+    for (_, test), rows in zip(folds.parts, answers, strict=True):
         prediction[test] = rows
     return RegressionRun(options, dataset, truth, folds, prediction)
 
 
 def new_regressor(options: Options, dataset: Dataset) -> Any:
     """The unfitted regressor that `options` name, told how to read the features of `dataset`."""
-    epochs = {} if options.epochs is None else {"epochs": options.epochs}
-    parameters = {**dataset.parameters, **epochs, "random_state": options.seed}
-    return build_regressor(options.head, parameters)
+    for flag, given in (
+        ("--balance", options.balance),
+        ("--tune", options.tune),
+        ("--seeds", options.seeds > 1),
+        ("--label-smoothing", options.training.label_smoothing is not None),
+    ):
+        if given:
+            raise UsageError(f"{flag} is for classes; --target {options.target} is regressed")
+    return build_regressor(options.head, parameters(options, dataset))
+
+
+def _all_at_once(head: Any, dataset: Dataset, truth: Values, folds: Folds) -> Iterator[Values]:
+    """The folds of a neural head: predictions (test utterance, target)."""
+    seeds = [head.random_state] * len(folds)
+    speakers = dataset.speakers if dataset.speakers_known else None
+    with learning_from(int(folds.train.sum(1).min())):
+        fitted = head.fit_folds(dataset.X, truth, folds.train, seeds, speakers)
+    for one, (_, test) in zip(fitted, folds.parts, strict=True):
+        yield one.predict(dataset.X[test])
 
 
 def _fit(head: Any, X: Matrix, truth: Values, train: Rows, test: Rows) -> Values:

@@ -32,6 +32,8 @@ def inline(path: Path) -> str:
 
 def _plain(value: object) -> str:
     """An option's value as a person would write it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items()) or "default"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "all"
     return "default" if value is None else value if isinstance(value, str) else json.dumps(value)

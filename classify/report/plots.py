@@ -1,7 +1,8 @@
 """Figures of a cross-validation, as PNG: confusion matrix, F1 of each class, training curves."""
 
 import io
-from collections.abc import Mapping
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,25 +11,40 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classify.crossvalidate import History
 from classify.run import Run
 from data.publish import publish_bytes
 
 DPI = 150
-TRAIN, HELDOUT, CHANCE = "#7a8793", "#0b6e99", "#b3402a"
+
+log = logging.getLogger("wav2emo")
+TRAIN, STOP, HELDOUT, CHANCE = "#7a8793", "#b8860b", "#0b6e99", "#b3402a"
 
 
-def draw(run: Run, folder: Path) -> dict[str, Path]:
-    """Write the figures of `run` into `folder`: caption → file. Curves only where it has epochs."""
+def draw(run: Run, folder: Path, chosen: str | None = None) -> dict[str, Path]:
+    """Write the figures of `run` into `folder`: caption → file. Those that it has no numbers for
+    are left out.
+
+    Args:
+        run: what to draw.
+        folder: where to.
+        chosen: id of the utterance whose attention is drawn; None: the surest of each class.
+    """
     figures = {
         "Confusion matrix": ("confusion.png", confusion_figure(run)),
         "F1 of each class": ("f1.png", f1_figure(run)),
     }
     if run.result.histories:
         figures["Training curves"] = ("curves.png", curves_figure(run))
+    if run.layer_weights is not None:
+        figures["Layer weights"] = ("layers.png", layers_figure(run))
+    if run.attention is not None and (rows := _attended(run, chosen)):
+        figures["Attention"] = ("attention.png", attention_figure(run, run.attention, rows))
     for name, figure in figures.values():
         image = io.BytesIO()
         figure.savefig(image, format="png", dpi=DPI, metadata={"Software": None})
@@ -74,31 +90,78 @@ def f1_figure(run: Run) -> Figure:
 
 
 def curves_figure(run: Run) -> Figure:
-    """Loss, accuracy and held-out UAR by epoch: mean over the folds, band of one deviation."""
-    figure, (loss, accuracy, uar) = _figure(run, 3, 13, 4)
-    histories = {
-        name: np.array([history[name] for history in run.result.histories])
-        for name in run.result.histories[0]
-    }
-    for axes, score in ((loss, "loss"), (accuracy, "accuracy"), (uar, "uar")):
-        _band(axes, histories, f"train_{score}", "train", TRAIN)
-        _band(axes, histories, f"heldout_{score}", "held out", HELDOUT)
+    """Loss, accuracy and UAR by epoch: mean over the folds, band of one deviation."""
+    figure, panels = _figure(run, 3, 13, 4)
+    for axes, score in zip(panels, ("loss", "accuracy", "uar"), strict=True):
+        _band(axes, run.result.histories, f"train_{score}", "train", TRAIN)
+        _band(axes, run.result.histories, f"stop_{score}", "held out to stop by", STOP)
+        _band(axes, run.result.histories, f"heldout_{score}", "test fold", HELDOUT)
         axes.set_xlabel("epoch")
         axes.margins(x=0)
+    loss, accuracy, uar = panels
     loss.set(title="cross-entropy (nats)", ylim=(0, None))
     accuracy.set(title="accuracy", ylim=(0, 1.03))
-    uar.set(title="UAR of the held-out fold", ylim=(0, 1.03))
+    uar.set(title="UAR", ylim=(0, 1.03))
     uar.axhline(run.metrics["chance"], color=CHANCE, linestyle=":", label="chance")
-    for axes in (loss, accuracy, uar):
+    for axes in panels:
         axes.legend(framealpha=0.8, edgecolor="none")
     return figure
 
 
-def _figure(run: Run, panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def layers_figure(run: Run) -> Figure:
+    """How much of the mix each hidden layer is: mean over the folds, bar of one deviation."""
+    weights = run.metrics["layer_weights"]
+    figure, (axes,) = _figure(run, 1, 7, 3.4)
+    means = [row["mean"] for row in weights.values()]
+    deviations = [row["deviation"] for row in weights.values()]
+    axes.bar(list(weights), means, yerr=deviations, color=HELDOUT, ecolor=TRAIN, width=0.7)
+    axes.axhline(1 / len(weights), color=CHANCE, linestyle=":", label="where it began")
+    axes.set(xlabel="hidden layer", ylabel="share of the mix", ylim=(0, None))
+    axes.legend(framealpha=0.8, edgecolor="none")
+    return figure
+
+
+def _attended(run: Run, chosen: str | None) -> list[int]:
+    """The utterances whose attention is drawn."""
+    ids = run.dataset.utterances["id"]
+    if chosen is None or chosen in ids.to_numpy():
+        return run.surest() if chosen is None else np.flatnonzero(ids == chosen).tolist()
+    log.warning("no utterance %s; ids are like %s: the surest are drawn", chosen, ids.iloc[0])
+    return run.surest()
+
+
+def attention_figure(run: Run, attention: npt.NDArray[np.float64], rows: Sequence[int]) -> Figure:
+    """What the head attends to in some utterances, over time or over layers."""
+    data = run.dataset
+    columns = min(2, len(rows))
+    lines = -(-len(rows) // columns)
+    figure, panels = _figure(run, columns, 6.5 * columns, 0.6 + 1.9 * lines, lines)
+    over_time = data.features.sequences
+    step = 1 / data.recipe["sequence_rate"] if over_time else 1
+    for axes, row in zip(panels, rows, strict=False):
+        weights = attention[row]
+        weights = weights[: int(np.flatnonzero(np.isfinite(weights))[-1]) + 1]
+        places = np.arange(len(weights)) * step
+        axes.bar(
+            places, weights, step * 0.92, align="edge" if over_time else "center", color=HELDOUT
+        )
+        axes.axhline(1 / len(weights), color=CHANCE, linestyle=":")
+        said = data.classes[run.result.by_seed[0, row].argmax()]
+        name, truth = data.utterances["id"].iloc[row], data.truth[row]
+        axes.set_title(f"{name}: {truth}" + (f", taken for {said}" if said != truth else ""))
+        axes.set(ylim=(0, None), xlabel="seconds" if over_time else "hidden layer")
+    for axes in panels[len(rows) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _figure(
+    run: Run, panels: int, width: float, height: float, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
     """Panels in inches, under a title that says what was scored, how well, and against what."""
     with sns.plotting_context("notebook"), sns.axes_style("ticks"):
         figure, axes = plt.subplots(
-            1, panels, figsize=(width, height), layout="constrained", squeeze=False
+            rows, panels, figsize=(width, height), layout="constrained", squeeze=False
         )
         scores = run.metrics
         figure.suptitle(
@@ -109,7 +172,7 @@ def _figure(run: Run, panels: int, width: float, height: float) -> tuple[Figure,
             fontweight="bold",
         )
         sns.despine(figure)
-    return figure, list(axes[0])
+    return figure, list(axes.ravel())
 
 
 def _heatmap(
@@ -134,13 +197,15 @@ def _heatmap(
     axes.set_yticklabels(classes, rotation=0)
 
 
-def _band(
-    axes: Axes, histories: Mapping[str, np.ndarray], name: str, label: str, color: str
-) -> None:
-    if name not in histories:
+def _band(axes: Axes, histories: Sequence[History], name: str, label: str, color: str) -> None:
+    """A curve's mean over the folds that still train, and its deviation."""
+    curves = [history[name] for history in histories if name in history]
+    if not curves:
         return
-    curves = histories[name]  # (fold, epoch)
-    epochs = np.arange(1, curves.shape[1] + 1)
-    mean, deviation = curves.mean(0), curves.std(0)
+    padded = np.full((len(curves), max(map(len, curves))), np.nan)
+    for row, curve in zip(padded, curves, strict=True):
+        row[: len(curve)] = curve
+    epochs = np.arange(1, padded.shape[1] + 1)
+    mean, deviation = np.nanmean(padded, 0), np.nanstd(padded, 0)
     axes.plot(epochs, mean, color=color, label=label)
     axes.fill_between(epochs, mean - deviation, mean + deviation, color=color, alpha=0.2, lw=0)

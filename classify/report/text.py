@@ -22,6 +22,7 @@ def render(run: Run) -> str:
             "folds",
             f"{run.folds.kind} ({len(run.folds)})" if run.folds.by_speaker else run.folds.kind,
         ),
+        *_more(run),
         ("", ""),
         ("accuracy", f"{scores['accuracy']:.3f}"),
         (
@@ -40,3 +41,29 @@ def render(run: Run) -> str:
         for name, row in scores["per_class"].items()
     ]
     return "\n".join(lines)
+
+
+def _more(run: Run) -> list[tuple[str, str]]:
+    """What not every run has."""
+    scores, rows = run.metrics, []
+    if scores["transductive"]:
+        rows.append(("normalised", "by each speaker's own statistics (transductive)"))
+    if run.tuned:
+        changed = sum(number > 0 for number in run.tuned.chosen.tolist())
+        rows.append(
+            (
+                "tuned",
+                f"{len(run.tuned.tried)} settings by {run.tuned.kind}; "
+                f"{changed} of {len(run.folds)} folds leave the head's own",
+            )
+        )
+    if "seeds" in scores:
+        uar = scores["seeds"]["uar"]
+        spread = f"UAR {uar['mean']:.3f} ± {uar['deviation']:.3f}"
+        rows.append(("seeds", f"{scores['seeds']['count']}: {spread}"))
+    if "layer_weights" in scores:
+        weights = {layer: row["mean"] for layer, row in scores["layer_weights"].items()}
+        most = sorted(weights, key=lambda layer: -weights[layer])[:3]
+        shares = ", ".join(f"{layer} ({weights[layer]:.2f})" for layer in most)
+        rows.append(("mix", f"most of layers {shares}"))
+    return rows

@@ -1,0 +1,85 @@
+"""How a neural head is trained: what a user may set, and what is left to the head."""
+
+import argparse
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from data.errors import UsageError
+
+
+class Range(NamedTuple):
+    """What a number may be, and what it means."""
+
+    kind: type[int] | type[float]
+    least: float
+    most: float
+    help: str
+
+
+SETTINGS = {
+    "epochs": Range(int, 1, 100_000, "passes over the training part (default: 30)"),
+    "patience": Range(
+        int,
+        1,
+        100_000,
+        "hold a tenth of the training part's speakers out, end after so many passes that do not "
+        "lower the loss on them, and take the pass of the lowest (default: all passes)",
+    ),
+    "batch_size": Range(int, 1, 100_000, "utterances of a step (default: 32)"),
+    "hidden": Range(int, 4, 100_000, "width of the hidden layer (default: 64 or 128)"),
+    "dropout": Range(float, 0, 0.99, "share of it that is zeroed in training (default: 0.5)"),
+    "learning_rate": Range(float, 1e-8, 10, "of AdamW, at the beginning (default: 0.002)"),
+    "weight_decay": Range(float, 0, 10, "of AdamW (default: 0.01)"),
+    "label_smoothing": Range(
+        float, 0, 0.99, "share of the target that is spread over all classes (default: 0.1)"
+    ),
+    "mixup": Range(float, 0, 100, "blend pairs of utterances by shares of Beta(A, A) (default: 0)"),
+}
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What is set of a neural head's training; None: as the head has it. See `SETTINGS`."""
+
+    epochs: int | None = None
+    patience: int | None = None
+    batch_size: int | None = None
+    hidden: int | None = None
+    dropout: float | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    label_smoothing: float | None = None
+    mixup: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.given.items():
+            least, most = SETTINGS[name].least, SETTINGS[name].most
+            if not least <= value <= most:
+                raise UsageError(f"{flag(name)} {value}: expected {least:g} to {most:g}")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is set, by the parameter's name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> "TrainingOptions":
+        """Options from what `add_arguments` parsed."""
+        return cls(**{name: getattr(arguments, name) for name in SETTINGS})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that neural heads take."""
+    group = parser.add_argument_group("neural heads")
+    for name, about in SETTINGS.items():
+        metavar = "N" if about.kind is int else "A" if name == "mixup" else "X"
+        group.add_argument(flag(name), type=about.kind, metavar=metavar, help=about.help)
+
+
+def flag(name: str) -> str:
+    """A parameter's name on the command line.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + name.replace("_", "-")
