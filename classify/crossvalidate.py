@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
+from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -211,4 +212,4 @@ def _fit(
     It computes on one thread, so that rounding does not depend on what runs beside it.
     """
     with learning_from(len(train)), threadpool_limits(1):
-        return clone(head).fit(X[train], y[train]).predict_proba(X[test])
+        return clone(head).fit(check_array(X[train]), y[train]).predict_proba(X[test])

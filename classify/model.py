@@ -180,7 +180,7 @@ def train(options: Options) -> Model:
         head, support = new_regressor(options, data), dict.fromkeys(options.targets, len(y))
     else:
         data = load(options, folds=False)
-        head, y = new_head(options, data, {}), data.truth
+        head, y = new_head(options, data), data.truth
         support = dict(sorted(Counter(y.tolist()).items()))
     neural = HEADS[options.head].neural
     told = {"groups": data.speakers} if neural and data.speakers_known else {}

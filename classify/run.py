@@ -178,7 +178,9 @@ def judge(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> R
     return Run(options, dataset, folds, result, tuned)
 
 
-def new_head(options: Options, dataset: Dataset, settings: Mapping[str, Any], seed: int = 0) -> Any:
+def new_head(
+    options: Options, dataset: Dataset, settings: Mapping[str, Any] | None = None, seed: int = 0
+) -> Any:
     """The unfitted estimator that `options` name, told how to read the features of `dataset`.
 
     Args:
@@ -190,7 +192,7 @@ def new_head(options: Options, dataset: Dataset, settings: Mapping[str, Any], se
     Raises:
         UsageError: the device is not there.
     """
-    return build(options.head, {**parameters(options, dataset, seed), **settings})
+    return build(options.head, {**parameters(options, dataset, seed), **(settings or {})})
 
 
 def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:

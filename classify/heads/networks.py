@@ -111,7 +111,8 @@ class Attentive(Sequential):
         self, replicas: int, layers: int, dim: int, hidden: int, outputs: int, dropout: float
     ) -> None:
         super().__init__(replicas, layers, dim, hidden, outputs, dropout)
-        self.inner, self.outer = Linear(replicas, hidden, hidden), Linear(replicas, hidden, 1)
+        self.inner = Linear(replicas, hidden, hidden)
+        self.outer = Linear(replicas, hidden, 1, bias=False)  # which a softmax would not see
 
     @staticmethod
     def width(hidden: int) -> int:

@@ -467,18 +467,16 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
         self, target: npt.NDArray, weight: Weights, train: npt.NDArray[np.bool_]
     ) -> tuple[Matrix, Weights]:
         scaled = scaling(target, (train * weight)[None])
-        self.target_mean_, self.target_scale_ = scaled.mean[0], scaled.scale[0]
+        self.target_mean_ = scaled.mean[0]
+        self.target_scale_ = np.where(scaled.constant[0], 0.0, scaled.scale[0])
         return scaled.of(target).astype(np.float32), weight
 
 
-@dataclass(eq=False, repr=False)
 class MLP(NeuralClassifier):
     """A perceptron with one hidden layer on a softmax mix of the layers."""
 
     network = networks.Perceptron
     sequential = False
-
-    hidden: int = 128
 
 
 @dataclass(eq=False, repr=False)
@@ -502,14 +500,11 @@ class Transformer(NeuralClassifier):
     network = networks.Transformer
 
 
-@dataclass(eq=False, repr=False)
 class MLPRegressor(NeuralRegressor):
     """As `MLP`, of numbers."""
 
     network = networks.Perceptron
     sequential = False
-
-    hidden: int = 128
 
 
 @dataclass(eq=False, repr=False)

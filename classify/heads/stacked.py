@@ -34,15 +34,19 @@ class Dropout(nn.Module):
 class Linear(nn.Module):
     """x (replica, …, inputs) → (replica, …, outputs)."""
 
-    def __init__(self, replicas: int, inputs: int, outputs: int) -> None:
+    def __init__(self, replicas: int, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__()
         self.bound = 1 / math.sqrt(inputs)
         self.weight = nn.Parameter(torch.empty(replicas, inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(replicas, 1, outputs))
+        self.bias = nn.Parameter(torch.empty(replicas, 1, outputs)) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        flat = torch.baddbmm(self.bias, x.reshape(len(x), -1, x.shape[-1]), self.weight)
-        return flat.reshape(*x.shape[:-1], -1)
+        flat = x.reshape(len(x), -1, x.shape[-1])
+        if self.bias is None:
+            found = torch.bmm(flat, self.weight)
+        else:
+            found = torch.baddbmm(self.bias, flat, self.weight)
+        return found.reshape(*x.shape[:-1], -1)
 
 
 class LayerNorm(nn.Module):

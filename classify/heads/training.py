@@ -76,13 +76,12 @@ class Stack:
 
     def inputs(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Standardised features and mask of `rows` (replica, utterance), cut to the longest."""
-        if not self.ragged:
-            return torch.addcmul(self.shift, self.x[rows], self.inverse), self.mask[rows]
         mask = self.mask[rows]
-        longest = int(mask.sum(-1).max().clamp(min=1))
-        x = torch.addcmul(self.shift, self.x[:, :, :longest][rows], self.inverse)
+        longest = int(mask.sum(-1).max().clamp(min=1)) if self.ragged else mask.shape[-1]
+        chosen = self.x[:, :, :longest].index_select(0, rows.flatten())
+        x = torch.addcmul(self.shift, chosen.unflatten(0, rows.shape), self.inverse)
         mask = mask[..., :longest]
-        return x * mask[:, :, None, :, None], mask
+        return (x.mul_(mask[:, :, None, :, None]) if self.ragged else x), mask
 
     def rows(self, chosen: Sequence[Rows], length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`chosen` of each replica as one array (replica, `length`), and which of it is meant."""

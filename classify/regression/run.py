@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 
 from classify.agreement import Values, ccc, pearson, resampled_ccc, rmse
@@ -166,7 +167,7 @@ def _all_at_once(head: Any, dataset: Dataset, truth: Values, folds: Folds) -> It
 def _fit(head: Any, X: Matrix, truth: Values, train: Rows, test: Rows) -> Values:
     """One fold: predictions (test utterance, target), on one thread so that they repeat."""
     with learning_from(len(train)), threadpool_limits(1):
-        fitted = clone(head).fit(X[train], truth[train])
+        fitted = clone(head).fit(check_array(X[train]), truth[train])
         prediction = fitted.predict(X[test]).reshape(len(test), truth.shape[1])
         if not np.isfinite(prediction).all():
             raise ValueError("it predicts NaN or infinity")

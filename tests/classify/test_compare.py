@@ -14,21 +14,23 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score, recall_score
 
-from classify.compare.command import main
+from classify.compare.command import main, parser
 from classify.compare.options import CompareOptions
 from classify.compare.result import Comparison, compare
 from classify.compare.table import render
 from classify.heads import HEADS
 from classify.options import Options
 from classify.run import evaluate
+from classify.training_options import TrainingOptions
 from data.errors import CacheError, HeadError, UsageError
 
 FOUR = ("logreg", "svm", "knn", "mlp")
+SHORT = TrainingOptions(epochs=3)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def options(cache: Path, heads: tuple[str, ...] = FOUR, **shared: object) -> CompareOptions:
-    return CompareOptions(heads, Options(cache=cache, **{"epochs": 3, **shared}))
+    return CompareOptions(heads, Options(cache=cache, **{"training": SHORT, **shared}))
 
 
 def command(cache: Path, out: Path, heads: str = ",".join(FOUR), *more: str) -> list[str]:
@@ -48,8 +50,8 @@ def comparison(hard: Path) -> Comparison:
 
 def test_every_head_is_judged_as_by_itself(comparison: Comparison, hard: Path) -> None:
     for row in comparison.metrics["heads"]:
-        epochs = 3 if HEADS[row["head"]].neural else None
-        alone = evaluate(Options(cache=hard, head=row["head"], epochs=epochs))
+        training = SHORT if HEADS[row["head"]].neural else TrainingOptions()
+        alone = evaluate(Options(cache=hard, head=row["head"], training=training))
         for score in ("uar", "accuracy", "f1_macro", "confusion", "per_class"):
             assert row[score] == alone.metrics[score], (row["head"], score)
         assert row["features"] == str(alone.dataset.features)
@@ -154,8 +156,6 @@ def test_nothing_is_written_where_all_fail(cache: Path, tmp_path: Path) -> None:
         ((), {}, "name at least two"),
         (("svm", "svm"), {}, "name at least two"),
         (("svm", "tree", "gru"), {}, "--heads tree: choose from logreg, ridge"),
-        (("svm", "knn"), {"epochs": 3}, "--epochs is for neural heads; svm has none"),
-        (("svm", "knn"), {"layer": "mix"}, "cannot weigh layers"),
     ],
 )
 def test_wrong_usage_is_told(heads: tuple[str, ...], shared: dict, message: str) -> None:
@@ -163,11 +163,26 @@ def test_wrong_usage_is_told(heads: tuple[str, ...], shared: dict, message: str)
         CompareOptions(heads, Options(**shared))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--epochs", "3"], "--epochs is for neural heads"),
+        (["--layer", "mix"], "cannot weigh layers"),
+        (["--axis", "layer"], "--axis is for heads that read sequences"),
+        (["--seeds", "3"], "nothing in --head .* is random"),
+    ],
+)
+def test_what_no_head_takes_is_refused(given: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        CompareOptions.from_arguments(parser().parse_args(["--heads", "svm,knn", *given]))
+
+
 def test_options_go_to_the_heads_that_take_them() -> None:
-    chosen = CompareOptions(("svm", "mlp"), Options(layer="mix", epochs=4, seed=7, folds=3))
+    chosen = CompareOptions(("svm", "mlp"), Options(layer="mix", training=SHORT, seed=7, folds=3))
     svm, mlp = chosen.of("svm"), chosen.of("mlp")
-    assert (svm.head, svm.layer, svm.epochs, svm.seed, svm.folds) == ("svm", None, None, 7, 3)
-    assert (mlp.head, mlp.layer, mlp.epochs, mlp.seed, mlp.folds) == ("mlp", "mix", 4, 7, 3)
+    assert (svm.head, svm.layer, svm.training.given) == ("svm", None, {})
+    assert (mlp.head, mlp.layer, mlp.training) == ("mlp", "mix", SHORT)
+    assert {(of.seed, of.folds) for of in (svm, mlp)} == {(7, 3)}
     numbered = CompareOptions(("svm", "mlp"), Options(layer=2))
     assert numbered.of("svm").layer == numbered.of("mlp").layer == 2
 
@@ -211,7 +226,7 @@ def test_two_heads_are_tested_without_ranks_and_old_figures_go(hard: Path, tmp_p
 
 
 def test_heads_that_say_the_same_are_not_told_apart(make_cache) -> None:
-    found = compare(options(make_cache(separation=30.0), ("logreg", "lda", "ridge"), epochs=None))
+    found = compare(options(make_cache(separation=30.0), ("logreg", "lda", "ridge")))
     metrics = found.metrics
     assert {row["uar"] for row in metrics["heads"]} == {1.0}
     assert {row["rank"] for row in metrics["heads"]} == {2.0}
@@ -220,7 +235,7 @@ def test_heads_that_say_the_same_are_not_told_apart(make_cache) -> None:
 
 
 def test_few_speakers_say_so(make_cache) -> None:
-    found = compare(options(make_cache(speakers=3), ("logreg", "knn"), epochs=None))
+    found = compare(options(make_cache(speakers=3), ("logreg", "knn")))
     text = render(found.metrics, found.seconds)
     assert "3 speakers are too few to tell heads apart: p ≥ 0.25" in text
 

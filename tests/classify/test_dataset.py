@@ -7,6 +7,7 @@ import pytest
 
 from classify.dataset import encoder_name, load
 from classify.options import Options
+from classify.training_options import TrainingOptions
 from data import Cache
 from data.errors import CacheError, UsageError
 
@@ -89,8 +90,14 @@ def test_a_missing_cache_names_the_command_that_makes_it(tmp_path) -> None:
     [
         ({"head": "tree"}, "no head 'tree': choose from logreg, ridge, lda"),
         ({"head": "svm", "layer": "mix"}, "mlp, gru"),
-        ({"head": "knn", "epochs": 3}, "neural"),
-        ({"epochs": 0}, "1 or more"),
+        ({"head": "knn", "training": TrainingOptions(epochs=3)}, "neural"),
+        ({"head": "svm", "normalize": "none"}, "neural"),
+        ({"normalize": "all"}, "global, speaker, none"),
+        ({"head": "mlp", "axis": "time"}, "gru, attention, transformer"),
+        ({"head": "logreg", "seeds": 2}, "random"),
+        ({"head": "knn", "balance": True}, "these do: logreg"),
+        ({"tune": 1}, "2 or more"),
+        ({"seeds": 0}, "1 or more"),
         ({"folds": 1}, "2 or more"),
         ({"target": "sex", "labels": "anger"}, "--labels maps emotions"),
         ({"seed": -1}, "--seed"),
@@ -107,3 +114,12 @@ def test_a_control_is_never_named_like_a_pretrained_encoder() -> None:
     assert encoder_name({"model": "facebook/wav2vec2-base", "control": False}) == (
         "facebook/wav2vec2-base"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("dropout", 1.0), ("learning_rate", 0.0), ("mixup", -1.0), ("hidden", 1)],
+)
+def test_training_options_are_verified(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} {value}: expected"):
+        TrainingOptions(**{name: value})

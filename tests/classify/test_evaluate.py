@@ -71,7 +71,7 @@ def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
     honest = make_cache("honest.h5", **cache, columns={"emotion": emotions})
     leaking = make_cache("leaking.h5", **cache, columns={"emotion": emotions, "speaker": [""] * 96})
     assert evaluate(Options(cache=honest, head=head)).metrics["uar"] < 0.6
-    assert evaluate(Options(cache=leaking, head=head)).metrics["uar"] > 0.8
+    assert evaluate(Options(cache=leaking, head=head)).metrics["uar"] > 0.75
 
 
 def test_a_head_that_cannot_learn_says_so(make_cache) -> None:

@@ -19,6 +19,7 @@ from classify.heads import HEADS
 from classify.model import Model
 from classify.options import Options
 from classify.train import main as train
+from classify.training_options import TrainingOptions
 from data import Cache
 from data import recipe as recipes
 from data.errors import ModelError, UsageError
@@ -26,8 +27,8 @@ from extract.__main__ import main as extract
 
 
 def trained(cache: Path, head: str) -> tuple[Model, Options]:
-    epochs = 3 if HEADS[head].neural else None
-    options = Options(cache=cache, head=head, epochs=epochs)
+    training = TrainingOptions(epochs=3 if HEADS[head].neural else None)
+    options = Options(cache=cache, head=head, training=training)
     return models.train(options), options
 
 
@@ -151,7 +152,9 @@ def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str)
     rows = list(csv.DictReader(io.StringIO(answers)))
     assert list(rows[0]) == ["file", "emotion", "anger", "sadness"]
 
-    data = load(Options(cache=cache, head=head, epochs=5 if epochs else None))
+    data = load(
+        Options(cache=cache, head=head, training=TrainingOptions(epochs=5 if epochs else None))
+    )
     expected = Model.load(out).head.predict_proba(data.X)
     by_file = {row["file"]: row for row in rows}
     assert len(by_file) == len(rows) == len(data.y)
