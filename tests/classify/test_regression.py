@@ -25,6 +25,7 @@ from classify.options import Options
 from classify.probe.command import main as probe
 from classify.regression.run import RegressionRun, regress
 from classify.regression.targets import is_regression
+from classify.regression.targets import load as load_numbers
 from classify.train import main as train
 from data import Cache
 from data.errors import HeadError, UsageError
@@ -348,7 +349,7 @@ def test_loaded_equals_saved(rated, tmp_path: Path, head: str) -> None:
     trained = model.train(options)
     trained.save(tmp_path / "model")
     again = model.Model.load(tmp_path / "model")
-    X = run_of(options.cache).dataset.X
+    X = load_numbers(options)[0].X
     np.testing.assert_array_equal(again.head.predict(X), trained.head.predict(X))
     assert (again.targets, again.classes) == (("arousal", "valence"), [])
     assert again.card["support"] == {"arousal": 80, "valence": 80}
