@@ -35,9 +35,10 @@ def render(run: Run) -> str:
     ]
     lines = [f"{name:{width}}  {value}".rstrip() for name, value in rows]
     lines += ["", f"{'class':{width}}  precision  recall     F1  utterances"]
+    fits = len(run.result.by_seed)  # of each utterance
     lines += [
         f"{name:{width}}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}  "
-        f"{row['support']:10}"
+        f"{row['support'] // fits:10}"
         for name, row in scores["per_class"].items()
     ]
     return "\n".join(lines)

@@ -23,10 +23,10 @@ from classify.heads.neural import (
     GRURegressor,
     MLPRegressor,
     NeuralClassifier,
-    NeuralHead,
     NeuralRegressor,
     Transformer,
 )
+from classify.heads.neural_head import NeuralHead
 from classify.heads.noise import Noise
 from classify.heads.stacked import BiGRU, LayerNorm, Linear, initialise
 
