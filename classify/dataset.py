@@ -102,11 +102,7 @@ def load(options: Options, folds: bool = True) -> Dataset:
         UsageError: the cache does not hold what is asked for, or one class of it alone, or numbers.
     """
     with sound(options.cache) as cache:
-        if has_numbers(cache.utterances, options):
-            raise UsageError(
-                f"--target {options.target} is numbers, and classes are wanted here; "
-                f"'python -m classify --target {options.target}' regresses them"
-            )
+        require_classes(cache.utterances, options)
         return with_features(select(cache.utterances, options, folds), options, cache)
 
 
@@ -148,6 +144,15 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
         fingerprint=cache.fingerprint,
         encoder_location=cache.provenance.get("location"),
     )
+
+
+def require_classes(table: pd.DataFrame, options: Options) -> None:
+    """Refuse a target that is to be regressed."""
+    if has_numbers(table, options):
+        raise UsageError(
+            f"--target {options.target} is numbers, and classes are wanted here; "
+            f"'python -m classify --target {options.target}' regresses them"
+        )
 
 
 def has_numbers(table: pd.DataFrame, options: Options) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from classify import run
 from classify.compare.options import CompareOptions
-from classify.dataset import Selection, encoder_name, select, sound, with_features
+from classify.dataset import Selection, encoder_name, require_classes, select, sound, with_features
 from classify.folds import Folds, split
 from data.cache import Cache
 from data.errors import HeadError, Wav2emoError
@@ -50,6 +50,7 @@ def study(options: CompareOptions) -> Study:
         HeadError: every head has failed.
     """
     with sound(options.shared.cache) as cache:
+        require_classes(cache.utterances, options.shared)
         chosen = select(cache.utterances, options.shared)
         folds = split(chosen, options.shared.folds, options.shared.seed)
         judged: list[Judged] = []

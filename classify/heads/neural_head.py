@@ -27,7 +27,6 @@ from classify.heads.standardize import scaling
 
 CONSTANT = 1e-6  # a feature that deviates by less than this share of its mean carries only rounding
 CHUNK = 6_000_000  # numbers that are trained side by side: more do not stay in a core's cache
-
 BATCH = 1024  # utterances that are predicted at once; bounds memory only
 
 Randomness = int | np.random.RandomState | None
@@ -207,6 +206,10 @@ class NeuralHead(BaseEstimator):
 
         Along the layers these are the steps.
         """
+        if self.axis not in ("time", "layer"):
+            raise ValueError(f"axis={self.axis!r}: expected 'time' or 'layer'")
+        if self.axis == "layer" and self.steps > 1:
+            raise ValueError(f"axis='layer' is for pooled layers; got {self.steps} steps of each")
         if self.n_features_in_ % (self.layers * self.steps):
             raise ValueError(
                 f"{self.n_features_in_} features cannot be split into {self.layers} layers of "

@@ -11,7 +11,7 @@ import torch
 
 from classify.heads.adamw import AdamW
 from classify.heads.networks import Network
-from classify.heads.noise import Noise
+from classify.heads.noise import Noise, Rows
 from classify.heads.objectives import Objective, Tally
 from classify.heads.stacked import initialise
 
@@ -20,7 +20,6 @@ PREDICTION_BATCH = 256  # utterances of each replica; bounds memory only
 EARLIER = 1e-4  # by which a held-out loss has to fall to count as better
 
 History = dict[str, list[float]]
-Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,8 @@ def train(
 
     Returns:
         With the histories: one value an epoch of train_loss and the scores of the objective
-        (train_…, means over the epoch's batches, under dropout), and the same of the rows to stop
-        by (stop_…) and to test (heldout_…).
+        (train_…, over the epoch's batches, under dropout), and the same of the rows to stop by
+        (stop_…) and to test (heldout_…).
 
     Raises:
         ValueError: the loss is no longer finite.

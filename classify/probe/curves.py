@@ -1,7 +1,7 @@
 """A probe on every layer: what it says of utterances that it was not trained on."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -133,7 +133,8 @@ def _fit(
     if choice.inner is None:
         C, scores = np.repeat(choice.C, len(folds)), np.full(len(folds), np.nan)
     else:
-        by_C = _inner_uar(task, X, head, choice, folds)
+        parts = [(place, part) for place, fold in enumerate(folds) for part in choice.inner[fold]]
+        by_C = _inner_uar(task, X, head, choice.C, parts)
         best = by_C.argmax(1)  # of equal ones the smallest C, the simplest probe
         C, scores = choice.C[best], by_C[np.arange(len(folds)), best]
     problems = Problems(train, task.y, len(task.classes), C)
@@ -143,19 +144,21 @@ def _fit(
 
 
 def _inner_uar(
-    task: Task, X: Matrix, head: str, choice: Choice, folds: npt.NDArray[np.intp]
+    task: Task,
+    X: Matrix,
+    head: str,
+    candidates: npt.NDArray[np.float64],
+    parts: Sequence[tuple[int, tuple[Rows, Rows]]],
 ) -> npt.NDArray[np.float64]:
-    """(fold, candidate) UAR over the inner folds of each training part."""
-    assert choice.inner is not None
-    parts = [(fold, part) for fold in range(len(folds)) for part in choice.inner[folds[fold]]]
-    train = np.zeros((len(parts), len(choice.C), len(task.y)), bool)
+    """(fold, candidate) UAR over the inner folds, `parts`, each with the fold that it is of."""
+    train = np.zeros((len(parts), len(candidates), len(task.y)), bool)
     for number, (_, (rows, _)) in enumerate(parts):
         train[number, :, rows] = True
-    C = np.tile(choice.C, len(parts))
+    C = np.tile(candidates, len(parts))
     problems = Problems(train.reshape(-1, len(task.y)), task.y, len(task.classes), C)
-    said = predict(head, X, problems).reshape(len(parts), len(choice.C), -1)
-    classes = len(task.classes)
-    counts = np.zeros((len(folds), len(choice.C), classes, classes), np.int64)
+    said = predict(head, X, problems).reshape(len(parts), len(candidates), -1)
+    classes, folds = len(task.classes), 1 + max(fold for fold, _ in parts)
+    counts = np.zeros((folds, len(candidates), classes, classes), np.int64)
     for answers, (fold, (_, test)) in zip(said, parts, strict=True):
         for candidate, row in enumerate(answers[:, test]):
             np.add.at(counts[fold, candidate], (task.y[test], row), 1)

@@ -177,6 +177,13 @@ def test_what_no_head_takes_is_refused(given: list[str], message: str) -> None:
         CompareOptions.from_arguments(parser().parse_args(["--heads", "svm,knn", *given]))
 
 
+def test_numbers_are_not_taken_for_classes(make_cache) -> None:
+    ratings = np.linspace(1, 5, 80).tolist()
+    cache = make_cache(columns={"arousal": ratings})
+    with pytest.raises(UsageError, match="--target arousal is numbers"):
+        compare(options(cache, ("logreg", "ridge"), target="arousal", training=TrainingOptions()))
+
+
 def test_options_go_to_the_heads_that_take_them() -> None:
     chosen = CompareOptions(("svm", "mlp"), Options(layer="mix", training=SHORT, seed=7, folds=3))
     svm, mlp = chosen.of("svm"), chosen.of("mlp")

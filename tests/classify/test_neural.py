@@ -310,6 +310,15 @@ def test_features_that_do_not_split_are_told() -> None:
         MLP(layers=2).fit(np.ones((4, 7)), [0, 1, 0, 1])
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"axis": "space"}, "axis='space'"), ({"axis": "layer", "steps": 2}, "got 2 steps")],
+)
+def test_an_axis_that_is_not_there_is_told(given: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GRU(**given).fit(np.ones((4, 8)), [0, 1, 0, 1])
+
+
 def test_replicas_draw_what_each_would_alone() -> None:
     def drawn(seeds: list[int], sizes: list[int]) -> tuple[list[np.ndarray], torch.Tensor]:
         noise = Noise(seeds, torch.device("cpu"))
