@@ -80,6 +80,11 @@ class Model:
         return () if self.classes else split_one(self.card["target"])
 
     @property
+    def temperature(self) -> float:
+        """What the logarithms of the head's probabilities are divided by; 1: not calibrated."""
+        return float(self.card.get("temperature", 1.0))
+
+    @property
     def recipe(self) -> dict[str, Any]:
         """The encoder that the head listens to."""
         return dict(self.card["recipe"])

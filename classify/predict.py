@@ -6,15 +6,14 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data.console import SOME_REFUSED, common_options, configure_logging
 from data.errors import CorpusError
 
 if TYPE_CHECKING:
-    from classify.model import Model
+    from classify.listener import Answer
     from data.utterance import Utterance
 
 log = logging.getLogger("wav2emo")
@@ -58,6 +57,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser().parse_args(argv)
     configure_logging(arguments.verbose, arguments.quiet)
 
+    from classify.listener import Answer, Listener
     from classify.model import Model
 
     model = Model.load(arguments.model)
@@ -67,12 +67,15 @@ def main(argv: Sequence[str]) -> int:
     refused = list(problems)
 
     def answers() -> Iterator[Answer]:
-        for result in predict(model, utterances, arguments.device, arguments.encoder):
+        if not utterances:
+            return
+        listener = Listener.open(model, arguments.device, arguments.encoder)
+        for result in listener(utterances):
             if isinstance(result, Answer):
                 yield result
             else:
-                refused.append(result)
-                log.error("%s", result)
+                refused.append(f"{result.utterance.file}: {result.reason}")
+                log.error("%s", refused[-1])
 
     for problem in problems:
         log.error("%s", problem)
@@ -84,39 +87,6 @@ def main(argv: Sequence[str]) -> int:
     else:
         print_table(answers(), model.targets or model.classes)
     return SOME_REFUSED if refused else 0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says about one utterance."""
-
-    utterance: "Utterance"
-    probabilities: dict[str, float]  # class → probability, in the order of the classes
-    numbers: dict[str, float] = field(default_factory=dict)  # of a regression: target → number
-
-    @property
-    def place(self) -> dict[str, Any]:
-        """The recording, and of a part of it its seconds."""
-        place = {"file": str(self.utterance.file)}
-        seconds = {"start": self.utterance.start, "end": self.utterance.end}
-        return place | {name: value for name, value in seconds.items() if value is not None}
-
-    @property
-    def emotion(self) -> str:
-        """The most probable class."""
-        return max(self.probabilities, key=self.probabilities.__getitem__)
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """The numbers, or the emotion with its probabilities."""
-        return self.numbers or {"emotion": self.emotion, "probabilities": self.probabilities}
-
-    @property
-    def cells(self) -> dict[str, str]:
-        """The same for a table: column → text."""
-        shares = self.numbers or self.probabilities
-        emotion = {} if self.numbers else {"emotion": self.emotion}
-        return {**emotion, **{name: f"{share:.6f}" for name, share in shares.items()}}
 
 
 def find(paths: Sequence[Path], follow_links: bool = False) -> tuple[list["Utterance"], list[str]]:
@@ -144,39 +114,7 @@ def find(paths: Sequence[Path], follow_links: bool = False) -> tuple[list["Utter
     return found, problems
 
 
-def predict(
-    model: "Model",
-    utterances: Sequence["Utterance"],
-    device: str = "auto",
-    encoder: str | None = None,
-) -> Iterator[Answer | str]:
-    """One answer per utterance, in their order, or a line that says why there is none.
-
-    The encoder is the one that the model's recipe names; it is looked for at `encoder`, or where it
-    was when the model was trained.
-
-    Raises:
-        EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
-    """
-    if not utterances:
-        return
-    from extract.embed import Embedder, Embedding
-
-    place = encoder or model.card["encoder_location"]
-    for result in Embedder.from_recipe(model.recipe, device, place)(utterances):
-        if isinstance(result, Embedding):
-            heard = result.layers, result.sequence
-            if model.targets:
-                found = dict(zip(model.targets, model.numbers(*heard).tolist(), strict=True))
-                yield Answer(result.utterance, {}, found)
-            else:
-                shares = model.probabilities(*heard).tolist()
-                yield Answer(result.utterance, dict(zip(model.classes, shares, strict=True)))
-        else:
-            yield f"{result.utterance.file}: {result.reason}"
-
-
-def print_csv(answers: Iterable[Answer], columns: Sequence[str], segments: bool) -> None:
+def print_csv(answers: Iterable["Answer"], columns: Sequence[str], segments: bool) -> None:
     """``file`` and the `columns` of the answers, each line as soon as it is known.
 
     Where there are segments of recordings, ``start`` and ``end`` follow the file.
@@ -189,13 +127,13 @@ def print_csv(answers: Iterable[Answer], columns: Sequence[str], segments: bool)
         sys.stdout.flush()
 
 
-def print_json(answers: Iterable[Answer]) -> None:
+def print_json(answers: Iterable["Answer"]) -> None:
     """A list of objects, in one piece."""
     rows = [{**answer.place, **answer.said} for answer in answers]
     print(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
-def print_table(answers: Iterable[Answer], names: Sequence[str]) -> None:
+def print_table(answers: Iterable["Answer"], names: Sequence[str]) -> None:
     """For people: the two most probable classes, or all numbers, then the recording."""
     width = max(map(len, names)) + 2
     for answer in answers:

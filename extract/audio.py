@@ -47,7 +47,7 @@ class Recording:
 
     waveform: Waveform  # (sample,) at `SAMPLING_RATE`
     seconds: float
-    sha256: str  # of the whole file
+    sha256: str  # of the whole file, or of the samples in memory
 
 
 def checksum(path: Path) -> str:
@@ -87,14 +87,28 @@ def read(
                     _check_mp3(file)
         except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
             raise AudioError(f"damaged audio: {_said(error)}") from None
-    if len(waveform) < shortest:
+    return _checked(waveform, shortest, digest)
+
+
+def from_memory(
+    waveform: Waveform, max_seconds: float = MAX_SECONDS, shortest: int = RECEPTIVE_FIELD
+) -> Recording:
+    """A (sample,) waveform at 16 kHz, held to what is asked of a file; its hash is of its bytes.
+
+    Raises:
+        AudioError: the waveform is refused.
+    """
+    waveform = np.ascontiguousarray(waveform, np.float32)
+    if waveform.ndim != 1:
+        raise AudioError(f"an array of shape {waveform.shape}; expected (sample,), mono at 16 kHz")
+    if len(waveform) > max_seconds * SAMPLING_RATE:
         raise AudioError(
-            f"{len(waveform) / SAMPLING_RATE:.3f} s is too short: "
-            f"the encoder needs {shortest / SAMPLING_RATE:.3f} s"
+            f"{len(waveform) / SAMPLING_RATE:.0f} s is longer than the {max_seconds:.0f} s read at "
+            "once; cut it"
         )
-    if not waveform.any():
-        raise AudioError("silent: every sample is zero")
-    return Recording(waveform, len(waveform) / SAMPLING_RATE, digest)
+    if not np.isfinite(waveform).all():
+        raise AudioError("its samples contain NaN or infinity")
+    return _checked(waveform, shortest, hashlib.sha256(waveform.data).hexdigest())
 
 
 def normalise(waveform: Waveform) -> Waveform:
@@ -104,6 +118,17 @@ def normalise(waveform: Waveform) -> Waveform:
     """
     scale = np.sqrt(waveform.var() + NORMALISATION_EPSILON)
     return ((waveform - waveform.mean()) / scale).astype(np.float32, copy=False)
+
+
+def _checked(waveform: Waveform, shortest: int, sha256: str) -> Recording:
+    if len(waveform) < shortest:
+        raise AudioError(
+            f"{len(waveform) / SAMPLING_RATE:.3f} s is too short: "
+            f"the encoder needs {shortest / SAMPLING_RATE:.3f} s"
+        )
+    if not waveform.any():
+        raise AudioError("silent: every sample is zero")
+    return Recording(waveform, len(waveform) / SAMPLING_RATE, sha256)
 
 
 def _seek(

@@ -59,6 +59,21 @@ def decode(
         return Refusal(utterance, str(error))
     except OSError as error:
         return Refusal(utterance, error.strerror or str(error))
+    return _ready(utterance, recording, engine)
+
+
+def prepare(
+    utterance: Utterance, waveform: audio.Waveform, engine: Engine, max_seconds: float
+) -> Decoded | Refusal:
+    """What `decode` makes of a file, of a (sample,) waveform at 16 kHz that is in memory."""
+    try:
+        recording = audio.from_memory(waveform, max_seconds, engine.receptive_field)
+    except AudioError as error:
+        return Refusal(utterance, str(error))
+    return _ready(utterance, recording, engine)
+
+
+def _ready(utterance: Utterance, recording: audio.Recording, engine: Engine) -> Decoded:
     waveform = recording.waveform
     without_model = baselines(waveform, engine.recipe.get("baselines", ()))
     if engine.recipe["normalisation"] != "none":

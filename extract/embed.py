@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +13,9 @@ import numpy.typing as npt
 from data.errors import RecipeMismatch
 from data.recipe import differences
 from data.utterance import Utterance
-from extract.audio import MAX_SECONDS
+from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows
-from extract.decoding import Decoded, Refusal, ahead, decode, prefetched
+from extract.decoding import Decoded, Refusal, ahead, decode, prefetched, prepare
 from extract.engines import Engine, Pooled, open_engine
 from extract.recipe import Request
 
@@ -65,22 +66,39 @@ class Embedder:
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
         """One result per utterance, in their order, as soon as it and those before are done."""
+        return self._in_order(utterances, ahead(self._decode, utterances, self.threads))
+
+    def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Embedding | Refusal]:
+        """The same of (sample,) waveforms in memory: 16 kHz, mono, as recorded (not normalised).
+
+        Each is an utterance whose id is its number, of no corpus.
+        """
+        listed = [
+            (Utterance(str(number), "", Path(), ""), waveform)
+            for number, waveform in enumerate(waveforms)
+        ]
+        prepared = (self._prepare(*item) for item in listed)
+        return self._in_order([utterance for utterance, _ in listed], prepared)
+
+    def _in_order(
+        self, utterances: Sequence[Utterance], stream: Iterable[Decoded | Refusal]
+    ) -> Iterator[Embedding | Refusal]:
         positions: dict[int, deque[int]] = defaultdict(deque)  # one utterance may come twice
         for number, utterance in enumerate(utterances):
             positions[id(utterance)].append(number)
         done: dict[int, Embedding | Refusal] = {}
         following = 0
-        for result in self._unordered(utterances):
+        for result in embed(stream, self.engine):
             done[positions[id(result.utterance)].popleft()] = result
             while following in done:
                 yield done.pop(following)
                 following += 1
 
-    def _unordered(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
-        return embed(ahead(self._decode, utterances, self.threads), self.engine)
-
     def _decode(self, utterance: Utterance) -> Decoded | Refusal:
         return decode(utterance, self.engine, self.max_seconds)
+
+    def _prepare(self, utterance: Utterance, waveform: Waveform) -> Decoded | Refusal:
+        return prepare(utterance, waveform, self.engine, self.max_seconds)
 
 
 def embed(

@@ -68,3 +68,24 @@ def test_a_segment_is_embedded_as_if_it_were_a_file(tmp_path, waveform, utteranc
         utterances(tmp_path / "t.csv")
     )
     np.testing.assert_allclose(one.layers["mean"], other.layers["mean"], rtol=1e-5, atol=1e-7)
+
+
+def test_a_waveform_in_memory_is_embedded_as_its_file(listed):
+    embedder = Embedder(open_engine("untrained:tiny", Request(sequence=5), "cpu"))
+    waveforms = [soundfile.read(utterance.file, dtype="float32")[0] for utterance in listed]
+    for heard, read in zip(embedder.waveforms(waveforms), embedder(listed), strict=True):
+        np.testing.assert_array_equal(heard.layers["mean"], read.layers["mean"])
+        np.testing.assert_array_equal(heard.sequence, read.sequence)
+
+
+def test_a_waveform_that_is_none_is_refused_and_the_others_are_not(waveform):
+    odd = [
+        np.zeros(16_000), waveform(1, 0.01), waveform(2, 1.0), np.full(16_000, np.nan),
+        np.ones((2, 16_000)), np.ones(601 * 16_000, np.float32),
+    ]  # fmt: skip
+    silent, short, good, nan, stereo, long = Embedder(StandIn()).waveforms(odd)
+    assert isinstance(good, Embedding)
+    for result, reason in [
+        (silent, "silent"), (short, "too short"), (nan, "NaN"), (stereo, "shape"), (long, "longer"),
+    ]:  # fmt: skip
+        assert reason in result.reason
