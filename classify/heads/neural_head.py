@@ -6,6 +6,7 @@ parts at once, and gives what ``fit`` on each of them gives.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -26,7 +27,7 @@ from classify.heads.objectives import Objective
 from classify.heads.standardize import scaling
 
 CONSTANT = 1e-6  # a feature that deviates by less than this share of its mean carries only rounding
-CHUNK = 6_000_000  # numbers that are trained side by side: more do not stay in a core's cache
+CHUNK = 4_500_000  # numbers that are trained side by side: more do not stay in a core's cache
 BATCH = 1024  # utterances that are predicted at once; bounds memory only
 
 Randomness = int | np.random.RandomState | None
@@ -300,9 +301,10 @@ class NeuralHead(BaseEstimator):
         """
         shape = (x.shape[1], x.shape[3], parts[0].target.shape[1])
         of_one = sum(value.numel() for value in self._stack(1, *shape).parameters())
-        size = max(1, CHUNK // (4 * of_one + 2 * self.batch_size * x[0].numel()))
+        size = 4 * of_one + 2 * self.batch_size * x[0].numel()
+        count = min(max(2, math.ceil(len(parts) * size / CHUNK)), len(parts))
         order = sorted(range(len(parts)), key=lambda number: -len(parts[number].train))
-        chunks = [order[start : start + size] for start in range(0, len(order), size)]
+        chunks = [some.tolist() for some in np.array_split(order, count)]
         schedule = training.Schedule(
             epochs=self.epochs,
             patience=self.patience or 0,

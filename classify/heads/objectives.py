@@ -9,8 +9,9 @@ from typing import Protocol
 import torch
 from torch.nn import functional as F
 
-Tally = dict[str, torch.Tensor]  # sums over utterances, the replica as first axis
 NOTHING = 1e-12  # weight; keeps an empty sum from being divided by 0
+
+Scores = dict[str, torch.Tensor]  # name → (replica,)
 
 
 class Objective(Protocol):
@@ -20,12 +21,8 @@ class Objective(Protocol):
         """(replica, utterance) what training makes small."""
         ...
 
-    def tally(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Tally:
-        """What is summed over batches to get at the scores."""
-        ...
-
-    def scores(self, tally: Tally) -> dict[str, torch.Tensor]:
-        """Name → (replica,); "loss" is among them, without label smoothing."""
+    def scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+        """Of many utterances; "loss" is among them, without label smoothing."""
         ...
 
 
@@ -44,25 +41,18 @@ class CrossEntropy:
         smoothed = target.lerp(torch.full_like(target, 1 / target.shape[-1]), self.smoothing)
         return -(smoothed * outputs.log_softmax(-1)).sum(-1)
 
-    def tally(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Tally:
+    def scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
         truth = target.argmax(-1)
-        support = F.one_hot(truth, target.shape[-1]) * weight[..., None]
-        hit = outputs.argmax(-1) == truth
+        counted = F.one_hot(truth, target.shape[-1]) * weight[..., None]
+        support = counted.sum(1)  # (replica, class)
+        hits = (counted * (outputs.argmax(-1) == truth)[..., None]).sum(1)
+        total = support.sum(1).clamp(min=NOTHING)
         losses = -(target * outputs.log_softmax(-1)).sum(-1)
+        recall = hits / support.clamp(min=NOTHING)
         return {
-            "loss": (losses * weight).sum(1),
-            "support": support.sum(1),  # (replica, class)
-            "hits": (support * hit[..., None]).sum(1),
-        }
-
-    def scores(self, tally: Tally) -> dict[str, torch.Tensor]:
-        total = tally["support"].sum(1).clamp(min=NOTHING)
-        occurs = tally["support"] > 0
-        recall = tally["hits"] / tally["support"].clamp(min=NOTHING)
-        return {
-            "loss": tally["loss"] / total,
-            "accuracy": tally["hits"].sum(1) / total,
-            "uar": recall.sum(1) / occurs.sum(1).clamp(min=1),
+            "loss": (losses * weight).sum(1) / total,
+            "accuracy": hits.sum(1) / total,
+            "uar": recall.sum(1) / (support > 0).sum(1).clamp(min=1),
         }
 
 
@@ -73,9 +63,6 @@ class SquaredError:
     def loss(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return (outputs - target).square().mean(-1)
 
-    def tally(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Tally:
-        losses = self.loss(outputs, target)
-        return {"loss": (losses * weight).sum(1), "weight": weight.sum(1)}
-
-    def scores(self, tally: Tally) -> dict[str, torch.Tensor]:
-        return {"loss": tally["loss"] / tally["weight"].clamp(min=NOTHING)}
+    def scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+        total = weight.sum(1).clamp(min=NOTHING)
+        return {"loss": (self.loss(outputs, target) * weight).sum(1) / total}

@@ -12,7 +12,7 @@ import torch
 from classify.heads.adamw import AdamW
 from classify.heads.networks import Network
 from classify.heads.noise import Noise, Rows
-from classify.heads.objectives import Objective, Tally
+from classify.heads.objectives import Objective, Scores
 from classify.heads.stacked import initialise
 
 MAX_GRADIENT_NORM = 1.0
@@ -122,13 +122,13 @@ def train(
         network.train()
         noise.begin(epoch)
         orders = noise.orders([len(part.train) for part in parts])
-        sums: Tally = {}
-        for step in range(steps[0]):
+        shuffled = [part.train[order] for part, order in zip(parts, orders, strict=True)]
+        rows, meant = stack.rows(shuffled, steps[0] * schedule.batch_size)
+        batches = zip(*(a.split(schedule.batch_size, 1) for a in (rows, meant)), strict=True)
+        seen = []
+        for step, batch in enumerate(batches):
             noise.begin(epoch, step)
-            batch = slice(step * schedule.batch_size, (step + 1) * schedule.batch_size)
-            chosen = [part.train[order[batch]] for part, order in zip(parts, orders, strict=True)]
-            found = _learn(network, stack, objective, schedule, noise, chosen)
-            sums = {name: sums.get(name, 0) + value for name, value in found.items()}
+            seen.append(_learn(network, stack, objective, schedule, noise, *batch))
             rates = [
                 _cosine(schedule, epoch + step / steps[group.start])
                 if step < steps[group.start]
@@ -136,9 +136,10 @@ def train(
                 for group in groups
             ]
             optimizer.step(rates)
-        scores = {f"train_{name}": value for name, value in objective.scores(sums).items()}
-        for name, rows in (("stop", [p.stop for p in parts]), ("heldout", [p.test for p in parts])):
-            found = evaluate(network, stack, objective, rows)
+        found = objective.scores(*(torch.cat(some, 1) for some in zip(*seen, strict=True)))
+        scores = {f"train_{name}": value for name, value in found.items()}
+        for name, some in (("stop", [p.stop for p in parts]), ("heldout", [p.test for p in parts])):
+            found = evaluate(network, stack, objective, some)
             scores |= {f"{name}_{score}": value for score, value in found.items()}
         if not scores["train_loss"].isfinite().all():
             raise ValueError("the training loss is not finite: look for extreme features")
@@ -154,10 +155,11 @@ def _learn(
     objective: Objective,
     schedule: Schedule,
     noise: Noise,
-    chosen: Sequence[Rows],
-) -> Tally:
-    """Gather the gradients of a batch, and tally it."""
-    rows, meant = stack.rows(chosen, schedule.batch_size)
+    rows: torch.Tensor,
+    meant: torch.Tensor,
+) -> tuple[torch.Tensor, ...]:
+    """Gather the gradients of a batch `rows` (replica, utterance), and tell the outputs, targets
+    and weights of it."""
     x, mask = stack.inputs(rows)
     target = stack.target[stack.replica, rows]
     weight = stack.weight[stack.replica, rows] * meant
@@ -171,8 +173,7 @@ def _learn(
     outputs = network(x, mask, noise)
     losses = objective.loss(outputs, target) * weight
     (losses.sum(1) / meant.sum(1).clamp(min=1)).sum().backward()
-    with torch.no_grad():
-        return objective.tally(outputs, target, weight)
+    return outputs.detach(), target, weight
 
 
 def _blend(one: torch.Tensor, other: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
@@ -193,17 +194,18 @@ def _groups(steps: Sequence[int]) -> list[slice]:
 @torch.no_grad()
 def evaluate(
     network: Network, stack: Stack, objective: Objective, chosen: Sequence[Rows]
-) -> dict[str, torch.Tensor]:
+) -> Scores:
     """Scores (replica,) of some rows of each replica; NaN of a replica without."""
     longest = max(map(len, chosen))
     if not longest:
         return {}
     rows, meant = stack.rows(chosen, longest)
     outputs = predict(network, stack, rows)
-    tally = objective.tally(outputs, stack.target[stack.replica, rows], meant.to(outputs.dtype))
+    target, weight = stack.target[stack.replica, rows], meant.to(outputs.dtype)
     empty = ~meant.any(1)
     return {
-        name: value.masked_fill(empty, math.nan) for name, value in objective.scores(tally).items()
+        name: value.masked_fill(empty, math.nan)
+        for name, value in objective.scores(outputs, target, weight).items()
     }
 
 
@@ -227,7 +229,7 @@ class _Best:
         self.last = np.full(len(parts), -1)  # epoch that belongs to the history
         self.histories: list[History] = [{} for _ in parts]
 
-    def note(self, epoch: int, scores: dict[str, torch.Tensor]) -> None:
+    def note(self, epoch: int, scores: Scores) -> None:
         """Take up an epoch's scores, and the parameters of those that are better now."""
         alive = self.alive(epoch)
         values = {name: value.double().cpu().numpy() for name, value in scores.items()}
