@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 
 LEAF = -1  # of `sklearn.tree`, in place of a child
 
@@ -45,12 +50,12 @@ def check_trees(head: Any) -> None:
 
 
 def _trees(head: Any) -> Iterator[Tree]:
-    if isinstance(head, ExtraTreesClassifier):
+    if isinstance(head, (ExtraTreesClassifier, RandomForestRegressor)):
         for each in head.estimators_:
             tree = each.tree_
             leaf = tree.children_left == LEAF
             yield Tree(tree.children_left, tree.children_right, tree.feature, leaf)
-    if isinstance(head, HistGradientBoostingClassifier):
+    if isinstance(head, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)):
         for iteration in head._predictors:
             for each in iteration:
                 nodes = each.nodes
