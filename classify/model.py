@@ -143,8 +143,8 @@ class Model:
             model = cls(head, Features.from_json(card["features"]), card)
             model._require_fit()
         except Exception as error:  # skops raises nearly everything on what it refuses
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ModelError(f"{file}: refused: {reason[:200]}") from error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(f"{file}: refused: {reason:.200}") from error
         return model
 
     def _require_fit(self) -> None:

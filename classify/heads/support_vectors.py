@@ -12,12 +12,12 @@ from sklearn.svm import SVC, SVR
 def check_support_vectors(machine: Any) -> None:
     """See that the arrays of a fitted SVC or SVR have the sizes that libsvm takes them to have.
 
-    What is no such machine passes.
+    What is no such machine, or was never fitted, passes.
 
     Raises:
         ValueError: they have not.
     """
-    if not isinstance(machine, (SVC, SVR)):
+    if not isinstance(machine, (SVC, SVR)) or not hasattr(machine, "support_vectors_"):
         return
     vectors, width = machine.support_vectors_.shape
     classes = len(machine.classes_) if isinstance(machine, SVC) else 2

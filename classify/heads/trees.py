@@ -31,7 +31,7 @@ class Tree(NamedTuple):
 def check_trees(head: Any) -> None:
     """See that every path in the trees of `head` ends in a leaf, by features that there are.
 
-    Heads without trees pass.
+    Heads without trees, or that were never fitted, pass.
 
     Raises:
         ValueError: a child is not further down than its parent, or a feature is out of range.
@@ -51,12 +51,12 @@ def check_trees(head: Any) -> None:
 
 def _trees(head: Any) -> Iterator[Tree]:
     if isinstance(head, (ExtraTreesClassifier, RandomForestRegressor)):
-        for each in head.estimators_:
+        for each in getattr(head, "estimators_", ()):
             tree = each.tree_
             leaf = tree.children_left == LEAF
             yield Tree(tree.children_left, tree.children_right, tree.feature, leaf)
     if isinstance(head, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)):
-        for iteration in head._predictors:
+        for iteration in getattr(head, "_predictors", ()):
             for each in iteration:
                 nodes = each.nodes
                 if nodes["is_categorical"].any():

@@ -1,7 +1,7 @@
 """The model card: what a trained head is, is worth, and must not be used for, as Markdown.
 
 Model Cards for Model Reporting (Mitchell et al. 2019), in the form that model hubs show: fields in
-YAML, then text.
+YAML (of which JSON is a part), then text. Names come from corpora and are escaped.
 """
 
 import json
@@ -31,8 +31,9 @@ def render(card: Mapping[str, Any]) -> str:
     environment.filters |= {
         "score": lambda value: "–" if value is None else f"{value:.3f}",
         "interval": lambda pair: "" if pair is None else "{:.3f} to {:.3f}".format(*pair),
-        "text": lambda value: str(value).translate(TABLE),
-        "yaml": lambda value: json.dumps(value, ensure_ascii=False),  # JSON is YAML
+        "text": _text,
+        "shown": lambda value: f"{value:.3g}" if isinstance(value, float) else _text(value),
+        "yaml": lambda value: json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"),
     }
     return environment.get_template("model_card.md.j2").render(
         card=card,
@@ -45,6 +46,11 @@ def render(card: Mapping[str, Any]) -> str:
         speakers=_speakers((card["scores"] or {}).get("speakers", {})),
         targets=[] if card["classes"] else list(card["support"]),
     )
+
+
+def _text(value: object) -> str:
+    """As plain text in a table of Markdown."""
+    return str(value).translate(TABLE)
 
 
 def _speakers(scores: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:

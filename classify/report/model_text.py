@@ -24,7 +24,9 @@ def render(model: Model) -> str:
 def _chosen(model: Model) -> str:
     choice = model.card["choice"]
     if choice is None:
-        return "nothing; layer and settings are given, or the head's own"
+        if model.features.layer == "mix":
+            return "nothing: it weighs the layers itself; its settings would be chosen by --tune"
+        return "nothing: layer and settings are given, or the head's own"
     settings = ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in choice["chosen"].items()
