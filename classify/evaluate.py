@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.heads import HEADS
-from classify.options import Options, add_arguments
+from classify.options import Options, add_arguments, add_jobs
 from data.console import common_options, configure_logging
 from data.errors import UsageError
 
@@ -36,21 +36,9 @@ def parser() -> argparse.ArgumentParser:
         help="the utterance whose attention is drawn (default: the surest of each class)",
     )
     parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
-    parser.add_argument(
-        "--jobs",
-        type=_jobs,
-        default=-1,
-        metavar="N",
-        help="most processes (default: one a core)",
-    )
+    add_jobs(parser)
     common_options(parser)
     return parser
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1")
-    return int(text)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -102,6 +102,11 @@ class Features:
             return {"layers": layers, "steps": X.shape[1] // (layers * dim), "axis": "time"}
         return {"layers": layers, "steps": 1, "axis": "layer"}
 
+    def width(self, dim: int) -> int:
+        """Numbers of a row, of one moment of a sequence; the encoder's layers are `dim` wide."""
+        layers = len(self.layers) if self.layer == "mix" else 1
+        return layers * max(1, len(self.poolings)) * dim
+
     def as_json(self) -> dict[str, Any]:
         """As plain JSON; `from_json` is the way back."""
         return {**asdict(self), "layers": list(self.layers), "poolings": list(self.poolings)}

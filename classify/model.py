@@ -1,13 +1,14 @@
 """A head fitted on everything, and the folder that keeps it.
 
 ``model.json`` says what the head is and which encoder it listens to; ``head.skops`` (scikit-learn)
-or ``head.safetensors`` (torch) holds what it learned. Neither can run code when it is loaded:
-skops builds only types on a fixed list, safetensors holds numbers only.
+or ``head.safetensors`` (torch) holds what it learned; ``README.md`` tells people. Nothing in
+the folder can run code when it is loaded: `classify.heads.storage`, `classify.model_schema`.
 """
 
 import hashlib
 import json
-from collections import Counter
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,50 +16,19 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import skops.io
 
-from classify.crossvalidate import learning_from
-from classify.dataset import encoder_name, load
+from classify import model_schema
+from classify.calibration import tempered
+from classify.dataset import encoder_name
 from classify.features import Features
-from classify.heads import HEADS, build, build_regressor
-from classify.options import Options, split_one
-from classify.regression.run import new_regressor
-from classify.regression.targets import is_regression
-from classify.regression.targets import load as load_numbers
-from classify.run import new_head
-from data import recipe as recipes
+from classify.heads import HEADS, build, build_regressor, storage
+from classify.options import split_one
 from data.errors import ModelError, UsageError
-from data.publish import publish_bytes
+from data.publish import publish_bytes, remove_stale
 
-FORMAT = "wav2emo model"
-VERSION = 1
-CARD = "model.json"
+CARD, README = "model.json", "README.md"
 FILES = {False: "head.skops", True: "head.safetensors"}  # by whether the head is neural
-TRUSTED = [  # what the heads are made of beyond the types that skops knows
-    "classify.heads.classical.WeightedPipeline",
-    "classify.heads.linear.LDA",
-    "classify.heads.linear.Ridge",
-    "classify.heads.linear.SoftmaxRegression",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._TemperatureScaling",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # see `check_trees`
-    "sklearn.tree._tree.Tree",
-]
-SCHEMA: dict[str, type | tuple[type, ...]] = {
-    "head": str,
-    "parameters": dict,
-    "classes": list,
-    "target": str,
-    "labels": (str, type(None)),
-    "features": dict,
-    "recipe": dict,
-    "fingerprint": str,
-    "encoder_location": (str, type(None)),
-    "corpora": dict,
-    "support": dict,
-    "seed": int,
-    "head_sha256": str,
-}
+MOST_OF_CARD = 16 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -67,7 +37,7 @@ class Model:
 
     head: Any  # a fitted classifier of scikit-learn's kind, or a regressor
     features: Features
-    card: Mapping[str, Any]  # what ``model.json`` holds, see `SCHEMA`
+    card: Mapping[str, Any]  # what ``model.json`` holds, see `classify.model_schema`
 
     @property
     def classes(self) -> list[str]:
@@ -82,7 +52,7 @@ class Model:
     @property
     def temperature(self) -> float:
         """What the logarithms of the head's probabilities are divided by; 1: not calibrated."""
-        return float(self.card.get("temperature", 1.0))
+        return float(self.card["temperature"])
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -97,115 +67,105 @@ class Model:
     def probabilities(
         self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
     ) -> npt.NDArray[np.float64]:
-        """(class,) probabilities of one utterance.
+        """(class,) calibrated probabilities of one utterance.
 
         Args:
             layers: pooling → (layer, dim), of the encoder that `recipe` names.
             sequence: (layer, step, dim), where the recipe asks for one.
         """
-        X = self.features.of_embedding(self.recipe, layers, sequence)
-        return self.head.predict_proba(X)[0]
+        return self.of_features(self.features.of_embedding(self.recipe, layers, sequence))[0]
 
     def numbers(
         self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
     ) -> npt.NDArray[np.float64]:
         """(target,) what a regression says of one utterance, given as to `probabilities`."""
-        X = self.features.of_embedding(self.recipe, layers, sequence)
-        return self.head.predict(X)[0]
+        return self.of_features(self.features.of_embedding(self.recipe, layers, sequence))[0]
+
+    def of_features(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(utterance, class) calibrated probabilities, or (utterance, target) numbers.
+
+        Args:
+            X: (utterance, step · dim), as `features` reads them from a cache or from new audio.
+        """
+        if self.targets:
+            return self.head.predict(X).reshape(len(X), -1)
+        return tempered(self.head.predict_proba(X), self.temperature)
 
     def save(self, folder: Path) -> None:
         """Write the model's folder, over an older model if one is there.
 
+        ``model.json`` goes first and comes last: what is stopped in between is no model.
+
         Raises:
             UsageError: something else is in the folder.
+            OSError: the disk is full or fails.
         """
+        from classify.report import model_card
+
         check(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         neural = HEADS[self.card["head"]].neural
-        content = _dump(self.head, neural)
-        (folder / CARD).unlink(missing_ok=True)
-        (folder / FILES[not neural]).unlink(missing_ok=True)
-        publish_bytes(folder / FILES[neural], content)
+        content = storage.dumps(self.head)
         card = {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": model_schema.FORMAT,
+            "version": model_schema.VERSION,
             **self.card,
             "head_sha256": hashlib.sha256(content).hexdigest(),
         }
-        card["sha256"] = recipes.fingerprint(card)
-        publish_bytes(
-            folder / CARD, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode()
-        )
+        card["sha256"] = model_schema.seal(card)
+        told = model_card.render(card)
+        model_schema.check(card, model_schema.SCHEMA)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_stale(folder)
+        for name in (CARD, FILES[not neural]):
+            (folder / name).unlink(missing_ok=True)
+        publish_bytes(folder / FILES[neural], content)
+        publish_bytes(folder / README, told.encode())
+        text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        publish_bytes(folder / CARD, text.encode())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read a model's folder.
+        """Read a model's folder, which may be from anybody.
 
         Raises:
-            ModelError: it is not there, incomplete, altered, or of a version that this one does
-                not know.
+            ModelError: it is not there, incomplete, altered, of a version that this one does not
+                know, or its head does not fit what it is said to be.
         """
         card = _read_card(folder)
-        neural = HEADS[card["head"]].neural
-        file = folder / FILES[neural]
-        try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            raise ModelError(f"{folder}: incomplete: {file.name} is missing; train again") from None
+        file = folder / FILES[HEADS[card["head"]].neural]
+        content = _read(file, storage.MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
             raise ModelError(f"{file}: altered since it was trained; train again")
+        make = build if card["classes"] else build_regressor
         try:
-            features = Features.from_json(card["features"])
-            head = _restore(card, content) if neural else _loaded(content)
-            fits = list(getattr(head, "classes_", ())) == card["classes"]
+            unfitted = make(card["head"], card["parameters"])
+            head = storage.loads(content, unfitted, card["classes"])
+            model = cls(head, Features.from_json(card["features"]), card)
+            model._require_fit()
         except Exception as error:  # skops raises nearly everything on what it refuses
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ModelError(f"{file}: refused: {reason}") from error
-        if not fits:
-            raise ModelError(f"{folder}: the head's classes are not those of {CARD}; train again")
-        return cls(head, features, card)
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(f"{file}: refused: {reason:.200}") from error
+        return model
 
+    def _require_fit(self) -> None:
+        """See that the head takes these features, and gives what the card says it gives.
 
-def train(options: Options) -> Model:
-    """Fit the head that `options` name, or its regressor, on everything that they choose.
-
-    Raises:
-        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
-        HeadError: the head cannot learn from it.
-    """
-    head: Any
-    y: npt.NDArray
-    if options.normalize == "speaker":
-        raise UsageError(
-            "--normalize speaker needs all recordings of a speaker at once, so it is for "
-            "cross-validation; train with --normalize global"
-        )
-    if is_regression(options):
-        data, y = load_numbers(options, folds=False)
-        head, support = new_regressor(options, data), dict.fromkeys(options.targets, len(y))
-    else:
-        data = load(options, folds=False)
-        head, y = new_head(options, data), data.truth
-        support = dict(sorted(Counter(y.tolist()).items()))
-    neural = HEADS[options.head].neural
-    told = {"groups": data.speakers} if neural and data.speakers_known else {}
-    with learning_from(len(y)):
-        head.fit(data.X, y, **told)
-    card = {
-        "head": options.head,
-        "parameters": head.get_params() if neural else {},
-        "classes": list(data.classes),
-        "target": options.target,
-        "labels": options.labels,
-        "features": data.features.as_json(),
-        "recipe": data.recipe,
-        "fingerprint": data.fingerprint,
-        "encoder_location": data.encoder_location,
-        "corpora": data.corpora,
-        "support": support,
-        "seed": options.seed,
-    }
-    return Model(head, data.features, card)
+        Raises:
+            ValueError: it does not.
+        """
+        head, features, classes = self.head, self.features, self.classes
+        if classes and list(head.classes_) != classes:
+            raise ValueError(f"its classes are not those of {CARD}")
+        width = features.width(self.card["dim"])
+        moments = head.steps if features.sequences else 1
+        if head.n_features_in_ != width * moments:
+            raise ValueError(
+                f"it takes {head.n_features_in_} features, and {CARD} says {width * moments}"
+            )
+        said = self.of_features(np.zeros((1, width), np.float32))
+        expected = (1, len(classes or self.targets))
+        if said.shape != expected or not np.isfinite(said).all():
+            raise ValueError(f"it does not answer with {expected[1]} finite numbers")
 
 
 def check(folder: Path) -> None:
@@ -216,56 +176,57 @@ def check(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: a file is there; name a folder for the model")
-    known = {CARD, *FILES.values()}
-    if folder.is_dir() and any(entry.name not in known for entry in folder.iterdir()):
+    if not folder.is_dir():
+        return
+    parts = {CARD, *FILES.values()}
+    names = {entry.name for entry in folder.iterdir() if not _is_temporary(entry.name)}
+    if names - parts - {README} or names == {README}:
         raise UsageError(
             f"{folder}: something other than a model is in there; name a new or empty folder"
         )
 
 
+def _is_temporary(name: str) -> bool:
+    """Whether a file was left by a `save` that was killed."""
+    parts = tuple(f".{part}." for part in (CARD, README, *FILES.values()))
+    return name.startswith(parts) and name.endswith(".tmp")
+
+
 def _read_card(folder: Path) -> dict[str, Any]:
     """``model.json``, verified."""
-    try:
-        card = json.loads((folder / CARD).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    file = folder / CARD
+    if not file.exists():
+        if any((folder / name).exists() for name in FILES.values()):
+            raise ModelError(
+                f"{folder}: incomplete, for {CARD} is missing: was its training stopped? "
+                "Train again"
+            )
         raise ModelError(
             f"{folder}: no {CARD} in it; make a model with 'python -m classify train -o {folder}'"
-        ) from None
-    except ValueError:
-        raise ModelError(f"{folder / CARD}: not JSON; train again") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ModelError(f"{folder / CARD}: not the card of a model")
-    if card.get("version") != VERSION:
-        raise ModelError(
-            f"{folder / CARD}: version {card.get('version')}, this program reads {VERSION}"
         )
-    for name, kind in SCHEMA.items():
-        if name not in card or not isinstance(card[name], kind):
-            raise ModelError(f"{folder / CARD}: {name} is missing or malformed; train again")
-    sealed = {name: value for name, value in card.items() if name != "sha256"}
-    if recipes.fingerprint(sealed) != card.get("sha256") or card["head"] not in HEADS:
-        raise ModelError(f"{folder / CARD}: altered since it was trained; train again")
-    return card
+    try:
+        return model_schema.parse(_read(file, MOST_OF_CARD))
+    except model_schema.Malformed as error:
+        raise ModelError(f"{file}: {error}; train again") from None
 
 
-def _dump(head: Any, neural: bool) -> bytes:
-    if not neural:
-        return skops.io.dumps(head)
-    from safetensors.torch import save
+def _read(file: Path, most: int) -> bytes:
+    """The bytes of a regular file, or of one that a link leads to.
 
-    return save({name: tensor.contiguous() for name, tensor in head.tensors().items()})
-
-
-def _loaded(content: bytes) -> Any:
-    from classify.heads.trees import check_trees
-
-    head = skops.io.loads(content, TRUSTED)
-    check_trees(head)
-    return head
-
-
-def _restore(card: Mapping[str, Any], content: bytes) -> Any:
-    from safetensors.torch import load
-
-    make = build if card["classes"] else build_regressor
-    return make(card["head"], card["parameters"]).restore(card["classes"], load(content))
+    Raises:
+        ModelError: it is missing, of another kind, or of more than `most` bytes.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for a writer
+    except FileNotFoundError:
+        missing = f"{file.parent}: incomplete: {file.name} is missing; train again"
+        raise ModelError(missing) from None
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{file}: not a file")
+        if status.st_size > most:
+            raise ModelError(f"{file}: {status.st_size:,} bytes; at most {most:,} are read")
+        return opened.read(most + 1)

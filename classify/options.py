@@ -25,6 +25,7 @@ class Options:
     labels: str | None = None  # see data.emotions.parse_labels; None: the shared vocabulary
     target: str = "emotion"  # a column of the cache; several numeric ones joined by commas
     layer: int | str | None = None  # a layer, "mean" or "mix"; None: as the head does best
+    C: float | None = None  # inverse strength of regularisation; None: the head's own
     poolings: tuple[str, ...] = ()  # concatenated; none: all of the cache
     folds: int | str = "auto"  # "auto", "speaker", "speaker+sentence" or a number
     axis: str | None = None  # what sequence heads go along: "time" or "layer"; None: time if stored
@@ -78,6 +79,11 @@ class Options:
             raise UsageError(f"--axis is for heads that read sequences: {able}")
         if self.seeds > 1 and not head.random:
             raise UsageError(f"--seeds {self.seeds}: nothing in --head {self.head} is random")
+        if self.C is not None and not head.regularised:
+            able = ", ".join(name for name, head in HEADS.items() if head.regularised)
+            raise UsageError(f"--C: {self.head} has none; these have: {able}")
+        if self.C is not None and not 0 < self.C < float("inf"):
+            raise UsageError(f"--C {self.C}: expected a number above 0")
         if self.balance and not head.balanced:
             able = ", ".join(name for name, head in HEADS.items() if head.balanced)
             raise UsageError(f"--balance: {self.head} takes no weights; these do: {able}")
@@ -86,6 +92,11 @@ class Options:
     def targets(self) -> tuple[str, ...]:
         """The columns that ``--target`` names."""
         return split_one(self.target)
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """Parameters of the head that are set, and so not searched."""
+        return self.training.given | ({} if self.C is None else {"C": self.C})
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "Options":
@@ -103,10 +114,11 @@ class Options:
         return values
 
 
-def add_arguments(parser: argparse.ArgumentParser, folds: bool = True, head: bool = True) -> None:
-    """Add the options that choose a head and what it sees; `folds`: and how it is tested.
+def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: bool = True) -> None:
+    """Add the options that choose a head, what it sees and how it is tested.
 
-    Without `head`, which heads there are is asked for elsewhere.
+    Without `seeds`, every fold is fitted once. Without `head`, which heads there are is asked for
+    elsewhere.
     """
     default = Options()
     if head:
@@ -126,9 +138,15 @@ def add_arguments(parser: argparse.ArgumentParser, folds: bool = True, head: boo
         help="one hidden layer, the mean of all, or all for a neural head to weigh "
         "(default: mix for neural heads, mean for others)",
     )
+    if head:
+        parser.add_argument(
+            "--C",
+            type=float,
+            metavar="C",
+            help="inverse strength of the regularisation, of linear heads and svm",
+        )
     add_poolings(parser)
-    if folds:
-        add_folds(parser)
+    add_folds(parser)
     parser.add_argument(
         "--axis",
         choices=AXES,
@@ -145,14 +163,14 @@ def add_arguments(parser: argparse.ArgumentParser, folds: bool = True, head: boo
     parser.add_argument(
         "--balance", action="store_true", help="in training all classes weigh the same"
     )
-    if folds:
-        parser.add_argument(
-            "--tune",
-            type=int,
-            default=0,
-            metavar="N",
-            help="choose in each training part among N settings, by folds of its speakers",
-        )
+    parser.add_argument(
+        "--tune",
+        type=int,
+        default=0,
+        metavar="N",
+        help="choose in each training part among N settings, by folds of its speakers",
+    )
+    if seeds:
         parser.add_argument(
             "--seeds",
             type=int,
@@ -224,11 +242,28 @@ def add_folds(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add ``--jobs``."""
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=-1,
+        metavar="N",
+        help="most processes (default: one a core)",
+    )
+
+
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Add ``--seed``."""
     parser.add_argument(
         "--seed", type=int, default=Options.seed, metavar="N", help="(default: %(default)s)"
     )
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 1")
+    return int(text)
 
 
 def _layer(text: str) -> int | str:

@@ -162,7 +162,7 @@ def judge(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> R
         return Run(
             options, dataset, folds, cross_validate(dataset, [heads] * len(folds), folds, jobs)
         )
-    tried = draw(options.head, options.tune, options.seed, options.training.given)
+    tried = draw(options.head, options.tune, options.seed, options.fixed)
     tuned = tune(
         dataset,
         folds,
@@ -199,6 +199,8 @@ def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
     """What the head that `options` name is told, by the parameter's name."""
     head = HEADS[options.head]
     told: Json = {"random_state": options.seed + seed} if head.random else {}
+    if options.C is not None:
+        told["C"] = options.C
     if options.balance:
         told["class_weight"] = "balanced"
     if head.neural:

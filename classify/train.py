@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.options import Options, add_arguments
+from classify.options import Options, add_arguments, add_jobs
 from data.console import common_options, configure_logging
 
 
@@ -12,8 +12,9 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = argparse.ArgumentParser(
         prog="python -m classify train",
-        description="Fit one head on everything that is chosen and save it. What it is worth on "
-        "new speakers, 'python -m classify' tells with the same options.",
+        description="Fit one head on everything that is chosen and save it. Linear heads choose "
+        "their layer and C, unless these are given, by folds of speakers. The whole is "
+        "cross-validated too: scores, calibration and a model card go into the model's folder.",
     )
     parser.add_argument(
         "-o",
@@ -23,7 +24,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="the model's folder; an older model in it is overwritten",
     )
-    add_arguments(parser, folds=False)
+    add_arguments(parser, seeds=False)
+    parser.add_argument(
+        "--fit-only",
+        action="store_true",
+        help="no cross-validation: no scores, no calibration; for a single speaker, or in a hurry",
+    )
+    add_jobs(parser)
     common_options(parser)
     return parser
 
@@ -34,14 +41,12 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = Options.from_arguments(arguments)
 
-    from classify import model
+    from classify import fit, model
+    from classify.report import model_text
 
     model.check(arguments.out)
-    trained = model.train(options)
+    trained = fit.train(options, arguments.jobs, scored=not arguments.fit_only)
     trained.save(arguments.out)
-    counts = ", ".join(f"{name} {count}" for name, count in trained.card["support"].items())
-    print(f"head      {options.head}, {trained.features}")
-    print(f"encoder   {trained.encoder}")
-    print(f"{'targets' if trained.targets else 'classes'}   {counts}")
-    print(f"model     {arguments.out}")
+    print(model_text.render(trained))
+    print(f"model        {arguments.out}")
     return 0

@@ -233,6 +233,22 @@ def test_real_speech_from_audio_to_answers(speech, tmp_path):
     assert "sound" in out
 
 
+def test_a_head_answers_for_actors_it_never_heard(speech, tmp_path):
+    for number in (1, 2, 3, 4):
+        shutil.copytree(speech / f"ravdess/Actor_{number:02}", tmp_path / f"r/Actor_{number:02}")
+    succeeds("extract", "r", "--model", "untrained:tiny", cwd=tmp_path)
+    out = succeeds("classify", "train", "-o", "model", "--head", "logreg", cwd=tmp_path)
+    assert "leave one speaker out (4)" in out
+    shutil.copytree(speech / "ravdess/Actor_05", tmp_path / "held/Actor_05")
+    out = succeeds("classify", "predict", "model", "held", "--csv", cwd=tmp_path)
+    code = {"01": "neutral", "02": "calm", "03": "happiness", "04": "sadness", "05": "anger",
+            "06": "fear", "07": "disgust", "08": "surprise"}  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(out)))
+    right = [row["emotion"] == code[row["file"].split("-")[2]] for row in rows]
+    assert len(rows) == 60
+    assert np.mean(right) > 1.3 / 8, "an untrained encoder is not chance"
+
+
 @pytest.mark.e2e
 @pytest.mark.timeout(3600)
 def test_all_of_emodb_and_ravdess(speech, tmp_path):
@@ -244,3 +260,9 @@ def test_all_of_emodb_and_ravdess(speech, tmp_path):
         metrics = json.loads(out)
         print(head, metrics["uar"])
         assert metrics["uar"] >= 0.48
+        for corpus in ("emodb", "ravdess"):
+            print(succeeds("classify", "train", "-o", f"{head}-{corpus}", "--head", head,
+                           "--corpus", corpus, cwd=tmp_path))  # fmt: skip
+            card = json.loads((tmp_path / f"{head}-{corpus}/model.json").read_text())
+            assert card["scores"]["overall"]["uar"] > 2 * card["scores"]["chance"]
+            assert card["calibration"]["after"]["ece"] < 0.15

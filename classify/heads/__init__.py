@@ -20,6 +20,8 @@ class Head:
     regressor: str | None = None  # module:callable that predicts numbers
     random: bool = False  # takes a seed
     balanced: bool = False  # takes class_weight
+    regularised: bool = False  # takes C
+    scaled: bool = True  # standardises its features
     attends: bool = False  # tells how much each step counts
 
 
@@ -30,18 +32,25 @@ def _neural(name: str, summary: str, sequences: bool = False, attends: bool = Fa
 
 
 HEADS = {
-    "logreg": Head("classify.heads.linear:SoftmaxRegression", "logistic regression", balanced=True),
+    "logreg": Head(
+        "classify.heads.linear:SoftmaxRegression",
+        "logistic regression",
+        balanced=True,
+        regularised=True,
+    ),
     "ridge": Head(
         "classify.heads.linear:Ridge",
         "ridge regression",
         regressor="classify.heads.regressors:ridge",
+        regularised=True,
     ),
-    "lda": Head("classify.heads.linear:LDA", "linear discriminants, shrunk"),
+    "lda": Head("classify.heads.linear:LDA", "linear discriminants, shrunk", regularised=True),
     "svm": Head(
         "classify.heads.classical:svm",
         "support vectors, RBF kernel",
         regressor="classify.heads.regressors:svm",
         balanced=True,
+        regularised=True,
     ),
     "knn": Head(
         "classify.heads.classical:knn",
@@ -49,7 +58,10 @@ HEADS = {
         regressor="classify.heads.regressors:knn",
     ),
     "linear-svm": Head(
-        "classify.heads.classical:linear_svm", "support vectors, linear", balanced=True
+        "classify.heads.classical:linear_svm",
+        "support vectors, linear",
+        balanced=True,
+        regularised=True,
     ),
     "forest": Head(
         "classify.heads.classical:forest",
@@ -57,6 +69,7 @@ HEADS = {
         regressor="classify.heads.regressors:forest",
         random=True,
         balanced=True,
+        scaled=False,
     ),
     "boosting": Head(
         "classify.heads.classical:boosting",
@@ -64,6 +77,7 @@ HEADS = {
         regressor="classify.heads.regressors:boosting",
         random=True,
         balanced=True,
+        scaled=False,
     ),
     "mlp": _neural("MLP", "one hidden layer on a learned mix"),
     "gru": _neural("GRU", "recurrent, over time or layers", True),

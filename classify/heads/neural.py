@@ -53,7 +53,7 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
         """Take up what another head of the same parameters has learned.
 
         Raises:
-            KeyError, RuntimeError: the tensors are not those of such a head.
+            KeyError, RuntimeError, ValueError: the tensors are not those of such a head.
         """
         self.classes_ = np.array(classes)
         return self._restored(tensors, len(classes))
@@ -111,7 +111,7 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
         """Take up what another regressor of the same parameters has learned; `classes` are none.
 
         Raises:
-            KeyError, RuntimeError: the tensors are not those of such a head.
+            KeyError, RuntimeError, ValueError: the tensors are not those of such a head.
         """
         self.target_mean_ = tensors["target_mean"].numpy()
         self.target_scale_ = tensors["target_scale"].numpy()

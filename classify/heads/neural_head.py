@@ -154,13 +154,19 @@ class NeuralHead(BaseEstimator):
         return {"mean": self.mean_, "scale": self.scale_, **learned}
 
     def _restored(self, tensors: Mapping[str, torch.Tensor], outputs: int) -> Self:
+        if not all(value.isfinite().all() for value in tensors.values()):
+            raise ValueError("its tensors hold NaN or infinity")
         self.mean_, self.scale_ = tensors["mean"], tensors["scale"]
+        if self.mean_.ndim != 3 or self.mean_.shape != self.scale_.shape:
+            raise ValueError("mean and scale are not both (layer, step, dim)")
         dim = self.mean_.shape[-1]
         self.n_features_in_ = self.layers * self.steps * dim
-        self.network_ = self._stack(1, len(self.mean_), dim, outputs)
+        with torch.device("meta"):  # takes no memory, whatever the parameters say
+            self.network_ = self._stack(1, len(self.mean_), dim, outputs)
         prefix = "network."
         learned = {name: value for name, value in tensors.items() if name.startswith(prefix)}
-        self.network_.load_state_dict({k.removeprefix(prefix): v for k, v in learned.items()})
+        learned = {name.removeprefix(prefix): value for name, value in learned.items()}
+        self.network_.load_state_dict(learned, assign=True)
         return self
 
     def __sklearn_tags__(self) -> Tags:

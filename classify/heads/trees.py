@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 
 LEAF = -1  # of `sklearn.tree`, in place of a child
 
@@ -26,7 +31,7 @@ class Tree(NamedTuple):
 def check_trees(head: Any) -> None:
     """See that every path in the trees of `head` ends in a leaf, by features that there are.
 
-    Heads without trees pass.
+    Heads without trees, or that were never fitted, pass.
 
     Raises:
         ValueError: a child is not further down than its parent, or a feature is out of range.
@@ -45,13 +50,13 @@ def check_trees(head: Any) -> None:
 
 
 def _trees(head: Any) -> Iterator[Tree]:
-    if isinstance(head, ExtraTreesClassifier):
-        for each in head.estimators_:
+    if isinstance(head, (ExtraTreesClassifier, RandomForestRegressor)):
+        for each in getattr(head, "estimators_", ()):
             tree = each.tree_
             leaf = tree.children_left == LEAF
             yield Tree(tree.children_left, tree.children_right, tree.feature, leaf)
-    if isinstance(head, HistGradientBoostingClassifier):
-        for iteration in head._predictors:
+    if isinstance(head, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)):
+        for iteration in getattr(head, "_predictors", ()):
             for each in iteration:
                 nodes = each.nodes
                 if nodes["is_categorical"].any():

@@ -3,6 +3,7 @@
 What is drawn, or exchanged, is always a whole speaker.
 """
 
+from collections.abc import Callable, Mapping
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,11 @@ import numpy.typing as npt
 
 from classify.metrics import Counts, Scores, accuracy, f1, f1_macro, recall, uar
 
-SCORES = {"uar": uar, "accuracy": accuracy, "f1_macro": f1_macro}
+SCORES: Mapping[str, Callable[[Counts], Scores]] = {
+    "uar": uar,
+    "accuracy": accuracy,
+    "f1_macro": f1_macro,
+}
 CHUNK = 1 << 23  # numbers of the drawn confusion matrices that are in memory at once
 EXACT = 13  # speakers; of so many, all exchanges are tried
 
@@ -24,7 +29,12 @@ def draw_clusters(clusters: int, draws: int, seed: int) -> npt.NDArray[np.int64]
     return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
 
 
-def bootstrap(counts: Counts, draws: int, seed: int) -> Samples:
+def bootstrap(
+    counts: Counts,
+    draws: int,
+    seed: int,
+    scores: Mapping[str, Callable[[Counts], Scores]] = SCORES,
+) -> Samples:
     """Scores of samples of speakers, drawn with replacement: the cluster bootstrap.
 
     Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.8: the largest
@@ -34,6 +44,7 @@ def bootstrap(counts: Counts, draws: int, seed: int) -> Samples:
         counts: (speaker, …, truth, prediction) confusion matrices.
         draws: how many samples.
         seed: of the draws; all "…" share them, so their scores stay paired.
+        scores: of confusion matrices (…, truth, prediction).
     """
     times = draw_clusters(len(counts), draws, seed).astype(np.float64)
     flat = counts.reshape(len(counts), -1).astype(np.float64)
@@ -41,8 +52,8 @@ def bootstrap(counts: Counts, draws: int, seed: int) -> Samples:
     parts = []
     for start in range(0, draws, step):
         drawn = (times[start : start + step] @ flat).reshape(-1, *counts.shape[1:])
-        parts.append({name: score(drawn) for name, score in SCORES.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in SCORES}
+        parts.append({name: score(drawn) for name, score in scores.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in scores}
 
 
 def bootstrap_of_classes(counts: Counts, draws: int, seed: int) -> Samples:

@@ -145,6 +145,7 @@ def new_regressor(options: Options, dataset: Dataset) -> Any:
     """The unfitted regressor that `options` name, told how to read the features of `dataset`."""
     for flag, given in (
         ("--balance", options.balance),
+        ("--C", options.C is not None),
         ("--tune", options.tune),
         ("--seeds", options.seeds > 1),
         ("--label-smoothing", options.training.label_smoothing is not None),

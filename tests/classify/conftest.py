@@ -32,6 +32,7 @@ def make_cache(tmp_path: Path) -> MakeCache:
         takes: int = 4,
         dim: int = 8,
         separation: float = 2.0,
+        strengths: tuple[float, float, float] = (1.0, 1.0, 1.0),  # of the layers
         sequences: bool = False,
         columns: dict[str, list] | None = None,
         seed: int = 0,
@@ -45,6 +46,7 @@ def make_cache(tmp_path: Path) -> MakeCache:
         ]
         speaker, emotion, take = np.array(rows).T
         of_class = separation * rng.normal(size=(3, len(emotions), dim))
+        of_class *= np.array(strengths)[:, None, None]
         of_speaker = rng.normal(size=(speakers, dim))
         count = len(rows)
         means = of_class[:, emotion] + of_speaker[speaker] + rng.normal(size=(3, count, dim))

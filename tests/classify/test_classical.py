@@ -12,9 +12,10 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from classify.dataset import load
+from classify.fit import train
 from classify.heads import HEADS, build
 from classify.heads.trees import check_trees
-from classify.model import Model, train
+from classify.model import Model
 from classify.options import Options
 from classify.run import evaluate, new_head
 from data.errors import ModelError
@@ -125,7 +126,7 @@ def test_forged_trees_are_refused(name: str, what: str) -> None:
 
 
 def test_a_model_with_a_forged_tree_is_refused(cache, tmp_path) -> None:
-    model = train(Options(cache=cache, head="forest"))
+    model = train(Options(cache=cache, head="forest"), scored=False)
     model.head.estimators_[0].tree_.feature[0] = 10_000
     model.save(tmp_path / "model")
     with pytest.raises(ModelError, match=r"head\.skops: refused: a tree asks for a feature beyond"):

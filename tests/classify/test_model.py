@@ -1,19 +1,18 @@
-"""Trained heads: kept, loaded, refused, and used on new audio."""
+"""Trained heads: kept, loaded, and used on new audio. How they are refused: test_untrusted.py."""
 
+import contextlib
 import csv
-import functools
-import hashlib
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import skops.io
+from scipy.special import softmax
 
-from classify import model as models
-from classify import predict
+from classify import fit, predict
 from classify.dataset import load
 from classify.heads import HEADS
 from classify.model import Model
@@ -21,15 +20,14 @@ from classify.options import Options
 from classify.train import main as train
 from classify.training_options import TrainingOptions
 from data import Cache
-from data import recipe as recipes
 from data.errors import ModelError, UsageError
 from extract.__main__ import main as extract
 
 
-def trained(cache: Path, head: str) -> tuple[Model, Options]:
+def trained(cache: Path, head: str, scored: bool = False) -> tuple[Model, Options]:
     training = TrainingOptions(epochs=3 if HEADS[head].neural else None)
     options = Options(cache=cache, head=head, training=training)
-    return models.train(options), options
+    return fit.train(options, scored=scored), options
 
 
 @pytest.fixture
@@ -39,25 +37,33 @@ def folder(cache: Path, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+def seen(model: Model, options: Options) -> np.ndarray:
+    """The features of the training utterances, as the model reads them from the cache."""
+    return load(replace(options, layer=model.features.layer)).X
+
+
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("sequences", [False, True], ids=["pooled", "sequences"])
 def test_loaded_equals_saved(make_cache, tmp_path: Path, head: str, sequences: bool) -> None:
     model, options = trained(make_cache(sequences=sequences), head)
     model.save(tmp_path / "model")
     again = Model.load(tmp_path / "model")
-    X = load(options).X
-    np.testing.assert_array_equal(again.head.predict_proba(X), model.head.predict_proba(X))
+    X = seen(model, options)
+    np.testing.assert_array_equal(again.of_features(X), model.of_features(X))
     assert again.classes == ["anger", "boredom", "neutral", "sadness"]
     assert again.features == model.features
     assert again.recipe == Cache(options.cache).recipe
-    assert not list((tmp_path / "model").glob("*.pkl")) + list((tmp_path / "model").glob("*.job*"))
+    kind = "safetensors" if HEADS[head].neural else "skops"
+    names = {file.name for file in (tmp_path / "model").iterdir()}
+    assert names == {"README.md", "model.json", f"head.{kind}"}
 
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("sequences", [False, True], ids=["pooled", "sequences"])
 def test_new_audio_takes_the_same_way_as_the_cache(make_cache, head: str, sequences: bool) -> None:
     model, options = trained(make_cache(sequences=sequences), head)
-    expected = model.head.predict_proba(load(options).X)
+    model = replace(model, card={**model.card, "temperature": 1.7})
+    expected = model.of_features(seen(model, options))
     with Cache(options.cache) as cache:
         stored = {pooling: cache.embeddings(pooling) for pooling in cache.poolings}
         steps = [cache.sequences(layer) for layer in cache.sequence_layers]
@@ -65,70 +71,68 @@ def test_new_audio_takes_the_same_way_as_the_cache(make_cache, head: str, sequen
             layers = {pooling: values[:, row] for pooling, values in stored.items()}
             sequence = np.stack([layer[row] for layer in steps]) if sequences else None
             np.testing.assert_allclose(
-                model.probabilities(layers, sequence), expected[row], atol=1e-5
+                model.probabilities(layers, sequence),
+                expected[row],
+                atol=1e-3 if head == "knn" else 1e-5,  # its own neighbour at 0, or nearly
             )
+
+
+def test_the_temperature_is_applied(cache: Path, tmp_path: Path) -> None:
+    model, options = trained(cache, "logreg", scored=True)
+    model.save(tmp_path / "model")
+    again = Model.load(tmp_path / "model")
+    assert again.temperature == model.temperature != 1
+    X = seen(model, options)
+    plain = model.head.predict_proba(X)
+    expected = softmax(np.log(plain) / again.temperature, axis=1)
+    np.testing.assert_allclose(again.of_features(X), expected, rtol=1e-9)
+    np.testing.assert_array_equal(expected.argmax(1), plain.argmax(1))
 
 
 def test_an_older_model_is_overwritten_and_nothing_else(cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     for head in ("mlp", "knn"):
         trained(cache, head)[0].save(out)
-    assert sorted(file.name for file in out.iterdir()) == ["head.skops", "model.json"]
+    assert {file.name for file in out.iterdir()} == {"README.md", "head.skops", "model.json"}
     (out / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="something other than a model"):
         trained(cache, "knn")[0].save(out)
 
 
-def alter(folder: Path, sealed: bool, **changes) -> None:
-    card = json.loads((folder / "model.json").read_text()) | changes
-    if sealed:
-        del card["sha256"]
-        card["sha256"] = recipes.fingerprint(card)
-    (folder / "model.json").write_text(json.dumps(card))
+def test_a_readme_alone_is_somebody_elses(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match="something other than a model"):
+        trained(cache, "knn")[0].save(tmp_path / "project")
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda f: (f / "model.json").unlink(), "no model.json in it"),
-        (lambda f: (f / "head.skops").unlink(), "head.skops is missing"),
-        (lambda f: (f / "model.json").write_text("{"), "not JSON"),
-        (lambda f: (f / "model.json").write_text("[]"), "not the card of a model"),
-        (lambda f: alter(f, True, version=9), "version 9, this program reads 1"),
-        (lambda f: alter(f, True, classes="abc"), "classes is missing or malformed"),
-        (lambda f: alter(f, False, classes=["a", "b", "c", "d"]), "altered"),
-        (lambda f: alter(f, True, classes=["a", "b", "c", "d"]), "classes are not those"),
-        (lambda f: alter(f, True, head="../evil"), "altered"),
-        (lambda f: alter(f, True, features={}), "refused"),
-        (lambda f: (f / "head.skops").write_bytes(b"PK"), "altered"),
-    ],
-)
-def test_damage_is_told(folder: Path, damage, message: str) -> None:
-    damage(folder)
-    with pytest.raises(ModelError, match=message) as caught:
-        Model.load(folder)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("before", [False, True], ids=["new", "over an older one"])
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_killed_while_saving(cache: Path, tmp_path: Path, before: bool, renames: int) -> None:
+    """Of a child that is gone after so many files, nothing is taken for a model."""
+    out = tmp_path / "model"
+    if before:
+        trained(cache, "knn")[0].save(out)
+    model, _ = trained(cache, "logreg")
+    if not (child := os.fork()):
+        done, rename = [0], os.replace
 
+        def stop(*arguments) -> None:
+            if done[0] == renames:
+                os._exit(9)
+            done[0] += 1
+            rename(*arguments)
 
-@pytest.mark.parametrize("head", ["logreg", "mlp"])
-def test_a_sealed_head_of_another_shape_is_told(cache: Path, tmp_path: Path, head: str) -> None:
-    folder = tmp_path / "model"
-    trained(cache, head)[0].save(folder)
-    file = next(folder.glob("head.*"))
-    file.write_bytes(file.read_bytes()[:-9])
-    alter(folder, True, head_sha256=hashlib.sha256(file.read_bytes()).hexdigest())
-    with pytest.raises(ModelError, match="refused"):
-        Model.load(folder)
-
-
-def test_a_hostile_head_runs_nothing(folder: Path, tmp_path: Path) -> None:
-    trap = tmp_path / "trap"
-    content = skops.io.dumps(functools.partial(os.mkdir, str(trap)))
-    (folder / "head.skops").write_bytes(content)
-    alter(folder, True, head_sha256=hashlib.sha256(content).hexdigest())
-    with pytest.raises(ModelError, match="refused"):
-        Model.load(folder)
-    assert not trap.exists()
+        os.replace = stop
+        with contextlib.suppress(BaseException):
+            model.save(out)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    with pytest.raises(ModelError, match=r"incomplete|no model\.json"):
+        Model.load(out)
+    model.save(out)
+    assert Model.load(out).card["head"] == "logreg"
+    assert sorted(os.listdir(out)) == ["README.md", "head.skops", "model.json"]
 
 
 @pytest.mark.parametrize("head", ["logreg", "mlp", "gru"])
@@ -152,10 +156,17 @@ def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str)
     rows = list(csv.DictReader(io.StringIO(answers)))
     assert list(rows[0]) == ["file", "emotion", "anger", "sadness"]
 
+    model = Model.load(out)
     data = load(
-        Options(cache=cache, head=head, training=TrainingOptions(epochs=5 if epochs else None))
+        Options(
+            cache=cache,
+            head=head,
+            layer=model.features.layer,
+            training=TrainingOptions(epochs=5 if epochs else None),
+        )
     )
-    expected = Model.load(out).head.predict_proba(data.X)
+    expected = model.of_features(data.X)
+    assert model.temperature != 1
     by_file = {row["file"]: row for row in rows}
     assert len(by_file) == len(rows) == len(data.y)
     for path, shares in zip(data.utterances["path"], expected, strict=True):
@@ -176,3 +187,6 @@ def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str)
 def test_a_missing_model_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="python -m classify train"):
         predict.main([str(tmp_path / "none"), "a.wav"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="python -m classify train"):
+        predict.main([str(tmp_path / "file"), "a.wav"])

@@ -16,7 +16,7 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify import model, predict
+from classify import fit, model, predict
 from classify.agreement import ccc, pearson, rmse
 from classify.dataset import load
 from classify.evaluate import main
@@ -346,7 +346,7 @@ def test_a_run_can_be_had_from_python(rated) -> None:
 @pytest.mark.parametrize("head", ABLE)
 def test_loaded_equals_saved(rated, tmp_path: Path, head: str) -> None:
     options = Options(cache=rated(), head=head, target="arousal,valence")
-    trained = model.train(options)
+    trained = fit.train(options, scored=False)
     trained.save(tmp_path / "model")
     again = model.Model.load(tmp_path / "model")
     X = load_numbers(options)[0].X
@@ -365,7 +365,7 @@ def test_from_audio_to_numbers(folder_corpus, tmp_path: Path, capsys, target: st
     assert extract([str(root), "--model", "untrained:tiny", "-o", str(cache), "-q"]) == 0
     options = ["--head", "ridge", "--cache", str(cache), "--target", target]
     assert train(["-o", str(out), *options]) == 0
-    assert "targets   arousal 12" in capsys.readouterr().out
+    assert "targets      arousal 12" in capsys.readouterr().out
 
     assert predict.main([str(out), str(root / "rated.csv"), "--csv"]) == 0
     answers = pd.read_csv(io.StringIO(capsys.readouterr().out))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from classify import model
+from classify import fit
 from classify.dataset import load
 from classify.evaluate import main
 from classify.folds import split
@@ -85,7 +85,7 @@ def test_every_speaker_is_normalised_by_itself(make_cache, tmp_path: Path) -> No
     assert found["transductive"]
     assert "transductive" in (tmp_path / "run" / "report.html").read_text()
     with pytest.raises(UsageError, match="train with --normalize global"):
-        model.train(Options(head="logreg", cache=cache, normalize="speaker"))
+        fit.train(Options(head="logreg", cache=cache, normalize="speaker"))
 
 
 def test_moments_of_a_speaker_are_counted_together() -> None:

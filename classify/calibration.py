@@ -1,0 +1,116 @@
+"""Probabilities that mean what they say: of the answers given with 70 %, 70 % are right.
+
+Temperature scaling divides the logarithms of the probabilities by one number, so the most probable
+class stays what it is (Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2). The
+number is fitted to answers about speakers that a head was not trained on.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+LEAST, MOST = 0.05, 20.0  # temperatures; where every answer is right, the best would be 0
+BINS = 15  # of confidence, as in Guo et al. 2017, section 5
+FLOOR = np.finfo(np.float64).eps  # a true class of less counts as so much; as scikit-learn does
+
+Shares = npt.NDArray[np.floating]
+
+
+def tempered(probabilities: Shares, temperature: float) -> npt.NDArray[np.float64]:
+    """Probabilities (…, class) whose logarithms are divided by `temperature`.
+
+    pₖ^(1/T) / Σⱼ pⱼ^(1/T), so a 0 stays 0. Above 1 they become more alike, below 1 less.
+
+    >>> tempered(np.array([0.8, 0.2, 0.0]), 2.0).round(3)
+    array([0.667, 0.333, 0.   ])
+    """
+    exact = np.asarray(probabilities, np.float64)
+    powers = (exact / exact.max(-1, keepdims=True)) ** (1 / temperature)
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def negative_log_likelihood(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:
+    """Mean surprise in nats, -1/N Σᵢ log p(yᵢ), of probabilities (utterance, class)."""
+    true = probabilities[np.arange(len(y)), y]
+    return float(-np.log(np.clip(true, FLOOR, None)).mean())
+
+
+def calibration_error(probabilities: Shares, y: npt.NDArray[np.integer], bins: int = BINS) -> float:
+    """Expected calibration error: by how much confidence and accuracy differ, on average.
+
+    Σ_b n_b / N |accuracy_b - confidence_b| over bins of equal width of the probability of the most
+    probable class (Guo et al. 2017, equation 3).
+
+    Args:
+        probabilities: (utterance, class).
+        y: (utterance,) class numbers.
+        bins: how many.
+
+    >>> calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+    0.4
+    """
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == y
+    place = np.ceil(confidence * bins).astype(np.intp)
+    gaps = np.bincount(place, weights=right - confidence, minlength=bins + 1)
+    return float(np.abs(gaps).sum() / len(y))
+
+
+def fit_temperature(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:
+    """The temperature by which probabilities (utterance, class) surprise the least."""
+    found = minimize_scalar(
+        lambda log: negative_log_likelihood(tempered(probabilities, np.exp(log)), y),
+        bounds=(np.log(LEAST), np.log(MOST)),
+        method="bounded",
+    )
+    return float(np.clip(np.exp(found.x), LEAST, MOST))
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well probabilities are calibrated."""
+
+    nll: float  # nats an utterance
+    ece: float
+
+    @classmethod
+    def of(cls, probabilities: Shares, y: npt.NDArray[np.integer]) -> "Quality":
+        """Of probabilities (utterance, class)."""
+        return cls(negative_log_likelihood(probabilities, y), calibration_error(probabilities, y))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A temperature, and what it does to answers that it was not fitted to."""
+
+    temperature: float
+    before: Quality
+    after: Quality  # each fold by the temperature of the others
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON, without the temperature."""
+        return {"before": asdict(self.before), "after": asdict(self.after), "bins": BINS}
+
+
+def calibrate(
+    probabilities: Shares, y: npt.NDArray[np.integer], fold: npt.NDArray[np.integer]
+) -> Calibration:
+    """Fit a temperature to held-out answers.
+
+    Args:
+        probabilities: (utterance, class) by the head that was not trained on the utterance's fold.
+        y: (utterance,) class numbers.
+        fold: (utterance,) number of its fold.
+    """
+    after = np.empty(probabilities.shape)
+    for number in np.unique(fold):
+        test = fold == number
+        after[test] = tempered(probabilities[test], fit_temperature(probabilities[~test], y[~test]))
+    return Calibration(
+        temperature=fit_temperature(probabilities, y),
+        before=Quality.of(probabilities, y),
+        after=Quality.of(after, y),
+    )

@@ -1,0 +1,154 @@
+"""Fitted heads as bytes, and back from bytes that nobody vouches for.
+
+Heads of scikit-learn are kept by skops, those of torch by safetensors. Neither format can hold
+code. A skops file names types to build, so three things are seen to before a head is used: that the
+file names none but those on a short list, that what was built is a head of the kind and settings
+asked for, and that the arrays which compiled code walks without a look are sound.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import skops.io
+from sklearn.base import BaseEstimator
+
+from classify.heads.support_vectors import check_support_vectors
+from classify.heads.trees import check_trees
+
+MOST_BYTES = 1 << 30  # of a head, unpacked; the largest forests have a few hundred MiB
+
+TYPES = frozenset(
+    {
+        "builtins.dict",
+        "builtins.list",
+        "builtins.str",
+        "builtins.tuple",
+        "classify.heads.classical.WeightedPipeline",
+        "classify.heads.linear.LDA",
+        "classify.heads.linear.Ridge",
+        "classify.heads.linear.SoftmaxRegression",
+        "numpy.float64",
+        "numpy.int64",
+        "numpy.ndarray",
+        "numpy.random._generator.Generator",
+        "numpy.uint64",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfSquaredError",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss.loss.HalfSquaredError",
+        "sklearn.calibration.CalibratedClassifierCV",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._TemperatureScaling",
+        "sklearn.compose._target.TransformedTargetRegressor",
+        "sklearn.ensemble._forest.ExtraTreesClassifier",
+        "sklearn.ensemble._forest.RandomForestRegressor",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+        "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.linear_model._ridge.Ridge",
+        "sklearn.multioutput.MultiOutputRegressor",
+        "sklearn.neighbors._classification.KNeighborsClassifier",
+        "sklearn.neighbors._regression.KNeighborsRegressor",
+        "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.StandardScaler",
+        "sklearn.preprocessing._label.LabelEncoder",
+        "sklearn.svm._classes.SVC",
+        "sklearn.svm._classes.SVR",
+        "sklearn.tree._classes.DecisionTreeRegressor",
+        "sklearn.tree._classes.ExtraTreeClassifier",
+        "sklearn.tree._tree.Tree",
+    }
+)
+
+
+def dumps(head: Any) -> bytes:
+    """A fitted head of scikit-learn's or torch's."""
+    if not hasattr(head, "tensors"):
+        return skops.io.dumps(head)
+    from safetensors.torch import save
+
+    return save({name: tensor.contiguous() for name, tensor in head.tensors().items()})
+
+
+def loads(content: bytes, head: Any, classes: Sequence[str]) -> Any:
+    """The fitted head that `content` holds, where it is one like the unfitted `head`.
+
+    Raises:
+        Exception: of nearly any kind, for skops has many ways to refuse.
+    """
+    if hasattr(head, "restore"):
+        from safetensors.torch import load
+
+        return head.restore(classes, load(content))
+    _require_types(content)
+    found = skops.io.loads(content, sorted(TYPES))
+    if not _alike(found, head):
+        raise ValueError("its settings are not those that it is said to have")
+    for part in _estimators(found):
+        check_trees(part)
+        check_support_vectors(part)
+        if getattr(part, "_fit_method", "brute") != "brute":
+            raise ValueError("neighbours are searched in a tree, which this program never makes")
+    return found
+
+
+def _require_types(content: bytes) -> None:
+    """See that a skops file is of a bearable size and names no type beyond `TYPES`."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+        if size > MOST_BYTES:
+            raise ValueError(f"it unpacks to {size:,} bytes; at most {MOST_BYTES:,} are read")
+        named = set(_named(json.loads(archive.read("schema.json"))))
+    if foreign := sorted(named - TYPES):
+        raise ValueError(f"type {foreign[0]} is not one that heads are made of")
+
+
+def _named(node: Any) -> Iterator[str]:
+    """The types that a skops schema names, at any depth."""
+    if isinstance(node, dict):
+        if "__class__" in node:
+            yield f"{node.get('__module__')}.{node['__class__']}"
+        yield from (name for value in node.values() for name in _named(value))
+    elif isinstance(node, list):
+        yield from (name for value in node for name in _named(value))
+
+
+def _alike(found: Any, head: Any) -> bool:
+    """Whether two estimators are of one type and have the same parameters, those inside too."""
+    if type(found) is not type(head):
+        return False
+    if isinstance(head, BaseEstimator):
+        return _alike(found.get_params(deep=False), head.get_params(deep=False))
+    if isinstance(head, dict):
+        return found.keys() == head.keys() and all(_alike(found[name], head[name]) for name in head)
+    if isinstance(head, (list, tuple)):
+        return len(found) == len(head) and all(map(_alike, found, head))
+    return bool(found == head)
+
+
+def _estimators(value: Any) -> Iterator[Any]:
+    """`value` and whatever is inside of it that has attributes, each once."""
+    left, seen = [value], set()
+    while left:
+        value = left.pop()
+        if isinstance(value, (list, tuple)):
+            left += value
+        elif isinstance(value, dict):
+            left += value.values()
+        elif hasattr(value, "__dict__") and not isinstance(value, type) and id(value) not in seen:
+            seen.add(id(value))
+            left += vars(value).values()
+            yield value
+        elif isinstance(value, np.ndarray) and value.dtype.hasobject:
+            left += value.ravel().tolist()

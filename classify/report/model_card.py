@@ -1,0 +1,62 @@
+"""The model card: what a trained head is, is worth, and must not be used for, as Markdown.
+
+Model Cards for Model Reporting (Mitchell et al. 2019), in the form that model hubs show: fields in
+YAML (of which JSON is a part), then text. Names come from corpora and are escaped.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from classify.dataset import encoder_name
+from classify.features import Features
+
+ALL_SPEAKERS = 24  # of so many each is told, of more the worst, the median and the best
+SPECIAL = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]|"}, "<": "&lt;", "&": "&amp;"}
+TABLE = str.maketrans(SPECIAL | {"\n": " ", "\r": " "})
+
+
+def render(card: Mapping[str, Any]) -> str:
+    """The card of what ``model.json`` holds."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "score": lambda value: "–" if value is None else f"{value:.3f}",
+        "interval": lambda pair: "" if pair is None else "{:.3f} to {:.3f}".format(*pair),
+        "text": _text,
+        "shown": lambda value: f"{value:.3g}" if isinstance(value, float) else _text(value),
+        "yaml": lambda value: json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"),
+    }
+    return environment.get_template("model_card.md.j2").render(
+        card=card,
+        recipe=card["recipe"],
+        scores=card["scores"],
+        control=bool(card["recipe"].get("control")),
+        encoder=encoder_name(dict(card["recipe"])),
+        features=str(Features.from_json(card["features"])),
+        utterances=sum(card["corpora"].values()),
+        speakers=_speakers((card["scores"] or {}).get("speakers", {})),
+        targets=[] if card["classes"] else list(card["support"]),
+    )
+
+
+def _text(value: object) -> str:
+    """As plain text in a table of Markdown."""
+    return str(value).translate(TABLE)
+
+
+def _speakers(scores: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Rank, name and scores of all speakers, or of the worst, the median and the best."""
+    ranked = sorted(scores.items(), key=lambda item: (item[1]["uar"], item[0]))
+    if len(ranked) <= ALL_SPEAKERS:
+        return [("", name, row) for name, row in ranked]
+    places = {"worst": 0, "median": len(ranked) // 2, "best": -1}
+    return [(rank, *ranked[place]) for rank, place in places.items()]

@@ -1,0 +1,64 @@
+"""A trained model as a short table for the terminal."""
+
+from typing import Any
+
+from classify.model import Model
+
+
+def render(model: Model) -> str:
+    """The table, without a line feed at its end."""
+    card = model.card
+    counts = ", ".join(f"{name} {count}" for name, count in card["support"].items())
+    corpora = ", ".join(f"{name} {count}" for name, count in card["corpora"].items())
+    rows = [
+        ("head", f"{card['head']}, {model.features}"),
+        ("encoder", model.encoder),
+        ("trained on", f"{sum(card['corpora'].values())} utterances ({corpora})"),
+        ("targets" if model.targets else "classes", counts),
+        ("chosen", _chosen(model)),
+        *_scores(card),
+    ]
+    return "\n".join(f"{name:11}  {value}" for name, value in rows)
+
+
+def _chosen(model: Model) -> str:
+    choice = model.card["choice"]
+    if choice is None:
+        if model.features.layer == "mix":
+            return "nothing: it weighs the layers itself; its settings would be chosen by --tune"
+        return "nothing: layer and settings are given, or the head's own"
+    settings = ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in choice["chosen"].items()
+    )
+    of = f"{len(choice['tried'])} {'layers' if 'layer' in choice['chosen'] else 'settings'}"
+    uar = max(tried["uar"] for tried in choice["tried"])
+    return f"{settings or 'the own settings'}, of {of} by {choice['by']} (UAR there {uar:.3f})"
+
+
+def _scores(card: Any) -> list[tuple[str, str]]:
+    scores = card["scores"]
+    if scores is None:
+        return [("scores", "none: it was not cross-validated")]
+    how = f"{scores['split']} ({scores['folds']})"
+    if not card["classes"]:
+        return [
+            (f"CCC {name}", f"{_score(row['ccc'])}{_interval(row['ci95'])}   {how}")
+            for name, row in scores["targets"].items()
+        ]
+    overall, quality = scores["overall"], card["calibration"]
+    bounds = overall["ci95"] and overall["ci95"]["uar"]
+    chance = f"chance {scores['chance']:.3f}, {how}"
+    before, after = quality["before"]["ece"], quality["after"]["ece"]
+    return [
+        ("UAR", f"{overall['uar']:.3f}{_interval(bounds)}   {chance}"),
+        ("ECE", f"{before:.3f} → {after:.3f}   temperature {card['temperature']:.2f}"),
+    ]
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(pair: list[float] | None) -> str:
+    return "" if pair is None else " [{:.3f}, {:.3f}]".format(*pair)

@@ -1,0 +1,114 @@
+"""Model cards: read by the hub's own reader, whole for odd names, loud about controls."""
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+
+from classify import fit
+from classify.options import Options
+from classify.report.model_card import ALL_SPEAKERS, render
+
+ODD = "a|b <script>`x`</script> \\ *c*\n---\n{{ d }}: 'e' \"f\""
+
+
+@pytest.fixture
+def card(make_cache) -> dict[str, Any]:
+    sex = ["female" if row < 32 else "male" for row in range(80)]
+    cache = make_cache(columns={"sex": sex})
+    return deepcopy(dict(fit.train(Options(head="logreg", cache=cache)).card))
+
+
+def tables(text: str) -> list[list[str]]:
+    """Rows of each table."""
+    return [
+        block.strip().splitlines() for block in re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE)
+    ]
+
+
+def well_formed(text: str) -> None:
+    for rows in tables(text):
+        widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+        assert len(widths) == 1, rows
+        assert re.fullmatch(r"(\|---)+\|", rows[1]), rows
+
+
+def test_the_hub_reads_it(card: dict[str, Any]) -> None:
+    read = ModelCard(render(card))
+    assert read.data.library_name == "wav2emo"
+    assert read.data.pipeline_tag == "audio-classification"
+    assert read.data.tags == ["speech-emotion-recognition", "logreg", "untrained-encoder"]
+    uar, accuracy = read.data.eval_results
+    assert uar.metric_value == pytest.approx(card["scores"]["overall"]["uar"], abs=5e-4)
+    assert accuracy.metric_value == pytest.approx(card["scores"]["overall"]["accuracy"], abs=5e-4)
+    assert read.data.license is None
+
+
+def test_it_tells_what_there_is_to_tell(card: dict[str, Any]) -> None:
+    text = render(card)
+    well_formed(text)
+    for part in ("Use", "What it is", "Trained on", "Scores", "Calibration", "Limits"):
+        assert f"\n## {part}\n" in text
+    assert "## Not to be used for" in text
+    for name in (*card["classes"], "female", "male", *(f"emodb/{n:02}" for n in range(5))):
+        assert f"| {name} |" in text
+    low, high = card["scores"]["overall"]["ci95"]["uar"]
+    assert f"| UAR | {card['scores']['overall']['uar']:.3f} | {low:.3f} to {high:.3f} |" in text
+    for count in np.array(card["scores"]["confusion"]).ravel():
+        assert f" {count} |" in text
+
+
+def test_a_control_is_told_loudly_and_a_pretrained_encoder_is_not_one(
+    card: dict[str, Any],
+) -> None:
+    assert "**This model is a control, not a recogniser.**" in render(card)
+    card["recipe"] = {**card["recipe"], "control": False, "model": "facebook/wav2vec2-base"}
+    text = render(card)
+    assert "control" not in text
+    assert ModelCard(text).data.base_model == "facebook/wav2vec2-base"
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The same with other names wherever they occur."""
+    if isinstance(value, dict):
+        return {names.get(key, key): renamed(one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        return [renamed(one, names) for one in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def test_odd_names_break_nothing(card: dict[str, Any]) -> None:
+    names = {"emodb": ODD, "anger": ODD, "female": ODD, "emodb/00": ODD, "untrained": ODD}
+    text = render(renamed(card, names) | {"target": ODD})
+    well_formed(text)
+    assert "<script>" not in text
+    assert len(tables(text)) == len(tables(render(card)))
+    read = ModelCard(text)
+    assert read.data.eval_results[0].dataset_name == ODD
+
+
+def test_of_many_speakers_three_are_told(card: dict[str, Any]) -> None:
+    row = {"accuracy": 0.5, "utterances": 9}
+    card["scores"]["speakers"] = {f"c/{n:02}": {"uar": n / 100, **row} for n in range(51)}
+    assert len(card["scores"]["speakers"]) > ALL_SPEAKERS
+    text = render(card)
+    well_formed(text)
+    found = re.findall(r"^\| c/(\d\d) \((\w+)\)", text, re.MULTILINE)
+    assert found == [("00", "worst"), ("25", "median"), ("50", "best")]
+
+
+def test_a_regression_tells_its_agreement(make_cache) -> None:
+    columns = {"arousal": np.random.default_rng(0).normal(3, 1, 80).tolist()}
+    options = Options(head="ridge", cache=make_cache(columns=columns), target="arousal,")
+    card = fit.train(options).card
+    text = render(card)
+    well_formed(text)
+    row = card["scores"]["targets"]["arousal"]
+    assert f"| arousal | {row['ccc']:.3f} |" in text
+    assert "Calibration" not in text
+    assert "classes" not in text
+    assert ModelCard(text).data.library_name == "wav2emo"
