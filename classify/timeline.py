@@ -81,3 +81,15 @@ class Timeline:
             start, end = self.bounds[members[0]], self.bounds[members[-1] + 1]
             found.append(Segment(float(start), float(end), emotion, share))
         return found
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a clock shows them.
+
+    >>> clock(7.5), clock(75), clock(3675)
+    ('0:07.5', '1:15', '1:01:15')
+    """
+    minutes, rest = divmod(round(seconds, 3), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    tail = f"{rest:06.3f}".rstrip("0").rstrip(".")
+    return f"{hours}:{minutes:02}:{tail}" if hours else f"{minutes}:{tail}"

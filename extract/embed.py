@@ -15,7 +15,7 @@ from data.recipe import differences
 from data.utterance import Utterance
 from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows
-from extract.decoding import Decoded, Refusal, ahead, decode, prefetched, prepare
+from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched, prepare
 from extract.engines import Engine, Pooled, open_engine
 from extract.recipe import Request
 
@@ -61,12 +61,18 @@ class Embedder:
             found |= {name: recipe[name] for name in ("model", "revision")}
         if found != recipe:
             lines = "\n  ".join(differences(recipe, found))
-            raise RecipeMismatch(f"this encoder gives other numbers than the cache's:\n  {lines}")
+            raise RecipeMismatch(f"this encoder gives other numbers than the recipe's:\n  {lines}")
         return cls(engine)
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
         """One result per utterance, in their order, as soon as it and those before are done."""
-        return self.stream(ahead(self._decode, utterances, self.threads))
+        checksum = Checksums()
+
+        def decoded(utterance: Utterance) -> Decoded | Refusal:
+            segment = utterance.start is not None or utterance.end is not None
+            return self.decode(utterance, checksum(utterance.file) if segment else None)
+
+        return self.stream(ahead(decoded, utterances, self.threads))
 
     def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Embedding | Refusal]:
         """The same of (sample,) waveforms in memory: 16 kHz, mono, as recorded (not normalised).
@@ -95,12 +101,13 @@ class Embedder:
                 yield done.pop(following)
                 following += 1
 
+    def decode(self, utterance: Utterance, sha256: str | None = None) -> Decoded | Refusal:
+        """An utterance's file as the engine wants it; its `sha256`, if it is known already."""
+        return decode(utterance, self.engine, self.max_seconds, sha256)
+
     def prepare(self, utterance: Utterance, waveform: Waveform) -> Decoded | Refusal:
         """A (sample,) waveform as the engine wants it: 16 kHz, mono, as recorded."""
         return prepare(utterance, waveform, self.engine, self.max_seconds)
-
-    def _decode(self, utterance: Utterance) -> Decoded | Refusal:
-        return decode(utterance, self.engine, self.max_seconds)
 
 
 def embed(

@@ -89,7 +89,8 @@ class Track:
                 round(sliding.step * SAMPLING_RATE),
             ):
                 start = (whole.start or 0.0) + first / SAMPLING_RATE
-                part = replace(whole, start=start, end=start + len(waveform) / SAMPLING_RATE)
+                end = start + len(waveform) / SAMPLING_RATE
+                part = replace(whole, start=round(start, 6), end=round(end, 6))
                 if np.sqrt(np.mean(np.square(waveform))) < SILENCE:
                     yield Silence(part, "silent")
                 else:

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from classify.report.style import FAINT, PAGE, PALETTE, SOFT, panels, style
-from classify.timeline import SILENCE, Timeline
+from classify.timeline import SILENCE, Timeline, clock
 
 COLUMNS = 1400  # of the waveform: what the page resolves
 STRIP = 0.07  # height of the strip of emotions, of the panel's
@@ -52,18 +52,6 @@ def png(figure: Figure) -> bytes:
     with style():
         figure.savefig(image, format="png", metadata={"Software": None})
     return image.getvalue()
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a clock shows them.
-
-    >>> clock(7.5), clock(75), clock(3675)
-    ('0:07.5', '1:15', '1:01:15')
-    """
-    minutes, rest = divmod(round(seconds, 3), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    tail = f"{rest:06.3f}".rstrip("0").rstrip(".")
-    return f"{hours}:{minutes:02}:{tail}" if hours else f"{minutes}:{tail}"
 
 
 def _reduced(peaks: Peaks) -> Peaks:
