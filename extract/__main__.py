@@ -112,7 +112,7 @@ def _utterances(args: argparse.Namespace) -> "list[Utterance]":
 
 def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
     from data.parts import Parts
-    from extract.pipeline import Checksums
+    from extract.decoding import Checksums
 
     known, checksum = Parts(cache).known(), Checksums()
     done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)

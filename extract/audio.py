@@ -6,6 +6,7 @@ the header. A recording that is refused raises `AudioError` with the reason and 
 """
 
 import hashlib
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -34,7 +35,10 @@ SUBTYPES = {
 }  # fmt: skip
 WAVE_CODINGS = {1: "PCM", 3: "float", 6: "A-law", 7: "µ-law"}
 EXTENSIBLE = 0xFFFE  # the coding stands in the format chunk's GUID
-STREAMED = 0xFFFFFFFF  # the length that programs write which cannot know it, and RF64
+# lengths that programs write which cannot know them: sox and arecord, 2 GiB or a little less; RF64
+# and others, 4 GiB or a little less
+STREAMED = (range(0x7FFF_F000, 0x8000_0001), range(0xFFFF_FF00, 0x1_0000_0000))
+UNKNOWN_FRAMES = 1 << 60  # more than this says libsndfile of a FLAC stream that cannot know it
 MAX_CHUNKS = 64  # before the data of a WAV file
 MP3_READ = 0.9  # of the bytes; the rest may be tags
 
@@ -77,17 +81,19 @@ def read(
     with path.open("rb") as file:
         digest = sha256 or hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        _sniff(file)
-        try:
-            with soundfile.SoundFile(file) as sound:
-                frames = _seek(sound, start, end, max_seconds)
-                blocks = _resampled(_blocks(sound, frames), sound.samplerate)
-                waveform = np.concatenate([np.empty(0, np.float32), *blocks])
-                if sound.format == "MP3" and end is None:
-                    _check_mp3(file)
-        except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-            raise AudioError(f"damaged audio: {_said(error)}") from None
-    return _checked(waveform, shortest, digest)
+        blocks = list(_decoded(file, start, end, max_seconds))
+    return _checked(np.concatenate([np.empty(0, np.float32), *blocks]), shortest, digest)
+
+
+def stream(path: Path, start: float | None = None, end: float | None = None) -> Iterator[Waveform]:
+    """What `read` makes of a recording of any length, block by block, in the memory of one.
+
+    Raises:
+        AudioError: the recording is refused, maybe only after some blocks.
+        OSError: it cannot be opened or read.
+    """
+    with path.open("rb") as file:
+        yield from _decoded(file, start, end, math.inf)
 
 
 def from_memory(
@@ -104,11 +110,34 @@ def from_memory(
     if len(waveform) > max_seconds * SAMPLING_RATE:
         raise AudioError(
             f"{len(waveform) / SAMPLING_RATE:.0f} s is longer than the {max_seconds:.0f} s read at "
-            "once; cut it"
+            "once; cut it, or make a timeline of it"
         )
     if not np.isfinite(waveform).all():
         raise AudioError("its samples contain NaN or infinity")
     return _checked(waveform, shortest, hashlib.sha256(waveform.data).hexdigest())
+
+
+def resample(waveform: npt.ArrayLike, rate: int) -> Waveform:
+    """A (sample,) waveform of floats in memory, at 16 kHz: as `read` would make it of a file.
+
+    Raises:
+        AudioError: it is something else.
+    """
+    array = np.asarray(waveform)
+    if array.ndim != 1:
+        raise AudioError(
+            f"an array of shape {array.shape}; expected (sample,): average its channels"
+        )
+    if array.dtype.kind != "f":
+        raise AudioError(
+            f"an array of {array.dtype}; expected floats within ±1: divide 16-bit samples by 32768"
+        )
+    if rate not in RATES:
+        raise AudioError(f"a rate of {rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
+    array = array.astype(np.float32, copy=False)
+    if rate == SAMPLING_RATE:
+        return array
+    return soxr.resample(array, rate, SAMPLING_RATE, quality="HQ")
 
 
 def normalise(waveform: Waveform) -> Waveform:
@@ -131,11 +160,28 @@ def _checked(waveform: Waveform, shortest: int, sha256: str) -> Recording:
     return Recording(waveform, len(waveform) / SAMPLING_RATE, sha256)
 
 
+def _decoded(
+    file: BinaryIO, start: float | None, end: float | None, max_seconds: float
+) -> Iterator[Waveform]:
+    """Blocks at 16 kHz of an open file, from `start` to `end`."""
+    _sniff(file)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            frames = _seek(sound, start, end, max_seconds)
+            yield from _resampled(_blocks(sound, frames), sound.samplerate)
+            if sound.format == "MP3" and end is None:
+                _check_mp3(file)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        raise AudioError(f"damaged audio: {_said(error)}") from None
+
+
 def _seek(
     sound: soundfile.SoundFile, start: float | None, end: float | None, max_seconds: float
 ) -> int:
     """Go to `start` and return how many frames there are to `end`."""
     _check_kind(sound)
+    if sound.frames > UNKNOWN_FRAMES:
+        raise AudioError("its header does not tell how long it is; decode it to WAV")
     rate = sound.samplerate
     first = round((start or 0.0) * rate)
     last = sound.frames if end is None else round(end * rate)
@@ -144,7 +190,8 @@ def _seek(
     if last - first > max_seconds * rate:
         raise AudioError(
             f"{(last - first) / rate:.0f} s is longer than the {max_seconds:.0f} s read at "
-            "once; give segments in a table (file,start,end) or raise --max-seconds"
+            "once; give segments in a table (file,start,end), or 'extract' a higher --max-seconds, "
+            "or 'classify predict' a --window 3"
         )
     if first:
         sound.seek(first)
@@ -233,7 +280,7 @@ def _check_wave(file: BinaryIO) -> None:
                 raise AudioError(f"WAV coding {coding:#06x} is not read (only {known}); convert it")
         elif name == b"data" and coding is not None:
             missing = position + 8 + length - size
-            if missing > 0 and length != STREAMED:
+            if missing > 0 and not any(length in streamed for streamed in STREAMED):
                 raise AudioError(f"cut short: {missing} of {length} bytes of audio are missing")
             return
         position += 8 + length + length % 2

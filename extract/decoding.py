@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -37,6 +38,25 @@ class Refusal:
     utterance: Utterance
     reason: str
     seconds = 0.0  # of audio that waits for an engine
+    refused = True  # an answer says False
+
+
+class Checksums:
+    """SHA-256 of files, None if one cannot be read; of a recording with many segments, once."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Path, str] | None = None
+
+    def __call__(self, file: Path) -> str | None:
+        last = self._last
+        if last and last[0] == file:
+            return last[1]
+        try:
+            found = audio.checksum(file)
+        except OSError:
+            return None
+        self._last = (file, found)
+        return found
 
 
 def decode(

@@ -21,7 +21,7 @@ from data.parts import Parts
 from data.publish import publish_bytes
 from data.utterance import Utterance
 from extract import audio
-from extract.decoding import Decoded, Refusal, ahead, decode
+from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
 from extract.embed import Embedding, embed
 from extract.engines import Engine
 
@@ -138,24 +138,6 @@ def _embed_missing(
     finally:  # also when interrupted: what is finished is kept
         shards.close()
         summary.embedded, summary.seconds = shards.published, shards.seconds
-
-
-class Checksums:
-    """SHA-256 of files, None if one cannot be read; of a recording with many segments, once."""
-
-    def __init__(self) -> None:
-        self._last: tuple[Path, str] | None = None
-
-    def __call__(self, file: Path) -> str | None:
-        last = self._last
-        if last and last[0] == file:
-            return last[1]
-        try:
-            found = audio.checksum(file)
-        except OSError:
-            return None
-        self._last = (file, found)
-        return found
 
 
 class _Shards:

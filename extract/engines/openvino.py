@@ -10,6 +10,7 @@ import inspect
 import json
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,7 @@ class OpenVINOEngine:
         name = core.get_property(DEVICE, "FULL_DEVICE_NAME").strip()
         self.provenance = provenance(name, encoder.location, "openvino")
         self._encoder = PooledEncoder(encoder, self.recipe)
+        self._busy = threading.Lock()  # a request holds the inputs and outputs of one thread
         example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
         batch = self._encoder.batch(example, CPU)
         first = batch.samples[:1], batch.kernels[:1]
@@ -67,10 +69,13 @@ class OpenVINOEngine:
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
         batch = self._encoder.batch(waveforms, CPU)
+        steps = () if batch.steps is None else (batch.steps,)
         try:
-            features = self._encoder.features(batch, lambda *block: _run(self._convolve, block)[0])
-            steps = () if batch.steps is None else (batch.steps,)
-            outputs = _run(self._transform, (features, batch.valid, *steps))
+            with self._busy:
+                features = self._encoder.features(
+                    batch, lambda *block: _run(self._convolve, block)[0]
+                )
+                outputs = _run(self._transform, (features, batch.valid, *steps))
         except RuntimeError as error:
             if "alloc" in str(error) or "memory" in str(error):
                 raise MemoryError(str(error)) from None

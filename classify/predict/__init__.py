@@ -1,0 +1,1 @@
+"""``python -m classify predict``: from recordings to answers."""
