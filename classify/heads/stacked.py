@@ -105,7 +105,7 @@ class BiGRU(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         replicas, utterances, moments, _ = x.shape
-        back = _reversal(mask)[..., None]
+        back = reversal(mask)[..., None]
         both = torch.stack([x, x.gather(2, back.expand_as(x))], 1)
         gates = torch.baddbmm(
             self.inputs_bias.flatten(0, 1),
@@ -127,7 +127,7 @@ class BiGRU(nn.Module):
         return torch.cat([ahead, behind.gather(2, back.expand_as(behind))], -1)
 
 
-def _reversal(mask: torch.Tensor) -> torch.Tensor:
+def reversal(mask: torch.Tensor) -> torch.Tensor:
     """(…, moment) where each valid moment is found in reversed order; padding stays."""
     moments = torch.arange(mask.shape[-1], device=mask.device).expand(mask.shape)
     turned = mask.sum(-1, keepdim=True) - 1 - moments
