@@ -17,6 +17,11 @@ NEAREST = 1e-12  # cosine distance; what is nearer still counts the same
 class Kernel(nn.Module):
     """The decisions of a support vector machine with RBF kernel: (utterance, machine)."""
 
+    vectors: torch.Tensor
+    squares: torch.Tensor
+    weights: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, machine: SVC | SVR) -> None:
         super().__init__()
         vectors, gamma = machine.support_vectors_, machine._gamma
@@ -55,9 +60,11 @@ def machines(fitted: SVC | SVR) -> tuple[npt.NDArray, npt.NDArray]:
 class Votes(nn.Module):
     """Decisions between pairs of classes (utterance, pair) as scores (utterance, class).
 
-    As scikit-learn's ``decision_function_shape="ovr"``: votes, and their sums of confidence to break
-    ties. Two classes have one decision d, which becomes (-d, d).
+    As scikit-learn's ``decision_function_shape="ovr"``: votes, and sums of confidence where they
+    tie. Two classes have one decision d, which becomes (-d, d).
     """
+
+    sides: torch.Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -80,6 +87,9 @@ class Votes(nn.Module):
 class Neighbours(nn.Module):
     """Mean of the nearest neighbours' targets by cosine, the nearer counting more: probabilities
     (utterance, class), or numbers (utterance, target)."""
+
+    known: torch.Tensor
+    targets: torch.Tensor
 
     def __init__(self, fitted: KNeighborsClassifier | KNeighborsRegressor) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """From padded waveforms to an encoder's features, every step of which an ONNX graph can hold.
 
-The same numbers as `extract.audio.normalise` and `extract.convolutions`, computed another way: there
-windows of samples are taken in float64 and one utterance at a time, which no exporter can write
-down; here masks over a whole batch do it, in float32.
+The same numbers as `extract.audio.normalise` and `extract.convolutions`, computed another way.
+There the statistics of one utterance at a time are taken, in float64; here a mask over the whole
+batch does it, in the float32 that every runtime computes in.
 """
 
 from typing import Any
@@ -65,8 +65,8 @@ class GroupNormed(nn.Module):
         super().__init__()
         if layer.layer_norm.num_groups != layer.layer_norm.num_channels:
             raise ValueError(f"expected one channel a group, got {layer.layer_norm}")
-        self.conv = layer.conv
-        self.norm = layer.layer_norm
+        self.conv: nn.Conv1d = layer.conv
+        self.norm: nn.GroupNorm = layer.layer_norm
         self.activation = layer.activation
 
     def forward(self, hidden: torch.Tensor, own: torch.Tensor) -> torch.Tensor:

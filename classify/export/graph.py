@@ -19,6 +19,8 @@ class Graph(nn.Module):
     Layers of the encoder above the highest one that the head sees are left out.
     """
 
+    step: torch.Tensor
+
     def __init__(self, model: Model, encoder: Encoder) -> None:
         super().__init__()
         features = model.features
@@ -29,6 +31,8 @@ class Graph(nn.Module):
             "sequence_layers": layers if features.sequences else [],
         }
         self.features = features
+        width = encoder.model.config.hidden_size * (len(features.poolings) or 1)
+        self.dim = width * (1 if features.layer == "mean" else len(layers))
         self.temperature = model.temperature if model.classes else 1.0
         self.frontend = Frontend(encoder.model.feature_extractor, encoder.normalise)
         self.encoder = PooledEncoder(encoder, model.recipe | kept)
@@ -65,7 +69,8 @@ class Graph(nn.Module):
     def _steps(self, valid: torch.Tensor) -> torch.Tensor:
         """`extract.pooling.step_of_frames`, by a table that no runtime can round otherwise."""
         step = self.step[: valid.shape[1]]
-        member = torch.arange(step[-1] + 1)[:, None] == step
+        count = step[-1] + 1  # a tensor: an int would be a constant of the graph
+        member = torch.arange(count)[:, None] == step  # type: ignore[call-overload]
         return (member & valid[:, None]).float()
 
     def _sequences(self, sequences: torch.Tensor) -> torch.Tensor:

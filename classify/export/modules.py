@@ -16,6 +16,9 @@ def tensor(values: npt.ArrayLike) -> torch.Tensor:
 class Affine(nn.Module):
     """x (utterance, dim) @ weights (dim, output) + bias."""
 
+    weights: torch.Tensor
+    bias: torch.Tensor
+
     def __init__(self, weights: npt.NDArray, bias: npt.ArrayLike) -> None:
         super().__init__()
         self.register_buffer("weights", tensor(weights))
@@ -28,6 +31,9 @@ class Affine(nn.Module):
 class Rescale(nn.Module):
     """x · scale + shift, number by number."""
 
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, scale: npt.ArrayLike, shift: npt.ArrayLike = 0.0) -> None:
         super().__init__()
         self.register_buffer("scale", tensor(scale))
@@ -39,6 +45,9 @@ class Rescale(nn.Module):
 
 class Standardise(nn.Module):
     """(x − mean) / scale, number by number."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
 
     def __init__(self, mean: npt.ArrayLike, scale: npt.ArrayLike) -> None:
         super().__init__()

@@ -39,6 +39,13 @@ class Tree:
 class Trees(nn.Module):
     """x (utterance, dim) → the sum of its leaves' values (utterance, output)."""
 
+    roots: torch.Tensor
+    feature: torch.Tensor
+    threshold: torch.Tensor
+    left: torch.Tensor
+    right: torch.Tensor
+    value: torch.Tensor
+
     def __init__(self, trees: Sequence[Tree]) -> None:
         super().__init__()
         sizes = [len(tree.leaf) for tree in trees]
