@@ -75,8 +75,18 @@ class Graph(nn.Module):
 
     def _sequences(self, sequences: torch.Tensor) -> torch.Tensor:
         """(utterance, layer, step, dim), in the precision in which a cache keeps them."""
-        x = sequences.half().float().transpose(0, 1)
-        return x.mean(1, keepdim=True).half().float() if self.features.layer == "mean" else x
+        x = as_half(sequences).transpose(0, 1)
+        return as_half(x.mean(1, keepdim=True)) if self.features.layer == "mean" else x
+
+
+def as_half(x: torch.Tensor) -> torch.Tensor:
+    """Round float32 to the 11 significant bits of float16 (Veltkamp's splitting: Dekker 1971, A
+    Floating-Point Technique for Extending the Available Precision, section 5).
+
+    OpenVINO leaves a conversion to float16 and back out.
+    """
+    scaled = x * (2**13 + 1)
+    return scaled - (scaled - x)
 
 
 def _plain(module: nn.Module) -> None:

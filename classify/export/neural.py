@@ -36,7 +36,7 @@ class Neural(nn.Module):
         """
         if mask is None:
             shape = (1, self.layers) if self.along_layers else (self.layers, 1)
-            x = x.unflatten(1, (*shape, -1))
+            x = x.reshape(x.shape[0], *shape, -1)
             mask = torch.ones_like(x[:, 0, :, 0], dtype=torch.bool)
         x = (x - self.mean) / self.scale * mask[:, None, :, None]
         return self.output(self.network(x[None], mask[None])[0])

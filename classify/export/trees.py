@@ -69,7 +69,7 @@ class Trees(nn.Module):
         self.register_buffer("value", tensor(joined("value")))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        node = self.roots.expand(len(x), -1)
+        node = self.roots.expand(x.shape[0], -1)
         for _ in range(self.depth):
             goes_left = x.gather(1, self.feature[node]) <= self.threshold[node]
             node = torch.where(goes_left, self.left[node], self.right[node])

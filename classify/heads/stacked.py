@@ -54,11 +54,12 @@ class LayerNorm(nn.Module):
 
     def __init__(self, replicas: int, dim: int) -> None:
         super().__init__()
+        self.dim = dim
         self.gain = nn.Parameter(torch.ones(replicas, 1, 1, dim))
         self.shift = nn.Parameter(torch.zeros(replicas, 1, 1, dim))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.layer_norm(x, x.shape[-1:]) * self.gain + self.shift
+        return nn.functional.layer_norm(x, (self.dim,)) * self.gain + self.shift
 
 
 class Mix(nn.Module):
