@@ -17,7 +17,8 @@ from extract.decoding import Refusal
 TOLERANCE = 1e-4
 SECONDS = (0.1, 0.5, 1.6, 4.0)  # of noise, beside the shortest that the encoder takes
 LOUDNESS = 0.1  # deviation of the noise
-BATCH = 8  # recordings that are padded together
+BATCH = 8  # recordings that are padded together, or fewer, but two:
+BATCH_SECONDS = 60.0  # of padded audio that suit most memories
 SILENCE = 1_000  # samples of padding after the longest, which change nothing
 
 Values = npt.NDArray[np.floating]
@@ -40,8 +41,8 @@ class Agreement:
         return self.probabilities <= TOLERANCE and self.logits <= TOLERANCE  # NaN does not
 
     def __str__(self) -> str:
-        shares = f"probabilities within {self.probabilities:.0e}, " if self.probabilities else ""
-        return f"{shares}logits within {self.logits:.0e}"
+        shares = f"probabilities by {self.probabilities:.1e}, " if self.probabilities else ""
+        return f"{shares}logits by {self.logits:.1e}"
 
 
 def noise(shortest: int) -> list[Waveform]:
@@ -57,7 +58,6 @@ def check(content: bytes, listener: Listener, waveforms: Sequence[Waveform]) -> 
 
     Raises:
         ModelError: a runtime cannot run the graph, or says something else.
-        AudioError: the listener refuses a waveform.
     """
     expected = answers(listener, waveforms)
     found = []
@@ -73,8 +73,8 @@ def check(content: bytes, listener: Listener, waveforms: Sequence[Waveform]) -> 
         agreement = compare(name, logits, np.tile(expected, (2, 1)), bool(listener.model.classes))
         if not agreement.holds:
             raise ModelError(
-                f"{name} gives other answers than the model: {agreement}, expected "
-                f"{TOLERANCE:.0e}; nothing was written"
+                f"{name} gives other answers than the model: {agreement}; expected "
+                f"{TOLERANCE:.0e} at most; nothing was written"
             )
         found.append(agreement)
     return found
@@ -94,8 +94,10 @@ def batches(waveforms: Sequence[Waveform]) -> Iterator[dict[str, npt.NDArray]]:
     """The graph's inputs for each waveform alone, and then for some at a time."""
     for waveform in waveforms:
         yield {"signal": waveform[None], "lengths": np.array([len(waveform)])}
-    for first in range(0, len(waveforms), BATCH):
-        some = waveforms[first : first + BATCH]
+    longest = max(map(len, waveforms)) / SAMPLING_RATE
+    size = max(2, min(BATCH, int(BATCH_SECONDS / longest)))
+    for first in range(0, len(waveforms), size):
+        some = waveforms[first : first + size]
         lengths = np.array([len(waveform) for waveform in some])
         signal = np.zeros((len(some), lengths.max() + SILENCE), np.float32)
         for row, waveform in zip(signal, some, strict=True):

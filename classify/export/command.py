@@ -65,7 +65,8 @@ def main(argv: Sequence[str]) -> int:
     print(f"lengths        (batch,) int64: samples of each, {written.shortest} or more")
     print(f"hidden_states  (batch, {written.dim}) float32: what the head sees")
     print(f"logits         (batch, {len(names)}) float32: {', '.join(names)}")
-    print(f"checked on     {what}, {shortest:.3g}–{longest:.3g} s, alone and padded together")
+    print(f"checked on     {what}, {shortest:.3g}–{longest:.3g} s, alone and padded together;")
+    print("               answers differ from the model's at most:")
     for agreement in written.agreements:
         print(f"  {agreement.runtime:20} {agreement}")
     print(f"file           {arguments.out}, {written.bytes / 1e6:.0f} MB")
