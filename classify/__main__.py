@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": ("classify.compare.command", "several heads under the same folds, and who is best"),
     "train": ("classify.train", "fit one head on everything in a cache and save it"),
     "predict": ("classify.predict.command", "emotions of new recordings, by a saved head"),
+    "export": ("classify.export.command", "a saved head and its encoder as one ONNX file"),
 }
 
 if __name__ == "__main__":

@@ -11,20 +11,21 @@ samples wide; scale and shift follow before anything is convolved.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 Convolve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # as Convolutions.forward
+Count = TypeVar("Count", int, torch.Tensor)
 Sizes = Sequence[tuple[int, int]]  # (kernel, stride) of each convolution
 
 BLOCK_FRAMES = 50  # one second: 6.5 MB leave the first layer of wav2vec2-base
 
 
-def frames(samples: int, convolutions: Sizes) -> int:
-    """How many frames the convolutions make of so many samples."""
+def frames(samples: Count, convolutions: Sizes) -> Count:
+    """How many frames the convolutions make of so many samples, or of each of some numbers."""
     for kernel, stride in convolutions:
         samples = (samples - kernel) // stride + 1
     return samples

@@ -37,10 +37,15 @@ def step_of_frames(lengths: torch.Tensor, steps_per_frame: float) -> torch.Tenso
         lengths: (utterance,) frames.
         steps_per_frame: at most 1.
     """
-    frame = torch.arange(int(lengths.max()))
-    step = (frame.double() * steps_per_frame).long()
+    step = steps_of(int(lengths.max()), steps_per_frame)
+    frame = torch.arange(len(step))
     member = torch.arange(int(step.max()) + 1)[:, None] == step
     return (member & (frame < lengths[:, None, None])).float()
+
+
+def steps_of(frames: int, steps_per_frame: float) -> torch.Tensor:
+    """(frame,) the step ⌊f · steps_per_frame⌋ of each of so many frames f."""
+    return (torch.arange(frames).double() * steps_per_frame).long()
 
 
 def average(hidden: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:

@@ -54,11 +54,12 @@ class LayerNorm(nn.Module):
 
     def __init__(self, replicas: int, dim: int) -> None:
         super().__init__()
+        self.dim = dim
         self.gain = nn.Parameter(torch.ones(replicas, 1, 1, dim))
         self.shift = nn.Parameter(torch.zeros(replicas, 1, 1, dim))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.layer_norm(x, x.shape[-1:]) * self.gain + self.shift
+        return nn.functional.layer_norm(x, (self.dim,)) * self.gain + self.shift
 
 
 class Mix(nn.Module):
@@ -105,7 +106,7 @@ class BiGRU(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         replicas, utterances, moments, _ = x.shape
-        back = _reversal(mask)[..., None]
+        back = reversal(mask)[..., None]
         both = torch.stack([x, x.gather(2, back.expand_as(x))], 1)
         gates = torch.baddbmm(
             self.inputs_bias.flatten(0, 1),
@@ -127,7 +128,7 @@ class BiGRU(nn.Module):
         return torch.cat([ahead, behind.gather(2, back.expand_as(behind))], -1)
 
 
-def _reversal(mask: torch.Tensor) -> torch.Tensor:
+def reversal(mask: torch.Tensor) -> torch.Tensor:
     """(…, moment) where each valid moment is found in reversed order; padding stays."""
     moments = torch.arange(mask.shape[-1], device=mask.device).expand(mask.shape)
     turned = mask.sum(-1, keepdim=True) - 1 - moments

@@ -1,0 +1,88 @@
+"""From padded waveforms to an encoder's features, every step of which an ONNX graph can hold.
+
+The same numbers as `extract.audio.normalise` and `extract.convolutions`, computed another way.
+There the statistics of one utterance at a time are taken, in float64; here a mask over the whole
+batch does it, in the float32 that every runtime computes in.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from extract.audio import NORMALISATION_EPSILON
+from extract.convolutions import Sizes, frames
+
+
+class Frontend(nn.Module):
+    """Normalisation and convolutions, with statistics over each waveform's own samples."""
+
+    def __init__(self, extractor: Any, normalise: bool) -> None:
+        """Take up the feature extractor of a Wav2Vec2-like transformers model.
+
+        Args:
+            extractor: its convolutional layers.
+            normalise: whether waveforms are to have zero mean and unit variance.
+        """
+        super().__init__()
+        first, *others = extractor.conv_layers
+        convolutions = [layer.conv for layer in extractor.conv_layers]
+        self.sizes: Sizes = [(conv.kernel_size[0], conv.stride[0]) for conv in convolutions]
+        self.normalise = normalise
+        grouped = isinstance(getattr(first, "layer_norm", None), nn.GroupNorm)
+        self.first = GroupNormed(first) if grouped else first
+        self.others = nn.Sequential(*others)
+
+    def forward(
+        self, signal: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (utterance, frame, channel), and which frames (utterance, frame) are valid.
+
+        Args:
+            signal: (utterance, sample) as recorded, at 16 kHz, padded with zeros.
+            lengths: (utterance,) samples of each.
+        """
+        samples = signal
+        if self.normalise:
+            own = _valid(signal.shape[1], lengths)
+            mean, variance = moments(signal, own)
+            samples = (signal - mean) * own / (variance + NORMALISATION_EPSILON).sqrt()
+        hidden = samples[:, None]
+        if isinstance(self.first, GroupNormed):
+            hidden = self.first.conv(hidden)
+            own = _valid(hidden.shape[2], frames(lengths, self.sizes[:1]))
+            hidden = self.first(hidden, own[:, None])
+        else:
+            hidden = self.first(hidden)
+        features = self.others(hidden).transpose(1, 2)
+        return features, _valid(features.shape[1], frames(lengths, self.sizes)) > 0
+
+
+class GroupNormed(nn.Module):
+    """A first layer whose norm runs over time: over an utterance's own frames here."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        if layer.layer_norm.num_groups != layer.layer_norm.num_channels:
+            raise ValueError(f"expected one channel a group, got {layer.layer_norm}")
+        self.conv: nn.Conv1d = layer.conv
+        self.norm: nn.GroupNorm = layer.layer_norm
+        self.activation = layer.activation
+
+    def forward(self, hidden: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        """What follows the convolution, for (utterance, channel, frame)."""
+        mean, variance = moments(hidden, own)
+        scale = self.norm.weight[:, None] / (variance + self.norm.eps).sqrt()
+        return self.activation((hidden - mean) * scale + self.norm.bias[:, None])
+
+
+def moments(values: torch.Tensor, own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance (…, 1) of `values` (…, time) where `own` is 1, not 0."""
+    count = own.sum(dim=-1, keepdim=True)
+    mean = (values * own).sum(dim=-1, keepdim=True) / count
+    return mean, ((values - mean) * own).square().sum(dim=-1, keepdim=True) / count
+
+
+def _valid(longest: int, lengths: torch.Tensor) -> torch.Tensor:
+    """(utterance, time) 1 within an utterance's length and 0 after it."""
+    return (torch.arange(longest) < lengths[:, None]).float()

@@ -1,0 +1,96 @@
+"""A trained head and its encoder as one torch module, from waveforms to logits."""
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from classify.export.frontend import Frontend
+from classify.export.heads import module_of
+from classify.model import Model
+from extract.audio import MAX_SECONDS
+from extract.encoder import Encoder
+from extract.pooled import PooledEncoder
+from extract.pooling import steps_of
+
+
+class Graph(nn.Module):
+    """What `classify.listener.Listener` does to waveforms at 16 kHz, in float32 and in one piece.
+
+    Layers of the encoder above the highest one that the head sees are left out.
+    """
+
+    step: torch.Tensor
+
+    def __init__(self, model: Model, encoder: Encoder) -> None:
+        super().__init__()
+        features = model.features
+        layers = list(features.layers)
+        kept = {
+            "layers": layers,
+            "pooling": list(features.poolings) or ["mean"],
+            "sequence_layers": layers if features.sequences else [],
+        }
+        self.features = features
+        width = encoder.model.config.hidden_size * (len(features.poolings) or 1)
+        self.dim = width * (1 if features.layer == "mean" else len(layers))
+        self.temperature = model.temperature if model.classes else 1.0
+        self.frontend = Frontend(encoder.model.feature_extractor, encoder.normalise)
+        self.encoder = PooledEncoder(encoder, model.recipe | kept)
+        self.head = module_of(model.head)
+        rate = model.recipe["sequence_rate"] or 0.0
+        longest = int(MAX_SECONDS * encoder.frame_rate)
+        self.register_buffer("step", steps_of(longest, rate / encoder.frame_rate))
+        _plain(self)
+        self.requires_grad_(False).eval()
+
+    def forward(
+        self, signal: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features of the head (utterance, dim) and logits (utterance, class), or the numbers of a
+        regression (utterance, target).
+
+        Args:
+            signal: (utterance, sample) as recorded, at 16 kHz, padded with zeros.
+            lengths: (utterance,) samples of each, 400 or more.
+        """
+        features, valid = self.frontend(signal, lengths)
+        if self.features.sequences:
+            steps = self._steps(valid)
+            _, sequences = self.encoder(features, valid, steps)
+            x, mask = self._sequences(sequences), steps.sum(2) > 0
+            hidden = (x * mask[:, None, :, None]).sum(2) / mask.sum(1)[:, None, None]
+            return hidden.flatten(1), self.head(x, mask) / self.temperature
+        (pooled,) = self.encoder(features, valid)
+        if self.features.layer == "mean":
+            pooled = pooled.mean(0, keepdim=True)
+        hidden = pooled.permute(2, 0, 1, 3).flatten(1)
+        return hidden, self.head(hidden) / self.temperature
+
+    def _steps(self, valid: torch.Tensor) -> torch.Tensor:
+        """`extract.pooling.step_of_frames`, by a table that no runtime can round otherwise."""
+        step = self.step[: valid.shape[1]]
+        count = step[-1] + 1  # a tensor: an int would be a constant of the graph
+        member = torch.arange(count)[:, None] == step  # type: ignore[call-overload]
+        return (member & valid[:, None]).float()
+
+    def _sequences(self, sequences: torch.Tensor) -> torch.Tensor:
+        """(utterance, layer, step, dim), in the precision in which a cache keeps them."""
+        x = as_half(sequences).transpose(0, 1)
+        return as_half(x.mean(1, keepdim=True)) if self.features.layer == "mean" else x
+
+
+def as_half(x: torch.Tensor) -> torch.Tensor:
+    """Round float32 to the 11 significant bits of float16 (Veltkamp's splitting: Dekker 1971, A
+    Floating-Point Technique for Extending the Available Precision, section 5).
+
+    OpenVINO leaves a conversion to float16 and back out.
+    """
+    scaled = x * (2**13 + 1)
+    return scaled - (scaled - x)
+
+
+def _plain(module: nn.Module) -> None:
+    """Put the weights that parametrisations, such as weight norm, compute in their place."""
+    for part in module.modules():
+        for name in list(getattr(part, "parametrizations", ())):
+            parametrize.remove_parametrizations(part, name)

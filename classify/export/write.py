@@ -1,0 +1,74 @@
+"""From a trained model to an ONNX file that was seen to answer as the model does."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from classify.export.check import Agreement, check, noise
+from classify.export.graph import Graph
+from classify.export.trace import about, traced
+from classify.listener import Listener
+from classify.model import Model
+from data.errors import AudioError, UsageError
+from data.publish import publish_bytes
+from extract import audio
+from extract.checkpoint import find
+from extract.encoder import load
+
+log = logging.getLogger("wav2emo")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and how it was checked."""
+
+    bytes: int
+    dim: int  # of hidden_states
+    shortest: int  # samples
+    seconds: tuple[float, ...]  # of what it was checked on
+    agreements: list[Agreement]
+
+
+def export(
+    model: Model, path: Path, encoder: str | None = None, recordings: Sequence[Path] = ()
+) -> Exported:
+    """Write `model` and its encoder to `path` as one ONNX graph, if it answers as the model does.
+
+    Args:
+        model: a trained head.
+        path: the file; one that is there is replaced when all is done.
+        encoder: the folder of the model's encoder, if it has moved.
+        recordings: audio files to check the graph on; none: seeded noise.
+
+    Raises:
+        EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+        ModelError: the graph does not answer as the model does.
+        UsageError: the model is too large, or a recording cannot be read.
+        OSError: the disk is full or cannot be written. Nothing at `path` has changed then.
+    """
+    if model.recipe["precision"] != "float32":
+        log.info(
+            "trained on embeddings in %s; the graph computes float32, and is checked against that",
+            model.recipe["precision"],
+        )
+    model = replace(model, card={**model.card, "recipe": model.recipe | {"precision": "float32"}})
+    listener = Listener.open(model, "cpu", encoder)
+    shortest = listener.embedder.engine.receptive_field
+    waveforms = [_read(file, shortest) for file in recordings] or noise(shortest)
+    place = encoder or model.card["encoder_location"] or model.recipe["model"]
+    graph = Graph(model, load(find(place)))
+    content = traced(graph, about(model, shortest))
+    agreements = check(content, listener, waveforms)
+    publish_bytes(path, content)
+    seconds = tuple(len(waveform) / audio.SAMPLING_RATE for waveform in waveforms)
+    return Exported(len(content), graph.dim, shortest, seconds, agreements)
+
+
+def _read(file: Path, shortest: int) -> audio.Waveform:
+    try:
+        return audio.read(file, shortest=shortest).waveform
+    except AudioError as error:
+        raise UsageError(f"--check {file}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"--check {file}: {error.strerror}") from None
