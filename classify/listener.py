@@ -70,6 +70,10 @@ class Listener:
         """The same of (sample,) waveforms in memory: 16 kHz, mono, as recorded."""
         return map(self._answer, self.embedder.waveforms(waveforms))
 
+    def waveform(self, waveform: Waveform) -> Answer | Refusal:
+        """The same of one, at once."""
+        return self._answer(self.embedder.waveform(waveform))
+
     def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:
         if isinstance(result, Refusal):
             return result

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classify.stream import options as stream_options
 from data.console import SOME_REFUSED, common_options, configure_logging
 from data.errors import CorpusError
 
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--follow-links", action="store_true", help="read what links and '..' lead to outside"
     )
+    stream_options.add_arguments(parser)
     common_options(parser)
     return parser
 
@@ -56,6 +58,10 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     configure_logging(arguments.verbose, arguments.quiet)
+    if arguments.stream:
+        from classify.stream import command
+
+        return command.run(arguments)
 
     from classify.listener import Answer, Listener
     from classify.model import Model

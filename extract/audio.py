@@ -81,7 +81,7 @@ def read(
         try:
             with soundfile.SoundFile(file) as sound:
                 frames = _seek(sound, start, end, max_seconds)
-                blocks = _resampled(_blocks(sound, frames), sound.samplerate)
+                blocks = resampled(_blocks(sound, frames), sound.samplerate)
                 waveform = np.concatenate([np.empty(0, np.float32), *blocks])
                 if sound.format == "MP3" and end is None:
                     _check_mp3(file)
@@ -182,7 +182,7 @@ def _blocks(sound: soundfile.SoundFile, frames: int) -> Iterator[Waveform]:
         raise AudioError("no samples in it")
 
 
-def _resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
+def resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
     """The same numbers as soxr gives for all blocks at once, in the memory of one."""
     if rate == SAMPLING_RATE:
         yield from blocks
