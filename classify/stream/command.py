@@ -20,7 +20,7 @@ from classify.stream.pcm import PCM
 from classify.stream.sources import Microphone, Source, StandardInput
 from data.console import SOME_REFUSED
 from data.errors import AudioError, UsageError
-from extract.audio import SAMPLING_RATE
+from extract.audio import SAMPLING_RATE, Waveform
 
 log = logging.getLogger("wav2emo")
 
@@ -88,7 +88,8 @@ def opened(
 def warm_up(listener: Listener, options: StreamOptions) -> None:
     """Answer once, so that the first window does not wait for what is only done the first time."""
     samples = round(options.window * SAMPLING_RATE)
-    listener.waveform(np.random.default_rng(0).standard_normal(samples, np.float32) / 100)
+    noise: Waveform = np.random.default_rng(0).standard_normal(samples, np.float32)
+    listener.waveform(noise)
 
 
 @contextmanager

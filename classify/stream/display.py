@@ -111,7 +111,8 @@ class Summary:
 
 def most_probable(moment: Moment) -> str | None:
     """The class that leads after smoothing; None: nothing was heard lately."""
-    return moment.smoothed and max(moment.smoothed, key=moment.smoothed.__getitem__)
+    smoothed = moment.smoothed
+    return max(smoothed, key=smoothed.__getitem__) if smoothed else None
 
 
 def _rounded(values: dict[str, float] | None) -> dict[str, float] | None:

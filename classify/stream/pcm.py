@@ -61,7 +61,7 @@ class PCM:
         samples = _scaled(data, self.coding)
         if self.channels == 1:
             return samples
-        return samples.reshape(-1, self.channels).mean(axis=1)
+        return samples.reshape(-1, self.channels).mean(axis=1, dtype=np.float32)
 
     def __str__(self) -> str:
         channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
@@ -178,15 +178,15 @@ def _format(chunk: bytes) -> PCM:
 
 
 def _scaled(data: bytes, coding: str) -> Waveform:
+    """Samples within ±1, channels interleaved."""
+    width = CODINGS[coding]
     if coding == "u8":
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-    if coding == "s24le":
-        wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        return (wide.view("<i4")[:, 0] / 2**31).astype(np.float32)
-    if coding in ("f32le", "f64le"):
+        return ((np.frombuffer(data, np.uint8) - 128.0) / 128).astype(np.float32)
+    if coding.startswith("f"):
         with np.errstate(over="ignore"):
-            return np.frombuffer(data, f"<f{CODINGS[coding]}").astype(np.float32)
-    bits = 8 * CODINGS[coding]
-    samples = np.frombuffer(data, f"<i{CODINGS[coding]}")
-    return (samples / 2 ** (bits - 1)).astype(np.float32)
+            return np.frombuffer(data, f"<f{width}").astype(np.float32)
+    if coding == "s24le":  # the upper bytes of 32 bits
+        wide = np.zeros((len(data) // width, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, width)
+        data, width = wide.tobytes(), 4
+    return (np.frombuffer(data, f"<i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)

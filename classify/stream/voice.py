@@ -29,10 +29,11 @@ class Heard:
 class VoiceActivity:
     """Says of each window of a stream whether somebody speaks in it.
 
-    The floor is the 10 % quantile of the levels of 20 ms frames in the last 10 s, so it follows a
-    noise that comes within 9 s and one that goes at once. (As Martin's minimum statistics, 2001,
-    with a quantile in the place of the smoothed minimum.) A frame is speech if it is 9 dB above
-    the floor and above -60 dB; a window has voice if a fifth of its frames are speech.
+    The floor is the 10 % quantile of the levels of 20 ms frames in the last 10 s, digital silence
+    left out, so it follows a noise that comes within 9 s and one that goes within 1 s. (As Martin's
+    minimum statistics, 2001, with a quantile in the place of the smoothed minimum.) A frame is
+    speech if it is 9 dB above the floor and above -60 dB; a window has voice if a fifth of its
+    frames are speech.
     """
 
     def __init__(self) -> None:
@@ -44,8 +45,9 @@ class VoiceActivity:
         levels = frame_levels(window.samples)
         fresh = min(round((window.end - self._end) / FRAME), len(levels))
         self._end = window.end
-        self._levels.extend(levels[len(levels) - fresh :].tolist())
-        floor = float(np.quantile(self._levels, FLOOR))
+        recent = levels[len(levels) - fresh :]
+        self._levels.extend(recent[recent > SILENCE].tolist())
+        floor = float(np.quantile(self._levels, FLOOR)) if self._levels else SILENCE
         speech = levels > max(floor + MARGIN, QUIETEST)
         return Heard(bool(speech.mean() >= SHARE), level(window.samples), floor)
 

@@ -60,7 +60,7 @@ class SlidingWindow:
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: self.live or self._closed or self._wanted and self._complete is None
+                lambda: self.live or self._closed or (self._wanted and self._complete is None)
             )
 
     def take(self) -> Window | None:
