@@ -76,7 +76,7 @@ def resident(process: int) -> float:
 def measure(arguments: argparse.Namespace) -> dict:
     """Run one stream to its end."""
     command = [sys.executable, "-m", "classify", "predict", str(arguments.model), "-", "--stream"]
-    command += ["--no-vad", "--raw", f"s16le:{arguments.rate}:1"]
+    command += ["--no-vad", "--rate", str(arguments.rate)]
     command += ["--window", str(arguments.window), "--hop", str(arguments.hop)]
     command += ["--live"] if arguments.pace <= 1 else []
     environment = os.environ | {"OMP_NUM_THREADS": str(arguments.threads or os.cpu_count())}

@@ -29,10 +29,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder from 'classify train'")
     parser.add_argument(
-        "files",
-        type=Path,
+        "inputs",
         nargs="+",
-        metavar="FILE",
+        metavar="INPUT",
         help="recordings, folders of them, or tables with the columns file[,start,end]",
     )
     form = parser.add_mutually_exclusive_group()
@@ -49,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--follow-links", action="store_true", help="read what links and '..' lead to outside"
     )
+    parser.add_argument("--window", type=float, metavar="SECONDS")
+    parser.add_argument("--hop", type=float, metavar="SECONDS")
+    parser.add_argument("--rate", type=int, metavar="HZ", help="16000 if not given")
+    parser.add_argument("--channels", type=int, metavar="N", help="1 if not given")
+    parser.add_argument("--encoding", help="s16le if not given")
+    form.add_argument("--jsonl", action="store_true")
     stream_options.add_arguments(parser)
     common_options(parser)
     return parser
@@ -69,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     model = Model.load(arguments.model)
     if not (arguments.csv or arguments.json):
         log.info("%s on %s", model.card["head"], model.encoder)
-    utterances, problems = find(arguments.files, arguments.follow_links)
+    utterances, problems = find([Path(name) for name in arguments.inputs], arguments.follow_links)
     refused = list(problems)
 
     def answers() -> Iterator[Answer]:

@@ -37,14 +37,17 @@ def run(arguments: argparse.Namespace) -> int:
     options = StreamOptions.from_arguments(arguments)
     if arguments.csv:
         raise UsageError("--csv is for recordings; a stream answers in JSON lines: leave it out")
-    source, options = opened([str(name) for name in arguments.files], arguments.raw, options)
+    given = {"coding": "encoding", "rate": "rate", "channels": "channels"}
+    told = {name: getattr(arguments, option) for name, option in given.items()}
+    told = {name: value for name, value in told.items() if value is not None}
+    source, options = opened(arguments.inputs, PCM(**told) if told else None, options)
     model = Model.load(arguments.model)
     log.info("%s on %s", model.card["head"], model.encoder)
     listener = Listener.open(model, arguments.device, arguments.encoder)
     warm_up(listener, options)
     log.info("listening: %g s every %g s; Ctrl-C ends", options.window, options.hop)
     stream, summary = Stream(listener, source, options), Summary()
-    terminal = sys.stdout.isatty() and not arguments.json
+    terminal = sys.stdout.isatty() and not (arguments.json or arguments.jsonl)
     display = (LiveLine if terminal else JSONLines)(bool(model.targets))
 
     def words() -> str:
@@ -68,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def opened(
-    names: list[str], raw: str | None, options: StreamOptions
+    names: list[str], raw: PCM | None, options: StreamOptions
 ) -> tuple[Source, StreamOptions]:
     """The source of that name, and the options that suit it."""
     name, *more = names
@@ -79,9 +82,9 @@ def opened(
             "ffmpeg -i FILE -f wav - | python -m classify predict MODEL - --stream"
         )
     if name == "-":
-        return StandardInput(sys.stdin.fileno(), PCM.parse(raw or "s16le"), options.hop), options
+        return StandardInput(sys.stdin.fileno(), raw, options.hop), options
     if raw:
-        raise UsageError(f"--raw is for standard input, not for {MICROPHONE}")
+        raise UsageError("--rate, --channels and --encoding are for standard input")
     return Microphone(device), replace(options, live=True)
 
 

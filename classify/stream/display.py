@@ -8,7 +8,7 @@ from classify.stream.latency import Latencies
 from classify.stream.loop import Moment
 from data.console import several
 
-BAR = 10  # characters
+BAR, NAME = 10, 11  # characters
 
 
 class JSONLines:
@@ -55,20 +55,20 @@ class LiveLine:
         sys.stdout.write("\n")
 
     def _line(self, moment: Moment) -> str:
-        skipped = f"   {several(moment.skipped, 'hop')} skipped" if moment.skipped else ""
-        end = f"{'voice' if moment.heard.voice else 'no voice':8}   {moment.latency:.2f} s{skipped}"
-        return f"{moment.time:7.1f} s   {self._said(moment)}   {end}"
+        skipped = f"  {several(moment.skipped, 'hop')} skipped" if moment.skipped else ""
+        end = f"{'voice' if moment.heard.voice else 'no voice':8}  {moment.latency:.2f} s{skipped}"
+        return f"{moment.time:7.1f} s  {self._said(moment)}  {end}"
 
     def _said(self, moment: Moment) -> str:
         if moment.smoothed is None:
-            return f"{'–':14}{' ' * BAR}     "
+            return f"{'–':{NAME}} {'·' * BAR}{' ' * (NAME + 12)}"
         if self._numbers:
-            return "   ".join(f"{name} {value:.2f}" for name, value in moment.smoothed.items())
+            return "  ".join(f"{name} {value:.2f}" for name, value in moment.smoothed.items())
         ranked = sorted(moment.smoothed.items(), key=lambda item: -item[1])
         (first, share), rest = ranked[0], ranked[1:2]
         bar = "█" * round(BAR * share)
-        second = "".join(f"   {name:12} {value:.2f}" for name, value in rest)
-        return f"{first:12} {bar:·<{BAR}} {share:.2f}{second}"
+        second = "".join(f"  {name:{NAME}} {value:.2f}" for name, value in rest)
+        return f"{first:{NAME}} {bar:·<{BAR}} {share:.2f}{second}"
 
 
 class Summary:

@@ -50,20 +50,15 @@ class StreamOptions:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--stream`` and what belongs to it."""
+    """Add ``--stream`` and what belongs to it alone; ``--window`` and ``--hop`` mean the same as
+    elsewhere, but have the defaults of `StreamOptions`."""
     default = StreamOptions()
     group = parser.add_argument_group("streams", "see docs/streaming.md")
     group.add_argument(
         "--stream",
         action="store_true",
-        help="answer while it comes in: FILE is - (standard input) or mic, of several mic:NAME; a "
-        "live line on a terminal, JSON lines elsewhere",
-    )
-    group.add_argument(
-        "--window", type=float, metavar="S", help=f"seconds of a window (default: {default.window})"
-    )
-    group.add_argument(
-        "--hop", type=float, metavar="S", help=f"from window to window (default: {default.hop})"
+        help="answer while it comes in: INPUT is - (standard input), mic or, of several, mic:NAME; a "
+        f"window of {default.window:g} s every {default.hop:g} s if nothing else is asked for",
     )
     group.add_argument(
         "--half-life",
@@ -83,9 +78,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         default=None,
         help="answer windows without voice too",
-    )
-    group.add_argument(
-        "--raw",
-        metavar="CODING:RATE:CHANNELS",
-        help="what standard input is where it has no WAV header (default: s16le:16000:1)",
     )

@@ -2,7 +2,6 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
@@ -31,25 +30,11 @@ class PCM:
 
     def __post_init__(self) -> None:
         if self.coding not in CODINGS:
-            raise UsageError(f"PCM {self.coding!r}: expected one of {', '.join(CODINGS)}")
+            raise UsageError(f"--encoding {self.coding}: expected one of {', '.join(CODINGS)}")
         if self.rate not in RATES:
-            raise UsageError(f"{self.rate} Hz: {RATES[0]} to {RATES[-1]} Hz are read")
+            raise UsageError(f"a rate of {self.rate} Hz: {RATES[0]} to {RATES[-1]} Hz are read")
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise UsageError(f"{self.channels} channels: 1 to {MAX_CHANNELS} are read")
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """What ``--raw`` says.
-
-        >>> PCM.parse("s16le:48000:2")
-        PCM(coding='s16le', rate=48000, channels=2)
-        >>> PCM.parse("f32le")
-        PCM(coding='f32le', rate=16000, channels=1)
-        """
-        coding, *numbers = text.split(":")
-        if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
-            raise UsageError(f"--raw {text}: expected CODING:RATE:CHANNELS, as s16le:16000:1")
-        return cls(coding, *map(int, numbers))
 
     @property
     def frame(self) -> int:
@@ -76,7 +61,8 @@ class Decoder:
         wave: whether there is one; raw PCM otherwise.
     """
 
-    def __init__(self, raw: PCM) -> None:
+    def __init__(self, raw: PCM | None = None) -> None:
+        """`raw`: what samples without a header are; None: such are refused."""
         self.format: PCM | None = None
         self.wave = False
         self._raw = raw
@@ -110,11 +96,13 @@ class Decoder:
         """What `feed` held back in case that a header came, where the stream has ended.
 
         Raises:
-            AudioError: it ended in a header.
+            AudioError: there was nothing, or no more than a part of a header.
         """
         if self.wave and self.format is None:
             raise AudioError("standard input ended in the header of a WAV file")
-        self.format = self.format or self._raw
+        if self.format is None and not self._rest:
+            raise AudioError("standard input ended before there was any audio")
+        self.format = self.format or self._of_raw(self._rest)
         return self.feed(b"")
 
     @property
@@ -128,8 +116,7 @@ class Decoder:
             return data
         self.wave = data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE"
         if not self.wave:
-            _refuse_compressed(data)
-            self.format = self._raw
+            self.format = self._of_raw(data)
             return data
         position, found = 12, None
         while len(data) >= position + 8:
@@ -148,14 +135,20 @@ class Decoder:
             position += length + length % 2
         return data
 
-
-def _refuse_compressed(data: bytes) -> None:
-    for magic, name in COMPRESSED.items():
-        if data.startswith(magic):
+    def _of_raw(self, data: bytes) -> PCM:
+        """The format of what has no WAV header, by its first bytes."""
+        for magic, name in COMPRESSED.items():
+            if data.startswith(magic):
+                raise AudioError(
+                    f"standard input is {name}, expected WAV or raw PCM; decode it: "
+                    "ffmpeg -i … -f wav - | …"
+                )
+        if self._raw is None:
             raise AudioError(
-                f"standard input is {name}, expected WAV or raw PCM; decode it: "
-                "ffmpeg -i … -f wav - | …"
+                "standard input is no WAV by its first bytes; of samples without a header say "
+                "what they are: --encoding s16le --rate 16000 --channels 1"
             )
+        return self._raw
 
 
 def _format(chunk: bytes) -> PCM:

@@ -32,12 +32,12 @@ class Source(Protocol):
 class StandardInput:
     """A WAV file or raw PCM that is read from a file descriptor."""
 
-    def __init__(self, descriptor: int, raw: PCM, seconds: float) -> None:
-        """`seconds`: at most so many are read at once."""
+    def __init__(self, descriptor: int, raw: PCM | None, seconds: float) -> None:
+        """`raw`: what samples without a header are; at most `seconds` are read at once."""
         if os.isatty(descriptor):
             raise UsageError(
                 "standard input is a terminal, expected audio from a pipe: arecord -q -t raw "
-                "-f S16_LE -r 16000 | python -m classify predict MODEL - --stream --live"
+                "-f S16_LE -r 16000 | python -m classify predict MODEL - --rate 16000 --stream --live"
             )
         self.arrived = time.monotonic()
         self.lost = 0
