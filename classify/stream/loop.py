@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from classify.listener import Answer
 from classify.stream.options import StreamOptions
 from classify.stream.smoothing import Smoothing
 from classify.stream.sources import Source
 from classify.stream.voice import Heard, VoiceActivity
 from classify.stream.windows import SlidingWindow, Window
+from data.errors import AudioError
 from extract.audio import SAMPLING_RATE, Waveform
 from extract.decoding import Refusal
 
@@ -99,6 +102,10 @@ class Stream:
                 block = next(blocks, None)
                 if block is None:
                     break
+                if not np.isfinite(block).all():
+                    raise AudioError(
+                        f"NaN or infinity among the samples after {self.seconds:.2f} s"
+                    )
                 windows.put(block, self._source.arrived)
             windows.close()
         except BaseException as error:  # raised where the answers are waited for

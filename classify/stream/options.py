@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--stream",
         action="store_true",
-        help="answer while it comes in: INPUT is - (standard input), mic or, of several, mic:NAME; a "
+        help="answer while it comes in: INPUT is - (standard input), mic or mic:NAME; a "
         f"window of {default.window:g} s every {default.hop:g} s if nothing else is asked for",
     )
     group.add_argument(

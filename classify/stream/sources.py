@@ -36,8 +36,8 @@ class StandardInput:
         """`raw`: what samples without a header are; at most `seconds` are read at once."""
         if os.isatty(descriptor):
             raise UsageError(
-                "standard input is a terminal, expected audio from a pipe: arecord -q -t raw "
-                "-f S16_LE -r 16000 | python -m classify predict MODEL - --rate 16000 --stream --live"
+                "standard input is a terminal, expected audio from a pipe: arecord -q -t wav "
+                "-f S16_LE -r 16000 | python -m classify predict MODEL - --stream --live"
             )
         self.arrived = time.monotonic()
         self.lost = 0

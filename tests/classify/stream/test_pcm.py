@@ -41,12 +41,18 @@ def decoded(data: bytes, raw: str = "s16le", cuts: tuple[int, ...] = ()) -> np.n
     return np.concatenate([*pieces, decoder.finish()])
 
 
-def test_samples_without_a_header_have_to_be_told() -> None:
-    for data in (bytes(64), b"\0"):
+@pytest.mark.parametrize("data", [bytes(64), b"\0"])
+def test_samples_without_a_header_have_to_be_told(data: bytes) -> None:
+    def decode() -> None:
         decoder = Decoder()
-        with pytest.raises(AudioError, match="no WAV by its first bytes.*--encoding s16le"):
-            decoder.feed(data)
-            decoder.finish()
+        decoder.feed(data)
+        decoder.finish()
+
+    with pytest.raises(AudioError, match=r"no WAV by its first bytes; .* --encoding s16le"):
+        decode()
+
+
+def test_no_bytes_are_no_audio() -> None:
     with pytest.raises(AudioError, match="ended before there was any audio"):
         Decoder(PCM()).finish()
 
@@ -145,13 +151,10 @@ def test_what_is_refused(data: bytes, message: str) -> None:
         decoded(data)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
-def test_samples_have_to_be_finite(value: float) -> None:
-    with pytest.raises(AudioError, match="NaN or infinity"):
-        decoded(np.array([0, value]).tobytes(), "f64le")
-
-
-@pytest.mark.parametrize("text", ["mp3", "s16le:1:1", "u8:8000:0"])
-def test_a_coding_that_makes_no_sense(text: str) -> None:
-    with pytest.raises(UsageError, match="encoding|rate|channels"):
-        parsed(text)
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [("mp3", "--encoding mp3"), ("s16le:1:1", "a rate of 1 Hz"), ("u8:8000:0", "0 channels")],
+)
+def test_a_coding_that_makes_no_sense(raw: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parsed(raw)

@@ -137,6 +137,13 @@ def test_an_error_of_the_source_reaches_the_loop(ready) -> None:
         next(moments)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_have_to_be_finite(ready, value: float) -> None:
+    source = ready([np.full(40_000, 0.1, np.float32), np.array([value], np.float32)])
+    with pytest.raises(AudioError, match=r"NaN or infinity among the samples after 2\.50 s"):
+        list(Stream(Standing(), source, StreamOptions(voice_only=False)))
+
+
 def test_leaving_the_loop_ends_the_reading(ready) -> None:
     read = 0
 
