@@ -172,6 +172,10 @@ class Listener:
         numbers = dict.fromkeys(self.model.targets, math.nan)
         return Answer(silence.utterance, dict.fromkeys(self.model.classes, math.nan), numbers)
 
+    def waveform(self, waveform: Waveform) -> Answer | Refusal:
+        """The same of one, at once."""
+        return self._answer(self.embedder.waveform(waveform))
+
     def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:
         if isinstance(result, Refusal):
             return result

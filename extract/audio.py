@@ -168,7 +168,7 @@ def _decoded(
     try:
         with soundfile.SoundFile(file) as sound:
             frames = _seek(sound, start, end, max_seconds)
-            yield from _resampled(_blocks(sound, frames), sound.samplerate)
+            yield from resampled(_blocks(sound, frames), sound.samplerate)
             if sound.format == "MP3" and end is None:
                 _check_mp3(file)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
@@ -229,7 +229,7 @@ def _blocks(sound: soundfile.SoundFile, frames: int) -> Iterator[Waveform]:
         raise AudioError("no samples in it")
 
 
-def _resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
+def resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
     """The same numbers as soxr gives for all blocks at once, in the memory of one."""
     if rate == SAMPLING_RATE:
         yield from blocks

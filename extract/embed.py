@@ -84,6 +84,11 @@ class Embedder:
             for number, waveform in enumerate(waveforms)
         )
 
+    def waveform(self, waveform: Waveform) -> Embedding | Refusal:
+        """The same of one, at once: without the threads that make many of them quick."""
+        decoded = self.prepare(Utterance("0", "", Path(), ""), waveform)
+        return decoded if isinstance(decoded, Refusal) else _embed_batch(self.engine, [decoded])[0]
+
     def stream(self, items: Iterable[Decoded | Refusal]) -> Iterator[Embedding | Refusal]:
         """The same of what is decoded already; of an endless stream too."""
         positions: dict[int, deque[int]] = defaultdict(deque)  # one utterance may come twice

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from classify.predict.options import STANDARD_INPUT, PredictOptions, parser
+from classify.stream import options as stream_options
 from data.console import SOME_REFUSED, configure_logging
 
 
@@ -15,6 +16,11 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     configure_logging(arguments.verbose, arguments.quiet)
+    if arguments.stream:
+        from classify.stream import command
+
+        return command.run(arguments)
+    stream_options.require_none(arguments)
     options = PredictOptions.from_arguments(arguments)
 
     from classify.model import Model

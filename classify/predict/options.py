@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from classify.stream import options as stream_options
 from data.console import common_options
 from data.errors import UsageError
 
 STANDARD_INPUT = "-"
 FORMS = ("table", "csv", "json", "jsonl")
-ENCODINGS = ("s16le", "f32le")  # signed 16 bit, floats of 32 bit; both little-endian
+ENCODINGS = ("u8", "s16le", "s24le", "s32le", "f32le", "f64le")  # ffmpeg's names
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Raw:
 
     rate: int = 16_000  # Hz
     channels: int = 1
-    encoding: str = ENCODINGS[0]
+    encoding: str = "s16le"
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="of each timeline a CSV, an RTTM and a PNG"
     )
+    stream_options.add_arguments(parser)
     raw = parser.add_argument_group("raw samples on standard input, if they have no header")
     raw.add_argument("--rate", type=int, metavar="HZ", help="16000 if not given")
     raw.add_argument("--channels", type=int, metavar="N", help="1 if not given")

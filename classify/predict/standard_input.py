@@ -16,7 +16,10 @@ from data.utterance import Utterance
 MAX_BYTES = (4 << 30) - (1 << 16)  # what a WAV file can tell the length of
 BLOCK = 1 << 20  # bytes
 HEADERS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
-CODINGS = {"s16le": (1, 2), "f32le": (3, 4)}  # the number of a WAV coding, bytes a sample
+CODINGS = {  # the number of a WAV coding, bytes a sample
+    "u8": (1, 1), "s16le": (1, 2), "s24le": (1, 3), "s32le": (1, 4),
+    "f32le": (3, 4), "f64le": (3, 8),
+}  # fmt: skip
 
 
 def check(raw: Raw | None) -> None:

@@ -1,0 +1,1 @@
+"""Answers while somebody speaks: source → sliding window → voice → encoder and head → smoothing."""

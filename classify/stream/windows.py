@@ -1,0 +1,99 @@
+"""The sliding window, between the thread that reads samples and the one that answers."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from extract.audio import SAMPLING_RATE, Waveform
+
+
+@dataclass(frozen=True)
+class Window:
+    """The latest samples at one hop."""
+
+    samples: Waveform  # (sample,) at 16 kHz
+    end: int  # samples of the stream up to here
+    arrived: float  # when the last of them did, by `time.monotonic`
+    skipped: int  # hops that were passed over right before this one
+
+    @property
+    def seconds(self) -> float:
+        """Where the window ends, in the stream's own time: its samples, counted."""
+        return self.end / SAMPLING_RATE
+
+
+class SlidingWindow:
+    """Windows of `window` samples that end every `hop` samples; the first when one is full.
+
+    At most one window waits to be taken. When the next is complete before that, a live stream
+    passes over the older one; otherwise whoever puts samples in waits. So memory is bounded by
+    two windows, and time is the count of samples, whatever becomes of the hops.
+    """
+
+    def __init__(self, window: int, hop: int, live: bool) -> None:
+        self.live = live
+        self.count = 0  # samples so far
+        self._window, self._hop = window, hop
+        self._last = np.empty(0, np.float32)  # at most a window of samples
+        self._next = window  # the count at which the next window is complete
+        self._complete: Window | None = None
+        self._wanted = self._closed = False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+
+    def put(self, samples: Waveform, arrived: float) -> None:
+        """Append (sample,) samples at 16 kHz that came at `arrived`."""
+        while len(samples):
+            missing = self._next - self.count
+            piece, samples = samples[:missing], samples[missing:]
+            self._last = np.concatenate([self._last, piece])[-self._window :]
+            self.count += len(piece)
+            if self.count == self._next:
+                self._hand_over(arrived)
+                self._next += self._hop
+
+    def wait_until_wanted(self) -> None:
+        """Return when samples are wanted: at once if live, otherwise when `take` waits for them.
+
+        So what arrives in a stream that can wait is not older than it must be.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self.live or self._closed or (self._wanted and self._complete is None)
+            )
+
+    def take(self) -> Window | None:
+        """The newest complete window; waits for it. None: the stream has ended.
+
+        Raises:
+            BaseException: what `close` was given.
+        """
+        with self._changed:
+            self._wanted = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._complete is not None or self._closed)
+            self._wanted = False
+            window, self._complete = self._complete, None
+            self._changed.notify_all()
+        if window is None and self._error is not None:
+            raise self._error
+        return window
+
+    def close(self, error: BaseException | None = None) -> None:
+        """No more samples come, because of `error` or because the stream is at its end."""
+        with self._changed:
+            self._closed, self._error = True, self._error or error
+            self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody wants or has more samples."""
+        return self._closed
+
+    def _hand_over(self, arrived: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self.live or self._closed or self._complete is None)
+            skipped = 0 if self._complete is None else self._complete.skipped + 1
+            self._complete = Window(self._last, self.count, arrived, skipped)
+            self._changed.notify_all()

@@ -1,0 +1,253 @@
+"""``predict MODEL - --stream`` as real processes with real pipes and terminals."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from classify.listener import Listener
+from classify.model import Model
+from classify.predict import command as predict
+from data.errors import AudioError, UsageError
+from extract import audio
+
+ROOT = Path(__file__).parents[3]
+SUMMARY = re.compile(
+    r"([\d.]+) s of audio, ([\d,]+) answers?, (?:\d+ windows? without voice, )?no hop skipped\n"
+    r"latency: median \d+\.\d{3} s, 95th percentile \d+\.\d{3} s, largest \d+\.\d{3} s"
+)
+
+
+def command(model: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "classify", "predict", str(model), "-", "--stream", *options]
+
+
+def start(model: Path, *options: str, **streams) -> subprocess.Popen:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command(model, *options), cwd=ROOT, bufsize=0, **(pipes | streams))
+
+
+def pcm(samples: np.ndarray) -> bytes:
+    return (samples * 32767).astype("<i2").tobytes()
+
+
+def test_a_wav_file_through_a_pipe(model: Path, tmp_path: Path, waveform) -> None:
+    sound = np.stack([waveform(1, 4.1, 48_000), waveform(2, 4.1, 48_000)], axis=1)
+    file = tmp_path / "a.wav"
+    soundfile.write(file, sound, 48_000, subtype="PCM_24")
+    done = subprocess.run(
+        command(model), input=file.read_bytes(), capture_output=True, cwd=ROOT, check=True
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["time"] for line in lines] == [2.0, 2.5, 3.0, 3.5, 4.0]
+    whole = audio.read(file).waveform
+    cut = [whole[round(t * 16_000) - 32_000 : round(t * 16_000)] for t in (2, 2.5, 3, 3.5, 4)]
+    for line, answer in zip(lines, Listener.open(Model.load(model)).waveforms(cut), strict=True):
+        assert list(line) == [
+            "time", "voice", "level", "floor", "emotion", "probabilities", "smoothed", "skipped",
+            "latency",
+        ]  # fmt: skip
+        assert line["probabilities"] == pytest.approx(answer.probabilities, abs=1e-4)
+        assert line["emotion"] == max(line["smoothed"], key=line["smoothed"].get)
+        assert line["voice"] is True
+        assert line["skipped"] == 0
+        assert 0 < line["latency"] < 60
+    assert lines[0]["smoothed"] == lines[0]["probabilities"]
+    told = done.stderr.decode()
+    assert "standard input: WAV, s24le, 48,000 Hz, stereo" in told
+    found = SUMMARY.search(told)
+    assert found is not None
+    assert found.groups() == ("4.1", "5")
+
+
+def test_ctrl_c_and_a_question_meanwhile(model: Path, waveform) -> None:
+    process = start(model, "--rate", "16000")
+    process.stdin.write(pcm(waveform(1, 3.2)))
+    lines = [json.loads(process.stdout.readline()) for _ in range(3)]
+    assert [line["time"] for line in lines] == [2.0, 2.5, 3.0]
+    process.send_signal(signal.SIGUSR1)
+    told = b""
+    while b"latency" not in told:
+        told += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    rest = process.stderr.read().decode()
+    for words in (told.decode(), rest):
+        found = SUMMARY.search(words)
+        assert found is not None
+        assert found.groups() == ("3.2", "3")
+    assert rest.endswith("interrupted\n")
+
+
+def test_a_reader_that_has_seen_enough(model: Path, waveform) -> None:
+    process = start(model, "--rate", "16000")
+    threading.Thread(target=fed, args=(process, pcm(waveform(1, 30))), daemon=True).start()
+    assert json.loads(process.stdout.readline())["time"] == 2.0
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert re.search(r"\d s of audio, .* answers?, .*\nlatency", process.stderr.read().decode())
+
+
+def fed(process: subprocess.Popen, data: bytes) -> None:
+    try:
+        process.stdin.write(data)
+        process.stdin.close()
+    except BrokenPipeError:
+        pass
+
+
+def test_a_live_line_on_a_terminal(model: Path, waveform) -> None:
+    ours, theirs = pty.openpty()
+    process = start(model, "--encoding", "f32le", "--live", stdout=theirs)
+    os.close(theirs)
+    threading.Thread(target=fed, args=(process, waveform(1, 2.1).tobytes()), daemon=True).start()
+    shown = b""
+    try:
+        while piece := os.read(ours, 4096):
+            shown += piece
+    except OSError:  # how a terminal says that the other side has gone
+        pass
+    os.close(ours)
+    assert process.wait(60) == 0
+    line = shown.decode()
+    assert re.fullmatch(
+        r"\r    2\.0 s  (anger|sadness)\s+[█·]{10} 0\.\d\d  (anger|sadness)\s+0\.\d\d  "
+        r"voice     \d+\.\d\d s\x1b\[K\r\n",
+        line,
+    ), line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [(0.0, "ended before there was any audio"), (0.5, "0.50 s of audio came, less than a window")],
+)
+def test_less_than_a_window(
+    model: Path, waveform, monkeypatch, tmp_path: Path, seconds: float, message: str
+) -> None:
+    (tmp_path / "short").write_bytes(pcm(waveform(1, seconds)))
+    with (tmp_path / "short").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        with pytest.raises(AudioError, match=message):
+            predict.main([str(model), "-", "--stream", "--rate", "16000"])
+
+
+def test_a_terminal_is_no_audio(tmp_path: Path, monkeypatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        with pytest.raises(UsageError, match=r"is a terminal, expected audio .*: arecord"):
+            predict.main([str(tmp_path), "-", "--stream"])
+    os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.wav"], "expected - or mic, got a.wav; of a file: ffmpeg"),
+        (["-", "mic"], "expected - or mic, got - mic"),
+        (["-", "--csv"], "JSON lines"),
+        (["-", "--hop", "3"], "--hop 3"),
+        (["mic", "--encoding", "u8"], "for standard input"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        predict.main(["model", *arguments, "--stream"])
+
+
+SOUNDDEVICE = '''
+import numpy as np
+
+class PortAudioError(Exception):
+    """As in sounddevice."""
+
+def query_devices(device=None, kind=None):
+    if device not in (None, 3, "USB"):
+        raise ValueError(f"No {kind} device matching {device!r}")
+    return {"name": "stand-in", "default_samplerate": 48000.0}
+
+class InputStream:
+    def __init__(self, samplerate, device, channels, dtype):
+        assert (samplerate, channels, dtype) == (48000, 1, "float32")
+        self.random, self.blocks = np.random.default_rng(0), 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def read(self, frames):
+        self.blocks += 1
+        if self.blocks * frames > 5 * 48000:
+            raise PortAudioError("unplugged")
+        loud = 0.1 if self.blocks % 20 < 10 else 0.001
+        return loud * self.random.standard_normal((frames, 1), np.float32), self.blocks == 9
+'''
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "name", "message"),
+    [
+        ("raise ImportError", "mic", r"pip install 'wav2emo\[mic\]'"),
+        ("raise OSError('PortAudio library not found')", "mic", "apt install libportaudio2"),
+        (SOUNDDEVICE, "mic:4", "no microphone '4': No input device matching 4; .*-m sounddevice"),
+    ],
+)
+def test_no_microphone(tmp_path: Path, monkeypatch, stand_in: str, name: str, message: str) -> None:
+    (tmp_path / "sounddevice.py").write_text(stand_in)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    with pytest.raises((UsageError, AudioError), match=message):
+        predict.main(["model", name, "--stream"])
+    sys.modules.pop("sounddevice", None)
+
+
+def test_a_microphone_that_is_unplugged(model: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "sounddevice.py").write_text(SOUNDDEVICE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    with pytest.raises(AudioError, match="the microphone has gone: unplugged"):
+        predict.main([str(model), "mic:USB", "--stream"])
+    sys.modules.pop("sounddevice", None)
+    answers, told = capsys.readouterr()
+    assert "samples lost 1 time by the microphone" in told
+    lines = [json.loads(line) for line in answers.splitlines()]
+    assert lines
+    assert sum(line["skipped"] + 1 for line in lines) in (6, 7)  # the resampler holds back a little
+
+
+@pytest.mark.parametrize(
+    ("minutes", "pace", "gaps"),
+    [
+        (0.17, "1", []),
+        (0.5, "4", ["--gaps"]),
+        pytest.param(10, "1", [], marks=[pytest.mark.e2e, pytest.mark.timeout(1200)]),
+        pytest.param(10, "0.5", ["--gaps"], marks=[pytest.mark.e2e, pytest.mark.timeout(2400)]),
+        pytest.param(10, "2", ["--gaps"], marks=[pytest.mark.e2e, pytest.mark.timeout(2400)]),
+    ],
+)
+def test_fed_at_a_pace(model: Path, tmp_path: Path, minutes: float, pace: str, gaps) -> None:
+    """Every hop has its answer or is counted as skipped, and time is that of the samples."""
+    report = tmp_path / "report.json"
+    bench = [sys.executable, "benchmarks/bench_stream.py", str(model), "--json", str(report)]
+    told = ["--minutes", str(minutes), "--pace", pace, *gaps]
+    subprocess.run([*bench, *told], check=True, cwd=ROOT, capture_output=True)
+    found = json.loads(report.read_text())
+    hops = int((found["seconds"] - 2) // 0.5) + 1
+    assert found["status"] == 0
+    assert found["answers"] + found["skipped"] == hops
+    assert found["times"][-1] == 2 + (hops - 1) / 2
+    assert set(found["times"]) <= {2 + number / 2 for number in range(hops)}
+    assert found["memory_end"] < found["memory_start"] + 50  # MB
+    if float(pace) > 1:
+        assert found["skipped"] == 0
