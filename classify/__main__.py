@@ -13,6 +13,7 @@ COMMANDS = {
     "compare": ("classify.compare.command", "several heads under the same folds, and who is best"),
     "train": ("classify.train", "fit one head on everything in a cache and save it"),
     "predict": ("classify.predict", "emotions of new recordings, by a saved head"),
+    "serve": ("classify.serve.command", "a saved head as a page in the browser"),
 }
 
 if __name__ == "__main__":
