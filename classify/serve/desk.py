@@ -31,27 +31,25 @@ class Heard:
 
     answer: Answer
     recording: audio.Recording
-    timeline: Timeline | None  # of a regression there is none
+    timeline: Timeline
 
     def as_json(self) -> dict[str, Any]:
-        """For programs: the answer, and the timeline as a list of windows."""
-        said = {"seconds": round(self.recording.seconds, 3), **self.answer.said}
-        if self.timeline is None:
-            return said
-        windows = zip(
-            self.timeline.starts, self.timeline.ends, self.timeline.probabilities, strict=True
-        )
-        return said | {
+        """For programs: the answer, and those of the windows of the timeline, None of silence."""
+        line = self.timeline
+        rows = zip(line.starts, line.ends, line.probabilities, strict=True)
+        return {
+            "seconds": round(self.recording.seconds, 3),
+            **self.answer.said,
             "timeline": [
                 {
                     "start": round(float(start), 3),
                     "end": round(float(end), 3),
-                    "probabilities": None  # silent
-                    if np.isnan(shares).any()
-                    else dict(zip(self.timeline.classes, shares.tolist(), strict=True)),
+                    "numbers" if line.regression else "probabilities": None
+                    if np.isnan(row).any()
+                    else dict(zip(line.classes, row.tolist(), strict=True)),
                 }
-                for start, end, shares in windows
-            ]
+                for start, end, row in rows
+            ],
         }
 
 
@@ -93,8 +91,6 @@ class Desk:
         (answer,) = self.listener.waveforms([recording.waveform])
         if isinstance(answer, Refusal):
             raise AudioError(answer.reason)
-        timeline = None
-        if answer.probabilities:
-            utterance = Utterance(path.name, "", path.parent, path.name)
-            timeline = self.listener.timeline(utterance, options.window, options.hop)
+        utterance = Utterance(path.name, "", path.parent, path.name)
+        timeline = self.listener.timeline(utterance, options.window, options.hop)
         return Heard(answer, recording, timeline)

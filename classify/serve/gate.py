@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
+import json
 import re
+from collections.abc import Iterator
 from http import HTTPStatus
-from urllib.parse import unquote
+from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from classify.serve.desk import Busy
+from classify.serve.options import MEGABYTE
 from classify.serve.uploads import Uploads
+from data.errors import AudioError
 
 FRAME = 64_000  # bytes of an upload that are not the recording, and of any other request
 STALLED = 30.0  # seconds without a byte after which an upload is given up
@@ -48,40 +53,99 @@ class Gate:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":  # Gradio has no use for websockets
             return await send({"type": "websocket.close"})
-        method, path = scope["method"], scope["path"]
-        if not self._open(method, path):
-            return await _refuse(HTTPStatus.NOT_FOUND, "nothing here", scope, receive, send)
-        uploading = (method, path.rstrip("/")) in UPLOADS
-        headers = dict(scope["headers"])
-        size = int(headers.get(b"content-length", 0))  # that it is a number, the server has seen
-        if b"transfer-encoding" in headers:
-            reason = "the length is not told (Content-Length), so it cannot be checked"
-            return await _refuse(HTTPStatus.LENGTH_REQUIRED, reason, scope, receive, send)
-        if size > FRAME + (self.max_bytes if uploading else 0):
-            return await _refuse(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._too_large(size), scope, receive, send
-            )
+        if reason := self._refused(scope):
+            return await _refuse(*reason, scope, receive, send)
+        uploading = _is_upload(scope)
         try:
-            with self.uploads.room(size) if uploading else contextlib.nullcontext():
-                await self.app(scope, _patient(receive) if uploading else receive, _marked(send))
+            with self.uploads.room(_size(scope)) if uploading else contextlib.nullcontext():
+                if uploading:
+                    receive = _patient(receive)
+                elif scope["method"] == "POST":
+                    receive = await self._checked(receive)
+                await self.app(scope, receive, _marked(send))
         except Busy as error:
             await _refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error), scope, receive, send)
+        except AudioError as error:
+            await _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), scope, receive, send)
         except ClientDisconnect:  # in the middle of an upload; what came of it is swept
             pass
+        return None
+
+    def _refused(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
+        """Why nothing of a request is read, if so: it goes to no open door, or is too large."""
+        if not self._open(scope["method"], scope["path"]):
+            return HTTPStatus.NOT_FOUND, "nothing here"
+        if "transfer-encoding" in Headers(scope=scope):
+            reason = "its length is not told (Content-Length), so it cannot be checked"
+            return HTTPStatus.LENGTH_REQUIRED, reason
+        size = _size(scope)
+        if not _is_upload(scope):
+            too_large = f"{size:,} bytes of question" if size > FRAME else None
+        elif size > self.max_bytes + FRAME:
+            too_large = (
+                f"{size / MEGABYTE:,.0f} MB is more than the {self.max_bytes / MEGABYTE:g} MB "
+                "taken; cut the recording, or send it as FLAC"
+            )
+        else:
+            too_large = None
+        return (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large) if too_large else None
 
     def _open(self, method: str, path: str) -> bool:
         if method in ("GET", "HEAD"):
             if path.startswith(FILE):
-                asked = unquote(path.removeprefix(FILE))
-                return asked.startswith(f"{self.uploads.sent}/") and ".." not in asked
+                return self.uploads.holds(path.removeprefix(FILE))
             return READ.fullmatch(path) is not None
         return method in ("POST", "PUT") and WRITE.fullmatch(path) is not None
 
-    def _too_large(self, size: int) -> str:
-        return (
-            f"{size / 1e6:,.0f} MB is more than the {self.max_bytes / 1e6:g} MB taken; cut the "
-            "recording, or send it as FLAC"
-        )
+    async def _checked(self, receive: Receive) -> Receive:
+        """The body of a question to Gradio, whose files are all uploads: in place of one, Gradio
+        takes an address too, and fetches it.
+
+        Raises:
+            AudioError: it names something else.
+        """
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        try:
+            asked = json.loads(body or b"{}")
+            paths = list(_paths(asked))
+        except (ValueError, RecursionError):
+            raise AudioError("not JSON") from None
+        if not all(isinstance(path, str) and self.uploads.holds(path) for path in paths):
+            raise AudioError("a file that was not uploaded here; send the recording itself")
+        same = json.dumps(asked).encode() if body else b""  # no other reading than the checked one
+        messages = iter([{"type": "http.request", "body": same, "more_body": False}])
+
+        async def again() -> Message:
+            return next(messages, None) or await receive()
+
+        return again
+
+
+def _is_upload(scope: Scope) -> bool:
+    return (scope["method"], scope["path"]) in UPLOADS
+
+
+def _size(scope: Scope) -> int:
+    """What the request's length is said to be; the server reads no more than that."""
+    return int(Headers(scope=scope).get("content-length", 0))
+
+
+def _paths(asked: Any) -> Iterator[Any]:
+    """Every ``path`` in what was sent as JSON."""
+    if isinstance(asked, dict):
+        if "path" in asked:
+            yield asked["path"]
+        for value in asked.values():
+            yield from _paths(value)
+    elif isinstance(asked, list):
+        for value in asked:
+            yield from _paths(value)
 
 
 def _marked(send: Send) -> Send:
@@ -122,7 +186,8 @@ async def _refuse(
 
     async def lingering(message: Message) -> None:
         if message["type"] != "http.response.body":
-            return await send(message)
+            await send(message)
+            return
         await send({**message, "more_body": True})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER):

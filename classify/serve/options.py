@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from data.errors import UsageError
 
 FIRST_PORT = 7860  # tried first if none is asked for
-MEGABYTE = 1_000_000  # bytes
+MEGABYTE = 2**20  # bytes, as browsers count
 
 
 @dataclass(frozen=True)

@@ -3,39 +3,14 @@
 from pathlib import Path
 
 import gradio as gr
-from gradio.themes.utils import fonts
 
 from classify.model import Model
 from classify.serve import render
 from classify.serve.desk import Desk, Heard
-from classify.serve.options import ServeOptions
 from classify.serve.uploads import Uploads
 from data.errors import AudioError, Wav2emoError
 
 TITLE = "wav2emo"
-
-
-class Recorder(gr.Audio):
-    """Gradio's audio component, which takes only what was uploaded to this server.
-
-    Gradio's own would fetch an address that is given in place of a file.
-    """
-
-    def get_block_name(self) -> str:
-        """The name by which the page knows it."""
-        return "audio"
-
-    async def async_move_resource_to_block_cache(
-        self, url_or_file_path: str | Path | None
-    ) -> str | None:
-        """Leave an upload where it is.
-
-        Raises:
-            gr.Error: it is an address, and no upload.
-        """
-        if url_or_file_path is None or "://" in str(url_or_file_path):
-            raise gr.Error("send the recording itself, not its address", print_exception=False)
-        return str(url_or_file_path)
 
 
 def page(model: Model, folder: Path, desk: Desk, uploads: Uploads) -> gr.Blocks:
@@ -61,7 +36,7 @@ def page(model: Model, folder: Path, desk: Desk, uploads: Uploads) -> gr.Blocks:
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         gr.HTML(render.heading(model), padding=False)
-        recorder = Recorder(
+        recorder = gr.Audio(
             label="Recording",
             sources=["upload", "microphone"],
             type="filepath",
@@ -73,9 +48,7 @@ def page(model: Model, folder: Path, desk: Desk, uploads: Uploads) -> gr.Blocks:
             gr.Markdown(render.card(model, folder))
         with gr.Accordion("From a program", open=False):
             gr.Markdown(render.EXAMPLES)
-        recorder.change(
-            show, recorder, said, api_visibility="private", concurrency_limit=None
-        )
+        recorder.change(show, recorder, said, api_visibility="private", concurrency_limit=None)
         answer = gr.JSON(visible=False)
         asked = gr.Button(visible=False)
         asked.click(predict, recorder, answer, api_name="predict", concurrency_limit=None)

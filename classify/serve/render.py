@@ -70,10 +70,8 @@ def card(model: Model, folder: Path) -> str:
         return _templates.get_template("facts.md.j2").render(model=model, card=model.card)
 
 
-def _timeline(found: Heard) -> str | None:
+def _timeline(found: Heard) -> str:
     """The figure as a ``data:`` address: a file of its own would have to be kept and cleaned up."""
-    if found.timeline is None:
-        return None
     image = io.BytesIO()
     figure = timeline_figure.draw(found.timeline, found.recording.waveform, SAMPLING_RATE)
     with style():

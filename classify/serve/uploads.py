@@ -45,6 +45,10 @@ class Uploads:
         finally:
             self._coming -= size
 
+    def holds(self, path: str) -> bool:
+        """Whether a path is where Gradio keeps an upload, or has kept one."""
+        return path.startswith(f"{self.sent}/") and path == os.path.normpath(path)
+
     @contextlib.contextmanager
     def hold(self, sent: str) -> Iterator[Path]:
         """What Gradio keeps at `sent`, for as long as the context lasts.
@@ -54,7 +58,7 @@ class Uploads:
         """
         with self.place() as held:
             try:
-                if self.sent not in Path(os.path.abspath(sent)).parents:
+                if not self.holds(sent):
                     raise FileNotFoundError
                 os.link(sent, held, follow_symlinks=False)
             except OSError:
