@@ -6,6 +6,7 @@ the header. A recording that is refused raises `AudioError` with the reason and 
 """
 
 import hashlib
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -77,17 +78,19 @@ def read(
     with path.open("rb") as file:
         digest = sha256 or hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        _sniff(file)
-        try:
-            with soundfile.SoundFile(file) as sound:
-                frames = _seek(sound, start, end, max_seconds)
-                blocks = _resampled(_blocks(sound, frames), sound.samplerate)
-                waveform = np.concatenate([np.empty(0, np.float32), *blocks])
-                if sound.format == "MP3" and end is None:
-                    _check_mp3(file)
-        except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-            raise AudioError(f"damaged audio: {_said(error)}") from None
-    return _checked(waveform, shortest, digest)
+        blocks = list(_decoded(file, start, end, max_seconds))
+    return _checked(np.concatenate([np.empty(0, np.float32), *blocks]), shortest, digest)
+
+
+def stream(path: Path, start: float | None = None, end: float | None = None) -> Iterator[Waveform]:
+    """What `read` makes of a recording of any length, block by block, in the memory of one.
+
+    Raises:
+        AudioError: the recording is refused, maybe only after some blocks.
+        OSError: it cannot be opened or read.
+    """
+    with path.open("rb") as file:
+        yield from _decoded(file, start, end, math.inf)
 
 
 def from_memory(
@@ -129,6 +132,21 @@ def _checked(waveform: Waveform, shortest: int, sha256: str) -> Recording:
     if not waveform.any():
         raise AudioError("silent: every sample is zero")
     return Recording(waveform, len(waveform) / SAMPLING_RATE, sha256)
+
+
+def _decoded(
+    file: BinaryIO, start: float | None, end: float | None, max_seconds: float
+) -> Iterator[Waveform]:
+    """Blocks at 16 kHz of an open file, from `start` to `end`."""
+    _sniff(file)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            frames = _seek(sound, start, end, max_seconds)
+            yield from _resampled(_blocks(sound, frames), sound.samplerate)
+            if sound.format == "MP3" and end is None:
+                _check_mp3(file)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        raise AudioError(f"damaged audio: {_said(error)}") from None
 
 
 def _seek(

@@ -66,39 +66,41 @@ class Embedder:
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
         """One result per utterance, in their order, as soon as it and those before are done."""
-        return self._in_order(utterances, ahead(self._decode, utterances, self.threads))
+        return self.stream(ahead(self._decode, utterances, self.threads))
 
     def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Embedding | Refusal]:
         """The same of (sample,) waveforms in memory: 16 kHz, mono, as recorded (not normalised).
 
         Each is an utterance whose id is its number, of no corpus.
         """
-        listed = [
-            (Utterance(str(number), "", Path(), ""), waveform)
+        return self.stream(
+            self.prepare(Utterance(str(number), "", Path(), ""), waveform)
             for number, waveform in enumerate(waveforms)
-        ]
-        prepared = (self._prepare(*item) for item in listed)
-        return self._in_order([utterance for utterance, _ in listed], prepared)
+        )
 
-    def _in_order(
-        self, utterances: Sequence[Utterance], stream: Iterable[Decoded | Refusal]
-    ) -> Iterator[Embedding | Refusal]:
+    def stream(self, items: Iterable[Decoded | Refusal]) -> Iterator[Embedding | Refusal]:
+        """The same of what is decoded already; of an endless stream too."""
         positions: dict[int, deque[int]] = defaultdict(deque)  # one utterance may come twice
-        for number, utterance in enumerate(utterances):
-            positions[id(utterance)].append(number)
+
+        def numbered() -> Iterator[Decoded | Refusal]:
+            for number, item in enumerate(items):
+                positions[id(item.utterance)].append(number)
+                yield item
+
         done: dict[int, Embedding | Refusal] = {}
         following = 0
-        for result in embed(stream, self.engine):
+        for result in embed(numbered(), self.engine):
             done[positions[id(result.utterance)].popleft()] = result
             while following in done:
                 yield done.pop(following)
                 following += 1
 
+    def prepare(self, utterance: Utterance, waveform: Waveform) -> Decoded | Refusal:
+        """A (sample,) waveform as the engine wants it: 16 kHz, mono, as recorded."""
+        return prepare(utterance, waveform, self.engine, self.max_seconds)
+
     def _decode(self, utterance: Utterance) -> Decoded | Refusal:
         return decode(utterance, self.engine, self.max_seconds)
-
-    def _prepare(self, utterance: Utterance, waveform: Waveform) -> Decoded | Refusal:
-        return prepare(utterance, waveform, self.engine, self.max_seconds)
 
 
 def embed(

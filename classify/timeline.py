@@ -1,0 +1,83 @@
+"""What is felt when: the answers of a window that slides over a recording."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+SILENCE = "silence"  # said of windows in which nobody speaks
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Neighbouring windows of the same emotion, as one."""
+
+    start: float  # seconds into the recording
+    end: float
+    emotion: str  # or `SILENCE`
+    probability: float  # of the emotion, mean over the windows; NaN of silence
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A probability per window and class, or per window and target the number of a regression.
+
+    Attributes:
+        starts: (window,) seconds into the recording, ascending.
+        ends: (window,) seconds; windows may overlap.
+        probabilities: (window, class), a row of NaN where a window is silent.
+        classes: what the columns are; of a regression its targets.
+        regression: whether the columns are numbers and no probabilities.
+        peaks: (10 ms, 2) lowest and highest sample of the waveform, for figures.
+    """
+
+    starts: Array
+    ends: Array
+    probabilities: Array
+    classes: Sequence[str]
+    regression: bool = False
+    peaks: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 2), np.float32))
+
+    @property
+    def silent(self) -> npt.NDArray[np.bool_]:
+        """(window,) where nobody speaks."""
+        return np.asarray(np.isnan(self.probabilities).any(axis=1))
+
+    @property
+    def emotions(self) -> list[str]:
+        """The most probable class of each window, or `SILENCE`."""
+        best = np.nan_to_num(self.probabilities, nan=-1.0).argmax(axis=1)
+        names = [self.classes[k] for k in best]
+        return [SILENCE if quiet else name for quiet, name in zip(self.silent, names, strict=True)]
+
+    @property
+    def bounds(self) -> Array:
+        """(window + 1,) seconds that share the recording out among its windows.
+
+        Where windows overlap, the border is halfway between their centres.
+        """
+        centres = (self.starts + self.ends) / 2
+        between = (centres[:-1] + centres[1:]) / 2
+        return np.concatenate([self.starts[:1], between, self.ends[-1:]])
+
+    def segments(self) -> list[Segment]:
+        """Neighbouring windows of one emotion merged: from border to border, without a gap.
+
+        None of a regression, whose windows have no emotion.
+        """
+        if self.regression:
+            return []
+        found: list[Segment] = []
+        rows: Iterable[tuple[int, str]] = enumerate(self.emotions)
+        for emotion, group in groupby(rows, key=lambda row: row[1]):
+            members = [number for number, _ in group]
+            share = float("nan")
+            if emotion != SILENCE:
+                share = float(self.probabilities[members, self.classes.index(emotion)].mean())
+            start, end = self.bounds[members[0]], self.bounds[members[-1] + 1]
+            found.append(Segment(float(start), float(end), emotion, share))
+        return found
