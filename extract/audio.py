@@ -162,7 +162,7 @@ def _seek(
     if last - first > max_seconds * rate:
         raise AudioError(
             f"{(last - first) / rate:.0f} s is longer than the {max_seconds:.0f} s read at "
-            "once; give segments in a table (file,start,end) or raise --max-seconds"
+            "once; cut it, give segments in a table (file,start,end) or raise --max-seconds"
         )
     if first:
         sound.seek(first)

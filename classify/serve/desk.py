@@ -30,7 +30,7 @@ class Heard:
     """What there is to say about one recording."""
 
     answer: Answer
-    recording: audio.Recording
+    seconds: float
     timeline: Timeline
 
     def as_json(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Heard:
         line = self.timeline
         rows = zip(line.starts, line.ends, line.probabilities, strict=True)
         return {
-            "seconds": round(self.recording.seconds, 3),
+            "seconds": round(self.seconds, 3),
             **self.answer.said,
             "timeline": [
                 {
@@ -93,4 +93,4 @@ class Desk:
             raise AudioError(answer.reason)
         utterance = Utterance(path.name, "", path.parent, path.name)
         timeline = self.listener.timeline(utterance, options.window, options.hop)
-        return Heard(answer, recording, timeline)
+        return Heard(answer, recording.seconds, timeline)

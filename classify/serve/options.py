@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from data.errors import UsageError
 
 FIRST_PORT = 7860  # tried first if none is asked for
+LONGEST = 600.0  # seconds that are listened to as a whole, `extract.audio.MAX_SECONDS`
 MEGABYTE = 2**20  # bytes, as browsers count
 
 
@@ -26,9 +27,9 @@ class ServeOptions:
             raise UsageError(f"--port {self.port}: expected 0 (any free one) to {2**16 - 1}")
         if not 0 < self.max_mb <= 10_000:
             raise UsageError(f"--max-mb {self.max_mb:g}: expected more than 0, at most 10000")
-        if not 0 < self.max_seconds <= 36_000:
+        if not 0 < self.max_seconds <= LONGEST:
             raise UsageError(
-                f"--max-seconds {self.max_seconds:g}: expected more than 0, at most 36000"
+                f"--max-seconds {self.max_seconds:g}: expected more than 0, at most {LONGEST:g}"
             )
         if self.queue < 0:
             raise UsageError(f"--queue {self.queue}: expected 0 (nobody waits) or more")

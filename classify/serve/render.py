@@ -1,20 +1,18 @@
 """The words and pictures of the page."""
 
 import base64
-import io
+from itertools import cycle
 from pathlib import Path
 
 import jinja2
 
 from classify.model import Model
 from classify.report import timeline_figure
-from classify.report.style import style
+from classify.report.style import PALETTE
 from classify.serve.desk import Heard
 from classify.serve.options import ServeOptions
-from extract.audio import SAMPLING_RATE
 
 MODEL_CARD = "README.md"
-DPI = 160  # of the timeline: sharp on a screen, and small
 EXAMPLES = """\
 ```
 curl -T recording.wav http://HOST:PORT/predict
@@ -53,11 +51,12 @@ def refusal(reason: str) -> str:
 
 def heard(found: Heard) -> str:
     """The answer: probabilities as bars, and the timeline; or the numbers of a regression."""
-    ranked = sorted(found.answer.probabilities.items(), key=lambda item: -item[1])
+    shares = found.answer.probabilities
     return _templates.get_template("heard.html.j2").render(
-        answer=found.answer,
-        ranked=ranked,
-        seconds=found.recording.seconds,
+        ranked=sorted(shares.items(), key=lambda item: -item[1]),
+        colours=dict(zip(shares, cycle(PALETTE), strict=False)),  # those of the timeline
+        numbers=found.answer.numbers,
+        seconds=found.seconds,
         timeline=_timeline(found),
     )
 
@@ -72,8 +71,5 @@ def card(model: Model, folder: Path) -> str:
 
 def _timeline(found: Heard) -> str:
     """The figure as a ``data:`` address: a file of its own would have to be kept and cleaned up."""
-    image = io.BytesIO()
-    figure = timeline_figure.draw(found.timeline, found.recording.waveform, SAMPLING_RATE)
-    with style():
-        figure.savefig(image, format="png", dpi=DPI)
-    return "data:image/png;base64," + base64.b64encode(image.getvalue()).decode()
+    image = timeline_figure.png(timeline_figure.draw(found.timeline))
+    return "data:image/png;base64," + base64.b64encode(image).decode()
