@@ -20,8 +20,8 @@ FONTS = ("system-ui", "sans-serif")  # of the machine that shows the page: none 
 CODE = ("ui-monospace", "monospace")
 
 
-def application(model: Model, folder: Path, desk: Desk, uploads: Uploads) -> ASGIApp:
-    """Everything that a server of this model answers."""
+def application(model: Model, folder: Path, desk: Desk, uploads: Uploads, address: str) -> ASGIApp:
+    """Everything that a server of this model, loaded from `folder`, answers at `address`."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -32,7 +32,7 @@ def application(model: Model, folder: Path, desk: Desk, uploads: Uploads) -> ASG
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
     app.include_router(api.routes(desk, uploads))
-    blocks = page.page(model, folder, desk, uploads)
+    blocks = page.page(model, folder, desk, uploads, address)
     blocks.queue(max_size=None)  # the line is the desk's: one for the page and for programs
     gr.mount_gradio_app(
         app,

@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
 
         uploads = Uploads(Path(root), options.most_bytes)
         desk = Desk(Listener.open(model, arguments.device, arguments.encoder), options)
-        app = application(model, arguments.model, desk, uploads)
+        app = application(model, arguments.model, desk, uploads, address(server))
         if not options.is_local:
             log.warning(
                 "--host %s: everybody who can reach this machine can use the page; there is no "

@@ -13,8 +13,8 @@ from data.errors import AudioError, Wav2emoError
 TITLE = "wav2emo"
 
 
-def page(model: Model, folder: Path, desk: Desk, uploads: Uploads) -> gr.Blocks:
-    """The page of a model that was loaded from `folder`."""
+def page(model: Model, folder: Path, desk: Desk, uploads: Uploads, address: str) -> gr.Blocks:
+    """The page of a model that was loaded from `folder`, for browsers that find it at `address`."""
 
     async def show(sent: str | None) -> str:
         if sent is None:
@@ -47,7 +47,7 @@ def page(model: Model, folder: Path, desk: Desk, uploads: Uploads) -> gr.Blocks:
         with gr.Accordion("Model card", open=False):
             gr.Markdown(render.card(model, folder))
         with gr.Accordion("From a program", open=False):
-            gr.Markdown(render.EXAMPLES)
+            gr.Markdown(render.program(address))
         recorder.change(show, recorder, said, api_visibility="private", concurrency_limit=None)
         answer = gr.JSON(visible=False)
         asked = gr.Button(visible=False)

@@ -13,17 +13,6 @@ from classify.serve.desk import Heard
 from classify.serve.options import ServeOptions
 
 MODEL_CARD = "README.md"
-EXAMPLES = """\
-```
-curl -T recording.wav http://HOST:PORT/predict
-```
-
-```python
-from gradio_client import Client, handle_file
-
-Client("http://HOST:PORT").predict(handle_file("recording.wav"), api_name="/predict")
-```
-"""
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -67,6 +56,11 @@ def card(model: Model, folder: Path) -> str:
         return (folder / MODEL_CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return _templates.get_template("facts.md.j2").render(model=model, card=model.card)
+
+
+def program(address: str) -> str:
+    """How a program asks, in Markdown."""
+    return _templates.get_template("program.md.j2").render(address=address)
 
 
 def _timeline(found: Heard) -> str:

@@ -154,12 +154,20 @@ def test_runs_go_to_new_folders_by_default(cache: Path, tmp_path: Path, monkeypa
     assert all(re.fullmatch(r"\d{8}-\d{6}-knn(-\d+)?", folder.name) for folder in folders)
 
 
-HEAVY = ("torch", "transformers", "numpy", "pandas", "sklearn", "h5py")
+HEAVY = ("torch", "transformers", "numpy", "pandas", "sklearn", "h5py", "gradio")
 
 
 @pytest.mark.parametrize(
     "command",
-    ["classify", "classify compare", "classify train", "classify predict", "extract", "data scan"],
+    [
+        "classify",
+        "classify compare",
+        "classify train",
+        "classify predict",
+        "classify serve",
+        "extract",
+        "data scan",
+    ],
 )
 def test_help_is_light(command: str) -> None:
     package, *arguments = command.split()
