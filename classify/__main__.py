@@ -14,6 +14,7 @@ COMMANDS = {
     "train": ("classify.train", "fit one head on everything in a cache and save it"),
     "predict": ("classify.predict.command", "emotions of new recordings, by a saved head"),
     "export": ("classify.export.command", "a saved head and its encoder as one ONNX file"),
+    "serve": ("classify.serve.command", "a saved head as a page in the browser"),
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Engines run an encoder over batches. All give the same numbers within their precision."""
 
 import platform
+import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from data.errors import UsageError
 from extract.checkpoint import find
 from extract.recipe import Request
+
+# OpenVINO reports every import of itself to its makers, except where its reporter is missing
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,17 @@ def test_runs_go_to_new_folders_by_default(cache: Path, tmp_path: Path, monkeypa
     assert all(re.fullmatch(r"\d{8}-\d{6}-knn(-\d+)?", folder.name) for folder in folders)
 
 
-HEAVY = ("torch", "transformers", "numpy", "pandas", "sklearn", "h5py", "onnx", "onnxruntime")
+HEAVY = (
+    "torch",
+    "transformers",
+    "numpy",
+    "pandas",
+    "sklearn",
+    "h5py",
+    "onnx",
+    "onnxruntime",
+    "gradio",
+)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +175,7 @@ HEAVY = ("torch", "transformers", "numpy", "pandas", "sklearn", "h5py", "onnx", 
         "classify train",
         "classify predict",
         "classify export",
+        "classify serve",
         "extract",
         "data scan",
     ],

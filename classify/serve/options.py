@@ -1,0 +1,60 @@
+"""What a server is told, and how much it takes."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from data.errors import UsageError
+
+FIRST_PORT = 7860  # tried first if none is asked for
+LONGEST = 600.0  # seconds that are listened to as a whole, `extract.audio.MAX_SECONDS`
+MEGABYTE = 2**20  # bytes, as browsers count
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Where a server listens and what it refuses; verified once, here."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None  # 0: any free one; None: the first free one from `FIRST_PORT` on
+    max_mb: float = 64.0  # of one recording; holds what a browser records in `max_seconds`
+    max_seconds: float = 300.0  # of one recording
+    queue: int = 8  # recordings that wait while one is listened to
+    window: float = 3.0  # seconds that one answer of the timeline is about
+    hop: float = 1.0  # seconds from one answer to the next
+
+    def __post_init__(self) -> None:
+        if self.port is not None and not 0 <= self.port < 2**16:
+            raise UsageError(f"--port {self.port}: expected 0 (any free one) to {2**16 - 1}")
+        if not 0 < self.max_mb <= 10_000:
+            raise UsageError(f"--max-mb {self.max_mb:g}: expected more than 0, at most 10000")
+        if not 0 < self.max_seconds <= LONGEST:
+            raise UsageError(
+                f"--max-seconds {self.max_seconds:g}: expected more than 0, at most {LONGEST:g}"
+            )
+        if self.queue < 0:
+            raise UsageError(f"--queue {self.queue}: expected 0 (nobody waits) or more")
+        if not 0 < self.hop <= self.window:
+            raise UsageError(
+                f"--window {self.window:g} --hop {self.hop:g}: expected a hop of more than 0 s and "
+                "at most the window"
+            )
+
+    @property
+    def max_bytes(self) -> int:
+        """Of one recording."""
+        return round(self.max_mb * MEGABYTE)
+
+    @property
+    def most_bytes(self) -> int:
+        """Of all recordings that are here at one time, on disk."""
+        return (self.queue + 2) * self.max_bytes
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False

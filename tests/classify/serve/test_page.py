@@ -1,0 +1,211 @@
+"""The page in a real Chromium: what people do with it, and that it asks nobody else."""
+
+import base64
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+pytest.importorskip("gradio", reason="needs the extra [serve]")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+
+PHONE = {"width": 390, "height": 844}
+MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+CARD = """\
+# A voice model
+
+Trained on <b>noise</b>. ![](https://example.com/spy.png) <script>document.title = "caught"</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    if not (program := shutil.which("chromium") or shutil.which("google-chrome")):
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=program, args=MICROPHONE)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, start) -> Iterator:
+    (model / "README.md").write_text(CARD)
+    with start("--max-mb", "1", "--window", "0.5", "--hop", "0.25") as one:
+        yield one
+    (model / "README.md").unlink()
+
+
+@pytest.fixture
+def visit(browser, server) -> Iterator[Callable]:
+    """Opens the page as a new visitor; in the end, nothing was asked of anybody but the server."""
+    contexts, asked, blocked = [], [], []
+
+    def visited(**options):
+        context = browser.new_context(permissions=["microphone"], **options)
+        contexts.append(context)
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("requestfailed", lambda request: blocked.append((request.url, request.failure)))
+        page.goto(server.url)
+        page.get_by_text("Record, or drop a WAV").wait_for()
+        return page
+
+    yield visited
+    for context in contexts:
+        context.close()
+    assert asked
+    stopped = {url for url, reason in blocked if "csp" in str(reason).lower()}
+    places = {urlsplit(url).netloc for url in asked if url not in stopped}
+    assert places - {"", urlsplit(server.url).netloc} == set()  # data: and blob: have no place
+
+
+def drop(page, file: Path, name: str | None = None, kind: str = "audio/wav") -> None:
+    """Let go of a file over the recorder, as a hand with a mouse does."""
+    content = base64.b64encode(file.read_bytes()).decode()
+    transfer = page.evaluate_handle(
+        """([content, name, type]) => {
+            const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name, { type }));
+            return transfer;
+        }""",
+        [content, name or file.name, kind],
+    )
+    page.get_by_label("Drop an audio file here to upload").dispatch_event(
+        "drop", {"dataTransfer": transfer}
+    )
+
+
+def told(page) -> tuple[str, dict[str, str]]:
+    """The emotion in large letters, and the share of each, as the page shows them."""
+    heard = page.locator(".heard")
+    heard.wait_for()
+    names = heard.locator("dt").all_inner_texts()
+    shares = heard.locator("dd.share").all_inner_texts()
+    return heard.locator(".first strong").inner_text(), dict(zip(names, shares, strict=True))
+
+
+def expected(server, recording: Path) -> tuple[str, dict[str, str]]:
+    """The same from what programs are told."""
+    answer = httpx.put(f"{server.url}/predict", content=recording.read_bytes(), timeout=60).json()
+    shares = {name: f"{100 * share:.0f} %" for name, share in answer["probabilities"].items()}
+    return answer["emotion"], shares
+
+
+def test_a_dropped_recording_is_heard(visit, server, recordings: Path) -> None:
+    page = visit()
+    recording = recordings / "anger" / "s0_08.wav"
+    drop(page, recording)
+    assert told(page) == expected(server, recording)
+    figure = page.locator(".heard img")
+    assert figure.get_attribute("src").startswith("data:image/png;base64,")
+    assert figure.evaluate("image => image.naturalWidth") > 1000
+    page.get_by_label("Clear").click()
+    page.get_by_text("Record, or drop a WAV").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "kind", "said"),
+    [
+        ("txt", "diary.txt", "text/plain", "Invalid file type: diary.txt"),
+        ("text", "diary.wav", "audio/wav", "not audio: neither WAV, FLAC, OGG nor MP3"),
+        ("silence", "silence.wav", "audio/wav", "silent"),
+        ("blink", "blink.wav", "audio/wav", "too short"),
+        ("nan", "nan.wav", "audio/wav", "NaN"),
+        ("hours", "hours.flac", "audio/flac", "10800 s is longer than the 300 s"),
+    ],
+)
+def test_what_cannot_be_heard_is_told(visit, odd, what: str, name: str, kind: str, said) -> None:
+    page = visit()
+    drop(page, odd[what], name, kind)
+    page.get_by_text(said).wait_for()
+    assert page.locator(".heard").count() == 0
+
+
+def test_too_large_is_told_without_an_upload(visit, server, tmp_path: Path) -> None:
+    large = tmp_path / "large.wav"
+    large.write_bytes(bytes(1_200_000))
+    page = visit()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    drop(page, large)
+    page.get_by_text("exceed the maximum allowed size").wait_for()
+    assert not any("/upload?" in url for url in sent)
+
+
+def test_after_a_refusal_the_next_is_heard(visit, server, odd, recordings: Path) -> None:
+    page = visit()
+    drop(page, odd["text"])
+    page.locator(".refusal").wait_for()
+    page.get_by_label("Clear").click()
+    page.get_by_text("Record, or drop a WAV").wait_for()
+    recording = recordings / "sadness" / "s1_05.wav"
+    drop(page, recording)
+    assert told(page) == expected(server, recording)
+
+
+def test_two_at_once(visit, server, recordings: Path) -> None:
+    """With one recording for both, too: Gradio keeps equal uploads at one place."""
+    one, other = visit(), visit()
+    files = [recordings / "anger" / "s2_02.wav", recordings / "sadness" / "s3_15.wav"]
+    for page, file in zip((one, other), files, strict=True):
+        drop(page, file)
+    assert [told(one), told(other)] == [expected(server, file) for file in files]
+    pages = [visit(), visit()]
+    for page in pages:
+        drop(page, files[0])
+    assert [told(page) for page in pages] == [expected(server, files[0])] * 2
+
+
+def test_the_microphone_is_heard(visit, server) -> None:
+    """Chromium's own microphone beeps; what it records arrives as WAV, made in the browser."""
+    page = visit()
+    page.get_by_label("Record audio").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(1_500)
+    page.locator("button.stop-button").first.click()
+    emotion, shares = told(page)
+    assert emotion in shares
+    (sent,) = (file for file in server.files if file.name == "audio.wav")
+    assert sent.read_bytes().startswith(b"RIFF")
+
+
+def test_who_leaves_in_the_middle_disturbs_nobody(visit, server, recordings: Path) -> None:
+    leaving, staying = visit(), visit()
+    recording = recordings / "anger" / "s0_08.wav"
+    with leaving.expect_request("**/gradio_api/queue/join*"):
+        drop(leaving, recording)
+    leaving.close()
+    drop(staying, recording)
+    assert told(staying) == expected(server, recording)
+
+
+def test_the_card_is_shown_and_may_do_nothing(visit) -> None:
+    page = visit()
+    page.get_by_text("Model card").click()
+    page.get_by_role("heading", name="A voice model").wait_for()
+    assert page.title() == "wav2emo"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone(visit, recordings: Path, scheme: str) -> None:
+    page = visit(viewport=PHONE, color_scheme=scheme, has_touch=True)
+    drop(page, recordings / "anger" / "s0_08.wav")
+    told(page)
+    for closed in ("Model card", "From a program"):
+        page.get_by_text(closed).click()
+    page.get_by_text("curl -T").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_numbers_of_gradio_itself_are_off(server) -> None:
+    config = httpx.get(f"{server.url}/config").json()
+    assert config["analytics_enabled"] is False
+    assert config["footer_links"] == []
+    assert json.dumps(config).count("googleapis") == 0
