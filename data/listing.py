@@ -17,8 +17,8 @@ from data.utterance import Utterance
 
 SUFFIX = ".jsonl"
 TEXT = ("id", "corpus", "root", "path")
-OPTIONAL = {"speaker": str, "emotion": str, "start": (int, float), "end": (int, float),
-            "seconds": (int, float)}  # fmt: skip
+OPTIONAL_TEXT = ("speaker", "emotion")
+OPTIONAL_SECONDS = ("start", "end", "seconds")
 
 
 def write(path: Path, utterances: Iterable[tuple[Utterance, float | None]]) -> int:
@@ -68,8 +68,8 @@ def _utterance(line: str, where: str) -> tuple[Utterance, float | None]:
     try:
         row = json.loads(line)
         wrong = [name for name in TEXT if not isinstance(row[name], str) or not row[name]]
-        wrong += [name for name, kind in OPTIONAL.items()
-                  if not (row.get(name) is None or isinstance(row[name], kind))]  # fmt: skip
+        wrong += [n for n in OPTIONAL_TEXT if not isinstance(row.get(n, ""), str | None)]
+        wrong += [n for n in OPTIONAL_SECONDS if not isinstance(row.get(n), int | float | None)]
         attributes = row.get("attributes") or {}
         if wrong or not all(isinstance(v, (str, int, float)) for v in attributes.values()):
             raise ValueError(f"{wrong[0] if wrong else 'attributes'} makes no sense")

@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,14 @@ class Parts:
         packed = [CacheFile(self.cache)] if self.cache.exists() else []
         return _audio([*packed, *self.shards()])
 
+    def ids(self) -> set[str]:
+        """Ids of what is embedded already; of shards that are there, sound or not."""
+        found: set[bytes] = set()
+        for path in [*files_in(self.folder), self.cache]:  # in the order in which they are packed
+            with contextlib.suppress(CacheError):
+                found.update(CacheFile(path, keep_open=False).ids.tolist())
+        return {name.decode() for name in found}
+
     def publish(
         self,
         recipe: Recipe,
@@ -174,7 +182,7 @@ class Parts:
         return count
 
     def pack_if_last(
-        self, whole: Mapping[str, Utterance], done: Collection[str] = ()
+        self, whole: Mapping[str, Utterance], refused: Callable[[], Collection[str]]
     ) -> int | None:
         """Give up the claim, and pack if no other process has one and nothing is missing.
 
@@ -182,14 +190,16 @@ class Parts:
 
         Args:
             whole: utterances by id that belong into the cache, as the corpus describes them now.
-            done: ids of those that need not be in it: they were refused.
+            refused: tells the ids of those that need not be in it. Called when others are done.
 
         Returns:
             The number of utterances in the cache; None if it was not packed.
         """
         with locked(self.folder):
             self._release()
-            if not _unused(self.folder / CLAIM) or whole.keys() - self._known().keys() - set(done):
+            if not _unused(self.folder / CLAIM):
+                return None
+            if whole.keys() - self._known().keys() - set(refused()):
                 return None
             return self._pack(whole)
 

@@ -38,6 +38,14 @@ class Refusal:
     reason: str
     seconds = 0.0  # of audio that waits for an engine
 
+    def row(self) -> dict[str, str]:
+        """What a list of refused utterances says."""
+        return {
+            "id": self.utterance.id,
+            "file": str(self.utterance.file),
+            "reason": self.reason,
+        }
+
 
 def decode(
     utterance: Utterance, engine: Engine, max_seconds: float, sha256: str | None = None

@@ -46,6 +46,22 @@ class Part:
         return f"{self.number}/{self.of}"
 
 
+@dataclass(frozen=True)
+class Share:
+    """One part of a list of utterances, and what it was cut from."""
+
+    part: Part
+    own: Sequence[Utterance]  # of this part
+    whole: Sequence[Utterance]
+    plan: str  # tells machines that they have cut the same list
+
+    @classmethod
+    def of(cls, whole: Sequence[Utterance], seconds: Mapping[str, float], part: Part) -> "Share":
+        """Cut a part; for `seconds` see `cut`."""
+        own = cut(whole, seconds, part.of)[part.number - 1]
+        return cls(part, own, whole, plan(whole, seconds))
+
+
 def cut(
     utterances: Sequence[Utterance], seconds: Mapping[str, float], parts: int
 ) -> list[list[Utterance]]:
@@ -67,14 +83,12 @@ def cut(
     weighed = [(-sum(lengths[u.id] for u in piece), piece[0].id, piece) for piece in pieces]
     weighed.sort(key=lambda item: item[:2])
     filled: list[list[Utterance]] = [[] for _ in range(parts)]
-    heap = [(0.0, part) for part in range(parts)]
+    loads = [(0.0, number) for number in range(parts)]  # a heap
     for weight, _, piece in weighed:
-        load, part = heap[0]
-        filled[part] += piece
-        heapq.heapreplace(heap, (load - weight, part))
-    for part in filled:
-        part.sort(key=lambda utterance: utterance.id)
-    return filled
+        load, number = loads[0]
+        filled[number] += piece
+        heapq.heapreplace(loads, (load - weight, number))
+    return [sorted(part, key=lambda utterance: utterance.id) for part in filled]
 
 
 def _pieces(
@@ -94,7 +108,7 @@ def _pieces(
 
 
 def plan(utterances: Sequence[Utterance], seconds: Mapping[str, float]) -> str:
-    """What tells machines that they have cut the same list: SHA-256 of its ids and seconds."""
+    """SHA-256 of the ids and seconds that a cut depends on."""
     checksum = hashlib.sha256()
     for name in sorted(utterance.id for utterance in utterances):
         checksum.update(f"{name}\0{seconds.get(name, 0.0)!r}\n".encode())
