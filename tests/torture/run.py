@@ -15,13 +15,16 @@ from pathlib import Path
 
 import crash
 import growth
+import job_array
 import storm
 from test_reliability import fuzz_audio, fuzz_caches
 
 MILLION = 1_000_000
 
 
-def rows(kills: int, audio: int, caches: int, packed: int) -> Iterator[tuple[str, str, bool]]:
+def rows(
+    kills: int, arrays: int, audio: int, caches: int, packed: int
+) -> Iterator[tuple[str, str, bool]]:
     """(what, result, whether it is within bounds), as they are found."""
     with tempfile.TemporaryDirectory() as folder:
         outcome = storm.storm(Path(folder), kills)
@@ -34,6 +37,19 @@ def rows(kills: int, audio: int, caches: int, packed: int) -> Iterator[tuple[str
     )
     yield "unreadable files", f"{outcome.unreadable}", outcome.unreadable == 0
     yield "bytes as of an undisturbed run", f"{outcome.identical}", outcome.identical
+    for where, more in (("on one machine", ()), ("each on a machine of its own", ["--elsewhere"])):
+        with tempfile.TemporaryDirectory() as folder:
+            tasks = job_array.storm(Path(folder), arrays * job_array.KILLS, more=more)
+        yield (
+            f"job arrays of 4 tasks, {where}",
+            f"{tasks.arrays}, {tasks.kills} of {tasks.tasks} tasks killed",
+            tasks.kills > 0,
+        )
+        yield (
+            "utterances missing; caches unsound, not packed, other than of one process",
+            f"{tasks.missing}; {tasks.unsound}, {tasks.unpacked}, {int(not tasks.identical)}",
+            tasks.identical and not (tasks.missing or tasks.unsound or tasks.unpacked),
+        )
     with tempfile.TemporaryDirectory() as folder:
         states, failures = crash.power_losses(Path(folder))
     yield "states after a power loss, at every call", f"{states}, {len(failures)} bad", not failures
@@ -88,13 +104,14 @@ def _alone(*arguments: object) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--arrays", type=int, default=10, help="of each kind, 5 kills in each")
     parser.add_argument("--audio", type=int, default=1_200)
     parser.add_argument("--caches", type=int, default=300)
     parser.add_argument("--pack", type=int, default=MILLION)
     args = parser.parse_args()
     print("| what | result | |\n| --- | --- | --- |", flush=True)
     good = True
-    for what, result, fine in rows(args.kills, args.audio, args.caches, args.pack):
+    for what, result, fine in rows(args.kills, args.arrays, args.audio, args.caches, args.pack):
         print(f"| {what} | {result} | {'✓' if fine else '✗'} |", flush=True)
         good &= fine
     return 0 if good else 1
