@@ -37,19 +37,7 @@ def rows(
     )
     yield "unreadable files", f"{outcome.unreadable}", outcome.unreadable == 0
     yield "bytes as of an undisturbed run", f"{outcome.identical}", outcome.identical
-    for where, more in (("on one machine", ()), ("each on a machine of its own", ["--elsewhere"])):
-        with tempfile.TemporaryDirectory() as folder:
-            tasks = job_array.storm(Path(folder), arrays * job_array.KILLS, more=more)
-        yield (
-            f"job arrays of 4 tasks, {where}",
-            f"{tasks.arrays}, {tasks.kills} of {tasks.tasks} tasks killed",
-            tasks.kills > 0,
-        )
-        yield (
-            "utterances missing; caches unsound, not packed, other than of one process",
-            f"{tasks.missing}; {tasks.unsound}, {tasks.unpacked}, {int(not tasks.identical)}",
-            tasks.identical and not (tasks.missing or tasks.unsound or tasks.unpacked),
-        )
+    yield from _job_arrays(arrays)
     with tempfile.TemporaryDirectory() as folder:
         states, failures = crash.power_losses(Path(folder))
     yield "states after a power loss, at every call", f"{states}, {len(failures)} bad", not failures
@@ -93,6 +81,22 @@ def rows(
         exponents,
         all(value < 1.2 for value in linear["exponents"].values()),
     )
+
+
+def _job_arrays(arrays: int) -> Iterator[tuple[str, str, bool]]:
+    for where, more in (("on one machine", ()), ("each on a machine of its own", ["--elsewhere"])):
+        with tempfile.TemporaryDirectory() as folder:
+            done = job_array.storm(Path(folder), arrays * job_array.KILLS, more=more)
+        yield (
+            f"job arrays of 4 tasks, {where}",
+            f"{done.arrays}, {done.kills} of {done.tasks} tasks killed",
+            done.kills > 0,
+        )
+        yield (
+            "utterances missing; caches unsound, not packed, other than of one process",
+            f"{done.missing}; {done.unsound}, {done.unpacked}, {int(not done.identical)}",
+            done.identical and not (done.missing or done.unsound or done.unpacked),
+        )
 
 
 def _alone(*arguments: object) -> dict:
