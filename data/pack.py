@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import common_options, configure_logging, several
+from data.console import common_options, configure_logging, log, several
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     from data.cache import Cache
     from data.errors import CacheError
     from data.parts import Parts
+    from data.reports import collect, errors_file
 
     parts = Parts(args.cache)
     others = [file for source in args.sources for file in Cache(source).files]
@@ -38,7 +39,12 @@ def main(argv: Sequence[str]) -> int:
     try:
         parts.claim(recipe)
         count = parts.pack(others=others)
+        refused = collect(args.cache, parts.ids())
     finally:
         parts.clean()
     print(f"{args.cache}: {several(count, 'utterance')}")
+    if refused:
+        log.warning(
+            "refused %s: see %s", several(len(refused), "utterance"), errors_file(args.cache)
+        )
     return 0

@@ -13,15 +13,19 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from data.cache_file import CacheFile, files_in, parts_folder, require_sound
+from data.console import several
 from data.errors import CacheError, RecipeMismatch
-from data.publish import publish_bytes, remove_stale, sync_folder
+from data.lock import locked, remove
+from data.machine import flock
+from data.publish import publish_bytes, remove_stale
 from data.recipe import Recipe, canonical, differences
 from data.utterance import Utterance
 from data.writer import is_current, merge, write_cache
@@ -29,7 +33,6 @@ from data.writer import is_current, merge, write_cache
 log = logging.getLogger("wav2emo")
 
 CLAIM = "recipe.json"
-LOCK = "lock"
 DAMAGED = ".damaged"
 
 
@@ -45,6 +48,9 @@ class Parts:
         """The recipe that the cache is made by; None if there is no such cache yet."""
         if self.cache.exists():
             return CacheFile(self.cache).recipe
+        return self._claimed()
+
+    def _claimed(self) -> Recipe | None:
         with contextlib.suppress(FileNotFoundError):
             return json.loads((self.folder / CLAIM).read_bytes())
         return None
@@ -58,7 +64,7 @@ class Parts:
         """
         self.cache.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(self.cache)
-        with self._lock():
+        with locked(self.folder):
             remove_stale(self.folder)
             if self.cache.exists() and (packed := CacheFile(self.cache).recipe) != recipe:
                 raise _mismatch(self.cache, packed, recipe)
@@ -66,15 +72,16 @@ class Parts:
 
     def _hold(self, recipe: Recipe) -> None:
         path = self.folder / CLAIM
-        if path.exists() and (claimed := json.loads(path.read_bytes())) != recipe:
+        if (claimed := self._claimed()) not in (None, recipe):
             abandoned = not files_in(self.folder) and _unused(path)
             if not abandoned:
-                raise _mismatch(self.folder, claimed, recipe)
+                raise _mismatch(self.folder, claimed or {}, recipe)
             path.unlink()
         if not path.exists():
             publish_bytes(path, canonical(recipe).encode())
+        self._release()
         self._claim = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(self._claim, fcntl.LOCK_SH)
+        flock(self._claim, fcntl.LOCK_SH)
 
     def shards(self) -> list[CacheFile]:
         """The sound shards, from oldest to newest. Damaged ones are set aside and named."""
@@ -95,14 +102,22 @@ class Parts:
 
     def known(self) -> dict[str, str]:
         """Id → SHA-256 of the audio of every utterance that is embedded already."""
-        known: dict[str, str] = {}
-        held = self._lock() if self._claim is not None else contextlib.nullcontext()
-        with held:  # or another process may pack the shards away while they are read
-            packed = [CacheFile(self.cache)] if self.cache.exists() else []
-            for file in [*packed, *self.shards()]:
-                ids, checksums = file.ids.tolist(), file.read_all("utterances/sha256").tolist()
-                known.update((i.decode(), s.decode()) for i, s in zip(ids, checksums, strict=True))
-        return known
+        if self._claim is None:
+            return self._known()
+        with locked(self.folder):  # or another process may pack the shards away meanwhile
+            return self._known()
+
+    def _known(self) -> dict[str, str]:
+        packed = [CacheFile(self.cache)] if self.cache.exists() else []
+        return _audio([*packed, *self.shards()])
+
+    def ids(self) -> set[str]:
+        """Ids of what is embedded already; of shards that are there, sound or not."""
+        found: set[bytes] = set()
+        for path in [*files_in(self.folder), self.cache]:  # in the order in which they are packed
+            with contextlib.suppress(CacheError):
+                found.update(CacheFile(path, keep_open=False).ids.tolist())
+        return {name.decode() for name in found}
 
     def publish(
         self,
@@ -113,7 +128,15 @@ class Parts:
         provenance: Mapping[str, Any],
         baselines: Mapping[str, npt.NDArray] | None = None,
     ) -> Path:
-        """Write one shard; when this returns, its utterances are safe."""
+        """Write one shard; when this returns, its utterances are safe.
+
+        Raises:
+            RecipeMismatch: the claim was lost to another recipe, where locks do not reach other
+                machines.
+        """
+        if self._claimed() != recipe:  # another machine took the folder for unused
+            with locked(self.folder):
+                self._hold(recipe)
         path = self.folder / f"{time.time_ns()}-{secrets.token_hex(4)}.h5"
         write_cache(path, recipe, utterances, layers, sequences, provenance, baselines)
         return path
@@ -134,69 +157,110 @@ class Parts:
         Raises:
             CacheError: there is nothing to pack, a file is damaged, or of another recipe.
         """
-        with self._lock():
-            shards = self.shards()
-            packed = [CacheFile(self.cache)] if self.cache.exists() else []
-            if packed and not (shards or others or leave_out) and is_current(packed[0], current):
-                return len(packed[0])
-            for file in [*packed, *others]:
-                require_sound(file)
-            sources = sorted([*packed, *others, *shards], key=lambda file: file.age)
-            if not sources:
-                raise CacheError(f"{self.cache}: there is nothing to pack")
-            count = merge(sources, self.cache, current, leave_out)
-            for shard in shards:
-                shard.path.unlink()
+        with locked(self.folder):
+            return self._pack(current, leave_out, others)
+
+    def _pack(
+        self,
+        current: Mapping[str, Utterance] | None,
+        leave_out: Collection[str] = (),
+        others: Sequence[CacheFile] = (),
+    ) -> int:
+        shards = self.shards()
+        _warn_of_other_audio(shards)
+        packed = [CacheFile(self.cache)] if self.cache.exists() else []
+        if packed and not (shards or others or leave_out) and is_current(packed[0], current):
+            return len(packed[0])
+        for file in [*packed, *others]:
+            require_sound(file)
+        sources = sorted([*packed, *others, *shards], key=lambda file: file.age)
+        if not sources:
+            raise CacheError(f"{self.cache}: there is nothing to pack")
+        count = merge(sources, self.cache, current, leave_out)
+        for shard in shards:
+            shard.path.unlink()
         return count
+
+    def pack_if_last(
+        self, whole: Mapping[str, Utterance], refused: Callable[[], Collection[str]]
+    ) -> int | None:
+        """Give up the claim, and pack if no other process has one and nothing is missing.
+
+        Of any number of processes that do this, exactly one is the last.
+
+        Args:
+            whole: utterances by id that belong into the cache, as the corpus describes them now.
+            refused: tells the ids of those that need not be in it. Called when others are done.
+
+        Returns:
+            The number of utterances in the cache; None if it was not packed.
+        """
+        with locked(self.folder):
+            self._release()
+            if not _unused(self.folder / CLAIM):
+                return None
+            if whole.keys() - self._known().keys() - set(refused()):
+                return None
+            return self._pack(whole)
 
     def clean(self) -> None:
         """Give up the claim, and remove the folder if nothing and nobody needs it any more."""
-        if self._claim is not None:
-            os.close(self._claim)
-            self._claim = None
-        with contextlib.suppress(OSError), self._lock():
+        self._release()
+        with contextlib.suppress(OSError), locked(self.folder):
             waiting = files_in(self.folder)
             if not waiting and _unused(self.folder / CLAIM):
                 (self.folder / CLAIM).unlink(missing_ok=True)
-                (self.folder / LOCK).unlink()
-                self.folder.rmdir()  # fails with a damaged shard in it, which stays
+                remove(self.folder)  # fails with a damaged shard in it, which stays
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Only one process claims, packs or cleans at a time."""
-        while True:
-            with contextlib.suppress(FileExistsError):
-                self.folder.mkdir()
-                sync_folder(self.folder.parent)
-            try:
-                descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-            except FileNotFoundError:  # cleaned by another process just now
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if _is(self.folder / LOCK, descriptor):
-                    yield
-                    return
-            finally:
-                os.close(descriptor)
+    def _release(self) -> None:
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
 
-def _is(path: Path, descriptor: int) -> bool:
-    """Whether `path` still is the file that was opened."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
+    """Id → SHA-256 of the audio, in files from oldest to newest."""
+    known: dict[str, str] = {}
+    for file in files:
+        ids, checksums = file.ids.tolist(), file.read_all("utterances/sha256").tolist()
+        known.update((i.decode(), s.decode()) for i, s in zip(ids, checksums, strict=True))
+    return known
+
+
+def _warn_of_other_audio(shards: Sequence[CacheFile]) -> None:
+    """Tell if shards disagree on what an utterance sounds like: their makers read other files."""
+    if not shards:
+        return
+    ids, counts = np.unique(np.concatenate([s.ids for s in shards]), return_counts=True)
+    if not len(repeated := ids[counts > 1]):
+        return
+    different: dict[bytes, set[bytes]] = {name: set() for name in repeated.tolist()}
+    for shard in shards:
+        checksums = shard.read_all("utterances/sha256")
+        here = np.isin(shard.ids, repeated)
+        for name, checksum in zip(shard.ids[here].tolist(), checksums[here].tolist(), strict=True):
+            different[name].add(checksum)
+    names = sorted(name.decode() for name, found in different.items() if len(found) > 1)
+    if names:
+        log.warning(
+            "%s embedded from other audio in one shard than in another (first: %s); the newest "
+            "counts. Unless recordings were changed, compare what lies on the machines",
+            several(len(names), "utterance"),
+            names[0],
+        )
 
 
 def _unused(claim: Path) -> bool:
-    """Whether no living process holds a claim; the kernel frees those of killed ones."""
+    """Whether no living process holds a claim; the kernel frees those of killed ones.
+
+    On a file system whose locks do not reach other machines, only this one's processes count.
+    """
     try:
         descriptor = os.open(claim, os.O_RDWR)  # NFS locks exclusively only what may be written
     except FileNotFoundError:
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     finally:

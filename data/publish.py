@@ -14,6 +14,7 @@ import hashlib
 import io
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from data.machine import flock, machine
+
 ALIGNMENT = 64  # bytes; a dataset that begins on a cache line can be mapped and used in place
 PROVENANCE_BLOCK = 4096  # bytes; padding keeps all other bytes in place when provenance changes
+ABANDONED = 3600.0  # seconds
 _NO_CHECKSUM = "0" * 64
 _TEMPORARY = ".tmp"
 
@@ -88,25 +92,36 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_stale(path: Path) -> None:
-    """Remove temporary files for `path` (or in it, if it is a folder) whose writers were killed."""
+    """Remove temporary files for `path` (or in it, if it is a folder) whose writers were killed.
+
+    A lock tells whether a writer lives, but may not reach writers on other machines: of theirs,
+    only what was not touched for an hour goes.
+    """
     folder, pattern = (path, ".*") if path.is_dir() else (path.parent, f".{path.name}.*")
     for temporary in folder.glob(pattern + _TEMPORARY):
         with contextlib.suppress(OSError):
             descriptor = os.open(temporary, os.O_RDWR)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a living writer holds it
-                temporary.unlink()
+                locked = flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                ours = locked and f".{_writer()}-" in temporary.name
+                if ours or time.time() - os.fstat(descriptor).st_mtime > ABANDONED:
+                    temporary.unlink()
             finally:
                 os.close(descriptor)
+
+
+def _writer() -> str:
+    return hashlib.sha256(machine().encode()).hexdigest()[:8]
 
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
     """A new file beside `path`, held by a lock as long as its writer lives; gone at the end."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}")
+    token = f"{_writer()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.name}.{token}{_TEMPORARY}")
     while True:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             break
         os.close(descriptor)  # another process took it for a stale one before it was locked

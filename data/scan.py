@@ -16,6 +16,7 @@ from data.console import common_options, configure_logging, log, several
 from data.corpora import Corpus
 from data.corpora.tree import tally
 from data.emotions import to_shared
+from data.errors import UsageError
 from data.recording import MAX_CHANNELS, RATES, SHORTEST
 from data.utterance import Utterance
 
@@ -77,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also take what links and tables point to outside",
     )
+    result.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="LIST",
+        help="also write all utterances to a list (.jsonl) that extract takes, on any machine",
+    )
     output = result.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
     output.add_argument("--csv", action="store_true", help="a row per utterance")
@@ -88,8 +96,12 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
+    if args.out and args.out.suffix != ".jsonl":
+        raise UsageError(f"-o {args.out}: a list's name ends in .jsonl")
     found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links)
     headers = read_headers([u.file for corpus in found for u in corpus.utterances], args.quiet)
+    if args.out:
+        _write_list(args.out, found, headers)
     summaries = [summarise(corpus, headers) for corpus in found]
     rows = [row(u, headers[u.file]) for corpus in found for u in corpus.utterances]
     if args.json:
@@ -133,6 +145,15 @@ def row(utterance: Utterance, header: Header | None) -> Row:
         "channels": None if header is None else header.channels,
     }
     return own | {key: value for key, value in utterance.attributes.items() if key not in own}
+
+
+def seconds(found: Sequence[Corpus], quiet: bool = False) -> dict[str, float]:
+    """Seconds of utterances by id: as a list tells them, else by the recordings' headers; those
+    without a readable header are left out."""
+    known = {key: length for corpus in found for key, length in corpus.seconds.items()}
+    unknown = [u for corpus in found for u in corpus.utterances if u.id not in known]
+    headers = read_headers([utterance.file for utterance in unknown], quiet)
+    return known | {u.id: _seconds(u, header) for u in unknown if (header := headers[u.file])}
 
 
 def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
@@ -308,6 +329,21 @@ def _for_json(summary: Summary) -> dict[str, object]:
         return {"" if key is None else key: count for key, count in value.items()}
 
     return {key: named(value) for key, value in asdict(summary).items()}
+
+
+def _write_list(path: Path, found: Sequence[Corpus], headers: dict[Path, Header | None]) -> None:
+    from data import listing
+
+    count = listing.write(
+        path,
+        (
+            (utterance, None if header is None else _seconds(utterance, header))
+            for corpus in found
+            for utterance in corpus.utterances
+            for header in [headers[utterance.file]]
+        ),
+    )
+    log.info("%s: %s", path, several(count, "utterance"))
 
 
 def _write_csv(rows: Sequence[Row]) -> None:

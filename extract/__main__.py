@@ -5,17 +5,23 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.console import SOME_REFUSED, common_options, configure_logging, log, run, several
 from data.errors import UsageError
+from extract.partition import Part, Share
+from extract.placement import parse_prefix, placed
 from extract.recipe import ENGINES, POOLINGS, PRECISIONS, Request
 
 if TYPE_CHECKING:
+    from data.corpora import Corpus
+    from data.recipe import Recipe
     from data.utterance import Utterance
     from extract.engines import Engine
     from extract.pipeline import Summary
+    from extract.placement import Prefix
 
 DEFAULT_MODEL = "facebook/wav2vec2-base"
 SHOWN = 5  # refusals that are printed
@@ -33,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         "corpora",
         nargs="+",
         metavar="CORPUS",
-        help="a corpus's folder, a folder of labels, or a table",
+        help="a corpus's folder, a folder of labels, a table, or a list that 'data scan -o' wrote",
     )
     add("-o", "--out", type=Path, default=Path("embeddings.h5"), metavar="CACHE",
         help="the cache to make or extend (default: %(default)s)")  # fmt: skip
@@ -49,6 +55,10 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--sequence", type=float, metavar="RATE", help="also store sequences, RATE steps a second")
     add("--sequence-layers", default="all", metavar="LAYERS", help="layers of the sequences")
+    add("--shard", metavar="K/N", help="do the K-th of N parts, as one of N tasks on machines "
+        "that share the cache; the last to finish packs it")  # fmt: skip
+    add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="recordings below "
+        "OLD lie below NEW on this machine (may be repeated)")  # fmt: skip
     add("--corpus", metavar="NAME", help="what the corpora are, if it is not recognised")
     add("--pattern", help="how files are named, such as '{speaker}/{emotion}_{take}.wav'")
     add("--follow-links", action="store_true", help="read what links and '..' lead to outside")
@@ -91,13 +101,18 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
     if not args.out.name or args.out.is_dir():
         raise UsageError(f"-o {args.out}: a folder is there; name a file, such as embeddings.h5")
-    utterances = _utterances(args)
+    part = Part.parse(args.shard) if args.shard else None
+    if part and args.prune:
+        raise UsageError("--prune with --shard: prune in a run without --shard, when all is done")
+    found = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
+    utterances = [utterance for corpus in found for utterance in corpus.utterances]
+    share = _share(found, utterances, part, args.quiet) if part else None
     if args.dry_run:
-        return _dry_run(args.out, utterances)
-    return _extract(args, request, utterances)
+        return _dry_run(args.out, share.own if share else utterances)
+    return _extract(args, request, utterances, share)
 
 
-def _utterances(args: argparse.Namespace) -> "list[Utterance]":
+def _corpora(args: argparse.Namespace, prefixes: "Sequence[Prefix]") -> "list[Corpus]":
     from data import corpora
 
     found = corpora.read_all(
@@ -107,7 +122,26 @@ def _utterances(args: argparse.Namespace) -> "list[Utterance]":
         for warning in corpus.warnings:
             log.warning("%s: %s", corpus.name, warning)
         log.info("%s: %d utterances in %s", corpus.name, len(corpus.utterances), corpus.root)
-    return [utterance for corpus in found for utterance in corpus.utterances]
+    return [
+        replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes))) for corpus in found
+    ]
+
+
+def _share(
+    found: "Sequence[Corpus]", utterances: "Sequence[Utterance]", part: Part, quiet: bool
+) -> Share:
+    from data.scan import seconds
+
+    lengths = seconds(found, quiet)
+    share = Share.of(utterances, lengths, part)
+    hours, whole = (
+        sum(lengths.get(u.id, 0.0) for u in some) / 3600 for some in (share.own, utterances)
+    )
+    log.info(
+        "part %s: %s of %d, %.2f of %.2f h",
+        part, several(len(share.own), "utterance"), len(utterances), hours, whole,
+    )  # fmt: skip
+    return share
 
 
 def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
@@ -122,12 +156,18 @@ def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
     return 0
 
 
-def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utterance]") -> int:
+def _extract(
+    args: argparse.Namespace,
+    request: Request,
+    utterances: "list[Utterance]",
+    share: Share | None,
+) -> int:
     from tqdm import tqdm
 
     from data.parts import Parts
     from extract.engines import open_engine
     from extract.pipeline import Settings, extract
+    from extract.share import extract_part
 
     recipe = Parts(args.out).recipe()
     if recipe is not None:
@@ -137,8 +177,8 @@ def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utter
     began = time.monotonic()
     heard = 0.0
     with tqdm(
-        total=len(utterances), unit="utt", disable=args.quiet or not sys.stderr.isatty(),
-        dynamic_ncols=True, smoothing=0.05,
+        total=len(share.own if share else utterances), unit="utt", dynamic_ncols=True,
+        disable=args.quiet or not sys.stderr.isatty(), smoothing=0.05,
     ) as bar:  # fmt: skip
 
         def watch(seconds: float) -> None:
@@ -150,7 +190,10 @@ def _extract(args: argparse.Namespace, request: Request, utterances: "list[Utter
 
         settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
         try:
-            summary = extract(utterances, engine, args.out, settings)
+            if share:
+                summary = extract_part(share, engine, args.out, settings)
+            else:
+                summary = extract(utterances, engine, args.out, settings)
         except KeyboardInterrupt:
             log.warning("stopped; what is finished is kept: run the same command again to go on")
             raise
@@ -168,7 +211,8 @@ def _encoder(engine: "Engine") -> str:
 def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elapsed: float) -> None:
     import json
 
-    from extract.pipeline import errors_file
+    from data.cache_file import parts_folder
+    from data.reports import errors_file
 
     if args.json:
         print(
@@ -176,6 +220,8 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
                 {
                     "cache": str(args.out),
                     "utterances": summary.total,
+                    "missing": summary.missing,
+                    "packed": summary.packed,
                     "embedded": summary.embedded,
                     "cached": summary.cached,
                     "pruned": summary.pruned,
@@ -188,10 +234,7 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
             )
         )
     else:
-        layers, pooling = len(engine.recipe["layers"]), ", ".join(engine.recipe["pooling"])
-        megabytes = args.out.stat().st_size / 1e6
-        size = f"{megabytes:.{0 if megabytes >= 10 else 2}f} MB"
-        print(f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size})")
+        print(_headline(args, engine.recipe, summary))
         if summary.embedded:
             print(
                 f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
@@ -201,11 +244,31 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
             print(f"  {summary.cached} were there already")
         if summary.pruned:
             print(f"  {summary.pruned} pruned")
+        if not summary.packed:
+            print(f"  {_unpacked(args.out, summary)}")
     for refusal in summary.refused[:SHOWN]:
         log.error("%s: %s", refusal.utterance.file, refusal.reason)
     if summary.refused:
-        listed = errors_file(args.out)
+        listed = errors_file(args.out) if summary.packed else parts_folder(args.out)
         log.error("refused %s: see %s", several(len(summary.refused), "utterance"), listed)
+
+
+def _headline(args: argparse.Namespace, recipe: "Recipe", summary: "Summary") -> str:
+    if not summary.packed:
+        return f"{args.out}: part {args.shard} is done"
+    layers, pooling = len(recipe["layers"]), ", ".join(recipe["pooling"])
+    megabytes = args.out.stat().st_size / 1e6
+    size = f"{megabytes:.{0 if megabytes >= 10 else 2}f} MB"
+    return f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size})"
+
+
+def _unpacked(cache: Path, summary: "Summary") -> str:
+    if not summary.missing:
+        return "nothing is missing; a task that still runs packs when it is done"
+    return (
+        f"{several(summary.missing, 'utterance')} of other parts are missing yet; the last part "
+        f"packs, or 'python -m data pack {cache}' what is there"
+    )
 
 
 if __name__ == "__main__":

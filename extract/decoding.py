@@ -58,6 +58,14 @@ class Checksums:
         self._last = (file, found)
         return found
 
+    def row(self) -> dict[str, str]:
+        """What a list of refused utterances says."""
+        return {
+            "id": self.utterance.id,
+            "file": str(self.utterance.file),
+            "reason": self.reason,
+        }
+
 
 def decode(
     utterance: Utterance, engine: Engine, max_seconds: float, sha256: str | None = None

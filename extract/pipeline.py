@@ -5,9 +5,8 @@ behind it. What is published survives anything; at most `SHARD_UTTERANCES` utter
 `SHARD_SECONDS` of work are done again after a crash.
 """
 
-import json
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from data import columns
 from data.errors import CacheError
 from data.parts import Parts
-from data.publish import publish_bytes
+from data.reports import errors_file, write_errors
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
@@ -59,6 +58,8 @@ class Summary:
     pruned: int = 0
     seconds: float = 0.0  # of audio that was embedded
     total: int = 0  # utterances in the cache now
+    packed: bool = True  # False: others of its parts are not done
+    missing: int = 0  # utterances of those parts
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -82,9 +83,9 @@ def extract(
         parts.claim(engine.recipe)
         known = parts.known()
         try:
-            _embed_missing(utterances, known, parts, engine, settings, summary)
+            embed_missing(utterances, known, parts, engine, settings, summary)
         finally:
-            _list_refused(cache, summary.refused)
+            write_errors(cache, [refusal.row() for refusal in summary.refused])
         if not known and not summary.embedded:
             raise CacheError(
                 f"none of {len(utterances)} utterances could be embedded, the first because: "
@@ -101,14 +102,19 @@ def extract(
     return summary
 
 
-def _embed_missing(
+def embed_missing(
     utterances: Sequence[Utterance],
-    known: dict[str, str],
+    known: Mapping[str, str],
     parts: Parts,
     engine: Engine,
     settings: Settings,
     summary: Summary,
 ) -> None:
+    """Decode, embed and publish, as shards of `parts`, those of `utterances` that are not known.
+
+    `known` is id → SHA-256 of the audio. What is finished is published whatever happens; `summary`
+    tells of it.
+    """
     checksum = Checksums()
 
     def fetch(utterance: Utterance) -> Decoded | Refusal | None:
@@ -221,22 +227,3 @@ def _stale(known: Collection[str], current: Collection[str]) -> set[str]:
     """Ids of the corpora extracted now that these no longer have."""
     corpora = {name.partition("/")[0] for name in current}
     return {name for name in known if name not in current and name.partition("/")[0] in corpora}
-
-
-def errors_file(cache: Path) -> Path:
-    """Where refused utterances are listed, one JSON object a line."""
-    return cache.with_name(cache.name + ".errors.jsonl")
-
-
-def _list_refused(cache: Path, refused: Sequence[Refusal]) -> None:
-    if not refused:
-        errors_file(cache).unlink(missing_ok=True)
-        return
-    lines = [
-        json.dumps(
-            {"id": r.utterance.id, "file": str(r.utterance.file), "reason": r.reason},
-            ensure_ascii=False,
-        )
-        for r in refused
-    ]
-    publish_bytes(errors_file(cache), ("\n".join(lines) + "\n").encode())

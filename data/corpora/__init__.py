@@ -7,8 +7,8 @@ file names, and two functions: ``recognise(tree) -> bool`` and
 
 import importlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -28,6 +28,7 @@ class Corpus:
     root: Path
     utterances: tuple[Utterance, ...]
     warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by id, where a list tells them
 
     @property
     def title(self) -> str:
@@ -105,13 +106,46 @@ def read_all(
     pattern: str | None = None,
     follow_links: bool = False,
 ) -> list[Corpus]:
-    """Read several roots, taking a recording that lies in two of them once.
+    """Read several roots, or lists of utterances (``.jsonl``, see `data.listing`), taking a
+    recording that lies in two of them once.
 
     Raises:
         CorpusError: as `read`, or two different recordings have the same id.
     """
-    corpora = [read(root, name, pattern, follow_links) for root in roots]
+    corpora = []
+    for root in roots:
+        if Path(root).suffix == ".jsonl":
+            corpora += _listed(Path(root), follow_links)
+        else:
+            corpora.append(read(root, name, pattern, follow_links))
     return _each_once(corpora) if len(corpora) > 1 else corpora
+
+
+def _listed(path: Path, follow_links: bool) -> list[Corpus]:
+    """The corpora of a list of utterances."""
+    from data import listing
+
+    found: dict[tuple[str, Path], dict[str, Utterance]] = {}
+    seconds: dict[str, float] = {}
+    for utterance, length in listing.read(path, follow_links):
+        corpus = found.setdefault((utterance.corpus, utterance.root), {})
+        if utterance.id in corpus:
+            raise CorpusError(f"{path}: {utterance.id} is in it twice")
+        corpus[utterance.id] = utterance
+        if length is not None:
+            seconds[utterance.id] = length
+    if not found:
+        raise CorpusError(f"{path}: no utterance is in it")
+    return [
+        Corpus(
+            name,
+            name if name in _NAMES else "folder",
+            root,
+            tuple(utterances[key] for key in sorted(utterances)),
+            seconds={key: seconds[key] for key in utterances if key in seconds},
+        )
+        for (name, root), utterances in found.items()
+    ]
 
 
 def _recognise(tree: Tree) -> str:
@@ -119,14 +153,13 @@ def _recognise(tree: Tree) -> str:
 
 
 def _each_once(corpora: list[Corpus]) -> list[Corpus]:
-    places: set[tuple[int, int, float | None, float | None]] = set()  # device, inode, start, end
+    places: set[tuple[object, ...]] = set()
     by_id: dict[str, Utterance] = {}
     result = []
     for corpus in corpora:
         kept, here = [], set()
         for utterance in corpus.utterances:
-            status = os.stat(utterance.file)
-            place = (status.st_dev, status.st_ino, utterance.start, utterance.end)
+            place = _place(utterance)
             here.add(place)
             if place in places:
                 continue
@@ -145,3 +178,12 @@ def _each_once(corpora: list[Corpus]) -> list[Corpus]:
             warnings = corpus.warnings + (note if again else ())
             result.append(replace(corpus, utterances=tuple(kept), warnings=warnings))
     return result
+
+
+def _place(utterance: Utterance) -> tuple[object, ...]:
+    """What is the same for one recording under two names; a list's may lie on other machines."""
+    try:
+        status = os.stat(utterance.file)
+    except OSError:
+        return utterance.file, utterance.start, utterance.end
+    return status.st_dev, status.st_ino, utterance.start, utterance.end

@@ -120,7 +120,7 @@ class Disk:
             case ("rename", old, new):
                 self.names[new] = self.names.pop(old)
             case ("unlink", name):
-                del self.names[name]
+                self.names.pop(name, None)  # locks are no files, and do not last
 
     def after_power_loss(self, chance: random.Random) -> Iterator[dict[str, bytes]]:
         """What may be found: everything, the least, names without contents, and a random part."""

@@ -15,13 +15,16 @@ from pathlib import Path
 
 import crash
 import growth
+import job_array
 import storm
 from test_reliability import fuzz_audio, fuzz_caches
 
 MILLION = 1_000_000
 
 
-def rows(kills: int, audio: int, caches: int, packed: int) -> Iterator[tuple[str, str, bool]]:
+def rows(
+    kills: int, arrays: int, audio: int, caches: int, packed: int
+) -> Iterator[tuple[str, str, bool]]:
     """(what, result, whether it is within bounds), as they are found."""
     with tempfile.TemporaryDirectory() as folder:
         outcome = storm.storm(Path(folder), kills)
@@ -34,6 +37,7 @@ def rows(kills: int, audio: int, caches: int, packed: int) -> Iterator[tuple[str
     )
     yield "unreadable files", f"{outcome.unreadable}", outcome.unreadable == 0
     yield "bytes as of an undisturbed run", f"{outcome.identical}", outcome.identical
+    yield from _job_arrays(arrays)
     with tempfile.TemporaryDirectory() as folder:
         states, failures = crash.power_losses(Path(folder))
     yield "states after a power loss, at every call", f"{states}, {len(failures)} bad", not failures
@@ -79,6 +83,22 @@ def rows(kills: int, audio: int, caches: int, packed: int) -> Iterator[tuple[str
     )
 
 
+def _job_arrays(arrays: int) -> Iterator[tuple[str, str, bool]]:
+    for where, more in (("on one machine", ()), ("each on a machine of its own", ["--elsewhere"])):
+        with tempfile.TemporaryDirectory() as folder:
+            done = job_array.storm(Path(folder), arrays * job_array.KILLS, more=more)
+        yield (
+            f"job arrays of 4 tasks, {where}",
+            f"{done.arrays}, {done.kills} of {done.tasks} tasks killed",
+            done.kills > 0,
+        )
+        yield (
+            "utterances missing; caches unsound, not packed, other than of one process",
+            f"{done.missing}; {done.unsound}, {done.unpacked}, {int(not done.identical)}",
+            done.identical and not (done.missing or done.unsound or done.unpacked),
+        )
+
+
 def _alone(*arguments: object) -> dict:
     """Run growth.py in a process of its own: its peak memory is its own."""
     command = [sys.executable, Path(growth.__file__), *map(str, arguments)]
@@ -88,13 +108,14 @@ def _alone(*arguments: object) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--arrays", type=int, default=10, help="of each kind, 5 kills in each")
     parser.add_argument("--audio", type=int, default=1_200)
     parser.add_argument("--caches", type=int, default=300)
     parser.add_argument("--pack", type=int, default=MILLION)
     args = parser.parse_args()
     print("| what | result | |\n| --- | --- | --- |", flush=True)
     good = True
-    for what, result, fine in rows(args.kills, args.audio, args.caches, args.pack):
+    for what, result, fine in rows(args.kills, args.arrays, args.audio, args.caches, args.pack):
         print(f"| {what} | {result} | {'✓' if fine else '✗'} |", flush=True)
         good &= fine
     return 0 if good else 1

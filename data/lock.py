@@ -1,0 +1,115 @@
+"""One process at a time in a folder, on one machine or on several that share it.
+
+``flock`` excludes the processes of one machine, and the kernel frees it when they die. On some
+shared file systems it does not reach other machines (Lustre with ``localflock``, BeeGFS), or is
+not there at all. So whoever has it also takes a *lease*: a symbolic link, which only one can create
+anywhere, and which names its owner. The owner renews its time. A lease that nobody renewed while
+it was watched for `LEASE` seconds was left by a machine that died.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.machine import flock, machine
+from data.publish import sync_folder
+
+LOCK = "lock"
+OWNER = "owner"
+LEASE = 180.0  # seconds; it may take NFS a minute to show that a lease was renewed
+RENEWAL = 20.0  # seconds
+POLL = 0.2  # seconds
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` alone; it is made if it is not there."""
+    while True:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            sync_folder(folder.parent)
+        try:
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # removed by another process just now
+            continue
+        try:
+            alone_here = flock(descriptor, fcntl.LOCK_EX)
+            if _is(folder / LOCK, descriptor) and (lease := _take(folder / OWNER, alone_here)):
+                with _renewed(folder / OWNER, lease):
+                    yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that is held alone.
+
+    Raises:
+        OSError: something else is in it.
+    """
+    (folder / LOCK).unlink()
+    (folder / OWNER).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    """Whether `path` still is the file that was opened."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _take(link: Path, alone_here: bool) -> str | None:
+    """Wait for the lease; None if the folder went meanwhile."""
+    own = f"{machine()}:{os.getpid()}:{secrets.token_hex(4)}"
+    watched, since = None, time.monotonic()
+    while True:
+        try:
+            link.symlink_to(own)
+            return own
+        except FileNotFoundError:
+            return None
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links: what `flock` does has to do
+            return own
+        try:
+            found = os.readlink(link), link.lstat().st_mtime_ns
+        except FileNotFoundError:  # given back just now
+            continue
+        if found != watched:
+            watched, since = found, time.monotonic()
+        left_here = alone_here and found[0].startswith(f"{machine()}:")  # or we would not be alone
+        if left_here or time.monotonic() - since > LEASE:
+            with contextlib.suppress(FileNotFoundError):
+                link.unlink()
+        else:
+            time.sleep(POLL)
+
+
+@contextlib.contextmanager
+def _renewed(link: Path, own: str) -> Iterator[None]:
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(RENEWAL):
+            with contextlib.suppress(OSError):
+                os.utime(link, follow_symlinks=False)
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        with contextlib.suppress(OSError):
+            if os.readlink(link) == own:
+                link.unlink()

@@ -1,0 +1,82 @@
+"""What could not be embedded, and why: a list beside the cache; while a cache is made in parts on
+several machines, a report of every part that is done, beside its shards."""
+
+import contextlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.cache_file import parts_folder
+from data.publish import publish_bytes
+
+Row = Mapping[str, Any]  # id, file, reason
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a part that is done says."""
+
+    number: int
+    of: int  # parts
+    plan: str  # tells whether two parts were cut from one list of utterances
+    utterances: int  # in that list
+    refused: Sequence[Row]
+
+
+def errors_file(cache: Path) -> Path:
+    """Where refused utterances are listed, one JSON object a line."""
+    return cache.with_name(cache.name + ".errors.jsonl")
+
+
+def write_errors(cache: Path, rows: Sequence[Row]) -> None:
+    """List refused utterances; without any, there is no list."""
+    if not rows:
+        errors_file(cache).unlink(missing_ok=True)
+        return
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    publish_bytes(errors_file(cache), "".join(lines).encode())
+
+
+def publish(cache: Path, report: Report) -> None:
+    """Leave a part's report, in place of an earlier one of that part."""
+    name = f"part-{report.number}-of-{report.of}.json"
+    publish_bytes(parts_folder(cache) / name, json.dumps(asdict(report)).encode())
+
+
+def read(cache: Path) -> list[Report]:
+    """The reports that are there."""
+    found = []
+    for path in sorted(parts_folder(cache).glob("part-*-of-*.json")):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(Report(**json.loads(path.read_bytes())))
+    return found
+
+
+def refused(cache: Path, plan: str) -> dict[str, Row]:
+    """Refused utterances by id: of parts of one list, and of what was packed before."""
+    rows = {row["id"]: row for row in _errors(cache)}
+    for report in read(cache):
+        if report.plan == plan:
+            rows |= {row["id"]: row for row in report.refused}
+    return rows
+
+
+def collect(cache: Path, packed: Collection[str]) -> dict[str, Row]:
+    """Once a cache is packed: list what was refused, but is not in it, and remove the reports."""
+    rows = {row["id"]: row for row in _errors(cache)}
+    for report in read(cache):
+        rows |= {row["id"]: row for row in report.refused}
+    rows = {name: rows[name] for name in sorted(rows) if name not in packed}
+    write_errors(cache, list(rows.values()))
+    for path in parts_folder(cache).glob("part-*-of-*.json"):
+        path.unlink(missing_ok=True)
+    return rows
+
+
+def _errors(cache: Path) -> list[Row]:
+    try:
+        return [json.loads(line) for line in errors_file(cache).read_text("utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
