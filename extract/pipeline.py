@@ -7,7 +7,7 @@ behind it. What is published survives anything; at most `SHARD_UTTERANCES` utter
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from data import columns
 from data.errors import CacheError
 from data.parts import Parts
 from data.publish import publish_bytes
+from data.recipe import Recipe
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Decoded, Refusal, ahead, decode
@@ -60,6 +61,7 @@ class Summary:
     seconds: float = 0.0  # of audio that was embedded
     total: int = 0  # utterances in the cache now
     refused: list[Refusal] = field(default_factory=list)
+    shards: list[str] = field(default_factory=list)  # names of those published
 
 
 def extract(
@@ -76,13 +78,37 @@ def extract(
         OSError: the disk is full or cannot be written.
     """
     settings = settings or Settings()
+
+    def here(parts: Parts, known: Mapping[str, str], summary: Summary) -> None:
+        embed_missing(utterances, known, parts, engine, settings, summary)
+
+    return complete(utterances, engine.recipe, cache, settings.prune, here)
+
+
+def complete(
+    utterances: Sequence[Utterance],
+    recipe: Recipe,
+    cache: Path,
+    prune: bool,
+    embed_missing: Callable[[Parts, Mapping[str, str], Summary], None],
+) -> Summary:
+    """Claim `cache`, let `embed_missing` fill its parts, and pack them; see `extract`.
+
+    Args:
+        utterances: what the cache is to hold.
+        recipe: by which.
+        cache: the file.
+        prune: as of `Settings`.
+        embed_missing: embeds, into the parts, what is not known yet (id → SHA-256 of its audio),
+            and keeps the summary.
+    """
     summary = Summary()
     parts = Parts(cache)
     try:
-        parts.claim(engine.recipe)
+        parts.claim(recipe)
         known = parts.known()
         try:
-            _embed_missing(utterances, known, parts, engine, settings, summary)
+            embed_missing(parts, known, summary)
         finally:
             _list_refused(cache, summary.refused)
         if not known and not summary.embedded:
@@ -91,7 +117,7 @@ def extract(
                 f"{summary.refused[0].reason}; all are listed in {errors_file(cache)}"
             )
         current = {utterance.id: utterance for utterance in utterances}
-        stale = _stale(known, current) if settings.prune else set()
+        stale = _stale(known, current) if prune else set()
         summary.pruned = len(stale)
         summary.total = parts.pack(current)
         if stale:  # only now: a shard that waits to be packed would bring them back after a crash
@@ -101,14 +127,19 @@ def extract(
     return summary
 
 
-def _embed_missing(
+def embed_missing(
     utterances: Sequence[Utterance],
-    known: dict[str, str],
+    known: Mapping[str, str],
     parts: Parts,
     engine: Engine,
     settings: Settings,
     summary: Summary,
 ) -> None:
+    """Decode, embed and publish, as shards of `parts`, those of `utterances` that are not known.
+
+    `known` is id → SHA-256 of the audio. What is finished is published whatever happens; `summary`
+    tells of it.
+    """
     checksum = Checksums()
 
     def fetch(utterance: Utterance) -> Decoded | Refusal | None:
@@ -138,6 +169,7 @@ def _embed_missing(
     finally:  # also when interrupted: what is finished is kept
         shards.close()
         summary.embedded, summary.seconds = shards.published, shards.seconds
+        summary.shards = shards.names
 
 
 class Checksums:
@@ -164,6 +196,7 @@ class _Shards:
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self.published = 0  # utterances
         self.seconds = 0.0  # of their audio
+        self.names: list[str] = []
         self._parts = parts
         self._engine = engine
         self._waiting: list[Embedding] = []
@@ -220,7 +253,10 @@ class _Shards:
             for name in recipe.get("baselines", ())
         }
         provenance = self._engine.provenance
-        self._parts.publish(recipe, utterances, layers, _joined(sequences), provenance, baselines)
+        path = self._parts.publish(
+            recipe, utterances, layers, _joined(sequences), provenance, baselines
+        )
+        self.names.append(path.name)
         self.published += len(shard)
         self.seconds += sum(embedded.duration for embedded in shard)
 
