@@ -83,10 +83,10 @@ def connect(scheduler: str) -> "Client":
     """
     _require_dask()
     import dask
+    import distributed
 
-    quiet = dict.fromkeys(("distributed", "distributed.client"), "critical")
-    with dask.config.set({"logging": quiet}):
-        import distributed
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     dask.config.set({"distributed.comm.timeouts.connect": f"{ANSWER_SECONDS}s"})
 
     with warnings.catch_warnings():

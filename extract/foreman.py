@@ -297,13 +297,13 @@ class Foreman:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
+        if self._client.status != "running":
+            raise _SchedulerGone
         try:
             present = scheduler.workers(self._client)
         except Exception as error:  # of many kinds
             log.debug("%s", error)
             raise _SchedulerGone from None
-        if self._client.status != "running":
-            raise _SchedulerGone
         before = self.count()
         for address in self._hands.keys() - present.keys():
             hand = self._hands.pop(address)
