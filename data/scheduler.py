@@ -30,6 +30,7 @@ HELP = (
     "file:scheduler.json"
 )
 ANSWER_SECONDS = 8.0  # that a scheduler has to answer
+PATIENCE = 5.0  # seconds for an answer that can be done without
 WORKER_SECONDS = 60.0  # that a first worker has to come
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 REMOTE = re.compile(r"(tcp|tls)://\S+:[0-9]+")
@@ -51,23 +52,16 @@ def parse(text: str) -> str:
 
 
 @contextlib.contextmanager
-def connected(
-    scheduler: str, wait: float = WORKER_SECONDS, resource: str | None = None
-) -> "Iterator[Client]":
+def connected(scheduler: str) -> "Iterator[Client]":
     """A client of a scheduler that has at least one worker.
 
-    Args:
-        scheduler: its address, as of `parse`.
-        wait: seconds that a first worker has to come.
-        resource: what the worker has to announce.
-
     Raises:
-        SchedulerError: the scheduler does not answer, or no such worker comes.
+        SchedulerError: the scheduler does not answer, or no worker comes.
         UsageError: Dask is not installed.
     """
     client = connect(scheduler)
     try:
-        wait_for_worker(client, wait, resource)
+        wait_for_worker(client, WORKER_SECONDS)
         warn_of_versions(client)
         yield client
     finally:
@@ -138,9 +132,18 @@ def wait_for_worker(client: "Client", seconds: float, resource: str | None = Non
 
 def warn_of_versions(client: "Client") -> None:
     """Say in a line what scheduler and workers have in other versions than this process."""
-    told: Any = client.get_versions()
-    here = told["client"]["packages"]
-    others = {"the scheduler": told["scheduler"], **told["workers"]}
+    from distributed.versions import get_versions
+
+    async def ask() -> dict[str, Any]:
+        of_workers = await client.scheduler.broadcast(msg={"op": "versions"}, on_error="ignore")
+        return {"the scheduler": await client.scheduler.versions(), **of_workers}
+
+    here = get_versions()["packages"]
+    try:
+        others = client.sync(ask, callback_timeout=PATIENCE)
+    except (OSError, TimeoutError) as error:  # a worker hangs, and will be found out
+        log.debug("the versions of the workers are not known: %s", error)
+        return
     differing: dict[str, list[str]] = {}
     for place, found in others.items():
         for line in _differences(here, (found or {}).get("packages", {}), place):

@@ -3,10 +3,12 @@
 import logging
 import queue
 import secrets
+import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from distributed import Future
@@ -285,10 +287,7 @@ class Foreman:
         futures, had = list(hand.work), [work for work in hand.work.values() if work is not None]
         hand.work.clear()
         for future in futures:
-            try:
-                future.cancel(reason="handed to another worker")
-            except Exception as error:  # without a scheduler there is nothing to cancel
-                log.debug("%s", error)
+            _if_possible(future.cancel)
         return had
 
     def _look(self) -> None:
@@ -334,10 +333,7 @@ class Foreman:
                     seconds)  # fmt: skip
         for work in self._taken_from(hand):
             self._lose(work, f"no answer within {seconds:.0f} s")
-        try:
-            self._client.restart_workers([hand.address], timeout=15, raise_for_error=False)
-        except Exception as error:  # it has no nanny, or that one hangs too
-            log.debug("%s", error)
+        _in_background(partial(self._client.restart_workers, [hand.address]))
 
     def _require_workers(self) -> None:
         """Go on as long as there is a worker, or may be one soon."""
@@ -382,10 +378,12 @@ class Foreman:
         log.warning("the scheduler is back")
 
     def _tell_to_end(self) -> None:
-        try:
-            self._client.run(worker.end, self._job.run, on_error="ignore")
-        except Exception as error:  # they will notice that the client has gone
-            log.debug("%s", error)
+        """Those that do not hear it will notice that the client has gone."""
+        hearing = [hand.address for hand in self._hands.values() if not hand.refused]
+        run = partial(
+            self._client.run, worker.end, self._job.run, workers=hearing, on_error="ignore"
+        )
+        _in_background(run).join(scheduler.PATIENCE)
 
     def _stop(self) -> None:
         """Let all publish what they have."""
@@ -393,6 +391,20 @@ class Foreman:
         end = time.monotonic() + STOP_SECONDS
         while self._busy() and time.monotonic() < end:
             self._settle()
+
+
+def _if_possible(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except Exception as error:  # of many kinds, as a scheduler may be gone in many ways
+        log.debug("%s", error)
+
+
+def _in_background(call: Callable[[], object]) -> threading.Thread:
+    """Call what a hanging worker would hold up."""
+    thread = threading.Thread(target=_if_possible, args=(call,), daemon=True)
+    thread.start()
+    return thread
 
 
 def _introduced(hand: _Hand) -> Introduction:
