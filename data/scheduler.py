@@ -187,8 +187,8 @@ def _start_local(count: int) -> "Client":
         threads_per_worker=max(1, _cores() // count),
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
-        worker_dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
         memory_limit=0,  # a worker near its limit is paused, and nothing would move on
         silence_logs=logging.CRITICAL,
     )

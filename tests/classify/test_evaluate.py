@@ -154,7 +154,7 @@ def test_runs_go_to_new_folders_by_default(cache: Path, tmp_path: Path, monkeypa
     assert all(re.fullmatch(r"\d{8}-\d{6}-knn(-\d+)?", folder.name) for folder in folders)
 
 
-HEAVY = ("torch", "transformers", "numpy", "pandas", "sklearn", "h5py")
+HEAVY = ("torch", "transformers", "numpy", "pandas", "sklearn", "h5py", "dask", "distributed")
 
 
 @pytest.mark.parametrize(

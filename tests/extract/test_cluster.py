@@ -65,13 +65,6 @@ def extracted(corpus, cache, where, source=None, batch_seconds=1.0, **options):
     return cluster.extract(listed(corpus), source or Source(), cache, settings, on)[1]
 
 
-def wait_for(crew, count):
-    client = scheduler.connect(crew.scheduler)
-    while len(scheduler.workers(client)) != count:
-        time.sleep(0.1)
-    scheduler.close(client)
-
-
 def alone(corpus, cache):
     pipeline.extract(listed(corpus), StandIn(), cache)
     return storm.without_provenance(cache)
@@ -119,17 +112,15 @@ def test_workers_of_its_own(corpus, tmp_path):
 
 
 def test_killed_workers_and_a_restarted_scheduler(tmp_path):
-    outcome = cluster_storm.cluster_storm(tmp_path, 2, kills=1, restarts=1, count=120)
+    outcome = cluster_storm.cluster_storm(tmp_path, 2, kills=1, restarts=1, count=120, slow=0.2)
     assert (outcome.kills, outcome.restarts) == (1, 1)
-    assert (outcome.lost, outcome.refused) == (0, 0)
-    assert outcome.verified
-    assert outcome.identical
+    assert outcome.fine, outcome
 
 
 def test_a_worker_that_hangs_costs_its_chunk_alone(crew, corpus, tmp_path, told):
     hanging = crew.start_worker()
     try:
-        wait_for(crew, 3)
+        crew.wait(3)
         hanging.send_signal(signal.SIGSTOP)
         summary = extracted(corpus, tmp_path / "c.h5", crew, timeout=5)
     finally:
@@ -145,7 +136,7 @@ def test_a_worker_with_other_weights_is_refused(crew, corpus, tmp_path, told):
     storm.make_corpus(corpus / "more", 40)
     other = crew.start_worker(STANDIN_WEIGHTS="theirs")
     try:
-        wait_for(crew, 3)
+        crew.wait(3)
         summary = extracted(corpus, tmp_path / "c.h5", crew, Source(slow=0.3))
     finally:
         other.kill()
@@ -169,7 +160,7 @@ def limited():
 def test_a_full_disk_on_one_worker(crew, corpus, tmp_path, told):
     small = crew.start_worker(preexec=limited)
     try:
-        wait_for(crew, 3)
+        crew.wait(3)
         summary = extracted(corpus, tmp_path / "c.h5", crew)
     finally:
         small.kill()
@@ -205,7 +196,7 @@ def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, told):
     good = f"{corpus}={tmp_path / 'there'}"
     empty.start_worker(WAV2EMO_AUDIO_PREFIX=good)
     empty.start_worker(WAV2EMO_AUDIO_PREFIX=f"{corpus}={tmp_path / 'wrong'}")
-    wait_for(empty, 2)
+    empty.wait(2)
     extracted(corpus, tmp_path / "c.h5", empty)
     assert "sees another file than the client" in told.text
     assert storm.without_provenance(tmp_path / "c.h5") == expected
@@ -287,7 +278,7 @@ def test_only_workers_with_a_gpu_where_one_announces_it(crew, corpus, tmp_path):
     one = crew.start_worker("--resources", "GPU=1")
     counts = []
     try:
-        wait_for(crew, 3)
+        crew.wait(3)
         summary = extracted(corpus, tmp_path / "c.h5", crew, crew=counts.append)
     finally:
         one.kill()

@@ -38,9 +38,14 @@ class Outcome:
     identical: bool = False  # the cache's bytes, provenance aside, to those of one process
     seconds: float = 0.0
 
+    @property
+    def fine(self) -> bool:
+        """Whether nothing is lost, and nothing else."""
+        return self.lost == self.refused == 0 and self.verified and self.identical
+
 
 def cluster_storm(
-    folder: Path, workers: int, kills: int, restarts: int, count: int = 1_000, slow: float = 0.1
+    folder: Path, workers: int, kills: int, restarts: int, count: int = 1_000, slow: float = 0.3
 ) -> Outcome:
     """Extract `count` utterances while workers and scheduler die; an embedding of some two seconds
     of audio takes `slow` seconds."""

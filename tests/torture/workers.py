@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from data import scheduler
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
@@ -75,6 +77,13 @@ class Crew:
             "--no-nanny", "--no-dashboard", "--memory-limit", "0", "--death-timeout", "60",
             *arguments, preexec=preexec, **environment,
         )  # fmt: skip
+
+    def wait(self, count: int | None = None) -> None:
+        """Until there are so many workers; None: as many as were asked for."""
+        client = scheduler.connect(self.scheduler)
+        while len(scheduler.workers(client)) != (self._count if count is None else count):
+            time.sleep(0.1)
+        scheduler.close(client)
 
     def kill_worker(self, number: int) -> None:
         """``kill -9`` one of them."""
