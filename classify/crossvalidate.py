@@ -17,7 +17,7 @@ from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from classify import metrics
+from classify import metrics, scheduling
 from classify.dataset import Dataset
 from classify.folds import Folds, Rows
 from data.errors import HeadError
@@ -138,8 +138,11 @@ def ask(
         return _neural(heads, dataset, parts, look)
     if hasattr(head, "fold_probabilities") and not getattr(head, "class_weight", None):
         return [_linear(head, dataset, parts)] * len(heads)
-    fits = [partial(_fit, head, dataset.X, dataset.y) for head in heads]
-    return [[Answer(said) for said in each_fold(fit, parts, jobs)] for fit in fits]
+    shared = dataset.X, dataset.y
+    return [
+        [Answer(said) for said in each_fold(partial(_fit, head), shared, parts, jobs)]
+        for head in heads
+    ]
 
 
 def _masks(dataset: Dataset, parts: Parts, side: int) -> npt.NDArray[np.bool_]:
@@ -181,27 +184,42 @@ def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[li
     return [answers[start : start + len(parts)] for start in range(0, len(answers), len(parts))]
 
 
-def each_fold(fit: Callable[[Rows, Rows], T], parts: Parts, jobs: int) -> Iterator[T]:
-    """What `fit` gives for training and test rows of each part, in their order.
+def each_fold(
+    fit: Callable[..., T], shared: tuple[Any, ...], parts: Parts, jobs: int
+) -> Iterator[T]:
+    """``fit(*shared, training rows, test rows)`` of each part, in their order.
 
-    Two are fitted here, the rest in processes where that pays for their start.
+    Two are fitted here, the rest in processes where that pays for their start; all of them by the
+    workers of a scheduler where there is one.
     """
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
-    yield from tqdm(_fit_all(fit, parts, jobs), "folds", len(parts), disable=quiet)
+    spreading = scheduling.client() is not None
+    fitted = (
+        scheduling.spread(_fit_part, parts, fit, shared)
+        if spreading
+        else _fit_all(fit, shared, parts, jobs)
+    )
+    yield from tqdm(fitted, "folds", len(parts), disable=quiet)
 
 
-def _fit_all(fit: Callable[[Rows, Rows], T], parts: Parts, jobs: int) -> Iterator[T]:
+def _fit_part(fit: Callable[..., T], shared: tuple[Any, ...], part: tuple[Rows, Rows]) -> T:
+    return fit(*shared, *part)
+
+
+def _fit_all(
+    fit: Callable[..., T], shared: tuple[Any, ...], parts: Parts, jobs: int
+) -> Iterator[T]:
     ahead = iter(parts)
     for part in islice(ahead, 2):  # the first may also pay for imports; the second tells the time
         began = time.perf_counter()
-        yield fit(*part)
+        yield fit(*shared, *part)
         seconds = time.perf_counter() - began
     rest = list(ahead)
     workers = max(1, min(effective_n_jobs(jobs), len(rest)))
     if seconds * len(rest) * (1 - 1 / workers) < WORKER_START:
         workers = 1
     parallel = Parallel(workers, return_as="generator")
-    yield from parallel(delayed(fit)(*part) for part in rest)
+    yield from parallel(delayed(fit)(*shared, *part) for part in rest)
 
 
 def _fit(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from classify.heads import HEADS
 from classify.options import Options, add_arguments, add_jobs
+from classify.scheduling import add_scheduler, scheduled
 from data.console import common_options, configure_logging
 from data.errors import UsageError
 
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
     add_jobs(parser)
+    add_scheduler(parser)
     common_options(parser)
     return parser
 
@@ -60,7 +62,8 @@ def main(argv: Sequence[str]) -> int:
     from classify.report import text
     from classify.run import evaluate
 
-    run = evaluate(options, arguments.jobs)
+    with scheduled(arguments.scheduler):
+        run = evaluate(options, arguments.jobs)
     folder = run_folder.write(run, arguments.out, arguments.attention)
     if arguments.json:
         sys.stdout.write(run_folder.as_json(run.metrics).decode())
@@ -78,7 +81,8 @@ def _regress(options: Options, arguments: argparse.Namespace) -> int:
     from classify.report import regression_text
     from classify.run_folder import as_json
 
-    run = regress(options, arguments.jobs)
+    with scheduled(arguments.scheduler):
+        run = regress(options, arguments.jobs)
     folder = regression_folder.write(run, arguments.out)
     if arguments.json:
         sys.stdout.write(as_json(run.metrics).decode())

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.crossvalidate import Heads, ask
+from classify.crossvalidate import Heads, Parts, ask
 from classify.dataset import Dataset
 from classify.folds import Folds, inner_folds
 from classify.metrics import confusion, uar
+from classify.scheduling import spread
 
 Settings = dict[str, Any]  # parameter → value; empty: the head's own
 Draw = Callable[[np.random.Generator], Any]
@@ -121,11 +122,14 @@ def tune(
         kinds.add(kind)
     classes = len(dataset.classes)
     counts = np.zeros((len(folds), len(tried), classes, classes), np.intp)
-    for place, settings in enumerate(tried):
-        heads: Heads = (head(settings),)
-        for number, (_, test), answer in zip(
-            fold_of, parts, ask(heads, dataset, parts, jobs)[0], strict=True
-        ):
-            said = answer.probabilities.argmax(1)
+    heads = [head(settings) for settings in tried]
+    for place, answers in enumerate(spread(_said, heads, dataset, parts, jobs)):
+        for number, (_, test), said in zip(fold_of, parts, answers, strict=True):
             counts[number, place] += confusion(dataset.y[test], said, classes)
     return Tuned(tried, uar(counts), " or ".join(sorted(kinds)))
+
+
+def _said(dataset: Dataset, parts: Parts, jobs: int, head: Any) -> list[npt.NDArray[np.intp]]:
+    """Of each part, (test utterance,) the number of the class that a head finds most probable."""
+    heads: Heads = (head,)
+    return [answer.probabilities.argmax(1) for answer in ask(heads, dataset, parts, jobs)[0]]

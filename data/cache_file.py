@@ -168,7 +168,7 @@ class CacheFile:
         return self._count
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_descriptor": None}
+        return {**self.__dict__, "_descriptor": None, "path": self.path.absolute()}
 
     @property
     def age(self) -> tuple[str, str]:
@@ -264,7 +264,8 @@ class CacheFile:
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    # not the device: a shared file system's has another number on every machine
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def require_sound(file: CacheFile) -> None:

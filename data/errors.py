@@ -43,3 +43,7 @@ class HeadError(Wav2emoError):
 
 class ModelError(Wav2emoError):
     """A trained head's folder is incomplete, altered or does not fit what it is used on."""
+
+
+class SchedulerError(Wav2emoError):
+    """A scheduler cannot be reached, or its workers cannot do what is asked of them."""

@@ -4,23 +4,23 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data import scheduler
 from data.console import SOME_REFUSED, common_options, configure_logging, log, run, several
 from data.errors import UsageError
 from extract.partition import Part, Share
 from extract.placement import parse_prefix, placed
-from extract.recipe import ENGINES, POOLINGS, PRECISIONS, Request
+from extract.recipe import ENGINES, POOLINGS, PRECISIONS, Request, in_words
 
 if TYPE_CHECKING:
     from data.corpora import Corpus
     from data.recipe import Recipe
     from data.utterance import Utterance
-    from extract.engines import Engine
-    from extract.pipeline import Summary
+    from extract.pipeline import Settings, Summary
     from extract.placement import Prefix
 
 DEFAULT_MODEL = "facebook/wav2vec2-base"
@@ -77,6 +77,14 @@ def parser() -> argparse.ArgumentParser:
         help="refuse longer utterances (default: %(default)g)")  # fmt: skip
     add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
         help="threads that decode (default: %(default)s)")  # fmt: skip
+    add("--scheduler", type=scheduler.parse, metavar="ADDRESS", help=scheduler.HELP)
+    add("--worker-resource", metavar="NAME", help="use only Dask workers that announce it "
+        "(default: GPU, where one does)")  # fmt: skip
+    add("--worker-wait", type=float, default=scheduler.WORKER_SECONDS, metavar="S",
+        help="seconds that a first worker has to come (default: %(default)g)")  # fmt: skip
+    add("--worker-timeout", type=float, default=900.0, metavar="S",
+        help="seconds after which a silent worker's work goes to others "
+        "(default: %(default)g)")  # fmt: skip
     add("--prune", action="store_true", help="drop utterances that their corpus no longer has")
     add("--dry-run", action="store_true", help="say what would be done, and stop")
     add("--json", action="store_true", help="print the summary as JSON")
@@ -104,6 +112,8 @@ def main(argv: Sequence[str]) -> int:
     part = Part.parse(args.shard) if args.shard else None
     if part and args.prune:
         raise UsageError("--prune with --shard: prune in a run without --shard, when all is done")
+    if part and args.scheduler:
+        raise UsageError("--shard with --scheduler: its workers share all parts; leave --shard out")
     found = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
     utterances = [utterance for corpus in found for utterance in corpus.utterances]
     share = _share(found, utterances, part, args.quiet) if part else None
@@ -164,18 +174,10 @@ def _extract(
 ) -> int:
     from tqdm import tqdm
 
-    from data.parts import Parts
-    from extract.engines import open_engine
-    from extract.pipeline import Settings, extract
-    from extract.share import extract_part
+    from extract.pipeline import Settings
 
-    recipe = Parts(args.out).recipe()
-    if recipe is not None:
-        request = request.fitted_to(recipe)
-    engine = open_engine(args.model, request, args.device)
-    log.info("encoder: %s", _encoder(engine))
     began = time.monotonic()
-    heard = 0.0
+    heard, workers = 0.0, ""
     with tqdm(
         total=len(share.own if share else utterances), unit="utt", dynamic_ncols=True,
         disable=args.quiet or not sys.stderr.isatty(), smoothing=0.05,
@@ -185,30 +187,72 @@ def _extract(
             nonlocal heard
             with bar.get_lock():
                 heard += seconds
-                bar.set_postfix_str(f"{heard / (time.monotonic() - began):.1f}× real time", False)
+                rate = f"{heard / (time.monotonic() - began):.1f}× real time"
+                bar.set_postfix_str(rate + workers, False)
                 bar.update()
+
+        def crew(count: int) -> None:
+            nonlocal workers
+            workers = f", {several(count, 'worker')}"
 
         settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
         try:
-            if share:
-                summary = extract_part(share, engine, args.out, settings)
+            if args.scheduler:
+                recipe, summary = _on_workers(args, request, utterances, settings, crew)
             else:
-                summary = extract(utterances, engine, args.out, settings)
+                recipe, summary = _here(args, request, share or utterances, settings)
         except KeyboardInterrupt:
             log.warning("stopped; what is finished is kept: run the same command again to go on")
             raise
-    _report(args, engine, summary, time.monotonic() - began)
+    _report(args, recipe, summary, time.monotonic() - began)
     return SOME_REFUSED if summary.refused else 0
 
 
-def _encoder(engine: "Engine") -> str:
-    recipe = engine.recipe
-    control = ", a control with random weights" if recipe["control"] else ""
-    device = engine.provenance["device"]
-    return f"{recipe['model']}{control} ({recipe['engine']}, {recipe['precision']}, {device})"
+def _here(
+    args: argparse.Namespace,
+    request: Request,
+    what: "Share | list[Utterance]",
+    settings: "Settings",
+) -> "tuple[Recipe, Summary]":
+    """Extract in this process."""
+    from data.parts import Parts
+    from extract.engines import open_engine
+    from extract.pipeline import extract
+    from extract.share import extract_part
+
+    recipe = Parts(args.out).recipe()
+    if recipe is not None:
+        request = request.fitted_to(recipe)
+    engine = open_engine(args.model, request, args.device)
+    log.info("encoder: %s", in_words(engine.recipe, engine.provenance))
+    if isinstance(what, Share):
+        return engine.recipe, extract_part(what, engine, args.out, settings)
+    return engine.recipe, extract(what, engine, args.out, settings)
 
 
-def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elapsed: float) -> None:
+def _on_workers(
+    args: argparse.Namespace,
+    request: Request,
+    utterances: "list[Utterance]",
+    settings: "Settings",
+    crew: Callable[[int], None],
+) -> "tuple[Recipe, Summary]":
+    """Extract on the workers of a scheduler."""
+    from extract.cluster import Cluster, extract
+    from extract.worker import NamedEncoder
+
+    folder = Path(args.model).expanduser()
+    source = NamedEncoder(
+        str(folder.resolve()) if folder.is_dir() else args.model, request, args.device
+    )
+    cluster = Cluster(
+        args.scheduler, args.worker_resource, args.worker_wait, args.worker_timeout, crew
+    )
+    encoder, summary = extract(utterances, source, args.out, settings, cluster)
+    return encoder.recipe, summary
+
+
+def _report(args: argparse.Namespace, recipe: "Recipe", summary: "Summary", elapsed: float) -> None:
     import json
 
     from data.cache_file import parts_folder
@@ -234,7 +278,7 @@ def _report(args: argparse.Namespace, engine: "Engine", summary: "Summary", elap
             )
         )
     else:
-        print(_headline(args, engine.recipe, summary))
+        print(_headline(args, recipe, summary))
         if summary.embedded:
             print(
                 f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "

@@ -40,6 +40,14 @@ class Refusal:
     seconds = 0.0  # of audio that waits for an engine
     refused = True  # an answer says False
 
+    def row(self) -> dict[str, str]:
+        """What a list of refused utterances says."""
+        return {
+            "id": self.utterance.id,
+            "file": str(self.utterance.file),
+            "reason": self.reason,
+        }
+
 
 class Checksums:
     """SHA-256 of files, None if one cannot be read; of a recording with many segments, once."""
@@ -57,14 +65,6 @@ class Checksums:
             return None
         self._last = (file, found)
         return found
-
-    def row(self) -> dict[str, str]:
-        """What a list of refused utterances says."""
-        return {
-            "id": self.utterance.id,
-            "file": str(self.utterance.file),
-            "reason": self.reason,
-        }
 
 
 def decode(

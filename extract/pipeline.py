@@ -17,6 +17,7 @@ import numpy.typing as npt
 from data import columns
 from data.errors import CacheError
 from data.parts import Parts
+from data.recipe import Recipe
 from data.reports import errors_file, write_errors
 from data.utterance import Utterance
 from extract import audio
@@ -61,6 +62,7 @@ class Summary:
     packed: bool = True  # False: others of its parts are not done
     missing: int = 0  # utterances of those parts
     refused: list[Refusal] = field(default_factory=list)
+    shards: list[str] = field(default_factory=list)  # names of those published
 
 
 def extract(
@@ -77,13 +79,37 @@ def extract(
         OSError: the disk is full or cannot be written.
     """
     settings = settings or Settings()
+
+    def here(parts: Parts, known: Mapping[str, str], summary: Summary) -> None:
+        embed_missing(utterances, known, parts, engine, settings, summary)
+
+    return complete(utterances, engine.recipe, cache, settings.prune, here)
+
+
+def complete(
+    utterances: Sequence[Utterance],
+    recipe: Recipe,
+    cache: Path,
+    prune: bool,
+    embed_missing: Callable[[Parts, Mapping[str, str], Summary], None],
+) -> Summary:
+    """Claim `cache`, let `embed_missing` fill its parts, and pack them; see `extract`.
+
+    Args:
+        utterances: what the cache is to hold.
+        recipe: by which.
+        cache: the file.
+        prune: as of `Settings`.
+        embed_missing: embeds, into the parts, what is not known yet (id → SHA-256 of its audio),
+            and keeps the summary.
+    """
     summary = Summary()
     parts = Parts(cache)
     try:
-        parts.claim(engine.recipe)
+        parts.claim(recipe)
         known = parts.known()
         try:
-            embed_missing(utterances, known, parts, engine, settings, summary)
+            embed_missing(parts, known, summary)
         finally:
             write_errors(cache, [refusal.row() for refusal in summary.refused])
         if not known and not summary.embedded:
@@ -92,7 +118,7 @@ def extract(
                 f"{summary.refused[0].reason}; all are listed in {errors_file(cache)}"
             )
         current = {utterance.id: utterance for utterance in utterances}
-        stale = _stale(known, current) if settings.prune else set()
+        stale = _stale(known, current) if prune else set()
         summary.pruned = len(stale)
         summary.total = parts.pack(current)
         if stale:  # only now: a shard that waits to be packed would bring them back after a crash
@@ -144,6 +170,7 @@ def embed_missing(
     finally:  # also when interrupted: what is finished is kept
         shards.close()
         summary.embedded, summary.seconds = shards.published, shards.seconds
+        summary.shards = shards.names
 
 
 class _Shards:
@@ -152,6 +179,7 @@ class _Shards:
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self.published = 0  # utterances
         self.seconds = 0.0  # of their audio
+        self.names: list[str] = []
         self._parts = parts
         self._engine = engine
         self._waiting: list[Embedding] = []
@@ -208,7 +236,10 @@ class _Shards:
             for name in recipe.get("baselines", ())
         }
         provenance = self._engine.provenance
-        self._parts.publish(recipe, utterances, layers, _joined(sequences), provenance, baselines)
+        path = self._parts.publish(
+            recipe, utterances, layers, _joined(sequences), provenance, baselines
+        )
+        self.names.append(path.name)
         self.published += len(shard)
         self.seconds += sum(embedded.duration for embedded in shard)
 

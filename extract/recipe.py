@@ -106,6 +106,15 @@ def parse_layers(text: str, depth: int) -> list[int]:
     return sorted(found)
 
 
+def in_words(recipe: Recipe, provenance: Recipe) -> str:
+    """The encoder of a recipe, and on what it runs, for people."""
+    control = ", a control with random weights" if recipe["control"] else ""
+    return (
+        f"{recipe['model']}{control} ({recipe['engine']}, {recipe['precision']}, "
+        f"{provenance['device']})"
+    )
+
+
 def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any]:
     """The recipe of `request` with an encoder that has all its layers."""
     from extract.logmel import PARAMETERS  # not before: numpy would slow --help down

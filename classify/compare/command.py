@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.compare.options import CompareOptions, add_arguments
+from classify.scheduling import add_scheduler, scheduled
 from data.console import SOME_REFUSED, common_options, configure_logging
 
 
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
         "runs/<time>-compare)",
     )
     parser.add_argument("--json", action="store_true", help="print compare.json, not the table")
+    add_scheduler(parser)
     common_options(parser)
     return parser
 
@@ -43,7 +45,8 @@ def main(argv: Sequence[str]) -> int:
     from classify.compare.result import compare
 
     run_folder.check(arguments.out)
-    comparison = compare(options)
+    with scheduled(arguments.scheduler):
+        comparison = compare(options)
     folder = write(comparison, arguments.out)
     if arguments.json:
         sys.stdout.write(run_folder.as_json(comparison.metrics).decode())

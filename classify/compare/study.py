@@ -11,6 +11,7 @@ from classify import run
 from classify.compare.options import CompareOptions
 from classify.dataset import Selection, encoder_name, require_classes, select, sound, with_features
 from classify.folds import Folds, split
+from classify.scheduling import spread
 from data.cache import Cache
 from data.errors import HeadError, Wav2emoError
 
@@ -55,12 +56,13 @@ def study(options: CompareOptions) -> Study:
         folds = split(chosen, options.shared.folds, options.shared.seed)
         judged: list[Judged] = []
         failed: dict[str, str] = {}
-        for head in options.heads:
-            try:
-                judged.append(judge(head, options, cache, chosen, folds))
-            except Exception as error:  # whatever it is, what the others took is not to be lost
-                failed[head] = _reason(error, options)
-                log.debug("%s", head, exc_info=True)
+        found = spread(_tried, options.heads, options, cache, chosen, folds)
+        for head, answer in zip(options.heads, found, strict=True):
+            if isinstance(answer, Judged):
+                judged.append(answer)
+            else:
+                failed[head] = _reason(answer, options)
+                log.debug("%s", head, exc_info=answer)
                 log.warning("%s is left out: %s", head, failed[head])
         if not judged:
             raise HeadError(f"no head could be judged: {next(iter(failed.values()))}")
@@ -74,6 +76,15 @@ def study(options: CompareOptions) -> Study:
             control=bool(cache.recipe.get("control")),
             fingerprint=cache.fingerprint,
         )
+
+
+def _tried(
+    options: CompareOptions, cache: Cache, chosen: Selection, folds: Folds, head: str
+) -> Judged | Exception:
+    try:
+        return judge(head, options, cache, chosen, folds)
+    except Exception as error:  # whatever it is, what the others took is not to be lost
+        return error
 
 
 def judge(

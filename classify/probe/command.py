@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.probe.options import ProbeOptions, add_arguments
+from classify.scheduling import add_scheduler, scheduled
 from data.console import common_options, configure_logging
 
 
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         help="the run's folder; one with an older run is overwritten (default: runs/<time>-probe)",
     )
     parser.add_argument("--json", action="store_true", help="print probe.json, not the table")
+    add_scheduler(parser)
     common_options(parser)
     return parser
 
@@ -44,7 +46,8 @@ def main(argv: Sequence[str]) -> int:
     from classify.probe.study import probe
 
     run_folder.check(arguments.out)
-    result = probe(options, command_line(options))
+    with scheduled(arguments.scheduler):
+        result = probe(options, command_line(options))
     folder = write(result, options, arguments.out)
     if arguments.json:
         sys.stdout.write(run_folder.as_json(result.metrics).decode())

@@ -23,6 +23,7 @@ from classify.probe.result import Json, Probe, TargetResult
 from classify.probe.selection import Nested, best, nested
 from classify.probe.source import Control, Source
 from classify.probe.targets import Task, tasks
+from classify.scheduling import spread
 from data.cache import Cache
 from data.cache_file import require_sound
 from data.errors import UsageError
@@ -60,9 +61,8 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
             log.info("%s is not probed: %s", name, why)
         rows = table.index.to_numpy()
         alike = _similarities(cache, options, rows)
-        results = {
-            task.target: _Target(task, cache, poolings, options, control).result() for task in found
-        }
+        targets = (_Target(task, cache, poolings, options, control) for task in found)
+        results = {result.name: result for result in spread(_Target.result, targets)}
         everything = Source(cache, poolings, rows)
         audit = _audit(found, results, everything, options)
         return Probe(

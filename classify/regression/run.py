@@ -134,7 +134,7 @@ def regress(options: Options, jobs: int = -1) -> RegressionRun:
     if hasattr(head, "fit_folds"):
         answers = _all_at_once(head, dataset, truth, folds)
     else:
-        answers = each_fold(partial(_fit, head, dataset.X, truth), folds.parts, jobs)
+        answers = each_fold(partial(_fit, head), (dataset.X, truth), folds.parts, jobs)
     prediction = np.empty_like(truth)
     for (_, test), rows in zip(folds.parts, answers, strict=True):
         prediction[test] = rows

@@ -102,6 +102,8 @@ def _core(precision: str) -> openvino.Core:
         )
     core = openvino.Core()
     core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
+    if threads := os.environ.get("OMP_NUM_THREADS"):  # to which its own threads do not listen
+        core.set_property(DEVICE, {"INFERENCE_NUM_THREADS": int(threads)})
     return core
 
 

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cluster_storm
 import crash
 import growth
 import job_array
@@ -38,6 +39,17 @@ def rows(
     yield "unreadable files", f"{outcome.unreadable}", outcome.unreadable == 0
     yield "bytes as of an undisturbed run", f"{outcome.identical}", outcome.identical
     yield from _job_arrays(arrays)
+    for workers in (2, 4):
+        with tempfile.TemporaryDirectory() as folder:
+            shaken = cluster_storm.cluster_storm(Path(folder), workers, kills=5, restarts=1)
+        yield (
+            f"{workers} Dask workers; killed, scheduler restarted",
+            (
+                f"{shaken.kills}, {shaken.restarts}; {shaken.lost} of {shaken.utterances} lost, "
+                f"{'the bytes of one process' if shaken.identical else 'other bytes'}"
+            ),
+            shaken.fine,
+        )
     with tempfile.TemporaryDirectory() as folder:
         states, failures = crash.power_losses(Path(folder))
     yield "states after a power loss, at every call", f"{states}, {len(failures)} bad", not failures

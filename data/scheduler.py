@@ -1,0 +1,247 @@
+"""A Dask scheduler and its workers: how every command that computes on them gets there.
+
+``--scheduler`` is ``local`` or ``local:4`` (workers on this machine while the command runs),
+``tcp://host:8786``, ``tls://host:8786`` (certificates as Dask's own configuration names them), or
+``file:scheduler.json``, which ``dask scheduler --scheduler-file`` writes. What Dask would say in
+twenty lines is said in one here.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.console import several
+from data.errors import SchedulerError, UsageError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+log = logging.getLogger("wav2emo")
+
+HELP = (
+    "compute on the workers of a Dask scheduler: local[:N], tcp://HOST:PORT, tls://HOST:PORT or "
+    "file:scheduler.json"
+)
+ANSWER_SECONDS = 8.0  # that a scheduler has to answer
+PATIENCE = 5.0  # seconds for an answer that can be done without
+WORKER_SECONDS = 60.0  # that a first worker has to come
+LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
+REMOTE = re.compile(r"(tcp|tls)://\S+:[0-9]+")
+FILE = "file:"
+
+
+def parse(text: str) -> str:
+    """`text`, if it is an address of a scheduler; for argparse's ``type`` and for options.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if LOCAL.fullmatch(text) or REMOTE.fullmatch(text) or text.removeprefix(FILE) not in ("", text):
+        return text
+    raise UsageError(
+        f"--scheduler {text}: expected local, local:N, tcp://HOST:PORT, tls://HOST:PORT or "
+        "file:scheduler.json"
+    )
+
+
+@contextlib.contextmanager
+def connected(scheduler: str) -> "Iterator[Client]":
+    """A client of a scheduler that has at least one worker.
+
+    Raises:
+        SchedulerError: the scheduler does not answer, or no worker comes.
+        UsageError: Dask is not installed.
+    """
+    client = connect(scheduler)
+    try:
+        wait_for_worker(client, WORKER_SECONDS)
+        warn_of_versions(client)
+        yield client
+    finally:
+        close(client)
+
+
+def connect(scheduler: str) -> "Client":
+    """A client of a scheduler, whether it has workers or not.
+
+    Raises:
+        SchedulerError: it does not answer.
+        UsageError: Dask is not installed.
+    """
+    _require_dask()
+    import dask
+    import distributed
+
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    dask.config.set({"distributed.comm.timeouts.connect": f"{ANSWER_SECONDS}s"})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+        if local := LOCAL.fullmatch(scheduler):
+            return _start_local(int(local[1] or _cores()))
+        address = _from_file(scheduler) if scheduler.startswith(FILE) else scheduler
+        try:
+            return distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError, ImportError) as error:
+            log.debug("%s", error, exc_info=True)
+            raise SchedulerError(_unreachable(scheduler, address, error)) from None
+
+
+def close(client: "Client") -> None:
+    """Part from a scheduler; a local one ends with its workers."""
+    cluster = client.cluster
+    with contextlib.suppress(Exception):  # it may be gone already, and then there is nothing to do
+        client.close(timeout=2)
+    if cluster is not None:
+        with contextlib.suppress(Exception):
+            cluster.close(timeout=5)
+
+
+def workers(client: "Client") -> dict[str, dict[str, Any]]:
+    """Address → what a worker tells of itself: name, host, nthreads, resources …"""
+    found: dict[str, dict[str, Any]] = dict(client.scheduler_info(n_workers=-1)["workers"])
+    return found
+
+
+def wait_for_worker(client: "Client", seconds: float, resource: str | None = None) -> None:
+    """Wait until there is a worker, one with `resource` where that is asked for.
+
+    Raises:
+        SchedulerError: none has come in time.
+    """
+    end, told = time.monotonic() + seconds, False
+    while True:
+        present = workers(client)
+        if any(resource is None or resource in about["resources"] for about in present.values()):
+            return
+        if time.monotonic() >= end:
+            raise SchedulerError(_without_worker(client, present, resource, seconds))
+        if not told and time.monotonic() > end - seconds + 2:
+            log.info("waiting for a worker, at most %.0f s", seconds)
+            told = True
+        time.sleep(0.1)
+
+
+def warn_of_versions(client: "Client") -> None:
+    """Say in a line what scheduler and workers have in other versions than this process."""
+    from distributed.versions import get_versions
+
+    async def ask() -> dict[str, Any]:
+        of_workers = await client.scheduler.broadcast(msg={"op": "versions"}, on_error="ignore")
+        return {"the scheduler": await client.scheduler.versions(), **of_workers}
+
+    here = get_versions()["packages"]
+    try:
+        others = client.sync(ask, callback_timeout=PATIENCE)
+    except (OSError, TimeoutError) as error:  # a worker hangs, and will be found out
+        log.debug("the versions of the workers are not known: %s", error)
+        return
+    differing: dict[str, list[str]] = {}
+    for place, found in others.items():
+        for line in _differences(here, (found or {}).get("packages", {}), place):
+            differing.setdefault(line, []).append(place)
+    for line, places in differing.items():
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        log.warning("%s at %s%s; install the same where something fails", line, places[0], more)
+
+
+def _differences(here: Mapping[str, str], there: Mapping[str, str], place: str) -> list[str]:
+    names = ["python", "dask", "distributed", "msgpack", "cloudpickle", "tornado"]
+    if place != "the scheduler":  # which never sees an array
+        names.append("numpy")
+    pairs = {name: (_short(here.get(name)), _short(there.get(name))) for name in names}
+    told = [
+        f"{name} {mine} here, {other}" for name, (mine, other) in pairs.items() if mine != other
+    ]
+    return ["; ".join(told)] if told else []
+
+
+def _short(version: str | None) -> str:
+    """Of Python's five numbers the first two: 3.11.4.final.0 and 3.11.9.final.0 get along."""
+    if version and version.count(".") == 4:
+        return ".".join(version.split(".")[:2])
+    return version or "none"
+
+
+def _require_dask() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("distributed") is None:
+        raise UsageError("--scheduler needs Dask: pip install 'wav2emo[cluster]'")
+
+
+def _start_local(count: int) -> "Client":
+    """As many workers as asked for, each with its share of the cores."""
+    from distributed import Client, LocalCluster
+
+    cluster = LocalCluster(
+        n_workers=count,
+        threads_per_worker=max(1, _cores() // count),
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        memory_limit=0,  # a worker near its limit is paused, and nothing would move on
+        silence_logs=logging.CRITICAL,
+    )
+    return Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _from_file(scheduler: str) -> str:
+    """The address in a scheduler file; the scheduler may be about to write it."""
+    path = Path(scheduler.removeprefix(FILE))
+    end = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return str(json.loads(path.read_bytes())["address"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if time.monotonic() < end:
+                time.sleep(0.2)
+                continue
+            why = error.strerror if isinstance(error, OSError) else "not a scheduler's file"
+            raise SchedulerError(
+                f"--scheduler {scheduler}: {why}; start 'dask scheduler --scheduler-file {path}', "
+                "and give its path as this machine sees it"
+            ) from None
+
+
+def _unreachable(scheduler: str, address: str, error: Exception) -> str:
+    at = f" ({address})" if address not in scheduler else ""
+    if isinstance(error, ImportError):
+        return f"--scheduler {scheduler}{at}: its versions do not go with those here: {error}"
+    if isinstance(error, TypeError) or "TLS" in str(error) or "SSL" in str(error):
+        return (
+            f"--scheduler {scheduler}{at}: {str(error).splitlines()[0]}. TLS needs ca-file, cert "
+            "and key in Dask's configuration: see docs/cluster.md"
+        )
+    return (
+        f"--scheduler {scheduler}{at}: no scheduler answers there within {ANSWER_SECONDS:.0f} s; "
+        "is 'dask scheduler' running, and may this machine connect to it?"
+    )
+
+
+def _without_worker(
+    client: "Client", present: Mapping[str, Any], resource: str | None, seconds: float
+) -> str:
+    address = client.scheduler.address
+    start = f"start one with 'dask worker {address}"
+    if not present:
+        return f"{address} has no worker, and none has come within {seconds:.0f} s; {start}'"
+    announced = sorted({name for about in present.values() for name in about["resources"]})
+    return (
+        f"{several(len(present), 'worker')} at {address}, none with the resource {resource} "
+        f"(announced: {', '.join(announced) or 'none'}) within {seconds:.0f} s; {start} "
+        f"--resources {resource}=1'"
+    )

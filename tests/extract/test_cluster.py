@@ -1,0 +1,299 @@
+"""Extraction on real Dask workers: the same cache, whatever happens to them."""
+
+import json
+import logging
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cluster_storm
+import numpy as np
+import pytest
+import storm
+from standin import Source, StandIn
+from workers import Crew
+
+from data import Cache, corpora, scheduler
+from data.cache_file import parts_folder
+from data.errors import SchedulerError, UsageError
+from data.scheduler import parse
+from extract import cluster, pipeline
+from extract.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory):
+    """A scheduler and two workers."""
+    with Crew(tmp_path_factory.mktemp("crew"), 2) as crew:
+        yield crew
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A scheduler without workers."""
+    with Crew(tmp_path, 0) as crew:
+        yield crew
+
+
+@pytest.fixture
+def told(caplog, monkeypatch):
+    """What is logged, whether a command line has been run in this process before or not."""
+    monkeypatch.setattr(logging.getLogger("wav2emo"), "propagate", True)
+    caplog.set_level("INFO", "wav2emo")
+    return caplog
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    storm.make_corpus(tmp_path / "corpus", 60)
+    return tmp_path / "corpus"
+
+
+def listed(corpus):
+    return list(corpora.read(corpus).utterances)
+
+
+def extracted(corpus, cache, where, source=None, batch_seconds=1.0, **options):
+    settings = pipeline.Settings(batch_seconds=batch_seconds)
+    on = cluster.Cluster(where.scheduler, **options)
+    return cluster.extract(listed(corpus), source or Source(), cache, settings, on)[1]
+
+
+def alone(corpus, cache):
+    pipeline.extract(listed(corpus), StandIn(), cache)
+    return storm.without_provenance(cache)
+
+
+def test_the_cache_is_that_of_one_process_byte_for_byte(crew, corpus, tmp_path):
+    (corpus / "anger" / "noise.wav").write_bytes(b"no audio at all")
+    summary = extracted(corpus, tmp_path / "c.h5", crew)
+    assert (summary.embedded, summary.total, len(summary.refused)) == (60, 60, 1)
+    assert storm.without_provenance(tmp_path / "c.h5") == alone(corpus, tmp_path / "alone.h5")
+    assert not parts_folder(tmp_path / "c.h5").exists()
+    told = (tmp_path / "c.h5.errors.jsonl").read_text()
+    assert json.loads(told)["file"] == str(corpus / "anger" / "noise.wav")
+
+
+def test_what_is_cached_is_not_done_again(crew, corpus, tmp_path):
+    extracted(corpus, tmp_path / "c.h5", crew)
+    changed = corpus / "anger" / "00000.wav"
+    changed.write_bytes((corpus / "anger" / "00002.wav").read_bytes())
+    summary = extracted(corpus, tmp_path / "c.h5", crew)
+    assert (summary.embedded, summary.cached, summary.total) == (1, 59, 60)
+
+
+def test_a_real_encoder_by_the_command_line(crew, corpus, tmp_path, capsys):
+    there, here = tmp_path / "there.h5", tmp_path / "here.h5"
+    argv = [str(corpus), "--model", "untrained:tiny", "--json", "--sequence", "5"]
+    argv += ["--engine", "torch"]
+    assert main([*argv, "-o", str(there), "--scheduler", crew.scheduler]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["embedded"], printed["refused"]) == (60, [])
+    assert main([*argv, "-o", str(here)]) == 0
+    with Cache(there) as one, Cache(here) as other:
+        assert one.recipe == other.recipe
+        assert one.utterances.equals(other.utterances)
+        for pooling in one.poolings:
+            found, expected = one.embeddings(pooling), other.embeddings(pooling)
+            error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+            assert error < (1e-5 if one.recipe["precision"] == "float32" else 2e-2)
+
+
+def test_workers_of_its_own(corpus, tmp_path):
+    on, settings = cluster.Cluster("local:2"), pipeline.Settings()
+    _, summary = cluster.extract(listed(corpus), Source(), tmp_path / "c.h5", settings, on)
+    assert summary.embedded == summary.total == 60
+
+
+def test_killed_workers_and_a_restarted_scheduler(tmp_path):
+    outcome = cluster_storm.cluster_storm(tmp_path, 2, kills=1, restarts=1, count=120, slow=0.2)
+    assert (outcome.kills, outcome.restarts) == (1, 1)
+    assert outcome.fine, outcome
+
+
+def test_a_worker_that_hangs_costs_its_chunk_alone(crew, corpus, tmp_path, told):
+    hanging = crew.start_worker()
+    try:
+        crew.wait(3)
+        hanging.send_signal(signal.SIGSTOP)
+        summary = extracted(corpus, tmp_path / "c.h5", crew, timeout=5)
+    finally:
+        hanging.kill()
+        hanging.wait()
+    assert summary.total == 60
+    assert "has not answered for 5 s" in told.text
+
+
+def test_a_worker_with_other_weights_is_refused(crew, corpus, tmp_path, told):
+    alone(corpus, tmp_path / "c.h5")
+    (corpus / "anger" / "00000.wav").unlink()
+    storm.make_corpus(corpus / "more", 40)
+    other = crew.start_worker(STANDIN_WEIGHTS="theirs")
+    try:
+        crew.wait(3)
+        summary = extracted(corpus, tmp_path / "c.h5", crew, Source(slow=0.3))
+    finally:
+        other.kill()
+        other.wait()
+    assert summary.embedded == 40
+    assert "gives other numbers than the cache's" in told.text
+    assert "weights: none (cache) ≠ theirs (asked)" in told.text
+
+
+def test_all_workers_with_other_weights_are_told(empty, corpus, tmp_path):
+    alone(corpus, tmp_path / "c.h5")
+    empty.start_worker(STANDIN_WEIGHTS="theirs")
+    with pytest.raises(SchedulerError, match=r"no worker is left; 1 worker not used, .* weights"):
+        extracted(corpus, tmp_path / "c.h5", empty)
+
+
+def limited():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+
+def test_a_full_disk_on_one_worker(crew, corpus, tmp_path, told):
+    small = crew.start_worker(preexec=limited)
+    try:
+        crew.wait(3)
+        summary = extracted(corpus, tmp_path / "c.h5", crew)
+    finally:
+        small.kill()
+        small.wait()
+    assert summary.total == 60
+    assert "File too large" in told.text
+
+
+def test_full_disks_on_all_workers(empty, corpus, tmp_path):
+    empty.start_worker(preexec=limited)
+    with pytest.raises(OSError, match="File too large"):  # leads to exit status 74
+        extracted(corpus, tmp_path / "c.h5", empty)
+
+
+def test_recordings_that_are_gone_are_named(crew, corpus, tmp_path):
+    utterances = listed(corpus)
+    utterances[0].file.unlink()
+    on, settings = cluster.Cluster(crew.scheduler), pipeline.Settings()
+    _, summary = cluster.extract(utterances, Source(), tmp_path / "c.h5", settings, on)
+    assert summary.total == 59
+    assert [r.utterance.id for r in summary.refused] == [utterances[0].id]
+    assert summary.refused[0].reason == "No such file or directory"
+
+
+def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, told):
+    pytest.importorskip("extract.placement")
+    expected = alone(corpus, tmp_path / "alone.h5")
+    utterances = listed(corpus)
+    for name in ("there", "wrong"):
+        storm.make_corpus(tmp_path / name, 60)
+    first = tmp_path / "wrong" / utterances[0].path
+    first.write_bytes((corpus / utterances[1].path).read_bytes())
+    good = f"{corpus}={tmp_path / 'there'}"
+    empty.start_worker(WAV2EMO_AUDIO_PREFIX=good)
+    empty.start_worker(WAV2EMO_AUDIO_PREFIX=f"{corpus}={tmp_path / 'wrong'}")
+    empty.wait(2)
+    extracted(corpus, tmp_path / "c.h5", empty)
+    assert "sees another file than the client" in told.text
+    assert storm.without_provenance(tmp_path / "c.h5") == expected
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_publishes_what_is_done(crew, tmp_path, signum):
+    storm.make_corpus(tmp_path / "corpus", 200)
+    program = (
+        "import sys; from pathlib import Path; from data import corpora\n"
+        "from data.console import run\n"
+        "from extract import cluster, pipeline; from standin import Source\n"
+        "def work():\n"
+        "    found = list(corpora.read(Path(sys.argv[1])).utterances)\n"
+        "    on, settings = cluster.Cluster(sys.argv[3]), pipeline.Settings(1.0)\n"
+        "    cluster.extract(found, Source(slow=0.5), Path(sys.argv[2]), settings, on)\n"
+        "sys.exit(run(work))"
+    )
+    cache = tmp_path / "c.h5"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path / "corpus", cache, crew.scheduler],
+        env=os.environ | {"PYTHONPATH": f"{Path.cwd()}:{Path(storm.__file__).parent}"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not parts_folder(cache).exists():
+        time.sleep(0.05)
+    time.sleep(2)
+    process.send_signal(signum)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + signum, error
+    assert "Traceback" not in error
+    with Cache(parts_folder(cache)) as kept:
+        count = len(kept)
+    assert 0 < count < 200
+    assert extracted(tmp_path / "corpus", cache, crew).embedded == 200 - count
+
+
+@pytest.mark.parametrize(
+    "text", ["", "local:0", "local:x", "tcp://host", "host:1", "file:", "ssh://a:1"]
+)
+def test_addresses_that_make_no_sense(text):
+    with pytest.raises(UsageError, match="expected local"):
+        parse(text)
+
+
+def test_an_unreachable_scheduler(tmp_path, monkeypatch):
+    monkeypatch.setattr("data.scheduler.ANSWER_SECONDS", 1.0)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
+        expected = (
+            f"--scheduler {address}: no scheduler answers there within 1 s; is 'dask scheduler"
+        )
+        with pytest.raises(SchedulerError, match=re.escape(expected)):
+            scheduler.connect(address)
+
+
+def test_a_scheduler_file_that_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("data.scheduler.ANSWER_SECONDS", 0.1)
+    for content, why in ((None, "No such file"), ("[]", "not a scheduler's file")):
+        if content:
+            (tmp_path / "s.json").write_text(content)
+        with pytest.raises(SchedulerError, match=why):
+            scheduler.connect(f"file:{tmp_path / 's.json'}")
+
+
+def test_no_worker_at_all(empty, corpus, tmp_path):
+    with pytest.raises(SchedulerError, match=r"no worker, .* within 1 s; start one with 'dask wor"):
+        extracted(corpus, tmp_path / "c.h5", empty, wait=1)
+
+
+def test_no_worker_with_the_resource(crew, corpus, tmp_path):
+    with pytest.raises(SchedulerError, match=r"2 workers .* resource GPU \(announced: none\)"):
+        extracted(corpus, tmp_path / "c.h5", crew, resource="GPU", wait=1)
+
+
+def test_only_workers_with_a_gpu_where_one_announces_it(crew, corpus, tmp_path):
+    one = crew.start_worker("--resources", "GPU=1")
+    counts = []
+    try:
+        crew.wait(3)
+        summary = extracted(corpus, tmp_path / "c.h5", crew, crew=counts.append)
+    finally:
+        one.kill()
+        one.wait()
+    assert summary.total == 60
+    assert counts == [1]
+
+
+def test_other_versions_are_told_in_a_line(empty, corpus, tmp_path, told):
+    other = tmp_path / "site" / "cloudpickle-3.0.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: cloudpickle\nVersion: 3.0.9\n")
+    path = os.pathsep.join([str(other.parent), str(Path.cwd()), str(Path(storm.__file__).parent)])
+    empty.start_worker(PYTHONPATH=path)
+    assert extracted(corpus, tmp_path / "c.h5", empty).total == 60
+    lines = [record.getMessage() for record in told.records if "3.0.9" in record.getMessage()]
+    assert len(lines) == 1
+    assert lines[0].startswith("cloudpickle ")
