@@ -42,6 +42,8 @@ def find(
 
 
 def _read(given: str, follow_links: bool) -> tuple[list[Utterance], list[str]]:
+    if not given:
+        raise CorpusError("an empty name is given; expected a recording")
     if MAGIC.search(given) and not Path(given).exists():
         return _matching(given, follow_links)
     return _at(Path(given), follow_links)

@@ -73,16 +73,18 @@ class Listening:
     def _of_windows(
         self, listener: Listener, utterances: Sequence[Utterance], sliding: Sliding
     ) -> Iterator[Answer]:
+        kept = self.options.out is not None or self.options.form == "table"
         heard = self._watched(listener.windows(map(Track, utterances), sliding), " windows")
         for track, results in groupby(heard, key=lambda item: item[0]):
-            answers, complete = [], True
+            answers, complete = [], kept
             for _, result in results:
-                if isinstance(result, Answer):
-                    answers.append(result)
-                    yield result
-                else:
+                if isinstance(result, Refusal):
                     self._refuse(result)
                     complete = False
+                    continue
+                if kept:
+                    answers.append(result)
+                yield result
             if complete:
                 self._keep(track.utterance, listener.collected(track, answers))
 

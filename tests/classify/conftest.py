@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from data.writer import write_cache
 
@@ -92,3 +93,30 @@ def make_cache(tmp_path: Path) -> MakeCache:
 def cache(make_cache: MakeCache) -> Path:
     """Five speakers, four classes, 80 utterances."""
     return make_cache()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, waveform) -> Path:
+    """A saved head on the tiny untrained encoder, which listens to seeded noise: anger, sadness."""
+    from classify.train import main as train
+    from extract.__main__ import main as extract
+
+    home = tmp_path_factory.mktemp("tiny")
+    for number in range(12):
+        file = home / "corpus" / ("anger", "sadness")[number % 2] / f"s{number % 4}_{number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, waveform(number, 0.5), 16_000)
+    cache, model = home / "cache.h5", home / "model"
+    corpus = [str(home / "corpus"), "--pattern", "{emotion}/{speaker}_{take}"]
+    assert extract([*corpus, "--model", "untrained:tiny", "-o", str(cache), "-q"]) == 0
+    assert train(["-o", str(model), "--head", "logreg", "--cache", str(cache)]) == 0
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_listener(tiny_model: Path):
+    """That head with its encoder, loaded once for all tests."""
+    from classify.listener import Listener
+    from classify.model import Model
+
+    return Listener.open(Model.load(tiny_model), device="cpu")

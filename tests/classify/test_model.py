@@ -1,9 +1,6 @@
 """Trained heads: kept, loaded, and used on new audio. How they are refused: test_untrusted.py."""
 
 import contextlib
-import csv
-import io
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +9,14 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from classify import fit, predict
+from classify import fit
 from classify.dataset import load
 from classify.heads import HEADS
 from classify.model import Model
 from classify.options import Options
-from classify.train import main as train
 from classify.training_options import TrainingOptions
 from data import Cache
 from data.errors import ModelError, UsageError
-from extract.__main__ import main as extract
 
 
 def trained(cache: Path, head: str, scored: bool = False) -> tuple[Model, Options]:
@@ -133,60 +128,3 @@ def test_killed_while_saving(cache: Path, tmp_path: Path, before: bool, renames:
     model.save(out)
     assert Model.load(out).card["head"] == "logreg"
     assert sorted(os.listdir(out)) == ["README.md", "head.skops", "model.json"]
-
-
-@pytest.mark.parametrize("head", ["logreg", "mlp", "gru"])
-def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str) -> None:
-    """Cache, train, predict: new audio gets the answer that its cached embedding gets."""
-    corpus, cache, out = folder_corpus(), tmp_path / "cache.h5", tmp_path / "model"
-    sequence = ["--sequence", "10"] if head == "gru" else []
-    pattern = ["--pattern", "{emotion}/{speaker}_{take}"]
-    command = [str(corpus), "--model", "untrained:tiny", "-o", str(cache), "-q"]
-    assert extract([*command, *pattern, *sequence]) == 0
-    epochs = ["--epochs", "5"] if HEADS[head].neural else []
-    assert train(["-o", str(out), "--head", head, "--cache", str(cache), *epochs]) == 0
-    capsys.readouterr()
-
-    (corpus / "anger" / "broken.wav").write_text("not audio")
-    status = predict.main([str(out), str(corpus), str(tmp_path / "gone.wav"), "--csv"])
-    answers, problems = capsys.readouterr()
-    assert status == 3
-    assert "broken.wav" in problems
-    assert "gone.wav" in problems
-    rows = list(csv.DictReader(io.StringIO(answers)))
-    assert list(rows[0]) == ["file", "emotion", "anger", "sadness"]
-
-    model = Model.load(out)
-    data = load(
-        Options(
-            cache=cache,
-            head=head,
-            layer=model.features.layer,
-            training=TrainingOptions(epochs=5 if epochs else None),
-        )
-    )
-    expected = model.of_features(data.X)
-    assert model.temperature != 1
-    by_file = {row["file"]: row for row in rows}
-    assert len(by_file) == len(rows) == len(data.y)
-    for path, shares in zip(data.utterances["path"], expected, strict=True):
-        row = by_file[str(corpus / path)]
-        np.testing.assert_allclose([float(row[name]) for name in data.classes], shares, atol=1e-3)
-        assert row["emotion"] == max(data.classes, key=lambda name: float(row[name]))
-
-    table = tmp_path / "parts.csv"
-    first = Path(rows[0]["file"]).relative_to(tmp_path)
-    table.write_text(f"file,start,end\n{first},0,0.15\n{first},0.05,0.2\n")
-    assert predict.main([str(out), str(table), "--json"]) == 0
-    parts = json.loads(capsys.readouterr().out)
-    assert [part["end"] for part in parts] == [0.15, 0.2]
-    assert predict.main([str(out), str(tmp_path / first)]) == 0
-    assert str(tmp_path / first) in capsys.readouterr().out
-
-
-def test_a_missing_model_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="python -m classify train"):
-        predict.main([str(tmp_path / "none"), "a.wav"])
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ModelError, match="python -m classify train"):
-        predict.main([str(tmp_path / "file"), "a.wav"])

@@ -16,12 +16,13 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify import fit, model, predict
+from classify import fit, model
 from classify.agreement import ccc, pearson, rmse
 from classify.dataset import load
 from classify.evaluate import main
 from classify.heads import HEADS, build_regressor, regressors
 from classify.options import Options
+from classify.predict import command as predict
 from classify.probe.command import main as probe
 from classify.regression.run import RegressionRun, regress
 from classify.regression.targets import is_regression

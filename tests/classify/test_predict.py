@@ -1,0 +1,388 @@
+"""New recordings: which are found, how they are read, what is answered and in which form."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import classify
+from classify.dataset import load
+from classify.heads import HEADS
+from classify.listener import Listener
+from classify.model import Model
+from classify.options import Options
+from classify.predict import standard_input
+from classify.predict.command import main as predict
+from classify.predict.inputs import find
+from classify.predict.options import Raw
+from classify.train import main as train
+from classify.training_options import TrainingOptions
+from data.errors import AudioError, ModelError, RecipeMismatch, UsageError
+from extract import audio
+from extract.__main__ import main as extract
+
+
+@pytest.mark.parametrize("head", ["logreg", "mlp", "gru"])
+def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str) -> None:
+    """Cache, train, predict: new audio gets the answer that its cached embedding gets."""
+    corpus, cache, out = folder_corpus(), tmp_path / "cache.h5", tmp_path / "model"
+    sequence = ["--sequence", "10"] if head == "gru" else []
+    pattern = ["--pattern", "{emotion}/{speaker}_{take}"]
+    command = [str(corpus), "--model", "untrained:tiny", "-o", str(cache), "-q"]
+    assert extract([*command, *pattern, *sequence]) == 0
+    epochs = ["--epochs", "5"] if HEADS[head].neural else []
+    assert train(["-o", str(out), "--head", head, "--cache", str(cache), *epochs]) == 0
+    capsys.readouterr()
+
+    (corpus / "anger" / "broken.wav").write_text("not audio")
+    status = predict([str(out), str(corpus), str(tmp_path / "gone.wav"), "--csv"])
+    answers, problems = capsys.readouterr()
+    assert status == 3
+    assert "broken.wav" in problems
+    assert "gone.wav" in problems
+    rows = list(csv.DictReader(io.StringIO(answers)))
+    assert list(rows[0]) == ["file", "emotion", "anger", "sadness"]
+
+    model = Model.load(out)
+    training = TrainingOptions(epochs=5 if epochs else None)
+    chosen = model.features.layer
+    data = load(Options(cache=cache, head=head, layer=chosen, training=training))
+    expected = model.of_features(data.X)
+    by_file = {row["file"]: row for row in rows}
+    assert len(by_file) == len(rows) == len(data.y)
+    for path, shares in zip(data.utterances["path"], expected, strict=True):
+        row = by_file[str(corpus / path)]
+        np.testing.assert_allclose([float(row[name]) for name in data.classes], shares, atol=1e-3)
+        assert row["emotion"] == max(data.classes, key=lambda name: float(row[name]))
+
+    table = tmp_path / "parts.csv"
+    first = Path(rows[0]["file"]).relative_to(tmp_path)
+    table.write_text(f"file,start,end\n{first},0,0.15\n{first},0.05,0.2\n")
+    assert predict([str(out), str(table), "--json"]) == 0
+    parts = json.loads(capsys.readouterr().out)
+    assert [part["end"] for part in parts] == [0.15, 0.2]
+    assert predict([str(out), str(tmp_path / first)]) == 0
+    assert str(tmp_path / first) in capsys.readouterr().out
+
+
+def test_a_missing_model_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="python -m classify train"):
+        predict([str(tmp_path / "none"), "a.wav"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="python -m classify train"):
+        predict([str(tmp_path / "file"), "a.wav"])
+
+
+@pytest.mark.parametrize(
+    ("corpus", "encoder"),
+    [
+        ("emodb", "untrained:tiny"),
+        ("ravdess", "untrained:tiny"),
+        pytest.param("emodb", "untrained", marks=pytest.mark.e2e),
+        pytest.param("ravdess", "untrained", marks=pytest.mark.e2e),
+    ],
+)
+def test_real_speech(speech: Path, tmp_path: Path, capsys, corpus: str, encoder: str) -> None:
+    """Trained on some actors: others get answers, and these those of their cached embeddings."""
+    chosen = {"emodb": ("03*.wav", "08*.wav", "09*[FNTW]?.wav"),
+              "ravdess": ("*-01-*-01.wav", "*-01-*-02.wav", "*-01-*-03.wav")}[corpus]  # fmt: skip
+    seen, held_out, cache = tmp_path / "seen", tmp_path / "held-out", tmp_path / "cache.h5"
+    for folder, patterns in ((seen, chosen[:2]), (held_out, chosen[2:])):
+        for file in sorted(f for p in patterns for f in (speech / corpus).rglob(p))[::3]:
+            folder.mkdir(exist_ok=True)
+            shutil.copy(file, folder)
+    named = ["--corpus", corpus, "--model", encoder, "-o", str(cache), "-q"]
+    assert extract([str(seen), *named]) == 0
+    assert train(["-o", str(tmp_path / "model"), "--head", "logreg", "--cache", str(cache)]) == 0
+    capsys.readouterr()
+    model = Model.load(tmp_path / "model")
+
+    options = Options(cache=cache, head="logreg", layer=model.features.layer)
+    data = load(options, folds=False)
+    again = model.predict([seen / path for path in data.utterances["path"]])
+    found = np.array([list(answer.probabilities.values()) for answer in again])
+    np.testing.assert_allclose(found, model.of_features(data.X), atol=2e-3)
+
+    assert predict([str(tmp_path / "model"), str(held_out), "--jsonl", "-q"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["file"] for row in rows] == sorted(map(str, held_out.iterdir()))
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1) for row in rows)
+
+
+def touched(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def names(inputs, root: Path, **options) -> tuple[list[str], list[str]]:
+    utterances, problems = find([os.path.join(root, name) for name in inputs], **options)
+    return [str(each.file.relative_to(root)) for each in utterances], problems
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (["b.wav", "a.wav", "b.wav"], ["b.wav", "a.wav", "b.wav"]),
+        (["*.wav"], ["a.wav", "b.wav"]),
+        (["**/*.wav"], ["a.wav", "b.wav", "x/c.wav", "x/y/d.wav"]),
+        (["**"], ["a.wav", "b.wav", "x/c.wav", "x/y/d.wav", "x/y/e.flac"]),
+        (["*"], ["a.wav", "b.wav", "x/c.wav", "x/y/d.wav", "x/y/e.flac"]),
+        (["x/*"], ["x/c.wav", "x/y/d.wav", "x/y/e.flac"]),
+        (["x/?/*.flac", "[ab].wav"], ["x/y/e.flac", "a.wav", "b.wav"]),
+        (["x/../a*"], ["x/../a.wav"]),
+        (["odd[1].wav"], ["odd[1].wav"]),
+    ],
+)
+def test_globs_name_what_a_shell_would(tmp_path: Path, inputs, expected) -> None:
+    touched(tmp_path, "a.wav", "b.wav", "notes.txt", ".hidden.wav", "x/c.wav", "x/y/d.wav")
+    touched(tmp_path, "x/y/e.flac", "x/z/nothing.txt", "x/.git/f.wav")
+    if "odd[1].wav" in inputs:
+        touched(tmp_path, "odd[1].wav")
+    found, problems = names(inputs, tmp_path)
+    assert sorted(found) == sorted(expected)
+    if inputs == ["b.wav", "a.wav", "b.wav"]:
+        assert found == inputs
+    assert not problems
+
+
+def test_a_glob_follows_no_loop(tmp_path: Path) -> None:
+    touched(tmp_path, "x/a.wav")
+    (tmp_path / "x" / "loop").symlink_to(tmp_path / "x")
+    assert names(["x/**/*.wav"], tmp_path)[0] == ["x/a.wav"]
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    touched(tmp_path, "text.txt", "empty/text.txt", "a.wav")
+    found, problems = names(["gone.wav", "text.txt", "empty", "g*", "t*", "a.wav"], tmp_path)
+    assert found == ["a.wav"]
+    expected = ("no such file", "neither audio nor a table", "no audio in it", "matches nothing",
+                "matches no audio")  # fmt: skip
+    assert len(problems) == len(expected)
+    for line, words in zip(problems, expected, strict=True):
+        assert words in line
+    assert "empty name" in find([""])[1][0]
+
+
+SAMPLES = (1000 * np.sin(np.arange(8000) / 9)).astype("<i2")
+
+
+def wave(data_length: int | None = None, form: str = "WAV") -> bytes:
+    """A recording of `SAMPLES`, whose header may tell another length."""
+    stream = io.BytesIO()
+    soundfile.write(stream, SAMPLES, 16_000, format=form, subtype="PCM_16")
+    content = bytearray(stream.getvalue())
+    if data_length is not None:
+        place = content.index(b"data") + 4
+        content[place : place + 4] = data_length.to_bytes(4, "little")
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "raw"),
+    [
+        (wave(), None),
+        (wave(), Raw(8000, 2, "f32le")),
+        (wave(form="FLAC"), None),
+        (wave(0), None),
+        (wave(0x7FFFF000), None),
+        (wave(0x80000000), None),
+        (wave(0xFFFFFFFF), None),
+        (SAMPLES.tobytes(), Raw()),
+        (SAMPLES.tobytes() + b"?", Raw()),
+        ((SAMPLES / np.float32(32768)).astype("<f4").tobytes(), Raw(encoding="f32le")),
+        (np.repeat(SAMPLES, 3).tobytes(), Raw(channels=3)),
+    ],
+)
+def test_standard_input_is_read_as_a_file_is(tmp_path: Path, content: bytes, raw) -> None:
+    utterance = standard_input.receive(io.BytesIO(content), tmp_path, raw)
+    heard = audio.read(utterance.file)
+    np.testing.assert_allclose(heard.waveform, SAMPLES / 32768, atol=1e-7)
+    assert utterance.id == "-"
+
+
+def test_a_cut_header_is_still_told(tmp_path: Path) -> None:
+    utterance = standard_input.receive(io.BytesIO(wave()[:-100]), tmp_path, None)
+    with pytest.raises(AudioError, match="cut short: 100 of 16000 bytes"):
+        audio.read(utterance.file)
+
+
+def test_a_stream_without_end_is_cut_off(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(standard_input, "MAX_BYTES", 3 << 20)
+
+    class Endless(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            return b"1" * size
+
+    with pytest.raises(AudioError, match=r"more than 0\.0 GiB"):
+        standard_input.receive(Endless(), tmp_path, Raw())
+
+
+def run(*arguments, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "classify", "predict", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, timeout=200, **options)
+
+
+def test_a_pipe(tiny_model: Path) -> None:
+    done = run(tiny_model, "-", "--jsonl", "--window", "0.2", input=wave(0xFFFFFFFF))
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["file"] for row in rows} == {"-"}
+    assert [row["end"] for row in rows][-1] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "standard input: empty"), (b"hello, this is text", "--encoding s16le --rate 16000")],
+)
+def test_what_is_no_recording_is_told(tiny_model, monkeypatch, capsys, content, message) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert predict([str(tiny_model), "-"]) == 3
+    assert message in capsys.readouterr().err
+
+
+def test_a_terminal_is_not_waited_for(tiny_model: Path, monkeypatch) -> None:
+    leader, follower = os.openpty()
+    with open(leader, "wb"), open(follower) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        with pytest.raises(UsageError, match="a terminal here: expected a recording"):
+            predict([str(tiny_model), "-"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-", "-"], "given twice"),
+        (["a.wav", "--rate", "8000"], "add the input '-'"),
+        (["a.wav", "--hop", "1"], "add --window 3"),
+        (["a.wav", "--out", "x"], "add --window 3"),
+        (["a.wav", "--window", "0"], "a window of 0 s"),
+        (["a.wav", "--window", "1", "--hop", "2"], "a hop of 2 s"),
+        (["a.wav", "--window", "1", "--out", __file__], "a file is there"),
+        (["-", "--rate", "1"], "--rate 1: expected 4000 to 384000 Hz"),
+        (["-", "--channels", "0"], "--channels 0: expected 1 to 8"),
+    ],
+)
+def test_wrong_usage_is_told(tiny_model, monkeypatch, arguments, message: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(wave())))
+    with pytest.raises(UsageError, match=message):
+        predict([str(tiny_model), *arguments])
+
+
+def test_a_long_recording_is_sent_to_the_window(tmp_path: Path, tiny_model, capsys) -> None:
+    soundfile.write(tmp_path / "long.wav", np.ones(601 * 4000, np.int16), 4000)
+    assert predict([str(tiny_model), str(tmp_path / "long.wav")]) == 3
+    problem = capsys.readouterr().err.splitlines()[-1]
+    assert "601 s is longer than the 600 s read at once" in problem
+    assert "--window 3" in problem
+
+
+def test_another_encoder_is_refused_with_the_difference(tiny_model: Path) -> None:
+    model = Model.load(tiny_model)
+    recipe = model.recipe | {"weights": "0" * 64}
+    changed = dataclasses.replace(model, card={**model.card, "recipe": recipe})
+    with pytest.raises(RecipeMismatch, match="weights"):
+        Listener.open(changed, device="cpu")
+
+
+@pytest.fixture
+def model(tiny_model: Path) -> Model:
+    return Model.load(tiny_model)
+
+
+def test_python_mixes_files_and_arrays(tmp_path: Path, model: Model, waveform) -> None:
+    samples = waveform(5, 0.6)
+    file = tmp_path / "a.wav"
+    soundfile.write(file, samples, 16_000, subtype="FLOAT")
+    (tmp_path / "text.wav").write_text("hello")
+    results = model.predict(
+        [file, samples, tmp_path / "text.wav", str(file), samples.astype(float), samples[:99]]
+    )
+    assert [result.refused for result in results] == [False, False, True, False, False, True]
+    assert all(isinstance(results[n], classify.Refusal) for n in (2, 5))
+    assert "not audio" in results[2].reason
+    first = results[0]
+    assert isinstance(first, classify.Answer)
+    assert first.place == {"file": str(file)}
+    assert results[1].place == {"file": "1"}
+    for n in (1, 3, 4):
+        np.testing.assert_allclose(
+            list(results[n].probabilities.values()), list(first.probabilities.values()), atol=1e-5
+        )
+
+
+def test_python_resamples_arrays_as_files(tmp_path: Path, model: Model, waveform) -> None:
+    samples = waveform(5, 1.1, 44_100)
+    soundfile.write(tmp_path / "a.wav", samples, 44_100, subtype="FLOAT")
+    file, array = (
+        model.predict([recording], rate=44_100)[0] for recording in (tmp_path / "a.wav", samples)
+    )
+    assert array.probabilities == pytest.approx(file.probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("array", "rate", "message"),
+    [
+        (np.zeros((2, 9000)), 16_000, r"shape \(2, 9000\).*average its channels"),
+        (np.ones(9000, np.int16), 16_000, "divide 16-bit samples by 32768"),
+        (np.ones(9000), 100, "a rate of 100 Hz"),
+        (np.zeros(9000), 16_000, "silent"),
+        (np.full(9000, np.nan), 16_000, "NaN"),
+        (np.ones(601 * 16_000, np.float32), 16_000, "longer than the 600 s"),
+    ],
+)
+def test_python_refuses_other_arrays(model: Model, array, rate: int, message: str) -> None:
+    (result,) = model.predict([array], rate)
+    assert result.refused
+    assert re.search(message, result.reason)
+
+
+def test_python_takes_lists(model: Model) -> None:
+    for single in ("a.wav", Path("a.wav"), np.zeros(16_000)):
+        with pytest.raises(UsageError, match="takes a list"):
+            model.predict(single)
+    assert model.predict([]) == []
+
+
+def test_the_encoder_is_loaded_once_and_not_pickled(model: Model, waveform) -> None:
+    before = model.predict([waveform(0, 0.5)])
+    assert model.listener() is model.listener()
+    copy = pickle.loads(pickle.dumps(model))
+    assert "_listeners" not in vars(copy)
+    assert copy.predict([waveform(0, 0.5)])[0].probabilities == pytest.approx(
+        before[0].probabilities, abs=1e-6
+    )
+
+
+def test_threads_share_a_model(model: Model, waveform) -> None:
+    waveforms = [waveform(seed, 0.3 + seed / 10) for seed in range(6)]
+    expected = [answer.probabilities for answer in model.predict(waveforms)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: model.predict([one])[0].probabilities, waveforms * 2))
+    for one, other in zip(found, expected * 2, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_python_makes_timelines(model: Model, waveform) -> None:
+    timeline = model.timeline(waveform(0, 2), window=1, hop=0.5)
+    assert isinstance(timeline, classify.Timeline)
+    assert timeline.probabilities.shape == (3, 2)
+
+
+def test_importing_classify_is_light() -> None:
+    program = "import sys, classify; assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        classify.Nothing  # noqa: B018
