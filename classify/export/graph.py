@@ -81,7 +81,7 @@ class Graph(nn.Module):
 
 def as_half(x: torch.Tensor) -> torch.Tensor:
     """Round float32 to the 11 significant bits of float16 (Veltkamp's splitting: Dekker 1971, A
-    Floating-Point Technique for Extending the Available Precision, section 5).
+    Floating-Point Technique for Extending the Available Precision).
 
     OpenVINO leaves a conversion to float16 and back out.
     """

@@ -278,7 +278,9 @@ def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     X = np.random.default_rng(0).normal(size=(20, expected.shape[1]))
     head = SoftmaxRegression().fit(X, np.arange(20) % 3)
     features = Features("mean", tuple(engine.recipe["layers"]), ("mean", "std", "max"))
-    model = Model(head, features, {"recipe": engine.recipe, "classes": ["a", "b", "c"]})
+    model = Model(
+        head, features, {"recipe": engine.recipe, "classes": ["a", "b", "c"], "temperature": 1.0}
+    )
     content = trace.traced(Graph(model, replace(encoder, model=network)), {})
     graph = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     hidden, logits = graph.run(None, inputs(waveforms))
