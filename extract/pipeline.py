@@ -17,7 +17,7 @@ import numpy.typing as npt
 from data import columns
 from data.errors import CacheError
 from data.parts import Parts
-from data.reports import errors_file, write_errors
+from data.reports import collect, errors_file, write_errors
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Decoded, Refusal, ahead, decode
@@ -97,6 +97,7 @@ def extract(
         summary.total = parts.pack(current)
         if stale:  # only now: a shard that waits to be packed would bring them back after a crash
             summary.total = parts.pack(leave_out=stale)
+        collect(cache, parts.ids)
     finally:
         parts.clean()
     return summary
