@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         parts.claim(recipe)
         count = parts.pack(others=others)
-        refused = collect(args.cache, parts.ids())
+        refused = collect(args.cache, parts.ids)
     finally:
         parts.clean()
     print(f"{args.cache}: {several(count, 'utterance')}")

@@ -3,7 +3,7 @@ several machines, a report of every part that is done, beside its shards."""
 
 import contextlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,10 @@ def write_errors(cache: Path, rows: Sequence[Row]) -> None:
 
 def publish(cache: Path, report: Report) -> None:
     """Leave a part's report, in place of an earlier one of that part."""
+    folder = parts_folder(cache)
+    folder.mkdir(exist_ok=True)  # another machine may have taken it for unused
     name = f"part-{report.number}-of-{report.of}.json"
-    publish_bytes(parts_folder(cache) / name, json.dumps(asdict(report)).encode())
+    publish_bytes(folder / name, json.dumps(asdict(report)).encode())
 
 
 def read(cache: Path) -> list[Report]:
@@ -63,12 +65,19 @@ def refused(cache: Path, plan: str) -> dict[str, Row]:
     return rows
 
 
-def collect(cache: Path, packed: Collection[str]) -> dict[str, Row]:
-    """Once a cache is packed: list what was refused, but is not in it, and remove the reports."""
+def collect(cache: Path, packed: Callable[[], Collection[str]]) -> dict[str, Row]:
+    """Once a cache is packed: list what parts have refused, and remove their reports.
+
+    Args:
+        packed: tells the ids in the cache; called only if there are reports.
+    """
+    if not (found := read(cache)):
+        return {}
     rows = {row["id"]: row for row in _errors(cache)}
-    for report in read(cache):
+    for report in found:
         rows |= {row["id"]: row for row in report.refused}
-    rows = {name: rows[name] for name in sorted(rows) if name not in packed}
+    held = packed()
+    rows = {name: rows[name] for name in sorted(rows) if name not in held}
     write_errors(cache, list(rows.values()))
     for path in parts_folder(cache).glob("part-*-of-*.json"):
         path.unlink(missing_ok=True)

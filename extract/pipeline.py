@@ -18,7 +18,7 @@ from data import columns
 from data.errors import CacheError
 from data.parts import Parts
 from data.recipe import Recipe
-from data.reports import errors_file, write_errors
+from data.reports import collect, errors_file, write_errors
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
@@ -123,6 +123,7 @@ def complete(
         summary.total = parts.pack(current)
         if stale:  # only now: a shard that waits to be packed would bring them back after a crash
             summary.total = parts.pack(leave_out=stale)
+        collect(cache, parts.ids)
     finally:
         parts.clean()
     return summary

@@ -47,7 +47,7 @@ def extract_part(
         total = parts.pack_if_last(whole, lambda: reports.refused(cache, share.plan))
         present = parts.ids()
         if total is not None:
-            reports.collect(cache, present)
+            reports.collect(cache, lambda: present)
             summary.packed = True
         summary.total = len(present)
         summary.missing = len(whole.keys() - present - reports.refused(cache, share.plan).keys())

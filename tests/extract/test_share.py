@@ -81,6 +81,7 @@ def test_a_run_without_parts_finishes_them(corpus, cache, alone):
     summary = extract(corpora.read(corpus).utterances, StandIn(), cache)
     assert (summary.embedded, summary.cached) == (8, 4)
     assert without_provenance(cache) == alone
+    assert not parts_folder(cache).exists()
 
 
 def test_data_pack_packs_what_is_there(corpus, cache, capsys):
