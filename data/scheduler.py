@@ -88,9 +88,10 @@ def connect(scheduler: str) -> "Client":
         if local := LOCAL.fullmatch(scheduler):
             return _start_local(int(local[1] or _cores()))
         address = _from_file(scheduler) if scheduler.startswith(FILE) else scheduler
+        _require_certificates(scheduler, address)
         try:
             return distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError, ImportError) as error:
+        except (OSError, ValueError, ImportError) as error:
             log.debug("%s", error, exc_info=True)
             raise SchedulerError(_unreachable(scheduler, address, error)) from None
 
@@ -217,15 +218,27 @@ def _from_file(scheduler: str) -> str:
             ) from None
 
 
+def _require_certificates(scheduler: str, address: str) -> None:
+    if not address.startswith("tls://"):
+        return
+    from distributed import Security
+
+    try:
+        if Security().get_connection_args("client")["ssl_context"] is not None:
+            return
+        why = "no certificates are named"
+    except OSError as error:  # ssl's among them
+        why = f"{error.strerror or error} in the certificates"
+    raise SchedulerError(
+        f"--scheduler {scheduler}: {why}; set ca-file, client.cert and client.key below "
+        "distributed.comm.tls in Dask's configuration (docs/cluster.md)"
+    )
+
+
 def _unreachable(scheduler: str, address: str, error: Exception) -> str:
     at = f" ({address})" if address not in scheduler else ""
     if isinstance(error, ImportError):
         return f"--scheduler {scheduler}{at}: its versions do not go with those here: {error}"
-    if isinstance(error, TypeError) or "TLS" in str(error) or "SSL" in str(error):
-        return (
-            f"--scheduler {scheduler}{at}: {str(error).splitlines()[0]}. TLS needs ca-file, cert "
-            "and key in Dask's configuration: see docs/cluster.md"
-        )
     return (
         f"--scheduler {scheduler}{at}: no scheduler answers there within {ANSWER_SECONDS:.0f} s; "
         "is 'dask scheduler' running, and may this machine connect to it?"

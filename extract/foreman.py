@@ -216,6 +216,11 @@ class Foreman:
             if work is not None:
                 self._pile.put_back(work)
             return
+        if "deserialization of the task graph" in str(error):  # which the scheduler does
+            raise SchedulerError(
+                "the scheduler cannot read what it is to hand on: install wav2emo and Dask there "
+                "as they are here, and start it again"
+            )
         mine = isinstance(error, (OSError, Wav2emoError, ImportError)) or not hand.chunks
         if work is None or (mine and isinstance(error, Exception)):
             self._refuse(hand, error, work)

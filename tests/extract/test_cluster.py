@@ -191,8 +191,9 @@ def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, told):
     utterances = listed(corpus)
     for name in ("there", "wrong"):
         storm.make_corpus(tmp_path / name, 60)
-    first = tmp_path / "wrong" / utterances[0].path
-    first.write_bytes((corpus / utterances[1].path).read_bytes())
+    for utterance in utterances:
+        wrong = tmp_path / "wrong" / utterance.path
+        wrong.write_bytes(wrong.read_bytes()[:-2])
     good = f"{corpus}={tmp_path / 'there'}"
     empty.start_worker(WAV2EMO_AUDIO_PREFIX=good)
     empty.start_worker(WAV2EMO_AUDIO_PREFIX=f"{corpus}={tmp_path / 'wrong'}")
@@ -262,6 +263,13 @@ def test_a_scheduler_file_that_is_none(tmp_path, monkeypatch):
             (tmp_path / "s.json").write_text(content)
         with pytest.raises(SchedulerError, match=why):
             scheduler.connect(f"file:{tmp_path / 's.json'}")
+
+
+def test_without_certificates(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("DASK_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(SchedulerError, match="no certificates are named"):
+        scheduler.connect("tls://127.0.0.1:1")
 
 
 def test_no_worker_at_all(empty, corpus, tmp_path):
