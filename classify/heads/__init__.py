@@ -28,7 +28,16 @@ class Head:
 def _neural(name: str, summary: str, sequences: bool = False, attends: bool = False) -> Head:
     """A neural head, trained by epochs, and its regressor."""
     path = f"classify.heads.neural:{name}"
-    return Head(path, summary, True, sequences, f"{path}Regressor", True, True, attends)
+    return Head(
+        path,
+        summary,
+        neural=True,
+        sequences=sequences,
+        regressor=f"{path}Regressor",
+        random=True,
+        balanced=True,
+        attends=attends,
+    )
 
 
 HEADS = {
