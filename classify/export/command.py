@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     print("               answers differ from the model's at most:")
     for agreement in written.agreements:
         print(f"  {agreement.runtime:20} {agreement}")
-    print(f"file           {arguments.out}, {written.bytes / 1e6:.0f} MB")
+    print(f"file           {arguments.out}, {written.bytes / 1e6:.3g} MB")
     return 0
 
 
