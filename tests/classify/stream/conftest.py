@@ -6,24 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-
-from classify.train import main as train
-from extract.__main__ import main as extract
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory, waveform) -> Path:
+def model(tiny_model: Path) -> Path:
     """The folder of a logistic regression on ``untrained:tiny``: anger or sadness."""
-    root = tmp_path_factory.mktemp("stream")
-    for number in range(8):
-        file = root / "corpus" / ("anger", "sadness")[number % 2] / f"s{number}.wav"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(file, waveform(number, 0.4), 16_000)
-    cache = ["-o", str(root / "cache.h5"), "--model", "untrained:tiny", "-q"]
-    assert extract([str(root / "corpus"), *cache]) == 0
-    assert train(["-o", str(root / "model"), "--head", "logreg", "--cache", cache[1], "-q"]) == 0
-    return root / "model"
+    return tiny_model
 
 
 class Ready:
