@@ -209,13 +209,14 @@ class Model:
         )
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Read a model's folder.
 
         Raises:
             ModelError: it is not there, incomplete, altered, or of a version that this one does
                 not know.
         """
+        folder = Path(folder)
         card = _read_card(folder)
         neural = HEADS[card["head"]].neural
         file = folder / FILES[neural]
