@@ -194,13 +194,14 @@ class Model:
         publish_bytes(folder / CARD, text.encode())
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Read a model's folder, which may be from anybody.
 
         Raises:
             ModelError: it is not there, incomplete, altered, of a version that this one does not
                 know, or its head does not fit what it is said to be.
         """
+        folder = Path(folder)
         card = _read_card(folder)
         file = folder / FILES[HEADS[card["head"]].neural]
         content = _read(file, storage.MOST_BYTES)

@@ -1,18 +1,22 @@
 """What is felt when, under the waveform."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
 from classify.report.style import FAINT, PAGE, PALETTE, SOFT, panels, style
 from classify.timeline import SILENCE, Timeline, clock
 
 COLUMNS = 1400  # of the waveform: what the page resolves
+SHOWN = 300  # windows at most: of more, neighbours are averaged
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds from tick to tick
+TICKS = 10
 STRIP = 0.07  # height of the strip of emotions, of the panel's
 
 Peaks = npt.NDArray[np.float32]  # (column, lowest and highest)
@@ -22,7 +26,8 @@ def draw(
     timeline: Timeline, waveform: npt.NDArray[np.float32] | None = None, rate: int = 16_000
 ) -> Figure:
     """The waveform above, with a strip of its emotions; below on the same axis of time the
-    probabilities, stacked, or the numbers of a regression, as lines.
+    probabilities, stacked, or the numbers of a regression, as lines. Of a long recording each
+    column is the mean of some windows.
 
     Args:
         timeline: of one recording.
@@ -30,6 +35,7 @@ def draw(
         rate: of the waveform, in Hz.
     """
     peaks = timeline.peaks if waveform is None else np.stack([waveform, waveform], axis=1)
+    timeline = _coarse(timeline)
     with style():
         figure, (above, below) = panels(2, 1, PAGE, 3.2)
         above.sharex(below)
@@ -40,7 +46,7 @@ def draw(
             _strip(above, timeline)
             _stacked(below, timeline)
         below.set(xlim=(timeline.starts[0], timeline.ends[-1]), xlabel="time")
-        below.xaxis.set_major_locator(MaxNLocator(9, steps=[1, 2, 3, 6, 10]))
+        below.xaxis.set_major_locator(_locator(timeline.ends[-1] - timeline.starts[0]))
         below.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
         _legend(figure, timeline)
     return figure
@@ -52,6 +58,29 @@ def png(figure: Figure) -> bytes:
     with style():
         figure.savefig(image, format="png", metadata={"Software": None})
     return image.getvalue()
+
+
+def _coarse(timeline: Timeline) -> Timeline:
+    """At most `SHOWN` windows; silent is what is silent throughout."""
+    count = len(timeline.starts)
+    if count <= SHOWN:
+        return timeline
+    first = np.linspace(0, count, SHOWN, endpoint=False).astype(int)
+    last = np.append(first[1:], count) - 1
+    heard = np.add.reduceat(~timeline.silent, first)[:, None]
+    sums = np.add.reduceat(np.nan_to_num(timeline.probabilities), first)
+    means = np.where(heard > 0, sums / np.maximum(heard, 1), np.nan)
+    return replace(
+        timeline, starts=timeline.starts[first], ends=timeline.ends[last], probabilities=means
+    )
+
+
+def _locator(seconds: float) -> Locator:
+    """Ticks at full seconds, minutes or hours."""
+    if seconds < STEPS[0] * TICKS / 2:
+        return MaxNLocator(TICKS)
+    step = next((step for step in STEPS if seconds <= step * TICKS), seconds // TICKS)
+    return MultipleLocator(step)
 
 
 def _reduced(peaks: Peaks) -> Peaks:

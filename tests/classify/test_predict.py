@@ -300,7 +300,7 @@ def test_another_encoder_is_refused_with_the_difference(tiny_model: Path) -> Non
 
 @pytest.fixture
 def model(tiny_model: Path) -> Model:
-    return Model.load(tiny_model)
+    return Model.load(str(tiny_model))
 
 
 def test_python_mixes_files_and_arrays(tmp_path: Path, model: Model, waveform) -> None:

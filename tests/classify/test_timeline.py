@@ -3,6 +3,9 @@
 import csv
 import io
 import math
+import os
+import subprocess
+import sys
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 from classify.listener import Answer
 from classify.predict.command import main as predict
 from classify.predict.timeline_files import as_csv, as_rttm
-from classify.report.timeline_figure import draw, png
+from classify.report.timeline_figure import _coarse, draw, png
 from classify.timeline import Segment, Timeline, clock
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
@@ -169,18 +172,7 @@ def test_segments_merge_neighbours_and_leave_no_gap(timeline: Timeline) -> None:
 def test_rttm_has_ten_fields_a_line(timeline: Timeline) -> None:
     lines = [line.split() for line in as_rttm(timeline, "a call").splitlines()]
     assert {len(line) for line in lines} == {10}
-    assert lines[0] == [
-        "SPEAKER",
-        "a_call",
-        "1",
-        "0.000",
-        "3.000",
-        "<NA>",
-        "<NA>",
-        "anger",
-        "0.700",
-        "<NA>",
-    ]
+    assert " ".join(lines[0]) == "SPEAKER a_call 1 0.000 3.000 <NA> <NA> anger 0.700 <NA>"
     assert [line[7] for line in lines] == ["anger", "joy_of_life", "silence", "anger"]
     assert lines[2][8] == "<NA>"
     ends = [float(line[3]) + float(line[4]) for line in lines]
@@ -204,6 +196,24 @@ def test_a_figure_shows_the_whole_recording_twice(timeline: Timeline, waveform) 
     assert words == ["anger", "joy of life", "silence"]
     assert len(below.collections) == 2  # an area per class
     assert png(figure).startswith(b"\x89PNG")
+
+
+def test_a_long_recording_is_drawn_in_means() -> None:
+    """A thousand windows, of which the middle is silent: each column is the mean of some."""
+    random = np.random.default_rng(0)
+    shares = random.dirichlet((3, 1), 1000)
+    shares[400:600] = NAN
+    starts = np.arange(1000.0)
+    long = Timeline(starts, starts + 3, shares, ("anger", "joy"))
+    coarse = _coarse(long)
+    assert len(coarse.starts) == 300
+    assert (coarse.starts[0], coarse.ends[-1]) == (0, 1002)
+    np.testing.assert_allclose(coarse.probabilities[:3, 0], [
+        shares[:3, 0].mean(), shares[3:6, 0].mean(), shares[6:10, 0].mean()
+    ])  # fmt: skip
+    np.testing.assert_allclose(coarse.probabilities[~coarse.silent].sum(1), 1)
+    assert 58 <= coarse.silent.sum() <= 60
+    assert draw(long).axes[1].get_xlim() == (0, 1002)
 
 
 def test_numbers_are_lines_without_segments() -> None:
@@ -251,3 +261,25 @@ def test_answers_and_timeline_agree(tiny_listener, waveform) -> None:
     assert all(isinstance(answer, Answer) for answer in heard)
     assert [answer.emotion for answer in heard] == timeline.emotions
     assert heard[1].said == {"emotion": "silence", "probabilities": None}
+
+
+def peak(*arguments) -> int:
+    """Kilobytes that a prediction has held at most."""
+    command = [sys.executable, "-m", "classify", "predict", *map(str, arguments)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    assert status == 0
+    return used.ru_maxrss
+
+
+@pytest.mark.e2e
+def test_three_hours_take_no_more_memory_than_ten_minutes(tmp_path, tiny_model, waveform) -> None:
+    minute, used = waveform(0, 60), {}
+    for minutes in (10, 180):
+        file = tmp_path / f"{minutes}.wav"
+        with soundfile.SoundFile(file, "w", 16_000, 1, "PCM_16") as sound:
+            for _ in range(minutes):
+                sound.write(minute)
+        used[minutes] = peak(tiny_model, file, "--jsonl", "--window", "3", "--hop", "2")
+    waveform_kilobytes = 4 * 16_000 * 60 * 180 // 1024
+    assert used[180] - used[10] < waveform_kilobytes / 5
