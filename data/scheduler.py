@@ -107,9 +107,17 @@ def close(client: "Client") -> None:
 
 
 def workers(client: "Client") -> dict[str, dict[str, Any]]:
-    """Address → what a worker tells of itself: name, host, nthreads, resources …"""
-    found: dict[str, dict[str, Any]] = dict(client.scheduler_info(n_workers=-1)["workers"])
-    return found
+    """Address → what a worker tells of itself: name, host, nthreads, resources …
+
+    Raises:
+        OSError: the scheduler does not answer now; `Client.scheduler_info` would tell of none.
+    """
+
+    async def ask() -> dict[str, Any]:
+        identity: dict[str, Any] = await client.scheduler.identity(n_workers=-1)
+        return identity
+
+    return dict(client.sync(ask)["workers"])
 
 
 def wait_for_worker(client: "Client", seconds: float, resource: str | None = None) -> None:

@@ -34,6 +34,7 @@ AT_ONCE = 2  # chunks of a worker: it never waits for the next
 LOOK_SECONDS = 0.5  # between looks at who is there
 AGREE_SECONDS = 60.0  # that the others have to open the encoder when the first has
 RETURN_SECONDS = 300.0  # that a lost scheduler has to come back
+SILENT_SECONDS = 60.0  # after which a scheduler that does not answer counts as lost
 STOP_SECONDS = 60.0  # that workers have to publish when all is to stop
 ANSWER_SECONDS = 10.0  # that a finished answer may take to arrive
 GPU = "GPU"
@@ -75,6 +76,7 @@ class Foreman:
         self._hands: dict[str, _Hand] = {}
         self._answers: queue.SimpleQueue[tuple[_Hand, Future]] = queue.SimpleQueue()
         self._looked = 0.0
+        self._heard = time.monotonic()  # of the scheduler
         self._deserted = time.monotonic()  # when the last worker went
         self._pile = Pile(())
         self._checksum = Checksums()
@@ -301,13 +303,14 @@ class Foreman:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        if self._client.status != "running":
+        if self._client.status != "running" or now - self._heard > SILENT_SECONDS:
             raise _SchedulerGone
         try:
             present = scheduler.workers(self._client)
-        except Exception as error:  # of many kinds
-            log.debug("%s", error)
-            raise _SchedulerGone from None
+        except Exception as error:  # of many kinds; it may just be busy
+            log.debug("the scheduler does not answer: %s", error)
+            return
+        self._heard = now
         before = self.count()
         for address in self._hands.keys() - present.keys():
             hand = self._hands.pop(address)
@@ -379,7 +382,7 @@ class Foreman:
             except SchedulerError as error:
                 if time.monotonic() > end:
                     raise SchedulerError(f"{error}; what is published is kept") from None
-        self._deserted = time.monotonic()
+        self._deserted = self._heard = time.monotonic()
         log.warning("the scheduler is back")
 
     def _tell_to_end(self) -> None:
