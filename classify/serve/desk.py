@@ -17,6 +17,7 @@ from data.errors import AudioError, Wav2emoError
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Refusal
+from extract.sliding import Silence, Sliding, Track
 
 Said = TypeVar("Said")
 
@@ -58,18 +59,23 @@ class Desk:
 
     Some may wait while it listens; who comes when the line is full is sent away at once, which is
     kinder than an answer in ten minutes.
+
+    Raises:
+        UsageError: the timeline's window or hop makes no sense.
     """
 
     def __init__(self, listener: Listener, options: ServeOptions) -> None:
         self.listener = listener
         self.options = options
+        self._sliding = Sliding(options.window, options.hop)
         self._places = threading.BoundedSemaphore(options.queue + 1)
+        self._closed = threading.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="listen")
 
     async def ask(self, recording: Path, say: Callable[[Heard], Said]) -> Said:
         """What `say` makes of what is heard in a recording, both in the listener's thread.
 
-        Who is cancelled while waiting leaves the line.
+        Who is cancelled leaves the line, or is listened to no further.
 
         Raises:
             Busy: the line is full.
@@ -77,20 +83,31 @@ class Desk:
         """
         if not self._places.acquire(blocking=False):
             raise Busy(f"{self.options.queue} recordings are waiting already; try again in a while")
-        job = self._worker.submit(lambda: say(self._hear(recording)))
+        gone = threading.Event()
+        job = self._worker.submit(lambda: say(self._hear(recording, gone)))
         job.add_done_callback(lambda _: self._places.release())
-        return await asyncio.wrap_future(job)
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            gone.set()
+            raise
 
     def close(self) -> None:
-        """Listen to nothing more."""
+        """Listen to nothing more; leave off what is listened to."""
+        self._closed.set()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def _hear(self, path: Path) -> Heard:
-        options = self.options
-        recording = audio.read(path, max_seconds=options.max_seconds)
+    def _hear(self, path: Path, gone: threading.Event) -> Heard:
+        recording = audio.read(path, max_seconds=self.options.max_seconds)
         (answer,) = self.listener.waveforms([recording.waveform])
         if isinstance(answer, Refusal):
             raise AudioError(answer.reason)
-        utterance = Utterance(path.name, "", path.parent, path.name)
-        timeline = self.listener.timeline(utterance, options.window, options.hop)
-        return Heard(answer, recording.seconds, timeline)
+        track = Track(Utterance(path.name, "", path.parent, path.name))
+        parts: list[Any] = []
+        for _, part in self.listener.windows([track], self._sliding):
+            if gone.is_set() or self._closed.is_set():
+                raise Busy("nobody waits for this answer")
+            if isinstance(part, Refusal) and not isinstance(part, Silence):
+                raise AudioError(part.reason)
+            parts.append(part)
+        return Heard(answer, recording.seconds, self.listener.collected(track, parts))

@@ -12,7 +12,8 @@ MEGABYTE = 2**20  # bytes, as browsers count
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Where a server listens and what it refuses; verified once, here."""
+    """Where a server listens and what it refuses; verified once, here, but for the window and hop,
+    which `extract.sliding` knows about."""
 
     host: str = "127.0.0.1"
     port: int | None = None  # 0: any free one; None: the first free one from `FIRST_PORT` on
@@ -33,11 +34,6 @@ class ServeOptions:
             )
         if self.queue < 0:
             raise UsageError(f"--queue {self.queue}: expected 0 (nobody waits) or more")
-        if not 0 < self.hop <= self.window:
-            raise UsageError(
-                f"--window {self.window:g} --hop {self.hop:g}: expected a hop of more than 0 s and "
-                "at most the window"
-            )
 
     @property
     def max_bytes(self) -> int:

@@ -128,6 +128,7 @@ def odd(tmp_path_factory) -> dict[str, Path]:
         "nan": broken,
     }.items():
         soundfile.write(root / f"{name}.wav", samples, 16_000, subtype="FLOAT")
+    soundfile.write(root / "minutes.wav", np.tile(noise, 120), 16_000, subtype="PCM_16")
     with soundfile.SoundFile(root / "hours.flac", "w", 4_000, 1, "PCM_16") as file:
         for _ in range(180):
             file.write(np.ones(60 * 4_000, np.int16))

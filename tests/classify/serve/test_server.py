@@ -20,7 +20,9 @@ from classify import predict
 from classify.listener import Listener
 from classify.model import Model
 from classify.serve.command import listening
+from classify.serve.desk import Busy, Desk
 from classify.serve.options import MEGABYTE, ServeOptions
+from classify.serve.uploads import KEPT, Uploads
 from data.errors import UsageError
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs the extra [serve]")
@@ -254,8 +256,6 @@ def test_browsers_are_told_to_load_nothing_from_elsewhere(server) -> None:
 
 
 def test_one_more_than_may_wait_is_sent_away(model: Path, recordings: Path) -> None:
-    from classify.serve.desk import Busy, Desk
-
     recording = recordings / "anger" / "s0_00.wav"
     desk = Desk(Listener.open(Model.load(model), "cpu"), ServeOptions(queue=1))
     go_on = threading.Event()
@@ -278,10 +278,27 @@ def test_one_more_than_may_wait_is_sent_away(model: Path, recordings: Path) -> N
     desk.close()
 
 
-def test_uploads_are_bounded_and_go(tmp_path: Path) -> None:
-    from classify.serve.desk import Busy
-    from classify.serve.uploads import KEPT, Uploads
+def test_who_hangs_up_is_listened_to_no_further(model: Path, odd) -> None:
+    """Hours of windows would keep the next one waiting, and a stop as well."""
+    options = ServeOptions(max_seconds=600, window=0.5, hop=0.02)
+    desk = Desk(Listener.open(Model.load(model), "cpu"), options)
+    said = []
 
+    async def leave() -> None:
+        asking = asyncio.ensure_future(desk.ask(odd["minutes"], said.append))
+        await asyncio.sleep(0.3)
+        asking.cancel()
+        asking = asyncio.ensure_future(desk.ask(odd["minutes"], said.append))
+        await asyncio.sleep(0.3)
+        desk.close()
+        with pytest.raises((Busy, asyncio.CancelledError)):
+            await asking
+
+    asyncio.run(leave())
+    assert said == []
+
+
+def test_uploads_are_bounded_and_go(tmp_path: Path) -> None:
     uploads = Uploads(tmp_path, most_bytes=1000)
     file = uploads.sent / "a" / "b.wav"
     file.parent.mkdir()
@@ -320,8 +337,6 @@ def test_a_busy_port_is_told_or_passed_over(monkeypatch) -> None:
         {"max_mb": 0},
         {"max_seconds": 601},
         {"queue": -1},
-        {"hop": 4.0},
-        {"hop": 0},
     ],
 )
 def test_wrong_options_are_told(wrong: dict) -> None:
