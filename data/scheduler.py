@@ -35,6 +35,8 @@ WORKER_SECONDS = 60.0  # that a first worker has to come
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 REMOTE = re.compile(r"(tcp|tls)://\S+:[0-9]+")
 FILE = "file:"
+# a terminal sends Ctrl-C to workers too, which are to go on and publish until they are told to end
+DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
 def parse(text: str) -> str:
@@ -198,6 +200,7 @@ def _start_local(count: int) -> "Client":
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
+        preload=[DEAF],
         memory_limit=0,  # a worker near its limit is paused, and nothing would move on
         silence_logs=logging.CRITICAL,
     )

@@ -199,7 +199,9 @@ class Foreman:
     def _answered(self, hand: _Hand, future: Future, work: Work | None) -> None:
         took, hand.since = time.monotonic() - hand.since, time.monotonic()
         try:
-            answer = future.result(timeout=ANSWER_SECONDS) if future.status != "lost" else None
+            if future.status not in ("finished", "error"):  # its worker went with the answer
+                raise SchedulerError("no answer")
+            answer = future.result(timeout=ANSWER_SECONDS)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever it was that a worker raised
@@ -215,7 +217,9 @@ class Foreman:
 
     def _failed(self, hand: _Hand, future: Future, work: Work | None, error: BaseException) -> None:
         if future.status != "error":  # cancelled, or the worker went with the answer
-            if work is not None:
+            if work is None:
+                self._hands.pop(hand.address, None)  # if it is there still, it is asked again
+            else:
                 self._pile.put_back(work)
             return
         if "deserialization of the task graph" in str(error):  # which the scheduler does

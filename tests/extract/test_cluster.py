@@ -203,8 +203,10 @@ def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, told):
     assert storm.without_provenance(tmp_path / "c.h5") == expected
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_publishes_what_is_done(crew, tmp_path, signum):
+@pytest.mark.parametrize(
+    ("signum", "local"), [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)]
+)
+def test_a_signal_publishes_what_is_done(crew, tmp_path, signum, local):
     storm.make_corpus(tmp_path / "corpus", 200)
     program = (
         "import sys; from pathlib import Path; from data import corpora\n"
@@ -218,15 +220,17 @@ def test_a_signal_publishes_what_is_done(crew, tmp_path, signum):
     )
     cache = tmp_path / "c.h5"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, tmp_path / "corpus", cache, crew.scheduler],
+        [sys.executable, "-c", program, tmp_path / "corpus", cache,
+         "local:2" if local else crew.scheduler],
         env=os.environ | {"PYTHONPATH": f"{Path.cwd()}:{Path(storm.__file__).parent}"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        start_new_session=True,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not parts_folder(cache).exists():
         time.sleep(0.05)
     time.sleep(2)
-    process.send_signal(signum)
+    os.killpg(process.pid, signum) if local else process.send_signal(signum)  # as a terminal does
     _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + signum, error
     assert "Traceback" not in error
