@@ -242,7 +242,7 @@ def _require_certificates(scheduler: str, address: str) -> None:
         why = f"{error.strerror or error} in the certificates"
     raise SchedulerError(
         f"--scheduler {scheduler}: {why}; set ca-file, client.cert and client.key below "
-        "distributed.comm.tls in Dask's configuration (docs/cluster.md)"
+        "distributed.comm.tls in Dask's configuration (docs/dask.md)"
     )
 
 
