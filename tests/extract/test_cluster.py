@@ -282,6 +282,7 @@ def test_no_worker_at_all(empty, corpus, tmp_path):
 
 
 def test_no_worker_with_the_resource(crew, corpus, tmp_path):
+    crew.wait(2)
     with pytest.raises(SchedulerError, match=r"2 workers .* resource GPU \(announced: none\)"):
         extracted(corpus, tmp_path / "c.h5", crew, resource="GPU", wait=1)
 
