@@ -5,6 +5,7 @@ masking, all layers and pooling are inside of it. Making them takes seconds, so 
 disk, under names that change with everything they are made of.
 """
 
+import functools
 import hashlib
 import inspect
 import json
@@ -120,10 +121,15 @@ def _compiled(
         pass
     except (OSError, RuntimeError) as error:
         log.debug("%s: %s", kept, error)
-    log.info("compiling the encoder for this CPU, once; kept in %s", kept.parent)
+    _tell_of_compiling(kept.parent)
     compiled = core.compile_model(_graph(module, inputs), DEVICE)
     _keep(compiled, kept)
     return compiled.create_infer_request()
+
+
+@functools.cache  # an encoder is several graphs
+def _tell_of_compiling(folder: Path) -> None:
+    log.info("compiling the encoder for this CPU, once; kept in %s", folder)
 
 
 def _graph(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> openvino.Model:
