@@ -76,16 +76,15 @@ class Listening:
         kept = self.options.out is not None or self.options.form == "table"
         heard = self._watched(listener.windows(map(Track, utterances), sliding), " windows")
         for track, results in groupby(heard, key=lambda item: item[0]):
-            answers, complete = [], kept
+            answers, refused = [], False
             for _, result in results:
-                if isinstance(result, Refusal):
+                if isinstance(result, Answer):
+                    answers += [result] if kept else []
+                    yield result
+                elif not refused:
                     self._refuse(result)
-                    complete = False
-                    continue
-                if kept:
-                    answers.append(result)
-                yield result
-            if complete:
+                    refused = True
+            if kept and not refused:
                 self._keep(track.utterance, listener.collected(track, answers))
 
     def _keep(self, utterance: Utterance, timeline: Timeline) -> None:
