@@ -29,10 +29,11 @@ from classify.export.graph import Graph
 from classify.export.heads import module_of
 from classify.export.write import export
 from classify.features import Features
+from classify.fit import train
 from classify.heads import HEADS, build, build_regressor
 from classify.heads.linear import SoftmaxRegression
 from classify.listener import Listener
-from classify.model import Model, train
+from classify.model import Model
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data.errors import EncoderError, ModelError, UsageError
@@ -71,7 +72,7 @@ def cache(tmp_path_factory, waveform) -> Path:
 
 def trained(cache: Path, head: str = "logreg", **options) -> Model:
     training = TrainingOptions(epochs=3) if HEADS[head].neural else TrainingOptions()
-    return train(Options(cache=cache, head=head, training=training, **options))
+    return train(Options(cache=cache, head=head, training=training, **options), scored=False)
 
 
 def inputs(waveforms: list[np.ndarray], padding: int = 0) -> dict[str, np.ndarray]:

@@ -54,7 +54,7 @@ def test_parts_make_what_one_process_makes(corpus, alone, tmp_path, tasks, more)
 @pytest.mark.parametrize("more", [(), ("--elsewhere",)], ids=["here", "elsewhere"])
 def test_killed_five_times_nothing_is_lost(tmp_path, more):
     outcome = job_array.storm(tmp_path, kills=job_array.KILLS, count=150, more=more)
-    assert outcome.kills == job_array.KILLS
+    assert outcome.kills >= job_array.KILLS
     assert (outcome.missing, outcome.unsound, outcome.unpacked) == (0, 0, 0)
     assert outcome.identical
 

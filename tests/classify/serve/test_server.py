@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from classify import predict
 from classify.listener import Listener
 from classify.model import Model
+from classify.predict import command as predict
 from classify.serve.command import listening
 from classify.serve.desk import Busy, Desk
 from classify.serve.options import MEGABYTE, ServeOptions
