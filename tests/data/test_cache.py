@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import pickle
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -237,24 +239,32 @@ def test_safe_to_fork_and_to_pickle(cache, method):
         child.join()
 
 
+LOADER = """
+import sys
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+from data import Cache
+
+class Rows(Dataset):
+    def __init__(self, cache):
+        self.cache = cache
+        self.ids = cache.utterances["id"].tolist()
+
+    def __len__(self):
+        return len(self.ids)
+
+    def __getitem__(self, index):
+        return self.cache[self.ids[index]]
+
+batches = list(DataLoader(Rows(Cache(sys.argv[1])), batch_size=2, num_workers=2))
+expected = Cache(sys.argv[1]).embeddings()
+np.testing.assert_array_equal(np.concatenate(batches).transpose(1, 0, 2), expected)
+"""
+
+
 def test_works_in_a_data_loader(cache):
-    from torch.utils.data import DataLoader, Dataset
-
-    class Rows(Dataset):
-        def __init__(self, cache):
-            self.cache = cache
-            self.ids = cache.utterances["id"].tolist()
-
-        def __len__(self):
-            return len(self.ids)
-
-        def __getitem__(self, index):
-            return self.cache[self.ids[index]]
-
-    batches = list(DataLoader(Rows(Cache(cache)), batch_size=2, num_workers=2))
-    np.testing.assert_array_equal(
-        np.concatenate(batches).transpose(1, 0, 2), Cache(cache).embeddings()
-    )
+    """In a process of its own: a loader forks, which what other tests have started may not bear."""
+    subprocess.run([sys.executable, "-c", LOADER, str(cache)], check=True, timeout=120)
 
 
 def test_an_open_cache_goes_on_when_it_is_replaced(cache):
