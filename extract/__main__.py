@@ -131,7 +131,9 @@ def _corpora(args: argparse.Namespace, prefixes: "Sequence[Prefix]") -> "list[Co
     for corpus in found:
         for warning in corpus.warnings:
             log.warning("%s: %s", corpus.name, warning)
-        log.info("%s: %d utterances in %s", corpus.name, len(corpus.utterances), corpus.root)
+        log.info(
+            "%s: %s in %s", corpus.name, several(len(corpus.utterances), "utterance"), corpus.root
+        )
     return [
         replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes))) for corpus in found
     ]

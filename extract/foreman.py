@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from extract import pipeline, worker
 from extract.chunks import Pile, Work
 from extract.cluster import Cluster
 from extract.decoding import Checksums, Refusal
+from extract.hand import Hand, said
 from extract.pipeline import Summary
 from extract.worker import Chunk, Introduction, Job, Report
 
@@ -38,20 +39,6 @@ SILENT_SECONDS = 60.0  # after which a scheduler that does not answer counts as 
 STOP_SECONDS = 60.0  # that workers have to publish when all is to stop
 ANSWER_SECONDS = 10.0  # that a finished answer may take to arrive
 GPU = "GPU"
-
-
-@dataclass(eq=False)
-class _Hand:
-    """A worker, as the client sees it."""
-
-    address: str
-    introduction: Introduction | None = None  # None: it is opening the encoder
-    ready: bool = False  # its recipe is the job's
-    refused: Exception | None = None  # why it gets no more chunks
-    work: dict[Future, Work | None] = field(default_factory=dict)  # None: an introduction
-    since: float = field(default_factory=time.monotonic)  # of its last answer, or first work
-    speed: float | None = None  # seconds of audio a second
-    chunks: int = 0  # done
 
 
 class _SchedulerGone(Exception):
@@ -73,8 +60,8 @@ class Foreman:
         except BaseException:
             scheduler.close(self._client)
             raise
-        self._hands: dict[str, _Hand] = {}
-        self._answers: queue.SimpleQueue[tuple[_Hand, Future]] = queue.SimpleQueue()
+        self._hands: dict[str, Hand] = {}
+        self._answers: queue.SimpleQueue[tuple[Hand, Future]] = queue.SimpleQueue()
         self._looked = 0.0
         self._heard = time.monotonic()  # of the scheduler
         self._deserted = time.monotonic()  # when the last worker went
@@ -93,10 +80,10 @@ class Foreman:
             settled = self._job.recipe is not None or not opening
             if first and (settled or time.monotonic() - first > AGREE_SECONDS):
                 break
-        votes = Counter(canonical(_introduced(hand).recipe) for hand in introduced)
+        votes = Counter(canonical(hand.introduced.recipe) for hand in introduced)
         wanted = votes.most_common(1)[0][0]
-        agreed = next(h for h in introduced if canonical(_introduced(h).recipe) == wanted)
-        recipe = _introduced(agreed).recipe
+        agreed = next(h for h in introduced if canonical(h.introduced.recipe) == wanted)
+        recipe = agreed.introduced.recipe
         self._job = replace(self._job, recipe=recipe, source=self._job.source.fitted_to(recipe))
         for hand in self._hands.values():
             if hand.introduction and hand.introduction.recipe == recipe:
@@ -104,7 +91,7 @@ class Foreman:
             elif hand.introduction:  # once more, as the others have it
                 hand.introduction = None
                 self._submit(hand, None)
-        return _introduced(agreed)
+        return agreed.introduced
 
     def embed(
         self,
@@ -138,7 +125,7 @@ class Foreman:
         present = scheduler.workers(self._client).values()
         return GPU if any(GPU in about["resources"] for about in present) else None
 
-    def _ready(self) -> list[_Hand]:
+    def _ready(self) -> list[Hand]:
         return [hand for hand in self._hands.values() if hand.ready and not hand.refused]
 
     def _busy(self) -> bool:
@@ -158,7 +145,7 @@ class Foreman:
                 for refusal in work.missing:
                     self._refuse_utterance(refusal)
 
-    def _submit(self, hand: _Hand, work: Work | None) -> None:
+    def _submit(self, hand: Hand, work: Work | None) -> None:
         """Send a chunk, or the question for an introduction."""
         if not hand.work:
             hand.since = time.monotonic()
@@ -196,7 +183,7 @@ class Foreman:
         except _SchedulerGone:
             self._reconnect()
 
-    def _answered(self, hand: _Hand, future: Future, work: Work | None) -> None:
+    def _answered(self, hand: Hand, future: Future, work: Work | None) -> None:
         took, hand.since = time.monotonic() - hand.since, time.monotonic()
         try:
             if future.status not in ("finished", "error"):  # its worker went with the answer
@@ -215,7 +202,7 @@ class Foreman:
         elif isinstance(answer, Report) and work is not None:
             self._reported(hand, work, answer, took)
 
-    def _failed(self, hand: _Hand, future: Future, work: Work | None, error: BaseException) -> None:
+    def _failed(self, hand: Hand, future: Future, work: Work | None, error: BaseException) -> None:
         if future.status != "error":  # cancelled, or the worker went with the answer
             if work is None:
                 self._hands.pop(hand.address, None)  # if it is there still, it is asked again
@@ -234,7 +221,7 @@ class Foreman:
             log.warning("worker %s: %s: %s", hand.address, type(error).__name__, error)
             self._lose(work, f"{type(error).__name__}: {error}")
 
-    def _reported(self, hand: _Hand, work: Work, report: Report, took: float) -> None:
+    def _reported(self, hand: Hand, work: Work, report: Report, took: float) -> None:
         if not self._visible(work, report):
             error = worker.OtherFiles(
                 f"has published {report.shards[0]}, which is not in {self._parts.folder} here: its "
@@ -280,10 +267,10 @@ class Foreman:
         self._summary.refused.append(refusal)
         self._settings.watch(0.0)
 
-    def _refuse(self, hand: _Hand, error: BaseException, work: Work | None = None) -> None:
+    def _refuse(self, hand: Hand, error: BaseException, work: Work | None = None) -> None:
         """Give a worker nothing more; what it had goes to others."""
         hand.refused = error if isinstance(error, Exception) else SchedulerError(str(error))
-        log.warning("worker %s is not used: %s", hand.address, _said(error))
+        log.warning("worker %s is not used: %s", hand.address, said(error))
         had = [work, *self._taken_from(hand)]
         for some in had:
             if some is not None:
@@ -294,7 +281,7 @@ class Foreman:
         if alone is not None:
             self._refuse_utterance(Refusal(alone, f"lost worker after worker: {how}"))
 
-    def _taken_from(self, hand: _Hand) -> list[Work]:
+    def _taken_from(self, hand: Hand) -> list[Work]:
         futures, had = list(hand.work), [work for work in hand.work.values() if work is not None]
         hand.work.clear()
         for future in futures:
@@ -324,7 +311,7 @@ class Foreman:
                 self._lose(work, "killed, or out of memory")
         for address, about in present.items():
             if address not in self._hands and self._resource in (None, *about["resources"]):
-                self._hands[address] = hand = _Hand(address)
+                self._hands[address] = hand = Hand(address)
                 self._submit(hand, None)
         for hand in self._hands.values():
             if hand.work and now - hand.since > self._cluster.timeout:
@@ -337,7 +324,7 @@ class Foreman:
         """Workers that are used, or about to be."""
         return sum(not hand.refused for hand in self._hands.values())
 
-    def _give_up(self, hand: _Hand) -> None:
+    def _give_up(self, hand: Hand) -> None:
         """A worker hangs: restart it, if it has a nanny that can."""
         seconds = self._cluster.timeout
         hand.refused = SchedulerError(f"{hand.address} has not answered for {seconds:.0f} s")
@@ -359,7 +346,7 @@ class Foreman:
         if reasons:
             raise SchedulerError(
                 f"no worker is left; {several(len(reasons), 'worker')} not used, the first because "
-                f"it {_said(reasons[0])}"
+                f"it {said(reasons[0])}"
             )
         if time.monotonic() - self._deserted > self._cluster.wait:
             raise SchedulerError(
@@ -417,19 +404,3 @@ def _in_background(call: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=_if_possible, args=(call,), daemon=True)
     thread.start()
     return thread
-
-
-def _introduced(hand: _Hand) -> Introduction:
-    assert hand.introduction is not None
-    return hand.introduction
-
-
-def _said(error: BaseException) -> str:
-    """What went wrong, in a line."""
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{where}"
-    if isinstance(error, ImportError):
-        return f"{error}; install wav2emo there as it is here"
-    text = str(error) or type(error).__name__
-    return text if isinstance(error, Wav2emoError) else f"{type(error).__name__}: {text}"
