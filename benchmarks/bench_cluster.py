@@ -140,7 +140,7 @@ def main() -> int:
                 crew.wait()
                 warm(args, crew, folder)
                 together = on_workers(args, crew, folder / "c.h5")
-            with Crew(folder, 1, ("--nthreads", str(threads()))) as crew:
+            with Crew(folder, 1, ("--nthreads", str(os.cpu_count()))) as crew:
                 crew.wait()
                 warm(args, crew, folder)
                 more = added(args, crew, folder)

@@ -5,7 +5,7 @@
 The GRU needs sequences (``python -m extract … --sequence 5``). Three ways are timed in
 turns, and the best of the rounds counts: plain PyTorch as it is usually written (`DataLoader`,
 `nn.Module`, `torch.optim.AdamW`, all cores), this project's heads one fold at a time, and all folds
-at once. Then come whole commands, start and reports included. Prints one table; ``--json FILE``
+at once; all keep the same curves. Then come whole commands, start and reports included. Prints one table; ``--json FILE``
 writes the same numbers.
 """
 
@@ -34,7 +34,7 @@ COMMANDS = ("logreg", "mlp", "mlp --layer mix", "gru")  # of one layer unless th
 
 
 def plain(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:
-    """(utterance,) classes: the same network and training in plain PyTorch, fold by fold."""
+    """(utterance,) classes: the same network, training and curves in plain PyTorch, by folds."""
     said = np.empty(len(data.y), np.intp)
     for train, test in folds.parts:
         torch.manual_seed(head.random_state)
@@ -55,18 +55,32 @@ def plain(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:
         steps = head.epochs * len(batches)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         loss = nn.CrossEntropyLoss(label_smoothing=head.label_smoothing)
+        curves: list[list[float]] = []
         for _ in range(head.epochs):
             network.train()
+            seen = []
             for some, labels in batches:
                 optimizer.zero_grad()
-                loss(network(some), labels).backward()
+                logits = network(some)
+                loss(logits, labels).backward()
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
+                seen.append((logits.detach(), labels))
             network.eval()
             with torch.no_grad():
-                said[test] = network(x[test]).argmax(1).numpy()
+                logits = network(x[test])
+            trained = scores(*(torch.cat(some) for some in zip(*seen, strict=True)))
+            curves.append([*trained, *scores(logits, y[test])])
+        said[test] = logits.argmax(1).numpy()
     return said
+
+
+def scores(logits: torch.Tensor, y: torch.Tensor) -> list[float]:
+    """Loss, accuracy and UAR of an epoch."""
+    counts = confusion(y.numpy(), logits.argmax(1).numpy(), logits.shape[1])
+    loss = float(nn.functional.cross_entropy(logits, y))
+    return [loss, float(counts.trace() / counts.sum()), float(uar(counts))]
 
 
 def at_once(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:

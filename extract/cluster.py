@@ -7,7 +7,8 @@ utterance in two the newer counts, so doing a chunk twice does no harm. Every fa
 the same answer: the chunk goes back to the others (`extract.foreman`).
 
 - A worker that comes, at whatever time, first opens the encoder and says its recipe. One whose
-  recipe is another is refused. The recipe of a new cache is that of most of the first workers.
+  recipe, or version of transformers, is another is refused. What most of the first workers have
+  counts, and the recipe of a cache that there is.
 - A worker that is killed or lost, or does not answer in time, loses the chunks it had. A chunk that
   is lost again and again is halved, until the utterance that does it is alone, and refused.
 - A worker that cannot write, or sees other files, gets no more chunks.

@@ -55,10 +55,15 @@ class Embedder:
             EncoderError: the encoder cannot be loaded.
             RecipeMismatch: the encoder, or what is done with it, is not the recipe's.
         """
-        engine = open_engine(model or recipe["model"], Request.from_recipe(recipe), device)
-        found = engine.recipe | {"engine": recipe["engine"]}  # the same, but for rounding
-        if model:  # a copy elsewhere has another name; its weights tell that it is the same
-            found |= {name: recipe[name] for name in ("model", "revision")}
+        try:
+            request, name = Request.from_recipe(recipe), recipe["model"]
+            same = {"engine": recipe["engine"]}  # but for rounding
+            if model:  # a copy elsewhere has another name; its weights tell that it is the same
+                same |= {name: recipe[name] for name in ("model", "revision")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecipeMismatch(f"not the recipe of an encoder: {error!r}") from None
+        engine = open_engine(model or name, request, device)
+        found = engine.recipe | same
         if found != recipe:
             lines = "\n  ".join(differences(recipe, found))
             raise RecipeMismatch(f"this encoder gives other numbers than the recipe's:\n  {lines}")

@@ -15,7 +15,7 @@ from distributed import Future
 
 from data import scheduler
 from data.console import several
-from data.errors import SchedulerError, Wav2emoError
+from data.errors import RecipeMismatch, SchedulerError, Wav2emoError
 from data.parts import Parts
 from data.recipe import canonical
 from data.utterance import Utterance
@@ -60,6 +60,7 @@ class Foreman:
         except BaseException:
             scheduler.close(self._client)
             raise
+        self._agreed: Introduction | None = None
         self._hands: dict[str, Hand] = {}
         self._answers: queue.SimpleQueue[tuple[Hand, Future]] = queue.SimpleQueue()
         self._looked = 0.0
@@ -77,21 +78,28 @@ class Foreman:
             opening = any(not (hand.introduction or hand.refused) for hand in self._hands.values())
             if introduced and first is None:
                 first = time.monotonic()
-            settled = self._job.recipe is not None or not opening
-            if first and (settled or time.monotonic() - first > AGREE_SECONDS):
+            if first and (not opening or time.monotonic() - first > AGREE_SECONDS):
                 break
-        votes = Counter(canonical(hand.introduced.recipe) for hand in introduced)
-        wanted = votes.most_common(1)[0][0]
-        agreed = next(h for h in introduced if canonical(h.introduced.recipe) == wanted)
-        recipe = agreed.introduced.recipe
-        self._job = replace(self._job, recipe=recipe, source=self._job.source.fitted_to(recipe))
-        for hand in self._hands.values():
-            if hand.introduction and hand.introduction.recipe == recipe:
-                hand.ready = True
-            elif hand.introduction:  # once more, as the others have it
-                hand.introduction = None
-                self._submit(hand, None)
-        return agreed.introduced
+        votes = [(canonical(h.introduced.recipe), h.introduced.transformers) for h in introduced]
+        most = Counter(votes).most_common(1)[0][0]
+        self._agreed = agreed = introduced[votes.index(most)].introduced
+        source = self._job.source.fitted_to(agreed.recipe)
+        self._job = replace(self._job, recipe=agreed.recipe, source=source)
+        for hand in introduced:
+            self._admit(hand, agreed)
+        return agreed
+
+    def _admit(self, hand: Hand, agreed: Introduction) -> None:
+        """Use a worker that computes as agreed."""
+        found = hand.introduced
+        if found.recipe != agreed.recipe:  # once more, as the others have it
+            hand.introduction = None
+            self._submit(hand, None)
+        elif found.transformers != agreed.transformers:
+            versions = f"transformers {found.transformers}, the others {agreed.transformers}"
+            self._refuse(hand, RecipeMismatch(f"has {versions}: install the same there"))
+        else:
+            hand.ready = True
 
     def embed(
         self,
@@ -198,7 +206,8 @@ class Foreman:
             future.release()
         if isinstance(answer, Introduction):
             hand.introduction = answer
-            hand.ready = answer.recipe == self._job.recipe
+            if self._agreed is not None:
+                self._admit(hand, self._agreed)
         elif isinstance(answer, Report) and work is not None:
             self._reported(hand, work, answer, took)
 

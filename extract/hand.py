@@ -16,7 +16,7 @@ class Hand:
 
     address: str
     introduction: Introduction | None = None  # None: it is opening the encoder
-    ready: bool = False  # its recipe is the job's
+    ready: bool = False  # it computes as agreed
     refused: Exception | None = None  # why it gets no more chunks
     work: dict[Future, Work | None] = field(default_factory=dict)  # None: an introduction
     since: float = field(default_factory=time.monotonic)  # of its last answer, or first work

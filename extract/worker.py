@@ -79,6 +79,13 @@ class Introduction:
     recipe: dict[str, Any]
     provenance: dict[str, Any]
 
+    @property
+    def transformers(self) -> str:
+        """The version of the library that defines the encoder. It is no part of a recipe, but what
+        is computed together is computed by one.
+        """
+        return str(self.provenance.get("transformers"))
+
 
 @dataclass(frozen=True)
 class Report:

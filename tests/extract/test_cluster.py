@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import cluster_storm
@@ -144,6 +145,34 @@ def test_a_worker_with_other_weights_is_refused(crew, corpus, tmp_path, told):
     assert summary.embedded == 40
     assert "gives other numbers than the cache's" in told.text
     assert "weights: none (cache) ≠ theirs (asked)" in told.text
+
+
+def with_version(folder, name, version):
+    """A PYTHONPATH on which a library says that it has another version."""
+    about = folder / "site" / f"{name}-{version}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return os.pathsep.join([str(about.parent), str(Path.cwd()), str(Path(storm.__file__).parent)])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_worker_with_other_transformers_is_refused(crew, corpus, tmp_path, told, there):
+    argv = ["--model", "untrained:tiny", "-o", str(tmp_path / "c.h5"), "--engine", "torch"]
+    if there:
+        assert main([str(corpus), *argv]) == 0
+        storm.make_corpus(corpus / "more", 40)
+    other = crew.start_worker(PYTHONPATH=with_version(tmp_path, "transformers", "4.57.0"))
+    try:
+        crew.wait(3)
+        assert main([str(corpus), *argv, "--scheduler", crew.scheduler]) == 0
+    finally:
+        other.kill()
+        other.wait()
+    expected = f"has transformers 4.57.0, the others {version('transformers')}: install the same"
+    assert expected in told.text
+    with Cache(tmp_path / "c.h5") as cache:
+        assert len(cache) == (100 if there else 60)
+        assert cache.provenance["transformers"] == version("transformers")
 
 
 def test_all_workers_with_other_weights_are_told(empty, corpus, tmp_path):
@@ -301,11 +330,7 @@ def test_only_workers_with_a_gpu_where_one_announces_it(crew, corpus, tmp_path):
 
 
 def test_other_versions_are_told_in_a_line(empty, corpus, tmp_path, told):
-    other = tmp_path / "site" / "cloudpickle-3.0.9.dist-info"
-    other.mkdir(parents=True)
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: cloudpickle\nVersion: 3.0.9\n")
-    path = os.pathsep.join([str(other.parent), str(Path.cwd()), str(Path(storm.__file__).parent)])
-    empty.start_worker(PYTHONPATH=path)
+    empty.start_worker(PYTHONPATH=with_version(tmp_path, "cloudpickle", "3.0.9"))
     assert extracted(corpus, tmp_path / "c.h5", empty).total == 60
     lines = [record.getMessage() for record in told.records if "3.0.9" in record.getMessage()]
     assert len(lines) == 1

@@ -7,7 +7,7 @@ import transformers
 from standin import StandIn
 
 from data import Cache
-from data.errors import RecipeMismatch
+from data.errors import RecipeMismatch, UsageError
 from extract.decoding import Refusal
 from extract.embed import Embedder, Embedding
 from extract.encoder import untrained_model
@@ -57,6 +57,15 @@ def test_a_moved_encoder_is_known_by_its_weights_and_another_is_refused(listed, 
     other.save_pretrained(tmp_path / "moved")
     with pytest.raises(RecipeMismatch, match=r"weights: .* ≠ "):
         Embedder.from_recipe(recipe, "cpu", str(tmp_path / "moved"))
+
+
+@pytest.mark.parametrize("change", [{"pooling": None}, {"layers": 3}, {"precision": 1}, None])
+def test_what_is_no_recipe_is_told_before_anything_is_loaded(change):
+    recipe = open_engine("untrained:tiny", Request(), "cpu").recipe | (change or {})
+    if change is None:
+        del recipe["sequence_rate"]
+    with pytest.raises((RecipeMismatch, UsageError), match=r"not the recipe|--precision 1"):
+        Embedder.from_recipe(recipe, "cpu")
 
 
 def test_a_segment_is_embedded_as_if_it_were_a_file(tmp_path, waveform, utterances):
