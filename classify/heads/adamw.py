@@ -1,6 +1,6 @@
 """AdamW (Loshchilov & Hutter 2019, Decoupled Weight Decay Regularization) for stacked networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -25,11 +25,10 @@ class AdamW:
         self, network: nn.Module, groups: Sequence[slice], weight_decay: float, max_norm: float
     ) -> None:
         self.parameters = list(network.parameters())
-        self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.groups = groups
         device = self.parameters[0].device
-        self.steps = [torch.zeros((), device=device) for _ in groups]
+        self.groups = [
+            _Group(rows, self.parameters, torch.zeros((), device=device)) for rows in groups
+        ]
         self.weight_decay = weight_decay
         self.max_norm = max_norm
 
@@ -40,33 +39,47 @@ class AdamW:
         Args:
             learning_rates: one a group; None leaves the group as it is.
         """
-        slots = zip(self.parameters, self.means, self.squares, strict=True)
-        held = [(p, p.grad, *moments) for p, *moments in slots if p.grad is not None]
-        gradients = [gradient for _, gradient, *_ in held]
-        norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
-        scale = (self.max_norm / torch.linalg.vector_norm(norms, dim=0)).clamp(max=1)
+        gradients = {
+            number: p.grad for number, p in enumerate(self.parameters) if p.grad is not None
+        }
+        norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients.values()]
+        norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        scale = (self.max_norm / norm).clamp(max=1)
         if (scale < 1).any():
-            for gradient in gradients:
+            for gradient in gradients.values():
                 gradient *= scale.reshape(-1, *[1] * (gradient.ndim - 1))
-        for rows, steps, rate in zip(self.groups, self.steps, learning_rates, strict=True):
-            if rate is None:
-                continue
-            steps += 1
-            parts = [[tensor[rows] for tensor in column] for column in zip(*held, strict=True)]
-            torch._fused_adamw_(
-                parts[0],
-                parts[1],
-                parts[2],
-                parts[3],
-                [],
-                [steps] * len(held),
-                lr=rate,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
-                weight_decay=self.weight_decay,
-                eps=EPSILON,
-                amsgrad=False,
-                maximize=False,
-            )
+        for group, rate in zip(self.groups, learning_rates, strict=True):
+            if rate is not None:
+                group.step(gradients, rate, self.weight_decay)
         for parameter in self.parameters:
             parameter.grad = None
+
+
+class _Group:
+    """Replicas that have taken the same number of steps."""
+
+    def __init__(
+        self, rows: slice, parameters: Sequence[nn.Parameter], steps: torch.Tensor
+    ) -> None:
+        self.rows, self.steps = rows, steps
+        self.parameters = [parameter.detach()[rows] for parameter in parameters]
+        self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
+
+    def step(self, gradients: Mapping[int, torch.Tensor], rate: float, weight_decay: float) -> None:
+        self.steps += 1
+        torch._fused_adamw_(
+            [self.parameters[number] for number in gradients],
+            [gradient[self.rows] for gradient in gradients.values()],
+            [self.means[number] for number in gradients],
+            [self.squares[number] for number in gradients],
+            [],
+            [self.steps] * len(gradients),
+            lr=rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=weight_decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )

@@ -44,7 +44,7 @@ class Noise:
     def dropout(self, share: float, *shape: int) -> torch.Tensor:
         """(replica, *shape) 0 for a `share` of the numbers and 1 / (1 - share) for the rest."""
         drawn = np.stack([stream.random(shape, np.float32) for stream in self.streams])
-        return self._spread((drawn >= share).astype(np.float32) / np.float32(1 - share))
+        return self._spread(np.multiply(drawn >= share, 1 / (1 - share), dtype=np.float32))
 
     def _spread(self, values: npt.NDArray[np.float32]) -> torch.Tensor:
         """From the seeds to the replicas; one axis of length 1 serves all where all are equal."""

@@ -17,6 +17,7 @@ from classify.heads.stacked import initialise
 
 MAX_GRADIENT_NORM = 1.0
 PREDICTION_BATCH = 256  # utterances of each replica; bounds memory only
+ORDER, STEPS = 0, 1  # moments of an epoch at which is drawn
 EARLIER = 1e-4  # by which a held-out loss has to fall to count as better
 
 History = dict[str, list[float]]
@@ -75,11 +76,13 @@ class Stack:
 
     def inputs(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Standardised features and mask of `rows` (replica, utterance), cut to the longest."""
-        mask = self.mask[rows]
-        longest = int(mask.sum(-1).max().clamp(min=1)) if self.ragged else mask.shape[-1]
-        chosen = self.x[:, :, :longest].index_select(0, rows.flatten())
-        x = torch.addcmul(self.shift, chosen.unflatten(0, rows.shape), self.inverse)
-        mask = mask[..., :longest]
+        if self.ragged:
+            mask = self.mask[rows]
+            mask = mask[..., : int(mask.sum(-1).max().clamp(min=1))]
+        else:
+            mask = self.mask[:1].expand(*rows.shape, -1)
+        x = self.x[:, :, : mask.shape[-1]].index_select(0, rows.flatten()).unflatten(0, rows.shape)
+        torch.addcmul(self.shift, x, self.inverse, out=x)
         return (x.mul_(mask[:, :, None, :, None]) if self.ragged else x), mask
 
     def rows(self, chosen: Sequence[Rows], length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -120,14 +123,21 @@ def train(
     best = _Best(network, parts, schedule.patience)
     for epoch in range(schedule.epochs):
         network.train()
-        noise.begin(epoch)
+        noise.begin(epoch, ORDER)
         orders = noise.orders([len(part.train) for part in parts])
         shuffled = [part.train[order] for part, order in zip(parts, orders, strict=True)]
         rows, meant = stack.rows(shuffled, steps[0] * schedule.batch_size)
-        batches = zip(*(a.split(schedule.batch_size, 1) for a in (rows, meant)), strict=True)
+        sizes = meant.unflatten(1, (-1, schedule.batch_size)).sum(2).clamp(min=1)
+        target = stack.target[stack.replica, rows]
+        weight = stack.weight[stack.replica, rows] * meant
+        batches = zip(
+            *(of_all.split(schedule.batch_size, 1) for of_all in (rows, target, weight)),
+            sizes.split(1, 1),
+            strict=True,
+        )
+        noise.begin(epoch, STEPS)
         seen = []
         for step, batch in enumerate(batches):
-            noise.begin(epoch, step)
             seen.append(_learn(network, stack, objective, schedule, noise, *batch))
             rates = [
                 _cosine(schedule, epoch + step / steps[group.start])
@@ -156,23 +166,21 @@ def _learn(
     schedule: Schedule,
     noise: Noise,
     rows: torch.Tensor,
-    meant: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor,
+    sizes: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
-    """Gather the gradients of a batch `rows` (replica, utterance), and tell the outputs, targets
-    and weights of it."""
+    """Gather the gradients of a batch `rows` (replica, utterance), of which the first `sizes`
+    (replica, 1) are meant, and tell its outputs, targets and weights."""
     x, mask = stack.inputs(rows)
-    target = stack.target[stack.replica, rows]
-    weight = stack.weight[stack.replica, rows] * meant
     if schedule.mixup:
         share = noise.beta(schedule.mixup)
-        sizes = meant.sum(1, keepdim=True).clamp(min=1)
         other = (torch.arange(rows.shape[1], device=rows.device) + 1) % sizes
         x = _blend(x, x[stack.replica, other], share[..., None, None, None])
         mask = mask | mask[stack.replica, other]
         target = _blend(target, target[stack.replica, other], share[..., None])
     outputs = network(x, mask, noise)
-    losses = objective.loss(outputs, target) * weight
-    (losses.sum(1) / meant.sum(1).clamp(min=1)).sum().backward()
+    (objective.loss(outputs, target) * (weight / sizes)).sum().backward()
     return outputs.detach(), target, weight
 
 

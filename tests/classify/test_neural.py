@@ -61,7 +61,7 @@ def expected_failures(head: NeuralHead) -> dict[str, str]:
         GRU(epochs=8, hidden=8, learning_rate=2e-2),
         Attention(epochs=10, hidden=8, learning_rate=2e-2, dropout=0.2),
         Transformer(epochs=10, hidden=8, learning_rate=1e-2, dropout=0.2),
-        MLPRegressor(epochs=60, hidden=16, learning_rate=1e-2, dropout=0.0),
+        MLPRegressor(epochs=60, hidden=16, learning_rate=1e-2, dropout=0.0, batch_size=8),
     ],
     expected_failed_checks=expected_failures,
 )
