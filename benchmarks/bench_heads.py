@@ -5,8 +5,8 @@
 The GRU needs sequences (``python -m extract … --sequence 5``). Three ways are timed in
 turns, and the best of the rounds counts: plain PyTorch as it is usually written (`DataLoader`,
 `nn.Module`, `torch.optim.AdamW`, all cores), this project's heads one fold at a time, and all folds
-at once; all keep the same curves. Then come whole commands, start and reports included. Prints one table; ``--json FILE``
-writes the same numbers.
+at once; all keep the same curves. Then come whole commands, start and reports included. Prints one
+table; ``--json FILE`` writes the same numbers.
 """
 
 import argparse

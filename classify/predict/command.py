@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     with contextlib.ExitStack() as stack:
         receive = None
         if STANDARD_INPUT in options.inputs:
-            standard_input.check(options.raw)
+            standard_input.check()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wav2emo-")))
             receive = partial(standard_input.receive, sys.stdin.buffer, folder, options.raw)
         utterances, problems = find(options.inputs, options.follow_links, receive)

@@ -5,22 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from classify import pcm
+from classify.pcm import PCM
 from classify.stream import options as stream_options
 from data.console import common_options
 from data.errors import UsageError
 
 STANDARD_INPUT = "-"
 FORMS = ("table", "csv", "json", "jsonl")
-ENCODINGS = ("u8", "s16le", "s24le", "s32le", "f32le", "f64le")  # ffmpeg's names
-
-
-@dataclass(frozen=True)
-class Raw:
-    """What samples without a header are, on standard input."""
-
-    rate: int = 16_000  # Hz
-    channels: int = 1
-    encoding: str = "s16le"
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class PredictOptions:
     window: float | None = None
     hop: float | None = None
     out: Path | None = None
-    raw: Raw | None = None
+    raw: PCM | None = None
     encoder: str | None = None
     device: str = "auto"
     follow_links: bool = False
@@ -54,8 +46,6 @@ class PredictOptions:
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Self:
         """The options that a command line asks for."""
-        told = {name: getattr(arguments, name) for name in ("rate", "channels", "encoding")}
-        told = {name: value for name, value in told.items() if value is not None}
         return cls(
             model=arguments.model,
             inputs=tuple(arguments.inputs),
@@ -63,7 +53,7 @@ class PredictOptions:
             window=arguments.window,
             hop=arguments.hop,
             out=arguments.out,
-            raw=Raw(**told) if told else None,
+            raw=PCM.from_arguments(arguments),
             encoder=arguments.encoder,
             device=arguments.device,
             follow_links=arguments.follow_links,
@@ -115,10 +105,7 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="of each timeline a CSV, an RTTM and a PNG"
     )
     stream_options.add_arguments(parser)
-    raw = parser.add_argument_group("raw samples on standard input, if they have no header")
-    raw.add_argument("--rate", type=int, metavar="HZ", help="16000 if not given")
-    raw.add_argument("--channels", type=int, metavar="N", help="1 if not given")
-    raw.add_argument("--encoding", choices=ENCODINGS, help="s16le if not given")
+    pcm.add_arguments(parser)
     parser.add_argument(
         "--encoder", metavar="PATH", help="where the model's encoder is, if it has moved"
     )

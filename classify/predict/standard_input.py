@@ -8,38 +8,30 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from classify.predict.options import STANDARD_INPUT, Raw
+from classify.pcm import PCM
+from classify.predict.options import STANDARD_INPUT
 from data.errors import AudioError, UsageError
-from data.recording import MAX_CHANNELS, RATES
 from data.utterance import Utterance
 
 MAX_BYTES = (4 << 30) - (1 << 16)  # what a WAV file can tell the length of
 BLOCK = 1 << 20  # bytes
 HEADERS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
-CODINGS = {  # the number of a WAV coding, bytes a sample
-    "u8": (1, 1), "s16le": (1, 2), "s24le": (1, 3), "s32le": (1, 4),
-    "f32le": (3, 4), "f64le": (3, 8),
-}  # fmt: skip
 
 
-def check(raw: Raw | None) -> None:
+def check() -> None:
     """See that standard input can be read.
 
     Raises:
-        UsageError: it is a terminal, or `raw` makes no sense.
+        UsageError: it is a terminal.
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(
             "'-' is standard input, and that is a terminal here: expected a recording, such as "
             "'python -m classify predict MODEL - < speech.wav'"
         )
-    if raw and raw.rate not in RATES:
-        raise UsageError(f"--rate {raw.rate}: expected {RATES[0]} to {RATES[-1]} Hz")
-    if raw and not 1 <= raw.channels <= MAX_CHANNELS:
-        raise UsageError(f"--channels {raw.channels}: expected 1 to {MAX_CHANNELS}")
 
 
-def receive(stream: BinaryIO, folder: Path, raw: Raw | None) -> Utterance:
+def receive(stream: BinaryIO, folder: Path, raw: PCM | None) -> Utterance:
     """Read `stream` to its end into a file in `folder`; `raw` says what samples without a header
     are.
 
@@ -74,12 +66,16 @@ def _counted(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def _header(raw: Raw) -> bytes:
+def _header(raw: PCM) -> bytes:
     """The header of a WAV file whose length is not known yet."""
-    coding, width = CODINGS[raw.encoding]
-    frame = raw.channels * width
     kind = struct.pack(
-        "<HHIIHH", coding, raw.channels, raw.rate, raw.rate * frame, frame, 8 * width
+        "<HHIIHH",
+        raw.kind,
+        raw.channels,
+        raw.rate,
+        raw.rate * raw.frame,
+        raw.frame,
+        8 * raw.width,
     )
     return (
         struct.pack("<4sI4s4sI", b"RIFF", 0, b"WAVE", b"fmt ", len(kind)) + kind + b"data\0\0\0\0"

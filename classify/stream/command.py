@@ -13,10 +13,10 @@ import numpy as np
 
 from classify.listener import Listener
 from classify.model import Model
+from classify.pcm import PCM
 from classify.stream.display import JSONLines, LiveLine, Summary
 from classify.stream.loop import Stream
 from classify.stream.options import StreamOptions
-from classify.stream.pcm import PCM
 from classify.stream.sources import Microphone, Source, StandardInput
 from data.console import SOME_REFUSED
 from data.errors import AudioError, UsageError
@@ -40,10 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 f"--{option} is for recordings; a stream answers in JSON lines: leave it out"
             )
-    given = {"coding": "encoding", "rate": "rate", "channels": "channels"}
-    told = {name: getattr(arguments, option) for name, option in given.items()}
-    told = {name: value for name, value in told.items() if value is not None}
-    source, options = opened(arguments.inputs, PCM(**told) if told else None, options)
+    source, options = opened(arguments.inputs, PCM.from_arguments(arguments), options)
     model = Model.load(arguments.model)
     log.info("%s on %s", model.card["head"], model.encoder)
     listener = Listener.open(model, arguments.device, arguments.encoder)

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from classify.stream.pcm import PCM, Decoder
+from classify.pcm import PCM
+from classify.stream.decoder import Decoder
 from data.errors import AudioError, UsageError
 from extract.audio import Waveform, resampled
 

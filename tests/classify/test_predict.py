@@ -23,10 +23,10 @@ from classify.heads import HEADS
 from classify.listener import Listener
 from classify.model import Model
 from classify.options import Options
+from classify.pcm import PCM
 from classify.predict import standard_input
 from classify.predict.command import main as predict
 from classify.predict.inputs import find
-from classify.predict.options import Raw
 from classify.train import main as train
 from classify.training_options import TrainingOptions
 from data.errors import AudioError, ModelError, RecipeMismatch, UsageError
@@ -195,16 +195,16 @@ def wave(data_length: int | None = None, form: str = "WAV") -> bytes:
     ("content", "raw"),
     [
         (wave(), None),
-        (wave(), Raw(8000, 2, "f32le")),
+        (wave(), PCM("f32le", 8000, 2)),
         (wave(form="FLAC"), None),
         (wave(0), None),
         (wave(0x7FFFF000), None),
         (wave(0x80000000), None),
         (wave(0xFFFFFFFF), None),
-        (SAMPLES.tobytes(), Raw()),
-        (SAMPLES.tobytes() + b"?", Raw()),
-        ((SAMPLES / np.float32(32768)).astype("<f4").tobytes(), Raw(encoding="f32le")),
-        (np.repeat(SAMPLES, 3).tobytes(), Raw(channels=3)),
+        (SAMPLES.tobytes(), PCM()),
+        (SAMPLES.tobytes() + b"?", PCM()),
+        ((SAMPLES / np.float32(32768)).astype("<f4").tobytes(), PCM(encoding="f32le")),
+        (np.repeat(SAMPLES, 3).tobytes(), PCM(channels=3)),
     ],
 )
 def test_standard_input_is_read_as_a_file_is(tmp_path: Path, content: bytes, raw) -> None:
@@ -228,7 +228,7 @@ def test_a_stream_without_end_is_cut_off(tmp_path: Path, monkeypatch) -> None:
             return b"1" * size
 
     with pytest.raises(AudioError, match=r"more than 0\.0 GiB"):
-        standard_input.receive(Endless(), tmp_path, Raw())
+        standard_input.receive(Endless(), tmp_path, PCM())
 
 
 def run(*arguments, **options) -> subprocess.CompletedProcess:
@@ -272,8 +272,8 @@ def test_a_terminal_is_not_waited_for(tiny_model: Path, monkeypatch) -> None:
         (["a.wav", "--window", "0"], "a window of 0 s"),
         (["a.wav", "--window", "1", "--hop", "2"], "a hop of 2 s"),
         (["a.wav", "--window", "1", "--out", __file__], "a file is there"),
-        (["-", "--rate", "1"], "--rate 1: expected 4000 to 384000 Hz"),
-        (["-", "--channels", "0"], "--channels 0: expected 1 to 8"),
+        (["-", "--rate", "1"], "rate 1: expected 4000 to 384000 Hz"),
+        (["-", "--channels", "0"], "channels 0: expected 1 to 8"),
     ],
 )
 def test_wrong_usage_is_told(tiny_model, monkeypatch, arguments, message: str) -> None:

@@ -1,56 +1,18 @@
 """Bytes of a WAV file or of raw PCM, in pieces of any size, to mono samples."""
 
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 
+from classify.pcm import CODINGS, FLOAT, PCM
 from data.errors import AudioError, UsageError
-from data.recording import MAX_CHANNELS, RATES
 from extract.audio import EXTENSIBLE, Waveform
 
-CODINGS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}  # → bytes
-WAVE_CODINGS = {
-    (1, 8): "u8", (1, 16): "s16le", (1, 24): "s24le", (1, 32): "s32le", (3, 32): "f32le",
-    (3, 64): "f64le",
-}  # fmt: skip
+OF_HEADER = {(kind, 8 * width): name for name, (kind, width) in CODINGS.items()}
 ENDLESS = 0x7FFF0000  # a data chunk of this length or more, or of none, ends with the stream
 LONGEST_HEADER = 1 << 16  # bytes before the data
 LONGEST_MAGIC = 12  # bytes that tell a WAV file
 COMPRESSED = {b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3"}
-
-
-@dataclass(frozen=True)
-class PCM:
-    """How samples are coded; the names are ffmpeg's."""
-
-    coding: str = "s16le"
-    rate: int = 16_000  # Hz
-    channels: int = 1
-
-    def __post_init__(self) -> None:
-        if self.coding not in CODINGS:
-            raise UsageError(f"--encoding {self.coding}: expected one of {', '.join(CODINGS)}")
-        if self.rate not in RATES:
-            raise UsageError(f"a rate of {self.rate} Hz: {RATES[0]} to {RATES[-1]} Hz are read")
-        if not 1 <= self.channels <= MAX_CHANNELS:
-            raise UsageError(f"{self.channels} channels: 1 to {MAX_CHANNELS} are read")
-
-    @property
-    def frame(self) -> int:
-        """Bytes of one sample of all channels."""
-        return CODINGS[self.coding] * self.channels
-
-    def mono(self, data: bytes) -> Waveform:
-        """(sample,) within ±1, the channels averaged, of whole frames, as libsndfile reads them."""
-        samples = _scaled(data, self.coding)
-        if self.channels == 1:
-            return samples
-        return samples.reshape(-1, self.channels).mean(axis=1, dtype=np.float32)
-
-    def __str__(self) -> str:
-        channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
-        return f"{self.coding}, {self.rate:,} Hz, {channels}"
 
 
 class Decoder:
@@ -87,7 +49,7 @@ class Decoder:
         data, self._rest = data[:whole], data[whole:]
         if self._left is not None:
             self._left -= whole
-        return self.format.mono(data)
+        return _mono(data, self.format)
 
     def finish(self) -> Waveform:
         """What `feed` held back in case that a header came, where the stream has ended.
@@ -156,26 +118,34 @@ def _format(chunk: bytes) -> PCM:
     bits = int.from_bytes(chunk[14:16], "little")
     if coding == EXTENSIBLE:
         coding = int.from_bytes(chunk[24:26], "little")
-    if (coding, bits) not in WAVE_CODINGS:
+    if (coding, bits) not in OF_HEADER:
         raise AudioError(
             f"standard input is WAV of coding {coding:#06x} with {bits} bits, expected PCM or "
             "float; convert it: ffmpeg -i … -f wav - | …"
         )
     try:
-        return PCM(WAVE_CODINGS[coding, bits], rate, channels)
+        return PCM(OF_HEADER[coding, bits], rate, channels)
     except UsageError as error:
         raise AudioError(f"standard input: {error}") from None
 
 
-def _scaled(data: bytes, coding: str) -> Waveform:
+def _mono(data: bytes, coded: PCM) -> Waveform:
+    """(sample,) within ±1, the channels averaged, of whole frames, as libsndfile reads them."""
+    samples = _scaled(data, coded)
+    if coded.channels == 1:
+        return samples
+    return samples.reshape(-1, coded.channels).mean(axis=1, dtype=np.float32)
+
+
+def _scaled(data: bytes, coded: PCM) -> Waveform:
     """Samples within ±1, channels interleaved."""
-    width = CODINGS[coding]
-    if coding == "u8":
+    width = coded.width
+    if coded.encoding == "u8":
         return ((np.frombuffer(data, np.uint8) - 128.0) / 128).astype(np.float32)
-    if coding.startswith("f"):
+    if coded.kind == FLOAT:
         with np.errstate(over="ignore"):
             return np.frombuffer(data, f"<f{width}").astype(np.float32)
-    if coding == "s24le":  # the upper bytes of 32 bits
+    if coded.encoding == "s24le":  # the upper bytes of 32 bits
         wide = np.zeros((len(data) // width, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, width)
         data, width = wide.tobytes(), 4

@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classify.stream.pcm import PCM, Decoder
+from classify.pcm import PCM
+from classify.stream.decoder import Decoder
 from classify.stream.sources import StandardInput
 from data.errors import AudioError, UsageError
 from extract import audio
@@ -142,8 +143,11 @@ def test_a_pipe_gives_what_a_file_does(tmp_path: Path, waveform, rate: int) -> N
         (b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0aa", "damaged format"),
         (written(np.zeros(100), 8_000, format="WAV", subtype="ULAW"), "0x0007 with 8 bits"),
         (written(np.zeros(100), 8_000, format="WAV", subtype="IMA_ADPCM"), "0x0011 with 4 bits"),
-        (written(np.zeros(100), 3_000, format="WAV"), "3000 Hz: 4000 to 384000 Hz are read"),
-        (written(np.zeros((9, 9)), 8_000, format="WAV"), "9 channels: 1 to 8"),
+        (
+            written(np.zeros(100), 3_000, format="WAV"),
+            "input: rate 3000: expected 4000 to 384000 Hz",
+        ),
+        (written(np.zeros((9, 9)), 8_000, format="WAV"), "channels 9: expected 1 to 8"),
     ],
 )
 def test_what_is_refused(data: bytes, message: str) -> None:
@@ -153,7 +157,7 @@ def test_what_is_refused(data: bytes, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "message"),
-    [("mp3", "--encoding mp3"), ("s16le:1:1", "a rate of 1 Hz"), ("u8:8000:0", "0 channels")],
+    [("mp3", "encoding mp3"), ("s16le:1:1", "rate 1:"), ("u8:8000:0", "channels 0:")],
 )
 def test_a_coding_that_makes_no_sense(raw: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -1,0 +1,65 @@
+"""How samples are coded that have no header to say so."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Self
+
+from data.errors import UsageError
+from data.recording import MAX_CHANNELS, RATES
+
+INTEGER, FLOAT = 1, 3  # what a WAV header calls them
+CODINGS = {  # ffmpeg's name → kind, bytes of a sample
+    "u8": (INTEGER, 1), "s16le": (INTEGER, 2), "s24le": (INTEGER, 3), "s32le": (INTEGER, 4),
+    "f32le": (FLOAT, 4), "f64le": (FLOAT, 8),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PCM:
+    """Samples of some channels in turns."""
+
+    encoding: str = "s16le"
+    rate: int = 16_000  # Hz
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        if self.encoding not in CODINGS:
+            raise UsageError(f"encoding {self.encoding}: expected one of {', '.join(CODINGS)}")
+        if self.rate not in RATES:
+            raise UsageError(f"rate {self.rate}: expected {RATES[0]} to {RATES[-1]} Hz")
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise UsageError(f"channels {self.channels}: expected 1 to {MAX_CHANNELS}")
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> Self | None:
+        """What a command line says of samples without a header; None: nothing."""
+        told = {name: getattr(arguments, name) for name in ("encoding", "rate", "channels")}
+        told = {name: value for name, value in told.items() if value is not None}
+        return cls(**told) if told else None
+
+    @property
+    def kind(self) -> int:
+        """`INTEGER` or `FLOAT`."""
+        return CODINGS[self.encoding][0]
+
+    @property
+    def width(self) -> int:
+        """Bytes of one sample of one channel."""
+        return CODINGS[self.encoding][1]
+
+    @property
+    def frame(self) -> int:
+        """Bytes of one sample of all channels."""
+        return self.width * self.channels
+
+    def __str__(self) -> str:
+        channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
+        return f"{self.encoding}, {self.rate:,} Hz, {channels}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--rate``, ``--channels`` and ``--encoding``."""
+    raw = parser.add_argument_group("raw samples on standard input, if they have no header")
+    raw.add_argument("--rate", type=int, metavar="HZ", help="16000 if not given")
+    raw.add_argument("--channels", type=int, metavar="N", help="1 if not given")
+    raw.add_argument("--encoding", choices=CODINGS, help="s16le if not given")
