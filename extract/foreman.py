@@ -92,12 +92,12 @@ class Foreman:
     def _admit(self, hand: Hand, agreed: Introduction) -> None:
         """Use a worker that computes as agreed."""
         found = hand.introduced
-        if found.recipe != agreed.recipe:  # once more, as the others have it
-            hand.introduction = None
-            self._submit(hand, None)
-        elif found.transformers != agreed.transformers:
+        if found.transformers != agreed.transformers:
             versions = f"transformers {found.transformers}, the others {agreed.transformers}"
             self._refuse(hand, RecipeMismatch(f"has {versions}: install the same there"))
+        elif found.recipe != agreed.recipe:  # once more, as the others have it
+            hand.introduction = None
+            self._submit(hand, None)
         else:
             hand.ready = True
 

@@ -156,7 +156,7 @@ def with_version(folder, name, version):
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_worker_with_other_transformers_is_refused(crew, corpus, tmp_path, told, there):
+def test_a_worker_with_other_transformers_is_refused(crew, corpus, tmp_path, capsys, there):
     argv = ["--model", "untrained:tiny", "-o", str(tmp_path / "c.h5"), "--engine", "torch"]
     if there:
         assert main([str(corpus), *argv]) == 0
@@ -169,7 +169,7 @@ def test_a_worker_with_other_transformers_is_refused(crew, corpus, tmp_path, tol
         other.kill()
         other.wait()
     expected = f"has transformers 4.57.0, the others {version('transformers')}: install the same"
-    assert expected in told.text
+    assert expected in capsys.readouterr().err
     with Cache(tmp_path / "c.h5") as cache:
         assert len(cache) == (100 if there else 60)
         assert cache.provenance["transformers"] == version("transformers")
