@@ -76,9 +76,9 @@ class Foreman:
             self._settle()
             introduced = [hand for hand in self._hands.values() if hand.introduction]
             opening = any(not (hand.introduction or hand.refused) for hand in self._hands.values())
-            if introduced and first is None:
-                first = time.monotonic()
-            if first and (not opening or time.monotonic() - first > AGREE_SECONDS):
+            first = first or (time.monotonic() if introduced else None)
+            waited = first is not None and time.monotonic() - first > AGREE_SECONDS
+            if introduced and (waited or not opening):
                 break
         votes = [(canonical(h.introduced.recipe), h.introduced.transformers) for h in introduced]
         most = Counter(votes).most_common(1)[0][0]
