@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.heads import HEADS
-from classify.options import Options
+from classify.options import NONE, Options
 from data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ class Features:
     """A choice among what a cache holds.
 
     With several layers as steps (``mix``), or with sequences, a row of the head's input is one
-    step after the other; otherwise it is one step.
+    step after the other; otherwise it is one step. Beside every moment of a sequence lies what the
+    whole recording is pooled to: one vector of all beside each frame, as Saon et al. 2013 (Speaker
+    Adaptation of Neural Network Acoustic Models Using I-Vectors) lay it.
     """
 
     layer: int | str  # a hidden layer, "mean" of `layers`, or "mix": each of them is a step
     layers: tuple[int, ...]
-    poolings: tuple[str, ...]  # laid end to end in every step; none for sequences
+    poolings: tuple[str, ...]  # of the recording, laid end to end in every step
     sequences: bool = False  # steps are moments
 
     @classmethod
@@ -36,7 +38,8 @@ class Features:
         """What `options` ask for, or what suits the head best.
 
         Neural heads weigh all layers, others take their mean; a head that can read sequences does
-        so where the cache has them.
+        so where the cache has them, each moment with all that the recording is pooled to, but for
+        its mean, which that of the moments is.
 
         Raises:
             UsageError: the cache does not hold it.
@@ -56,7 +59,10 @@ class Features:
                     f"{options.layer}: leave out --layer"
                     + ("" if options.axis else ", or extract again with --sequence 5")
                 )
-        for pooling in options.poolings:
+        alone = options.poolings == (NONE,)
+        if alone and not sequences:
+            raise UsageError(f"--pooling {NONE} leaves nothing but sequences, and none are read")
+        for pooling in () if alone else options.poolings:
             _require(f"--pooling {pooling}", pooling, cache.poolings, cache)
         layers = cache.sequence_layers if sequences else cache.layers
         layer = options.layer
@@ -65,14 +71,20 @@ class Features:
         if isinstance(layer, int):
             _require(f"--layer {layer}", layer, layers, cache)
             layers = (layer,)
-        poolings = () if sequences else options.poolings or cache.poolings
-        return cls(layer, layers, poolings, sequences)
+        if not sequences:
+            return cls(layer, layers, options.poolings or cache.poolings)
+        pooled = set(layers) <= set(cache.layers)
+        if options.poolings and not (alone or pooled):
+            raise UsageError(f"--pooling: {cache.path} pools other layers than it has sequences of")
+        beside = tuple(name for name in cache.poolings if name != "mean") if pooled else ()
+        return cls(layer, layers, () if alone else options.poolings or beside, sequences=True)
 
     def of_cache(self, cache: "Cache", rows: npt.NDArray[np.intp]) -> Matrix:
         """The chosen numbers of some rows of a cache, (utterance, step · dim)."""
-        if self.sequences:
-            return self._padded([cache.sequences(layer) for layer in self.layers], rows)
-        return self._pooled(lambda layer, pooling: cache.layer(layer, pooling)[rows])
+        pooled = self._pooled(lambda layer, pooling: cache.layer(layer, pooling)[rows], len(rows))
+        if not self.sequences:
+            return pooled
+        return self._padded([cache.sequences(layer) for layer in self.layers], rows, pooled)
 
     def of_embedding(
         self,
@@ -87,25 +99,30 @@ class Features:
             layers: pooling → (layer, dim).
             sequence: (layer, step, dim), where the recipe asks for one.
         """
-        if self.sequences:
-            if sequence is None:
-                raise ValueError("these features are of sequences, and none was given")
-            stored = list(recipe["sequence_layers"])
-            return self._padded([sequence[[stored.index(layer)]] for layer in self.layers], [0])
         stored = list(recipe["layers"])
-        return self._pooled(lambda layer, pooling: layers[pooling][stored.index(layer)][None])
+        pooled = self._pooled(lambda layer, pooling: layers[pooling][stored.index(layer)][None], 1)
+        if not self.sequences:
+            return pooled
+        if sequence is None:
+            raise ValueError("these features are of sequences, and none was given")
+        stored = list(recipe["sequence_layers"])
+        steps = [sequence[[stored.index(layer)]] for layer in self.layers]
+        return self._padded(steps, [0], pooled)
 
     def parameters(self, X: Matrix, dim: int) -> dict[str, Any]:
         """How a neural head is told to read X, whose encoder's layers are `dim` wide."""
-        layers = len(self.layers) if self.layer == "mix" else 1
-        if self.sequences:
-            return {"layers": layers, "steps": X.shape[1] // (layers * dim), "axis": "time"}
-        return {"layers": layers, "steps": 1, "axis": "layer"}
+        steps = X.shape[1] // self.width(dim)
+        axis = "time" if self.sequences else "layer"
+        return {"layers": self._kept, "steps": steps, "axis": axis}
 
     def width(self, dim: int) -> int:
         """Numbers of a row, of one moment of a sequence; the encoder's layers are `dim` wide."""
-        layers = len(self.layers) if self.layer == "mix" else 1
-        return layers * max(1, len(self.poolings)) * dim
+        return self._kept * (self.sequences + len(self.poolings)) * dim
+
+    @property
+    def _kept(self) -> int:
+        """Layers of a row."""
+        return len(self.layers) if self.layer == "mix" else 1
 
     def as_json(self) -> dict[str, Any]:
         """As plain JSON; `from_json` is the way back."""
@@ -129,10 +146,12 @@ class Features:
             "mean": f"mean of layers {layers}",
             "mix": f"all of layers {layers}",
         }.get(str(self.layer), f"layer {layers}")
-        return f"{which}, {'sequences' if self.sequences else ' + '.join(self.poolings)}"
+        return f"{which}, {' + '.join([*['sequences'] * self.sequences, *self.poolings])}"
 
-    def _pooled(self, read: Callable[[int, str], Matrix]) -> Matrix:
-        """(utterance, step · pooling · dim), reading one layer and pooling at a time."""
+    def _pooled(self, read: Callable[[int, str], Matrix], utterances: int) -> Matrix:
+        """(utterance, layer · pooling · dim), reading one layer and pooling at a time."""
+        if not self.poolings:
+            return np.empty((utterances, 0), np.float32)
         if self.layer == "mean":
             return np.hstack(
                 [
@@ -145,18 +164,20 @@ class Features:
             [read(layer, pooling) for layer in self.layers for pooling in self.poolings]
         )
 
-    def _padded(self, layers: Sequence[Sequences], rows: Iterable[int]) -> Matrix:
+    def _padded(self, layers: Sequence[Sequences], rows: Iterable[int], beside: Matrix) -> Matrix:
         """(utterance, layer · step · dim), NaN after an utterance's last step; the mean of `layers`
-        is one layer. `layers` give for each row an array (step, dim)."""
+        is one layer. `layers` give for each row an array (step, dim); `beside` (utterance, layer ·
+        dim) lies beside each step."""
         rows = list(rows)
         first = [layers[0][row] for row in rows]
-        kept = len(layers) if self.layer == "mix" else 1
         longest, dim = max(map(len, first)), first[0].shape[1]
-        X = np.full((len(rows), kept, longest, dim), np.nan, np.float32)
+        context = beside.reshape(len(rows), self._kept, 1, -1)
+        X = np.full((len(rows), self._kept, longest, dim + context.shape[-1]), np.nan, np.float32)
         for place, row in enumerate(rows):
             of_layers = np.stack([layer[row] for layer in layers])
             steps = of_layers.shape[1]
-            X[place, :, :steps] = of_layers if self.layer == "mix" else of_layers.mean(0)
+            X[place, :, :steps, :dim] = of_layers if self.layer == "mix" else of_layers.mean(0)
+            X[place, :, :steps, dim:] = context[place]
         return X.reshape(len(rows), -1)
 
 

@@ -150,8 +150,7 @@ def _card(options: Options, data: Dataset, head: Any, told: Json) -> Json:
 
 def _dim(data: Dataset) -> int:
     """Width of the encoder's layers."""
-    steps = data.parameters["layers"] * data.parameters["steps"]
-    return data.X.shape[1] // steps // max(1, len(data.features.poolings))
+    return data.X.shape[1] // (data.parameters["steps"] * data.features.width(1))
 
 
 def _speakers(data: Dataset) -> Json:

@@ -281,8 +281,10 @@ def _features(card: Card) -> Iterator[str]:
     features, recipe, head = card["features"], card["recipe"], HEADS[card["head"]]
     if not isinstance(recipe.get("model"), str):
         yield "recipe.model is not text"
-    stored = recipe.get("sequence_layers" if features["sequences"] else "layers")
-    if not _subset(features["layers"], stored) or not features["layers"]:
+    poolings = features["poolings"]
+    stored = [recipe.get("sequence_layers")] if features["sequences"] else []
+    stored += [recipe.get("layers")] if poolings else []
+    if not features["layers"] or not all(_subset(features["layers"], some) for some in stored):
         yield "features.layers are not among those of the recipe"
     if type(features["layer"]) is int and features["layers"] != [features["layer"]]:
         yield "features.layers is not features.layer alone"
@@ -290,8 +292,7 @@ def _features(card: Card) -> Iterator[str]:
         yield f"{card['head']} cannot mix layers"
     if features["sequences"] and not head.sequences:
         yield f"{card['head']} cannot read sequences"
-    poolings = features["poolings"]
-    if features["sequences"] == bool(poolings) or len(set(poolings)) < len(poolings):
+    if not (features["sequences"] or poolings) or len(set(poolings)) < len(poolings):
         yield "features.poolings are none, or twice the same"
     if not _subset(poolings, recipe.get("pooling")):
         yield "features.poolings are not among those of the recipe"

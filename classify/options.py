@@ -11,6 +11,7 @@ from classify.training_options import TrainingOptions, flag
 from data.errors import UsageError
 
 AXES = ("time", "layer")
+NONE = "none"  # in place of poolings: sequences by themselves
 NORMALIZATIONS = ("global", "speaker", "none")
 EMOTION_TARGETS = ("emotion", "emotion_perceived")  # the columns that --labels maps
 
@@ -145,7 +146,7 @@ def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: boo
             metavar="C",
             help="inverse strength of the regularisation, of linear heads and svm",
         )
-    add_poolings(parser)
+    add_poolings(parser, "; beside sequences all but the mean, or none")
     add_folds(parser)
     parser.add_argument(
         "--axis",
@@ -217,15 +218,15 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_poolings(parser: argparse.ArgumentParser) -> None:
-    """Add ``--pooling``."""
+def add_poolings(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add ``--pooling``; `more` is said of what is taken if it is not given."""
     parser.add_argument(
         "--pooling",
         dest="poolings",
         type=split_one,
         default=(),
         metavar="NAMES",
-        help="mean, std or max, joined by commas (default: all of the cache)",
+        help=f"mean, std or max, joined by commas (default: all of the cache{more})",
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from classify import options as classify_options
 from classify.heads import HEADS, Head
-from classify.options import Options, split_one
+from classify.options import NONE, Options, split_one
 from data.errors import UsageError
 
 
@@ -39,11 +39,13 @@ class CompareOptions:
     def of(self, head: str) -> Options:
         """What `head` is told: what it cannot be told is left as that head does best."""
         able, own, shared = HEADS[head], Options(), self.shared
+        alone = shared.poolings == (NONE,)
         plain = shared.normalize if able.neural or shared.normalize != "none" else own.normalize
         return replace(
             shared,
             head=head,
             layer=own.layer if shared.layer == "mix" and not able.neural else shared.layer,
+            poolings=own.poolings if alone and not able.sequences else shared.poolings,
             axis=shared.axis if able.sequences else own.axis,
             normalize=plain,
             balance=shared.balance and able.balanced,

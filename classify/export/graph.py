@@ -31,8 +31,7 @@ class Graph(nn.Module):
             "sequence_layers": layers if features.sequences else [],
         }
         self.features = features
-        width = encoder.model.config.hidden_size * (len(features.poolings) or 1)
-        self.dim = width * (1 if features.layer == "mean" else len(layers))
+        self.dim = features.width(encoder.model.config.hidden_size)
         self.temperature = model.temperature if model.classes else 1.0
         self.frontend = Frontend(encoder.model.feature_extractor, encoder.normalise)
         self.encoder = PooledEncoder(encoder, model.recipe | kept)
@@ -56,15 +55,22 @@ class Graph(nn.Module):
         features, valid = self.frontend(signal, lengths)
         if self.features.sequences:
             steps = self._steps(valid)
-            _, sequences = self.encoder(features, valid, steps)
+            pooled, sequences = self.encoder(features, valid, steps)
             x, mask = self._sequences(sequences), steps.sum(2) > 0
+            if self.features.poolings:
+                beside = self._pooled(pooled).flatten(2)[:, :, None].expand(-1, -1, x.shape[2], -1)
+                x = torch.cat([x, beside], -1)
             hidden = (x * mask[:, None, :, None]).sum(2) / mask.sum(1)[:, None, None]
             return hidden.flatten(1), self.head(x, mask) / self.temperature
         (pooled,) = self.encoder(features, valid)
+        hidden = self._pooled(pooled).flatten(1)
+        return hidden, self.head(hidden) / self.temperature
+
+    def _pooled(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(utterance, layer, pooling, dim)."""
         if self.features.layer == "mean":
             pooled = pooled.mean(0, keepdim=True)
-        hidden = pooled.permute(2, 0, 1, 3).flatten(1)
-        return hidden, self.head(hidden) / self.temperature
+        return pooled.permute(2, 0, 1, 3)
 
     def _steps(self, valid: torch.Tensor) -> torch.Tensor:
         """`extract.pooling.step_of_frames`, by a table that no runtime can round otherwise."""

@@ -1,6 +1,7 @@
 """What is taken from a cache: rows, classes, features, and a count of what is not."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from classify.options import Options
 from classify.training_options import TrainingOptions
 from data import Cache
 from data.errors import CacheError, UsageError
+from extract.engines import open_engine
+from extract.pipeline import extract
+from extract.recipe import Request
 
 
 def test_features_are_those_of_the_cache(make_cache) -> None:
@@ -24,10 +28,20 @@ def test_features_are_those_of_the_cache(make_cache) -> None:
     np.testing.assert_array_equal(X(head="logreg", layer=1), whole[1])
     np.testing.assert_array_equal(X(head="knn", layer=2, poolings=("std",)), cache.layer(2, "std"))
     np.testing.assert_array_equal(X(head="mlp").reshape(80, 3, -1), whole.transpose(1, 0, 2))
-    steps = X(head="gru", layer=2).reshape(80, 8, 8)
+    steps = X(head="gru", layer=2, poolings=("none",)).reshape(80, 8, 8)
     for row, sequence in zip(steps, cache.sequences(2), strict=True):
         np.testing.assert_array_equal(row[: len(sequence)], sequence.astype(np.float32))
         assert np.isnan(row[len(sequence) :]).all()
+    with_all = X(head="gru", layer=2).reshape(80, 8, 16)
+    np.testing.assert_array_equal(with_all[..., :8], steps)
+    for row, sequence, std in zip(with_all, cache.sequences(2), cache.layer(2, "std"), strict=True):
+        assert (row[: len(sequence), 8:] == std).all()
+        assert np.isnan(row[len(sequence) :]).all()
+    mixed = X(head="gru", layer="mix").reshape(80, 2, 8, 16)
+    np.testing.assert_array_equal(mixed[:, 1], with_all)
+    np.testing.assert_array_equal(mixed[:, 0, 0, 8:], cache.layer(1, "std"))
+    mean = X(head="gru").reshape(80, 8, 16)
+    np.testing.assert_allclose(mean[:, 0], mixed[:, :, 0].mean(1), rtol=1e-2, atol=1e-3)
 
 
 def test_selects_corpora_and_labels(make_cache) -> None:
@@ -73,11 +87,25 @@ def test_any_column_can_be_the_target(make_cache) -> None:
         ({"labels": "anger"}, "20 utterances of anger; expected two classes.*L, N, T, W"),
         ({"labels": "fear,disgust"}, "of no class; expected two classes"),
         ({"head": "gru", "layer": 1}, "--sequence 5"),
+        ({"poolings": ("none",)}, "--pooling none leaves nothing but sequences"),
+        ({"head": "gru", "poolings": ("none",)}, "--pooling none leaves nothing but sequences"),
     ],
 )
 def test_says_what_the_cache_has_instead(cache, options, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load(Options(cache=cache, **{"head": "logreg", **options}))
+
+
+def test_sequences_of_layers_that_are_not_pooled_stand_alone(
+    folder_corpus, utterances, tmp_path
+) -> None:
+    request = Request(layers="0", sequence=5, sequence_layers="1")
+    engine = open_engine("untrained:tiny", request, "cpu")
+    extract(utterances(folder_corpus(9)), engine, tmp_path / "c.h5")
+    options = Options(head="gru", cache=tmp_path / "c.h5")
+    assert load(options).features.poolings == ()
+    with pytest.raises(UsageError, match="pools other layers than it has sequences of"):
+        load(replace(options, poolings=("std",)))
 
 
 def test_a_missing_cache_names_the_command_that_makes_it(tmp_path) -> None:

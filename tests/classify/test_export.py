@@ -192,7 +192,8 @@ def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, optio
         np.testing.assert_allclose(said[row], expected, atol=1e-4)
         x = model.features.of_embedding(model.recipe, *heard)[0]
         if model.features.sequences:
-            x = x.reshape(-1, embedding.sequence.shape[1], 32).mean(1).ravel()
+            width = 32 * (1 + len(model.features.poolings))
+            x = x.reshape(-1, embedding.sequence.shape[1], width).mean(1).ravel()
         np.testing.assert_allclose(hidden[row], x, atol=1e-4)
     assert written.dim == hidden.shape[1]
 
