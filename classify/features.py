@@ -61,7 +61,9 @@ class Features:
                 )
         alone = options.poolings == (NONE,)
         if alone and not sequences:
-            raise UsageError(f"--pooling {NONE} leaves nothing but sequences, and none are read")
+            raise UsageError(
+                f"--pooling {NONE}: --head {options.head} reads no sequences here, so nothing is left"
+            )
         for pooling in () if alone else options.poolings:
             _require(f"--pooling {pooling}", pooling, cache.poolings, cache)
         layers = cache.sequence_layers if sequences else cache.layers

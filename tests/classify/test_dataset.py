@@ -87,8 +87,8 @@ def test_any_column_can_be_the_target(make_cache) -> None:
         ({"labels": "anger"}, "20 utterances of anger; expected two classes.*L, N, T, W"),
         ({"labels": "fear,disgust"}, "of no class; expected two classes"),
         ({"head": "gru", "layer": 1}, "--sequence 5"),
-        ({"poolings": ("none",)}, "--pooling none leaves nothing but sequences"),
-        ({"head": "gru", "poolings": ("none",)}, "--pooling none leaves nothing but sequences"),
+        ({"poolings": ("none",)}, "--pooling none: --head logreg reads no sequences"),
+        ({"head": "gru", "poolings": ("none",)}, "--pooling none: --head gru reads no sequences"),
     ],
 )
 def test_says_what_the_cache_has_instead(cache, options, message: str) -> None:
