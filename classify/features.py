@@ -59,13 +59,6 @@ class Features:
                     f"{options.layer}: leave out --layer"
                     + ("" if options.axis else ", or extract again with --sequence 5")
                 )
-        alone = options.poolings == (NONE,)
-        if alone and not sequences:
-            raise UsageError(
-                f"--pooling {NONE}: --head {options.head} reads no sequences here, so nothing is left"
-            )
-        for pooling in () if alone else options.poolings:
-            _require(f"--pooling {pooling}", pooling, cache.poolings, cache)
         layers = cache.sequence_layers if sequences else cache.layers
         layer = options.layer
         if layer is None:
@@ -73,13 +66,7 @@ class Features:
         if isinstance(layer, int):
             _require(f"--layer {layer}", layer, layers, cache)
             layers = (layer,)
-        if not sequences:
-            return cls(layer, layers, options.poolings or cache.poolings)
-        pooled = set(layers) <= set(cache.layers)
-        if options.poolings and not (alone or pooled):
-            raise UsageError(f"--pooling: {cache.path} pools other layers than it has sequences of")
-        beside = tuple(name for name in cache.poolings if name != "mean") if pooled else ()
-        return cls(layer, layers, () if alone else options.poolings or beside, sequences=True)
+        return cls(layer, layers, _poolings(options, cache, layers, sequences), sequences)
 
     def of_cache(self, cache: "Cache", rows: npt.NDArray[np.intp]) -> Matrix:
         """The chosen numbers of some rows of a cache, (utterance, step · dim)."""
@@ -181,6 +168,26 @@ class Features:
             X[place, :, :steps, :dim] = of_layers if self.layer == "mix" else of_layers.mean(0)
             X[place, :, :steps, dim:] = context[place]
         return X.reshape(len(rows), -1)
+
+
+def _poolings(
+    options: Options, cache: "Cache", layers: Sequence[int], sequences: bool
+) -> tuple[str, ...]:
+    """Those that `options` ask for, or all; beside sequences all but the mean, which they tell."""
+    asked = options.poolings
+    if asked == (NONE,):
+        if sequences:
+            return ()
+        raise UsageError(f"--pooling {NONE}: --head {options.head} reads no sequences here")
+    for pooling in asked:
+        _require(f"--pooling {pooling}", pooling, cache.poolings, cache)
+    if not sequences:
+        return asked or cache.poolings
+    if set(layers) <= set(cache.layers):
+        return asked or tuple(name for name in cache.poolings if name != "mean")
+    if asked:
+        raise UsageError(f"--pooling: {cache.path} pools other layers than it has sequences of")
+    return ()
 
 
 def _require(option: str, value: object, stored: Sequence[object], cache: "Cache") -> None:
