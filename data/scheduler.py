@@ -29,7 +29,7 @@ HELP = (
     "compute on the workers of a Dask scheduler: local[:N], tcp://HOST:PORT, tls://HOST:PORT or "
     "file:scheduler.json"
 )
-ANSWER_SECONDS = 8.0  # that a scheduler has to answer
+ANSWER_SECONDS = 7.0  # that a scheduler has to answer
 PATIENCE = 5.0  # seconds for an answer that can be done without
 WORKER_SECONDS = 60.0  # that a first worker has to come
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
