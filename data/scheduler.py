@@ -6,6 +6,7 @@
 twenty lines is said in one here.
 """
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -14,6 +15,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +94,24 @@ def connect(scheduler: str) -> "Client":
         address = _from_file(scheduler) if scheduler.startswith(FILE) else scheduler
         _require_certificates(scheduler, address)
         try:
+            with ThreadPoolExecutor(1) as thread:  # there may be an event loop in this one
+                thread.submit(asyncio.run, _knock(address)).result()
             return distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
-        except (OSError, ValueError, ImportError) as error:
+        except Exception as error:  # of nearly any kind, where something else answers
             log.debug("%s", error, exc_info=True)
             raise SchedulerError(_unreachable(scheduler, address, error)) from None
+
+
+async def _knock(address: str) -> None:
+    """See that a scheduler answers: a `Client` waits for ever for one that is silent, and cannot be
+    closed after it has found something else.
+    """
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    answer = connect(address, **Security().get_connection_args("client"))
+    comm = await asyncio.wait_for(answer, ANSWER_SECONDS)
+    await comm.close()
 
 
 def close(client: "Client") -> None:
@@ -250,6 +266,8 @@ def _unreachable(scheduler: str, address: str, error: Exception) -> str:
     at = f" ({address})" if address not in scheduler else ""
     if isinstance(error, ImportError):
         return f"--scheduler {scheduler}{at}: its versions do not go with those here: {error}"
+    if not isinstance(error, (OSError, ValueError)):
+        return f"--scheduler {scheduler}{at}: what answers there is no Dask scheduler"
     return (
         f"--scheduler {scheduler}{at}: no scheduler answers there within {ANSWER_SECONDS:.0f} s; "
         "is 'dask scheduler' running, and may this machine connect to it?"

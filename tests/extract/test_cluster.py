@@ -1,5 +1,6 @@
 """Extraction on real Dask workers: the same cache, whatever happens to them."""
 
+import contextlib
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -287,6 +289,31 @@ def test_an_unreachable_scheduler(tmp_path, monkeypatch):
         )
         with pytest.raises(SchedulerError, match=re.escape(expected)):
             scheduler.connect(address)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "message"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6 and more\r\n", "what answers there is no Dask scheduler"),
+        (b"", "no scheduler answers there within 2 s"),
+    ],
+)
+def test_something_else_that_answers(monkeypatch, greeting, message):
+    monkeypatch.setattr("data.scheduler.ANSWER_SECONDS", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet():
+            with contextlib.suppress(OSError):  # it is closed at the end
+                while True:
+                    answered.append(server.accept()[0])
+                    answered[-1].sendall(greeting)
+
+        answered = []
+        threading.Thread(target=greet, daemon=True).start()
+        with pytest.raises(SchedulerError, match=message):
+            scheduler.connect(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        for connection in answered:
+            connection.close()
 
 
 def test_a_scheduler_file_that_is_none(tmp_path, monkeypatch):
