@@ -39,7 +39,7 @@ class Features:
 
         Neural heads weigh all layers, others take their mean; a head that can read sequences does
         so where the cache has them, each moment with all that the recording is pooled to, but for
-        its mean, which that of the moments is.
+        its mean, which the moments tell.
 
         Raises:
             UsageError: the cache does not hold it.
@@ -178,7 +178,9 @@ def _poolings(
     if asked == (NONE,):
         if sequences:
             return ()
-        raise UsageError(f"--pooling {NONE}: --head {options.head} reads no sequences here")
+        raise UsageError(
+            f"--pooling {NONE}: --head {options.head} reads no sequences here; leave it out"
+        )
     for pooling in asked:
         _require(f"--pooling {pooling}", pooling, cache.poolings, cache)
     if not sequences:
@@ -186,7 +188,11 @@ def _poolings(
     if set(layers) <= set(cache.layers):
         return asked or tuple(name for name in cache.poolings if name != "mean")
     if asked:
-        raise UsageError(f"--pooling: {cache.path} pools other layers than it has sequences of")
+        stored = ", ".join(map(str, cache.layers))
+        raise UsageError(
+            f"--pooling {','.join(asked)}: {cache.path} pools layers {stored}, and sequences of "
+            f"{', '.join(map(str, layers))} are read: take --pooling none, or --layer"
+        )
     return ()
 
 

@@ -35,7 +35,10 @@ class PCM:
         """What a command line says of samples without a header; None: nothing."""
         told = {name: getattr(arguments, name) for name in ("encoding", "rate", "channels")}
         told = {name: value for name, value in told.items() if value is not None}
-        return cls(**told) if told else None
+        try:
+            return cls(**told) if told else None
+        except UsageError as error:
+            raise UsageError(f"--{error}") from None
 
     @property
     def kind(self) -> int:

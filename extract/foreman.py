@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -76,13 +76,15 @@ class Foreman:
             self._settle()
             introduced = [hand for hand in self._hands.values() if hand.introduction]
             opening = any(not (hand.introduction or hand.refused) for hand in self._hands.values())
-            first = first or (time.monotonic() if introduced else None)
+            first = (first or time.monotonic()) if introduced else None
             waited = first is not None and time.monotonic() - first > AGREE_SECONDS
             if introduced and (waited or not opening):
                 break
-        votes = [(canonical(h.introduced.recipe), h.introduced.transformers) for h in introduced]
-        most = Counter(votes).most_common(1)[0][0]
-        self._agreed = agreed = introduced[votes.index(most)].introduced
+        told = [hand.introduced for hand in introduced]
+        recipe = _most(canonical(one.recipe) for one in told)
+        having = [one for one in told if canonical(one.recipe) == recipe]
+        version = _most(one.transformers for one in having)
+        self._agreed = agreed = next(one for one in having if one.transformers == version)
         source = self._job.source.fitted_to(agreed.recipe)
         self._job = replace(self._job, recipe=agreed.recipe, source=source)
         for hand in introduced:
@@ -399,6 +401,10 @@ class Foreman:
         end = time.monotonic() + STOP_SECONDS
         while self._busy() and time.monotonic() < end:
             self._settle()
+
+
+def _most(votes: Iterable[str]) -> str:
+    return Counter(votes).most_common(1)[0][0]
 
 
 def _if_possible(call: Callable[[], object]) -> None:

@@ -39,13 +39,14 @@ class CompareOptions:
     def of(self, head: str) -> Options:
         """What `head` is told: what it cannot be told is left as that head does best."""
         able, own, shared = HEADS[head], Options(), self.shared
-        alone = shared.poolings == (NONE,)
+        steps = able.sequences and shared.axis != "layer"
+        poolings = shared.poolings if steps or shared.poolings != (NONE,) else own.poolings
         plain = shared.normalize if able.neural or shared.normalize != "none" else own.normalize
         return replace(
             shared,
             head=head,
             layer=own.layer if shared.layer == "mix" and not able.neural else shared.layer,
-            poolings=own.poolings if alone and not able.sequences else shared.poolings,
+            poolings=poolings,
             axis=shared.axis if able.sequences else own.axis,
             normalize=plain,
             balance=shared.balance and able.balanced,

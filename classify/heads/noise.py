@@ -24,7 +24,7 @@ class Noise:
         self.streams: list[np.random.Generator] = []
 
     def begin(self, *moment: int) -> None:
-        """Draw from here on what belongs to a moment: (epoch,), or (epoch, step)."""
+        """Draw from here on what belongs to a moment: (epoch, what for)."""
         self.streams = [np.random.default_rng([seed, *moment]) for seed in self.seeds]
 
     def orders(self, sizes: Sequence[int]) -> list[Rows]:

@@ -104,7 +104,7 @@ def test_sequences_of_layers_that_are_not_pooled_stand_alone(
     extract(utterances(folder_corpus(9)), engine, tmp_path / "c.h5")
     options = Options(head="gru", cache=tmp_path / "c.h5")
     assert load(options).features.poolings == ()
-    with pytest.raises(UsageError, match="pools other layers than it has sequences of"):
+    with pytest.raises(UsageError, match="pools layers 0, and sequences of 1 are read"):
         load(replace(options, poolings=("std",)))
 
 

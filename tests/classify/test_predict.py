@@ -272,8 +272,8 @@ def test_a_terminal_is_not_waited_for(tiny_model: Path, monkeypatch) -> None:
         (["a.wav", "--window", "0"], "a window of 0 s"),
         (["a.wav", "--window", "1", "--hop", "2"], "a hop of 2 s"),
         (["a.wav", "--window", "1", "--out", __file__], "a file is there"),
-        (["-", "--rate", "1"], "rate 1: expected 4000 to 384000 Hz"),
-        (["-", "--channels", "0"], "channels 0: expected 1 to 8"),
+        (["-", "--rate", "1"], "--rate 1: expected 4000 to 384000 Hz"),
+        (["-", "--channels", "0"], "--channels 0: expected 1 to 8"),
     ],
 )
 def test_wrong_usage_is_told(tiny_model, monkeypatch, arguments, message: str) -> None:
