@@ -124,7 +124,7 @@ class SoftmaxRegression(LinearHead):
         task = Task.of(
             labels[None], len(self.classes_), (counts * of_class[labels])[None], np.array([self.C])
         )
-        space = Features.of(Z, np.zeros((1, Z.shape[1])), np.ones((1, Z.shape[1])))
+        space = Features.of(Z)
         weights, intercept, _ = minimise(space, task, self.tol)
         intercept -= intercept[(task.targets > 0).any(-1)].mean()  # any constant does as well
         return self._keep(weights[:, 0], intercept[:, 0, 0], mean[0], scale[0])

@@ -8,6 +8,19 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.intp]
 
 
+class NoOptimum(ValueError):
+    """A head finds no optimum of some of its fits.
+
+    Args:
+        head: its name.
+        C: (fit,) of those.
+    """
+
+    def __init__(self, head: str, C: npt.NDArray[np.float64]) -> None:
+        values = ", ".join(f"{value:g}" for value in np.unique(C))
+        super().__init__(f"{head} does not converge with C = {values}: choose a smaller C")
+
+
 @dataclass(frozen=True)
 class Problems:
     """What each of many fits is trained on; the feature matrix is the same for all."""

@@ -137,8 +137,8 @@ def _fit(
         by_C = _inner_uar(task, X, head, choice.C, parts)
         best = by_C.argmax(1)  # of equal ones the smallest C, the simplest probe
         C, scores = choice.C[best], by_C[np.arange(len(folds)), best]
-    problems = Problems(train, task.y, len(task.classes), C)
-    said = predict(head, X, problems)
+    given = float(choice.C[0]) if len(choice.C) == 1 else C
+    said = predict(head, X, Problems(train, task.y, len(task.classes), given))
     position = np.searchsorted(folds, task.fold).clip(max=len(folds) - 1)
     return said[position, np.arange(len(task.y))], C, scores
 
@@ -173,7 +173,7 @@ def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
     said = np.repeat(lowest[:, None], len(X), 1)
     able = np.flatnonzero(lowest < highest)
     if len(able):
-        C = np.broadcast_to(problems.C, len(problems))[able]
+        C = problems.C if np.ndim(problems.C) == 0 else problems.strengths[able]
         part = Problems(problems.train[able], labels[able], problems.classes, C)
         said[able] = predictions(head, X, part)
     return said
