@@ -21,7 +21,7 @@ TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its
 STEPS = 20  # roughly, that a fit takes; weighs one way of fitting against the other
 CPU_CHUNK = 40_000  # numbers of an array, so that a core's cache holds a few
 DEVICE_CHUNK = 1 << 28
-NARROW = 0.6  # speed of products with few columns, compared with many
+FEW_COLUMNS = 40  # with so many, a product takes twice as long as with one
 GRAM_LIMIT = 20_000  # utterances of a Gram matrix
 COMMON = 0.25  # share of the utterances that all parts of a chunk have to train on
 FAR = 1e9  # deviations; what is further away in features that parts share could overflow float32
@@ -35,24 +35,29 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
     """Jobs that fit logistic regressions."""
     train, members = problems.parts()
     columns = problems.classes * np.array([len(rows) for rows in members])
-    by_gram = _gram_pays(train.sum(1), columns, X.shape)
+    by_gram = _cost_by_gram(train.sum(1), columns, X.shape[1])
+    by_features = STEPS * 4 * X.size * columns
     double = _needs_float64(problems.strengths, X.size)
     jobs: list[Job] = []
     alone = np.ones(len(members), bool)
     if np.ndim(problems.C) == 0:
         most = _most(problems.classes * max(X.shape), device)
-        for parts in _sharing(train, members, ~by_gram, most):
+        for parts in _sharing(train, members, by_features <= by_gram, most):
             alone[parts] = False
             dtype = np.float64 if double[0] else np.float32
             some = [members[part] for part in parts]
             jobs.append(partial(_on_shared_features, X, train[parts], some, problems, dtype, device))
-    for part in np.flatnonzero(alone).tolist():
+    if not alone.any():
+        return jobs
+    scaled = scaling(X, train[alone])
+    by_features = STEPS * 4 * X.size * (columns + FEW_COLUMNS)
+    for place, part in enumerate(np.flatnonzero(alone).tolist()):
         rows = members[part]
         for dtype, some in ((np.float32, rows[~double[rows]]), (np.float64, rows[double[rows]])):
             if len(some):
-                space = Gram if by_gram[part] else Features
-                fit = partial(_on_own_features, space, X, train[part], problems, some)
-                jobs.append(partial(fit, dtype, device))
+                space = Gram if by_gram[part] < by_features[part] else Features
+                fit = partial(_on_own_features, space, X, scaled, place, train[part])
+                jobs.append(partial(fit, problems, some, dtype, device))
     return jobs
 
 
@@ -66,14 +71,12 @@ def closed_form_jobs(head: str, X: npt.NDArray[np.floating], problems: Problems)
     ]
 
 
-def _gram_pays(
-    sizes: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], shape: tuple[int, ...]
-) -> npt.NDArray[np.bool_]:
-    """(part,) whether its Gram matrix saves more operations than it costs."""
-    utterances, dim = shape
-    by_features = STEPS * 4 * utterances * dim * columns
-    by_gram = sizes**2 * (dim + STEPS * 2 * columns)
-    return (by_gram < NARROW * by_features) & (sizes <= GRAM_LIMIT)
+def _cost_by_gram(
+    sizes: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], dim: int
+) -> npt.NDArray[np.float64]:
+    """(part,) operations of its fits on its Gram matrix, roughly; infinite of one too large."""
+    cost = sizes**2 * (dim / 2 + STEPS * 2 * (columns + FEW_COLUMNS))
+    return np.where(sizes <= GRAM_LIMIT, cost, np.inf)
 
 
 def _sharing(
@@ -185,6 +188,8 @@ def _on_shared_features(
 def _on_own_features(
     kind: type[Features] | type[Gram],
     X: npt.NDArray[np.floating],
+    scaled: Scaling,
+    part: int,
     train: npt.NDArray[np.bool_],
     problems: Problems,
     rows: Rows,
@@ -192,7 +197,7 @@ def _on_own_features(
     device: str,
 ) -> Iterator[Answer]:
     """Fit problems that share a training part, on its utterances alone."""
-    Z = scaling(X, train[None]).of(X).astype(dtype)
+    Z = scaled.of(X, part).astype(dtype)
     known, new = _array(Z[train], device), _array(Z[~train], device)
     space = kind.of(known)
     longest = len(known) if kind is Gram else max(known.shape)

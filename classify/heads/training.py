@@ -66,10 +66,8 @@ class Stack:
         not set."""
         self.x, self.mask, self.parts = x, mask, parts
         self.ragged = not bool(mask.all())
-        inverse = torch.stack([1 / part.scale for part in parts])
-        mean = torch.stack([part.mean for part in parts])
-        self.inverse = inverse[:, None]  # (replica, 1, layer, 1, dim)
-        self.shift = (-mean * inverse)[:, None]
+        self.mean = torch.stack([part.mean for part in parts])[:, None]  # (replica, 1, layer, 1, dim)
+        self.inverse = torch.stack([1 / part.scale for part in parts])[:, None]
         self.target = torch.stack([part.target for part in parts])
         self.weight = torch.stack([torch.from_numpy(part.weight).to(x.device) for part in parts])
         self.replica = torch.arange(len(parts), device=x.device)[:, None]
@@ -82,7 +80,7 @@ class Stack:
         else:
             mask = self.mask[:1].expand(*rows.shape, -1)
         x = self.x[:, :, : mask.shape[-1]].index_select(0, rows.flatten()).unflatten(0, rows.shape)
-        torch.addcmul(self.shift, x, self.inverse, out=x)
+        x.sub_(self.mean).mul_(self.inverse)  # in this order float32 cancels nothing
         return (x.mul_(mask[:, :, None, :, None]) if self.ragged else x), mask
 
     def rows(self, chosen: Sequence[Rows], length: int) -> tuple[torch.Tensor, torch.Tensor]:

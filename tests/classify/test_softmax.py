@@ -177,7 +177,6 @@ def test_gram_and_features_agree(study, monkeypatch: pytest.MonkeyPatch) -> None
     found = []
     for limit in (0, 10_000):
         monkeypatch.setattr(jobs, "GRAM_LIMIT", limit)
-        monkeypatch.setattr(jobs, "NARROW", 1e9)
         found.append(log_probabilities("logreg", X, problems))
     np.testing.assert_allclose(*found, atol=0.03)
 
