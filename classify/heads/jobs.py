@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from classify.heads import closed_form
-from classify.heads.problems import NoOptimum, Problems, Rows
+from classify.heads import NoOptimum, closed_form
+from classify.heads.problems import Problems, Rows
 from classify.heads.softmax import Array, Features, Folded, Gram, NotConverged, Task, minimise
 from classify.heads.standardize import Scaling, scaling
 
@@ -45,8 +45,8 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         for parts in _sharing(train, members, by_features <= by_gram, most):
             alone[parts] = False
             dtype = np.float64 if double[0] else np.float32
-            some = [members[part] for part in parts]
-            jobs.append(partial(_on_shared_features, X, train[parts], some, problems, dtype, device))
+            fit = partial(_on_shared_features, X, train[parts], [members[part] for part in parts])
+            jobs.append(partial(fit, problems, dtype, device))
     if not alone.any():
         return jobs
     scaled = scaling(X, train[alone])
@@ -153,7 +153,7 @@ def _naming_C(problems: Problems, rows: Rows) -> Iterator[None]:
     try:
         yield
     except NotConverged as error:
-        raise NoOptimum("logreg", problems.strengths[rows[error.problems]]) from error
+        raise NoOptimum.by_C(*problems.strengths[rows[error.problems]]) from error
 
 
 def _on_shared_features(
@@ -169,7 +169,7 @@ def _on_shared_features(
     None leaves the batch before the last is done: how many there are decides how a product is
     rounded, and when another fold is done is known by rows that this one tests.
     """
-    rows, common = np.concatenate(members), train.all(0)
+    rows, common = np.concatenate(members), np.logical_and.reduce(train)
     (*means, centre), (*scales, scale), constant = scaling(X, np.vstack([train, common]))
     centre, scale = centre.astype(dtype), scale.astype(dtype)  # any that are near will do
     Z = X.astype(dtype) - centre
@@ -226,6 +226,6 @@ def _in_closed_form(
     product = closed_form.gram(Z[train])
     for problem in rows:
         labels = problems.labels_of(np.array([problem]))[0, train]
-        fitted = fit(Z[train], product, labels, problems.classes, problems.strengths[problem])
-        weights, intercept = fitted
+        C = problems.strengths[problem]
+        weights, intercept = fit(Z[train], product, labels, problems.classes, C)
         yield np.array([problem]), (weights @ Z.T + intercept[:, None])[:, None]

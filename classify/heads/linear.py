@@ -13,10 +13,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from classify.heads import closed_form
+from classify.heads import NoOptimum, closed_form, require_C
 from classify.heads.batched import DEFAULT_C, log_probabilities
 from classify.heads.problems import Problems
-from classify.heads.softmax import Features, Task, minimise
+from classify.heads.softmax import Features, NotConverged, Task, minimise
 from classify.heads.standardize import scaling
 
 Matrix = npt.NDArray[np.float64]
@@ -72,8 +72,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"got one class, {self.classes_[0]!r}; expected two or more")
-        if not self.C > 0:
-            raise ValueError(f"C={self.C}: expected a positive number")
+        require_C("C =", self.C)
         return matrix, numbers
 
     def _keep(self, weights: Matrix, intercept: Matrix, mean: Matrix, scale: Matrix) -> Self:
@@ -125,7 +124,10 @@ class SoftmaxRegression(LinearHead):
             labels[None], len(self.classes_), (counts * of_class[labels])[None], np.array([self.C])
         )
         space = Features.of(Z)
-        weights, intercept, _ = minimise(space, task, self.tol)
+        try:
+            weights, intercept, _ = minimise(space, task, self.tol)
+        except NotConverged as error:
+            raise NoOptimum.by_C(self.C) from error
         intercept -= intercept[(task.targets > 0).any(-1)].mean()  # any constant does as well
         return self._keep(weights[:, 0], intercept[:, 0, 0], mean[0], scale[0])
 

@@ -126,7 +126,8 @@ class NeuralHead(BaseEstimator):
                 decides nothing.
 
         Raises:
-            ValueError: a training part lacks a class, or a loss is not finite.
+            ValueError: a training part lacks a class.
+            NoOptimum: a loss is not finite.
         """
         model = clone(self)
         matrix, target = model._verified(X, y)

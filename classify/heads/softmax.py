@@ -328,9 +328,7 @@ def _descend(
     return _Direction(weights, intercept, logits, slope, gradient, residual, square), gap
 
 
-def _advance(
-    space: Space, task: Task, point: _Point, direction: _Direction, done: Array
-) -> _Point:
+def _advance(space: Space, task: Task, point: _Point, direction: _Direction, done: Array) -> _Point:
     """A Newton step along the direction, halved until the objective does not rise.
 
     Problems that are `done` (problem,) stay where they are.

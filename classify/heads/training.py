@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from classify.heads import NoOptimum
 from classify.heads.adamw import AdamW
 from classify.heads.networks import Network
 from classify.heads.noise import Noise, Rows
@@ -66,8 +67,9 @@ class Stack:
         not set."""
         self.x, self.mask, self.parts = x, mask, parts
         self.ragged = not bool(mask.all())
-        self.mean = torch.stack([part.mean for part in parts])[:, None]  # (replica, 1, layer, 1, dim)
+        self.mean = torch.stack([part.mean for part in parts])[:, None]
         self.inverse = torch.stack([1 / part.scale for part in parts])[:, None]
+        # (replica, 1, layer, 1, dim)
         self.target = torch.stack([part.target for part in parts])
         self.weight = torch.stack([torch.from_numpy(part.weight).to(x.device) for part in parts])
         self.replica = torch.arange(len(parts), device=x.device)[:, None]
@@ -107,7 +109,7 @@ def train(
         (stop_…) and to test (heldout_…).
 
     Raises:
-        ValueError: the loss is no longer finite.
+        NoOptimum: the loss is no longer finite.
     """
     parts = stack.parts
     initialise(network, [part.seed for part in parts])
@@ -150,7 +152,10 @@ def train(
             found = evaluate(network, stack, objective, some)
             scores |= {f"{name}_{score}": value for score, value in found.items()}
         if not scores["train_loss"].isfinite().all():
-            raise ValueError("the training loss is not finite: look for extreme features")
+            raise NoOptimum(
+                "the training loss is not finite: look for extreme features, or take a smaller "
+                "--learning-rate"
+            )
         best.note(epoch, scores)
         if best.done:
             break

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from classify.folds import Rows, inner_folds
+from classify.heads import naming
 from classify.heads.batched import DEFAULT_C, Problems, predictions
 from classify.metrics import Counts, confusions, uar
 from classify.probe.targets import Task
@@ -19,6 +20,7 @@ log = logging.getLogger("wav2emo")
 CANDIDATES = 7  # values of C
 
 Matrix = npt.NDArray[np.float32]
+Layer = int | str | None  # str: the mean of some; None: a baseline, which has no layers
 Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
 
 
@@ -56,7 +58,7 @@ class Curve:
     """What probes of every layer said."""
 
     task: Task
-    layers: tuple[int | None, ...]  # None: a baseline, which has no layers
+    layers: tuple[Layer, ...]
     pooling: str
     predictions: npt.NDArray[np.intp]  # (layer, utterance)
     C: npt.NDArray[np.float64]  # (layer, fold)
@@ -75,7 +77,7 @@ def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
 
 def curve(
     task: Task,
-    layers: Iterable[tuple[int | None, Matrix]],
+    layers: Iterable[tuple[Layer, Matrix]],
     head: str,
     choice: Choice,
     pooling: str,
@@ -96,10 +98,16 @@ def curve(
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
     for number, X in tqdm(layers, f"{task.target}, {pooling}", disable=quiet, leave=False):
         numbers.append(number)
-        found.append(_held_out(task, X, head, choice, remove))
+        with naming(head, layer_name(number, pooling)):
+            found.append(_held_out(task, X, head, choice, remove))
     predictions, C, inner = zip(*found, strict=True)
     scores = None if choice.inner is None else np.stack(inner)
     return Curve(task, tuple(numbers), pooling, np.stack(predictions), np.stack(C), scores)
+
+
+def layer_name(layer: Layer, pooling: str) -> str:
+    """What a head is fitted on, for people."""
+    return pooling if layer is None else f"layer {layer}"
 
 
 HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]

@@ -171,14 +171,15 @@ def test_chunks_change_nothing(study, chunk: int, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_allclose(log_probabilities("logreg", X, many), expected, atol=5e-3)
 
 
-def test_gram_and_features_agree(study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_way_to_fit_agrees(study, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, train = study
-    problems = Problems(train, y, 6, 0.1)
     found = []
-    for limit in (0, 10_000):
-        monkeypatch.setattr(jobs, "GRAM_LIMIT", limit)
-        found.append(log_probabilities("logreg", X, problems))
-    np.testing.assert_allclose(*found, atol=0.03)
+    for cost, C in ((0.0, 0.1), (np.inf, 0.1), (np.inf, np.full(len(train), 0.1))):
+        monkeypatch.setattr(jobs, "_cost_by_gram", lambda sizes, *_, c=cost: np.full(len(sizes), c))
+        found.append(log_probabilities("logreg", X, Problems(train, y, 6, C)))
+    by_gram, on_shared_features, on_own_features = found
+    np.testing.assert_allclose(on_shared_features, by_gram, atol=0.03)
+    np.testing.assert_allclose(on_own_features, by_gram, atol=0.03)
 
 
 def test_a_feature_that_only_the_test_part_varies_in_does_no_harm(study) -> None:
