@@ -5,7 +5,6 @@ share the features, with masks and scales of their own. Chunks are of a fixed si
 numbers do not depend on how many cores work on them.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from classify.heads import NoOptimum, closed_form
 from classify.heads.problems import Problems, Rows
-from classify.heads.softmax import Array, Features, Folded, Gram, NotConverged, Task, minimise
+from classify.heads.softmax import Array, Features, Folded, Gram, Task, minimise
 from classify.heads.standardize import Scaling, scaling
 
 TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
@@ -147,15 +146,6 @@ def _task(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array)
     return Task.of(labels, problems.classes, weights, C)
 
 
-@contextlib.contextmanager
-def _naming_C(problems: Problems, rows: Rows) -> Iterator[None]:
-    """Say by which C some of `rows` did not converge."""
-    try:
-        yield
-    except NotConverged as error:
-        raise NoOptimum.by_C(*problems.strengths[rows[error.problems]]) from error
-
-
 def _on_shared_features(
     X: npt.NDArray[np.floating],
     train: npt.NDArray[np.bool_],
@@ -170,19 +160,23 @@ def _on_shared_features(
     rounded, and when another fold is done is known by rows that this one tests.
     """
     rows, common = np.concatenate(members), np.logical_and.reduce(train)
-    (*means, centre), (*scales, scale), constant = scaling(X, np.vstack([train, common]))
-    centre, scale = centre.astype(dtype), scale.astype(dtype)  # any that are near will do
+    scaled = scaling(X, np.vstack([train, common]))
+    centre, scale = (values[-1].astype(dtype) for values in scaled[:2])  # any near them will do
     Z = X.astype(dtype) - centre
     Z /= scale
     np.clip(Z, -FAR, FAR, out=Z)
-    mean, inverse = (means - centre) / scale, np.where(constant[:-1], 0, scale / scales)
+    inverse = np.where(scaled.constant, 0, scale / scaled.scale)[:-1]
+    mean = (scaled.mean[:-1] - centre) / scale
     of_problem = (a.repeat([len(some) for some in members], 0) for a in (mean, inverse))
     arrays = [_array(a.astype(dtype), device) for a in (Z, *of_problem)]
     space = Folded.within(arrays[0], _array(common, device), *arrays[1:])
     task = _task(problems, rows, slice(None), space.X)
-    with _naming_C(problems, rows):
-        *_, logits = minimise(space, task, TOLERANCE, together=True)
-    yield rows, _numpy(logits)
+    optimum = minimise(space, task, TOLERANCE, together=True)
+    converged = _numpy(optimum.converged)
+    yield rows[converged], _numpy(optimum.logits)[:, converged]
+    for part, some in enumerate(members):
+        if len(left := np.setdiff1d(some, rows[converged])):
+            yield from _more_exactly(X, scaled, part, train[part], problems, left, device)
 
 
 def _on_own_features(
@@ -203,12 +197,31 @@ def _on_own_features(
     longest = len(known) if kind is Gram else max(known.shape)
     for chunk in _chunks(rows, problems, longest, device):
         task = _task(problems, chunk, np.flatnonzero(train), known)
-        with _naming_C(problems, chunk):
-            weights, intercept, logits = minimise(space, task, TOLERANCE)
-        found = np.empty((*weights.shape[:2], len(Z)), Z.dtype)
-        found[..., train] = _numpy(logits)
-        found[..., ~train] = _numpy(space.logits_of(weights, new) + intercept)
-        yield chunk, found
+        weights, intercept, logits, converged = minimise(space, task, TOLERANCE)
+        there = _numpy(converged)
+        found = np.empty((problems.classes, there.sum(), len(Z)), Z.dtype)
+        found[..., train] = _numpy(logits[:, converged])
+        others = space.logits_of(weights[:, converged], new) + intercept[:, converged]
+        found[..., ~train] = _numpy(others)
+        yield chunk[there], found
+        if there.all():
+            continue
+        if kind is Features and dtype is np.float64:
+            raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
+        yield from _more_exactly(X, scaled, part, train, problems, chunk[~there], device)
+
+
+def _more_exactly(
+    X: npt.NDArray[np.floating],
+    scaled: Scaling,
+    part: int,
+    train: npt.NDArray[np.bool_],
+    problems: Problems,
+    rows: Rows,
+    device: str,
+) -> Iterator[Answer]:
+    """Fit problems of a training part in the way that loses the least to rounding."""
+    return _on_own_features(Features, X, scaled, part, train, problems, rows, np.float64, device)
 
 
 def _in_closed_form(

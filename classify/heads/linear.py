@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from classify.heads import NoOptimum, closed_form, require_C
 from classify.heads.batched import DEFAULT_C, log_probabilities
 from classify.heads.problems import Problems
-from classify.heads.softmax import Features, NotConverged, Task, minimise
+from classify.heads.softmax import Features, Task, minimise
 from classify.heads.standardize import scaling
 
 Matrix = npt.NDArray[np.float64]
@@ -124,10 +124,9 @@ class SoftmaxRegression(LinearHead):
             labels[None], len(self.classes_), (counts * of_class[labels])[None], np.array([self.C])
         )
         space = Features.of(Z)
-        try:
-            weights, intercept, _ = minimise(space, task, self.tol)
-        except NotConverged as error:
-            raise NoOptimum.by_C(self.C) from error
+        weights, intercept, _, converged = minimise(space, task, self.tol)
+        if not converged.all():
+            raise NoOptimum.by_C(self.C)
         intercept -= intercept[(task.targets > 0).any(-1)].mean()  # any constant does as well
         return self._keep(weights[:, 0], intercept[:, 0, 0], mean[0], scale[0])
 

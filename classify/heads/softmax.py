@@ -21,10 +21,9 @@ that a layer of all problems is one matrix product. Arrays are NumPy's, or torch
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from types import ModuleType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
 Array = Any  # numpy.ndarray or torch.Tensor
 
@@ -220,18 +219,20 @@ class _Direction(_PerProblem):
     square: Array  # (problem, 1) squared norm of both in the metric of the preconditioner
 
 
-class NotConverged(ValueError):
-    """Some problems did not reach their tolerance; `problems` are their numbers in the batch."""
+class Optimum(NamedTuple):
+    """What was found."""
 
-    def __init__(self, problems: npt.NDArray[np.intp]) -> None:
-        super().__init__(f"{len(problems)} fits did not converge in {ITERATIONS} iterations")
-        self.problems = problems
+    weights: Array  # (class, problem, dim)
+    intercept: Array  # (class, problem, 1)
+    logits: Array  # (class, problem, utterance)
+    converged: Array  # (problem,) where not, the rest is of no meaning
 
 
-def minimise(
-    space: Space, task: Task, tolerance: float, together: bool = False
-) -> tuple[Array, Array, Array]:
+def minimise(space: Space, task: Task, tolerance: float, together: bool = False) -> Optimum:
     """Fit every problem until its objective is at most `tolerance` (relative) above the least.
+
+    A problem does not converge where it would take more than `ITERATIONS`, or where rounding leaves
+    nothing of its gradient's norm.
 
     Args:
         space: how weights are held.
@@ -240,38 +241,36 @@ def minimise(
         together: whether problems stay in the batch when they are done, where they no longer move.
             The shape of a product decides how it is rounded, so this is what keeps a problem from
             depending on when others are done.
-
-    Returns:
-        Weights (class, problem, dim), intercepts (class, problem, 1), and logits (class, problem,
-        utterance).
-
-    Raises:
-        NotConverged: some problem takes more than `ITERATIONS`, or leaves the range of the floats.
     """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return _minimised(space, task, tolerance, together)
+
+
+def _minimised(space: Space, task: Task, tolerance: float, together: bool) -> Optimum:
     point, direction = _start(space, task), None
     names = ("weights", "intercept", "logits")
     xp = namespace(task.weights)
     found = [xp.zeros_like(getattr(point, name)) for name in names]
     left = xp.arange(len(task.weights))
+    converged = xp.zeros_like(left) > 0
     for iteration in range(ITERATIONS + 1):
         direction, gap = _descend(space, task, point, direction)
         enough = point.penalty + NO_WEIGHTS * point.objective
         rounding = xp.finfo(gap.dtype).eps * point.objective / 10
-        done = ((gap <= tolerance * enough) | (direction.square <= rounding))[:, 0]
-        lost = ~xp.isfinite(gap)[:, 0]
-        if lost.any() or (iteration == ITERATIONS and not done.all()):
-            failed = lost if lost.any() else ~done
-            raise NotConverged(np.asarray(left[failed].tolist()))
+        lost = ~(gap >= 0)[:, 0]
+        there = ((gap <= tolerance * enough) | (direction.square <= rounding))[:, 0] & ~lost
+        done = there | lost if iteration < ITERATIONS else there | True
         if done.all() or (done.any() and not together):
             for whole, name in zip(found, names, strict=True):
                 whole[:, left[done]] = getattr(point, name)[:, done]
+            converged[left[done]] = there[done]
             if done.all():
                 break
             left = left[~done]
             space, task = space.select(~done), task.select(~done)
             point, direction, done = point.select(~done), direction.select(~done), done[~done]
         point = _advance(space, task, point, direction, done)
-    return found[0], found[1], found[2]
+    return Optimum(*found, converged)
 
 
 def _start(space: Space, task: Task) -> _Point:
@@ -336,7 +335,7 @@ def _advance(space: Space, task: Task, point: _Point, direction: _Direction, don
     xp = namespace(task.weights)
     logits = direction.logits + direction.intercept
     expected = point.probabilities * logits
-    variance = (expected * logits).sum(0) - expected.sum(0) ** 2
+    variance = xp.clip((expected * logits).sum(0) - expected.sum(0) ** 2, 0, None)
     square = space.dot(direction.weights, direction.weights, direction.logits)
     along = space.dot(point.weights, direction.weights, direction.logits)
     curvature = square + _sum(variance * task.weights)

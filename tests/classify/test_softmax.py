@@ -62,7 +62,7 @@ def test_optimum_is_that_of_scikit_learn(study) -> None:
     scaled = scaling(X, train)
     for part, (known, strength) in enumerate(zip(train, C, strict=True)):
         Z, labels = scaled.of(X, part)[known], y[known]
-        weights, intercept, _ = minimise(
+        weights, intercept, *_ = minimise(
             Gram.of(Z),
             Task.of(labels[None], classes, np.ones((1, len(Z))), np.array([strength])),
             jobs.TOLERANCE,
@@ -80,7 +80,7 @@ def test_shared_features_give_the_optimum_of_each_part(study) -> None:
     mean = (scaled.mean - shared.mean) / shared.scale
     space = Folded.within(shared.of(X), common, mean, inverse)
     task = Task.of(y[None], classes, train.astype(float), C)
-    weights, intercept, _ = minimise(space, task, jobs.TOLERANCE, together=True)
+    weights, intercept, *_ = minimise(space, task, jobs.TOLERANCE, together=True)
     for part, known in enumerate(train):
         Z = scaled.of(X, part)[known]
         check_optimum(Z, y[known], weights[:, part], intercept[:, part, 0], C[part])
