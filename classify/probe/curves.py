@@ -107,7 +107,9 @@ def curve(
 
 def layer_name(layer: Layer, pooling: str) -> str:
     """What a head is fitted on, for people."""
-    return pooling if layer is None else f"layer {layer}"
+    if layer is None:
+        return pooling
+    return f"layer {layer}" if isinstance(layer, int) else f"{layer} of the layers"
 
 
 HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]

@@ -211,10 +211,10 @@ def test_no_batch_lets_a_test_row_in(head: str, own_C: bool, dim: int) -> None:
     train = speaker != np.arange(10)[:, None]
     C = 10.0 ** np.arange(-3, 2) if own_C else np.array([0.1])
     masks = train.repeat(len(C), 0)
-    for fold in range(10):
+    for fold in (0, 4, 9):
         kept, gone = np.flatnonzero(speaker == fold).reshape(2, -1)
         spoiled, labels = X.copy(), y.copy()
-        spoiled[gone] *= 10.0 ** random.integers(-3, 9)
+        spoiled[gone] *= 10.0 ** random.integers(-3, 6)
         labels[gone] = (labels[gone] + 1) % 3
         found = []
         for features, classes, others in ((X, y, C), (spoiled, labels, C)):

@@ -198,7 +198,7 @@ def test_bad_input_is_named(study, head: str) -> None:
     one = train & (y == 2)
     with pytest.raises(ValueError, match="12 of 12 training parts have one class"):
         log_probabilities(head, X, Problems(one, y, 6, 1.0))
-    with pytest.raises(ValueError, match="expected one positive number"):
+    with pytest.raises(ValueError, match="expected a number from"):
         Problems(train, y, 6, 0.0)
     with pytest.raises(ValueError, match="expected 0 to 4"):
         Problems(train, y, 5, 1.0)
