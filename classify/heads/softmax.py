@@ -270,7 +270,7 @@ def _minimised(space: Space, task: Task, tolerance: float, together: bool) -> Op
             space, task = space.select(~done), task.select(~done)
             point, direction, done = point.select(~done), direction.select(~done), done[~done]
         point = _advance(space, task, point, direction, done)
-    return Optimum(*found, converged)
+    return Optimum(found[0], found[1], found[2], converged)
 
 
 def _start(space: Space, task: Task) -> _Point:
