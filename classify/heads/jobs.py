@@ -1,8 +1,9 @@
 """How problems are shared out among matrix products of a good size.
 
-Problems that share a training part are fitted on its Gram matrix where they are many; all others
-share the features, with masks and scales of their own. Chunks are of a fixed size, so that the
-numbers do not depend on how many cores work on them.
+Problems that share a training part are fitted on its utterances, or on their Gram matrix where that
+is quicker. Parts of few problems and one C share the features, with masks and scales of their own.
+Who is fitted together depends on the training parts alone, and chunks are of a fixed size: numbers
+depend neither on test rows nor on how many cores work on them.
 """
 
 from collections.abc import Callable, Iterator
