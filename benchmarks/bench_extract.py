@@ -61,13 +61,13 @@ class Round:
 
 def settings(device: str) -> list[Setting]:
     """The rows that this machine can show."""
-    from extract.engines import openvino
-    from extract.engines import torch as torch_engine
-
     if device != "cpu":
         exact = Setting("ours, float32", device)
         return [Setting("naive", device), Setting("padded", device), exact,
                 Setting("ours, bfloat16", device, precision="bfloat16")]  # fmt: skip
+    from extract.engines import openvino
+    from extract.engines import torch as torch_engine
+
     rows = [Setting("naive"), Setting("padded")]
     for engine, native in (
         ("torch", torch_engine.multiplies_bfloat16("cpu")),
