@@ -57,6 +57,10 @@ def _optional(schema: Schema) -> Rule:
     return Rule("null or as described", lambda value: value is None or not _fault(value, schema))
 
 
+def _either(one: Schema, other: Schema) -> Rule:
+    return Rule("one of two kinds", lambda value: not (_fault(value, one) and _fault(value, other)))
+
+
 def _each(schema: Schema) -> Rule:
     """A name for each of some values."""
     return Rule(
@@ -117,10 +121,11 @@ SUMMARY = {
     "f1_macro": SHARE,
     "ci95": _optional(dict.fromkeys(("uar", "accuracy", "f1_macro"), _list(SHARE, 2))),
 }
+INTERVALS: Schema = {"over": _one_of("speakers", "utterances")}
 ABOUT_FOLDS = {
     "split": TEXT,
     "folds": COUNT,
-    "intervals": {"over": _one_of("speakers", "utterances"), "draws": COUNT},
+    "intervals": _either(INTERVALS, INTERVALS | {"draws": COUNT}),  # draws: of an older bootstrap
 }
 SCORES_OF_CLASSES = ABOUT_FOLDS | {
     "chance": SHARE,

@@ -126,8 +126,18 @@ def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path):
         for device in ("cuda", "cpu"):
             out = tmp_path / f"{head}-{device}"
             told[device] = json.loads(
-                command("classify", "--head", head, "--cache", tmp_path / "cuda.h5", "--device",
-                        device, "--out", out, "--json")  # fmt: skip
+                command(
+                    "classify",
+                    "--head",
+                    head,
+                    "--cache",
+                    tmp_path / "cuda.h5",
+                    "--device",
+                    device,
+                    "--out",
+                    out,
+                    "--json",
+                )
             )
         assert abs(told["cuda"]["uar"] - told["cpu"]["uar"]) < 0.1
     model = tmp_path / "model"

@@ -13,6 +13,7 @@ import pandas as pd
 from classify.probe.controls import sentence_alone
 from classify.probe.curves import Matrix
 from classify.probe.targets import Task
+from classify.stats.intervals import FEWEST
 from data.console import several
 
 OK, NOTE, FAIL = "ok", "note", "fail"
@@ -26,7 +27,6 @@ MANY = 4096  # utterances; of more, pairs are looked for in some directions firs
 DIRECTIONS = 64
 BLOCK = 1 << 24  # distances in memory at once
 
-FEW_SPEAKERS = 5  # with fewer, an interval from drawing speakers says little
 FEW_UTTERANCES = 10  # of a class
 FEW_VOICES = 3  # speakers of a class: with two, one is trained on
 
@@ -173,8 +173,8 @@ def _tiny_groups(task: Task) -> tuple[str, str]:
                 if voices[k] < FEW_VOICES
             ]
         speakers = len(task.speakers[0])
-        if speakers < FEW_SPEAKERS:
-            found.append(f"{speakers} speakers, too few for intervals over speakers")
+        if speakers < FEWEST:
+            found.append(f"{speakers} speakers: an interval needs {FEWEST}")
     return (FAIL, "; ".join(found)) if found else (OK, "none")
 
 

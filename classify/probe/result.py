@@ -11,9 +11,9 @@
         layers[k] ROW                      in the order of the layers
         poolings {"mean": [ROW, …], …}     each pooling alone, where there are several
         majority SCORES                    always the most frequent class of the training part
-        best {layer, uar, equals, smallest_p, compared [{layer, difference, p, p_holm}]}
+        best {layer, uar, equals, smallest_p, compared [{layer, difference, p}]}
                                            equals: the layers not distinguishable from it;
-                                           smallest_p: the least p_holm that so few speakers allow
+                                           smallest_p: the least p that so few speakers allow
         selection SCORES + {ci95, best_on_test, optimism, folds [{fold, layer, C}],
                    per_class, per_speaker, confusion}          the nested choice of layer and C
         controls.shuffled {shuffles, scheme, layers [{layer, uar, deviation, selectivity, p}]}
@@ -28,7 +28,8 @@
     audit {passed, checks [{check, target, status, detail}], fitted [{what, where}]}
 
     SCORES  uar, accuracy, f1_macro
-    ROW     layer, SCORES, ci95 [low, high] of the UAR, ci95_accuracy, ci95_f1_macro,
+    ROW     layer, SCORES, ci95 [low, high] of the UAR, ci95_accuracy, ci95_f1_macro (null below
+            4 speakers),
             C (of each fold), per_class {class: {precision, recall, f1, support}},
             per_speaker {speaker: {uar, accuracy, utterances}}, confusion (rows: truth)
 

@@ -20,10 +20,11 @@ from classify.probe.description_length import description_length
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_means, without_speaker_subspace
 from classify.probe.result import Json, Probe, TargetResult
-from classify.probe.selection import Nested, best, nested
+from classify.probe.selection import Nested, nested
 from classify.probe.source import Control, Source
 from classify.probe.targets import Task, tasks
 from classify.scheduling import spread
+from classify.stats import best
 from data.cache import Cache
 from data.cache_file import require_sound
 from data.errors import UsageError
@@ -139,7 +140,7 @@ class _Target:
         task, options = self.task, self.options
         choice = self._choice()
         main = curve(task, self.source, options.head, choice, self.source.name)
-        top = best(main.counts, options.draws, options.seed)
+        top = best(main.counts, seed=options.seed)
         majority = counts_by(task, controls.majority(task)[None])[:, 0]
         metrics: Json = {
             "utterances": len(task.y),
@@ -162,7 +163,7 @@ class _Target:
             honest = nested(main)
             answers = honest.predictions
             metrics |= {
-                "selection": scores.nested_json(main, honest, top, options.draws, options.seed),
+                "selection": scores.nested_json(main, honest, top),
                 "poolings": self._poolings_alone(choice),
                 "controls": self._controls(main, honest, choice),
             }
@@ -192,7 +193,7 @@ class _Target:
         return Choice.nested(self.task, C, options.seed)
 
     def _rows(self, of: Curve) -> list[Json]:
-        return scores.rows(of, self.options.draws, self.options.seed)
+        return scores.rows(of)
 
     def _poolings_alone(self, choice: Choice) -> Json:
         if len(self.poolings) == 1:
@@ -250,8 +251,8 @@ class _Target:
             "utterances": len(self.task.y),
             "pooling": source.name,
             "layers": self._rows(of),
-            "best": scores.best_json(of, best(of.counts, options.draws, options.seed)),
-            "difference": scores.difference(self.task, both, options.draws, options.seed),
+            "best": scores.best_json(of, best(of.counts, seed=options.seed)),
+            "difference": scores.difference(self.task, both, options.seed),
         }
 
     def _removed(self, choice: Choice) -> Json:

@@ -3,6 +3,9 @@
 from collections import defaultdict
 from typing import Any
 
+from classify.stats.intervals import FEWEST
+from classify.stats.tests import ALPHA
+
 Json = dict[str, Any]
 
 WIDTH = 21  # of a target's column
@@ -50,11 +53,19 @@ def _curves(targets: dict[str, Json]) -> list[str]:
     return [
         *lines,
         f"chance {chance.rstrip()}",
-        "UAR [95 % over speakers]; * best, = not different",
+        f"{_legend(targets)}; * best, = not distinguishable from it",
     ]
 
 
+def _legend(targets: dict[str, Json]) -> str:
+    if any(row["ci95"] for target in targets.values() for row in target["layers"]):
+        return "UAR [95 % interval over speakers]"
+    return f"UAR (no intervals: fewer than {FEWEST} speakers)"
+
+
 def _interval(row: Json) -> str:
+    if row["ci95"] is None:
+        return f"{row['uar']:.3f}"
     low, high = row["ci95"]
     return f"{row['uar']:.3f} [{low:.2f},{high:.2f}]"
 
@@ -70,9 +81,9 @@ def _findings(name: str, target: Json) -> list[str]:
     equals = [layer for layer in best["equals"] if layer != best["layer"]]
     lines = [
         f"best layer {best['layer']}, UAR {best['uar']:.3f}; not distinguishable from it: "
-        f"{spans(equals) or 'none'} (p ≥ 0.05, Holm)"
+        f"{spans(equals) or 'none'} (model confidence set, p > 0.05)"
     ]
-    if best["smallest_p"] >= 0.05:
+    if best["smallest_p"] > ALPHA:
         lines.append(f"so few speakers can tell no layers apart: p ≥ {best['smallest_p']:.2g}")
     if selection := target.get("selection"):
         chosen = sorted({fold["layer"] for fold in selection["folds"]})
@@ -119,10 +130,9 @@ def _controls(target: Json, layer: int) -> list[str]:
             f"{_top(control['layers'])}"
         )
         apart = control["difference"]
-        low, high = apart["ci95"]
+        interval = " [{:+.2f},{:+.2f}]".format(*apart["ci95"]) if apart["ci95"] else ""
         text.append(
-            f"nested choice less the control's {apart['uar']:+.3f} [{low:+.2f},{high:+.2f}], "
-            f"p {apart['p']:.3f}"
+            f"nested choice less the control's {apart['uar']:+.3f}{interval}, p {apart['p']:.3f}"
         )
     return text
 

@@ -73,7 +73,7 @@ def _planned(probe: "Probe") -> list[Planned]:
 def _of_curves(metrics: Json, name: str) -> str:
     words = [
         "UAR on held-out folds by hidden layer (0: input of the first transformer layer).",
-        "Bands: 95 % bootstrap intervals over speakers. Dashes at the left: chance of each target.",
+        "Bands: 95 % intervals over speakers. Dashes at the left: chance of each target.",
     ]
     if "controls" in metrics["targets"][name]:
         words.append(f"Grey: controls of {name}.")

@@ -39,7 +39,6 @@ def made(tmp_path_factory):
         targets=("emotion", "sex"),
         head="lda",
         C=1.0,
-        draws=100,
         shuffles=2,
         mdl=True,
         remove="speaker",
