@@ -27,6 +27,7 @@ test: install lint
 
 torture: install
 	$(BIN)/python tests/torture/run.py
+	$(BIN)/python tests/torture/error_rates.py
 
 e2e: install
 	$(BIN)/python -m pytest -m e2e
