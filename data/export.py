@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.console import common_options, configure_logging
+from data.console import common_options, configure_logging, show
 from data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
             if temporary.is_dir():
                 shutil.rmtree(temporary)
             temporary.unlink(missing_ok=True)
-        print(f"{out}: {len(cache)} utterances × {len(cache.layers)} layers")
+        show(f"{out}: {len(cache)} utterances × {len(cache.layers)} layers")
     return 0
 
 

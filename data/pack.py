@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import common_options, configure_logging, log, several
+from data.console import common_options, configure_logging, log, several, show
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         refused = collect(args.cache, parts.ids)
     finally:
         parts.clean()
-    print(f"{args.cache}: {several(count, 'utterance')}")
+    show(f"{args.cache}: {several(count, 'utterance')}")
     if refused:
         log.warning(
             "refused %s: see %s", several(len(refused), "utterance"), errors_file(args.cache)

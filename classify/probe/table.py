@@ -3,13 +3,15 @@
 from collections import defaultdict
 from typing import Any
 
+from data import console
+
 Json = dict[str, Any]
 
 WIDTH = 21  # of a target's column
 MARKS = {"ok": "ok", "note": "note", "fail": "FAIL"}
 
 
-def render(metrics: Json) -> str:
+def render(metrics: Json) -> console.Lines:
     """The table, without a line feed at its end."""
     targets = metrics["targets"]
     corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
@@ -25,7 +27,7 @@ def render(metrics: Json) -> str:
         "",
         *_audit(metrics),
     ]
-    return "\n".join(lines)
+    return console.lines(lines)
 
 
 def _folds(targets: dict[str, Json]) -> list[str]:
