@@ -7,7 +7,7 @@ from pathlib import Path
 from classify.heads import HEADS
 from classify.options import Options, add_arguments, add_jobs
 from classify.scheduling import add_scheduler, scheduled
-from data.console import common_options, configure_logging, show, show_json
+from data.console import Parser, common_options, configure_logging, show, show_json
 from data.errors import UsageError
 
 
@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     from classify.__main__ import COMMANDS
 
     others = "\n".join(f"  {name:9} {line}" for name, (_, line) in COMMANDS.items() if name)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify",
         description="Cross-validate a head on cached embeddings: table here, files in the run's "
         "folder.",

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.options import Options, add_arguments, add_jobs
-from data.console import common_options, configure_logging, show
+from data.console import Parser, common_options, configure_logging, show
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify train",
         description="Fit one head on everything that is chosen and save it. Linear heads choose "
         "their layer and C, unless these are given, by folds of speakers. The whole is "

@@ -22,6 +22,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from data import spreadsheet
 from data.errors import Wav2emoError
@@ -40,6 +41,14 @@ log = logging.getLogger("wav2emo")
 
 class Stopped(KeyboardInterrupt):
     """SIGTERM, raised in the main thread just as Python raises SIGINT."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose error messages repeat arguments, such as file names, `escaped`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and `message`, and exit."""
+        super().error(escaped(message))
 
 
 def common_options(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +80,7 @@ def _command(
         module = commands[""][0]
     else:
         listing = "\n".join(f"  {name:9} {line}" for name, (_, line) in commands.items() if name)
-        parser = argparse.ArgumentParser(
+        parser = Parser(
             prog=f"python -m {package}",
             description=description,
             epilog=f"commands:\n{listing}\n\n'python -m {package} COMMAND --help' tells more.",

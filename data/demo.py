@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from data import spreadsheet
-from data.console import common_options, configure_logging, show
+from data.console import Parser, common_options, configure_logging, show
 from data.errors import UsageError
 
 TABLE = "demo.csv"
@@ -16,7 +16,7 @@ COLUMNS = ("file", "emotion", "speaker", "sex", "sentence")
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m data demo",
         description="Make a small corpus of synthetic emotional speech, to try the program on.",
     )

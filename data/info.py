@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.console import Lines, common_options, configure_logging, lines, show, show_json
+from data.console import Lines, Parser, common_options, configure_logging, lines, show, show_json
 
 if TYPE_CHECKING:
     from data.cache import Cache
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data info``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data info", description="What is in a cache, in one screen."
-    )
+    parser = Parser(prog="python -m data info", description="What is in a cache, in one screen.")
     parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     common_options(parser)

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import common_options, configure_logging, log, several, show
+from data.console import Parser, common_options, configure_logging, log, several, show
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data pack``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m data pack",
         description="Pack what an unfinished extraction has left beside CACHE into it, or merge "
         "other caches of the same recipe. Of an utterance in several, the newest counts.",

@@ -11,6 +11,7 @@ from pathlib import Path
 from data import corpora
 from data.console import (
     Lines,
+    Parser,
     common_options,
     configure_logging,
     lines,
@@ -65,7 +66,7 @@ class Summary:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="python -m data scan",
         description="Count a corpus's emotions, speakers and seconds; warn of what is odd.",
     )

@@ -5,13 +5,13 @@ formula, and names of files, speakers and classes come from outside. Such a cell
 apostrophe before it (OWASP, CSV Injection). Numbers stay as they are. `restored` is the inverse.
 """
 
-import csv
 import re
 from collections.abc import Iterable
 from typing import Any, TextIO
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _WRITTEN = re.compile(r"'+[=+\-@\t\r\n]")
+_SPECIAL = re.compile(r'[,"\r\n]')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf", re.ASCII)
 
 
@@ -38,6 +38,13 @@ def restored(text: str) -> str:
 
 
 def write(file: TextIO, rows: Iterable[Iterable[Any]]) -> None:
-    """Write rows of cells as CSV."""
-    writer = csv.writer(file, lineterminator="\n")  # noqa: TID251
-    writer.writerows(map(neutral, row) for row in rows)
+    """Write rows of cells as CSV (RFC 4180, lines end in a line feed); None is an empty cell."""
+    for row in rows:
+        file.write(",".join(map(_quoted, row)) + "\n")
+
+
+def _quoted(cell: object) -> str:
+    text = "" if cell is None else str(neutral(cell))
+    if _SPECIAL.search(text):  # the csv module leaves a carriage return alone
+        return '"' + text.replace('"', '""') + '"'
+    return text

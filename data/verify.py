@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.console import common_options, configure_logging, show
+from data.console import Parser, common_options, configure_logging, show
 from data.errors import CacheError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative error between machin
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data verify``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m data verify",
         description="Check every checksum, id, number and offset of a cache.",
     )
@@ -106,7 +106,7 @@ def _file_problems(file: "CacheFile") -> Iterator[str]:
             yield "utterances/id: not in order"
     if "sequences/offsets" in file.names and not damaged:
         try:
-            fitting = (np.diff(file.offsets()) > 0).all()
+            fitting = bool((np.diff(file.offsets()) > 0).all())
         except CacheError:
             fitting = False
         if not fitting:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from data import scheduler
 from data.console import (
     SOME_REFUSED,
+    Parser,
     common_options,
     configure_logging,
     log,
@@ -38,7 +39,7 @@ SHOWN = 5  # refusals that are printed
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m extract``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m extract",
         description="Embed every recording of the corpora once, all layers, into one cache. "
         "Run it again to go on after an interruption, or to add what is new.",

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from classify.compare.options import CompareOptions, add_arguments
 from classify.scheduling import add_scheduler, scheduled
-from data.console import SOME_REFUSED, common_options, configure_logging, show, show_json
+from data.console import SOME_REFUSED, Parser, common_options, configure_logging, show, show_json
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify compare",
         description="Cross-validate several heads under the same folds and tell which differences "
         "are more than chance: table here, files in the run's folder. An option that a head does "

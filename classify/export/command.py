@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from data.console import common_options, configure_logging, several, show
+from data.console import Parser, common_options, configure_logging, several, show
 from data.errors import UsageError
 
 NEEDED = ("onnx", "onnxruntime")
@@ -13,7 +13,7 @@ NEEDED = ("onnx", "onnxruntime")
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify export",
         description="Write a model and its encoder as one ONNX graph, from waveforms to logits. "
         "The file is left only if it answers as the model does, alone and in a padded batch.",

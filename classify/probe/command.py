@@ -7,12 +7,12 @@ from pathlib import Path
 
 from classify.probe.options import ProbeOptions, add_arguments
 from classify.scheduling import add_scheduler, scheduled
-from data.console import common_options, complain, configure_logging, show, show_json
+from data.console import Parser, common_options, complain, configure_logging, show, show_json
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify probe",
         description="Probe every layer of a cache for the emotion and what may be mistaken for it, "
         "by linear heads on speaker-independent folds: table here, files in the run's folder.",
