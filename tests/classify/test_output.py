@@ -11,9 +11,14 @@ import numpy as np
 import soundfile
 
 from classify.evaluate import main as evaluate
-from classify.predict import timeline_files
+from classify.listener import Answer
+from classify.predict import output, timeline_files
+from classify.stream.display import LiveLine
+from classify.stream.loop import Moment
+from classify.stream.voice import Heard
 from classify.timeline import Timeline
 from data.spreadsheet import restored
+from data.utterance import Utterance
 
 COMMANDS = """
 import sys
@@ -109,3 +114,24 @@ def test_a_timelines_csv_has_no_formulas_and_its_numbers_stay(tmp_path) -> None:
     ]
     felt = Timeline(at, at + 1, np.array([[0.9, 0.1]] * 2), ("=a", "b"), False, np.zeros(2))
     assert timeline_files.as_csv(felt).splitlines()[1] == "0.000,1.000,'=a,0.900000,0.100000"
+
+
+def test_predictions_as_csv_are_no_formulas(capsys) -> None:
+    utterance = Utterance("-dir/=a.wav", "", Path("-dir"), "=a.wav", start=0.0, end=1.0)
+    answer = Answer(utterance, {"=happy": 0.75, "sad": 0.25})
+    output.print_csv([answer], ["emotion", "=happy", "sad"], parts=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "file,start,end,emotion,'=happy,sad",
+        "'-dir/=a.wav,0.0,1.0,'=happy,0.750000,0.250000",
+    ]
+
+
+def test_the_live_line_of_a_stream_is_escaped(capsys) -> None:
+    values = {"a\x1b[31m\n": 0.75, "b": 0.25}
+    moment = Moment(1.0, Heard(True, -20.0, -60.0), values, values, None, 0, 0.0)
+    LiveLine(numbers=False).show(moment)
+    shown = capsys.readouterr().out
+    assert shown.startswith("\r")
+    assert shown.endswith("\x1b[K")
+    assert "a\\x1b[31m\\n" in shown
+    assert (shown.count("\x1b"), shown.count("\n")) == (1, 0)
