@@ -30,6 +30,8 @@ from data.errors import Wav2emoError
 SOME_REFUSED = 3
 IO_ERROR = 74  # EX_IOERR of sysexits.h
 
+RAISING = ("strict", "surrogateescape")  # on characters that an encoding lacks
+
 # C0 and C1 controls, DEL, line and paragraph separators, marks that reverse or embed directions
 # (Unicode Standard Annex 9), and halves of surrogate pairs.
 CONTROLS = re.compile(
@@ -95,8 +97,8 @@ def _command(
 def run(command: Callable[[], int], verbose: bool = False) -> int:
     """Call `command`, turning what it raises into one line on stderr and an exit status."""
     signal.signal(signal.SIGTERM, _stop)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # what the encoding lacks; errors replace anyway
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in RAISING:
+        sys.stdout.reconfigure(errors="replace")  # standard error replaces by default
     try:
         status = command()
         sys.stdout.flush()

@@ -3,9 +3,9 @@
 import csv
 import io
 import json
-import logging
 import sys
 import unicodedata
+from copy import copy
 
 import pytest
 import soundfile
@@ -107,7 +107,9 @@ def test_csv_on_a_terminal_is_escaped(stdout, monkeypatch) -> None:
     assert content.getvalue().decode() == f"file,share\n{escaped(EVIL)},0.5\n"
 
 
-def test_the_log_and_errors_are_escaped(capsys) -> None:
+def test_the_log_and_errors_are_escaped(capsys, monkeypatch) -> None:
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(log, name, copy(getattr(log, name)))  # put back afterwards
     configure_logging(verbose=False, quiet=False)
     log.warning("left out %s", EVIL)
 
@@ -127,7 +129,6 @@ def test_the_log_and_errors_are_escaped(capsys) -> None:
     assert f"warning: left out {escaped(EVIL)}\n" in told
     assert f"error: {escaped(EVIL)}: no such cache\n" in told
     assert f"error: several\n  lines {escaped(EVIL)}\n" in told
-    log.handlers[:] = [logging.NullHandler()]
 
 
 @pytest.fixture
