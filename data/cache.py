@@ -70,7 +70,7 @@ class Cache:
     @property
     def baselines(self) -> tuple[str, ...]:
         """The features without a model that are stored: energy, logmel; none in older caches."""
-        return tuple(self.recipe.get("baselines", ()))
+        return tuple(self.recipe.get("baselines") or ())
 
     @property
     def sequence_layers(self) -> tuple[int, ...]:
@@ -162,7 +162,7 @@ class Cache:
         index = self.sequence_layers.index(layer)
         found: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(self)
         for number, file in enumerate(self.files):
-            offsets = file.read_all("sequences/offsets")
+            offsets = file.offsets()
             values = file.read("sequences/values", index, 0, int(offsets[-1]))
             for position in np.flatnonzero(self._rows.file == number):
                 row = self._rows.row[position]

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.console import common_options, configure_logging
+from data.console import Parser, common_options, configure_logging, show
 from data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ ROWS = 1024  # utterances of one row group: bounds the memory
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data export``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m data export",
         description="Write a cache as .npz, as .parquet, or as a Hugging Face data set (a folder).",
     )
@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
             if temporary.is_dir():
                 shutil.rmtree(temporary)
             temporary.unlink(missing_ok=True)
-        print(f"{out}: {len(cache)} utterances × {len(cache.layers)} layers")
+        show(f"{out}: {len(cache)} utterances × {len(cache.layers)} layers")
     return 0
 
 

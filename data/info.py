@@ -1,12 +1,11 @@
 """``python -m data info CACHE``: what is in a cache, in one screen."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.console import common_options, configure_logging
+from data.console import Lines, Parser, common_options, configure_logging, lines, show, show_json
 
 if TYPE_CHECKING:
     from data.cache import Cache
@@ -14,9 +13,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data info``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data info", description="What is in a cache, in one screen."
-    )
+    parser = Parser(prog="python -m data info", description="What is in a cache, in one screen.")
     parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     common_options(parser)
@@ -31,7 +28,10 @@ def main(argv: Sequence[str]) -> int:
 
     with Cache(args.cache) as cache:
         found = summary(cache)
-    print(json.dumps(found, indent=2) if args.json else _screen(found))
+    if args.json:
+        show_json(found, indent=2)
+    else:
+        show(_screen(found))
     return 0
 
 
@@ -65,33 +65,33 @@ def summary(cache: "Cache") -> dict[str, Any]:
     }
 
 
-def _screen(found: dict[str, Any]) -> str:
+def _screen(found: dict[str, Any]) -> Lines:
     layers = f"{found['layers'][0]}–{found['layers'][-1]}" if found["layers"] else "none"
     files = f" in {found['files']} files" if found["files"] > 1 else ""
-    lines = [
+    text = [
         f"{found['path']}: {found['utterances']} utterances, {found['hours']:.2f} h, "
         f"{found['bytes'] / 1e6:.0f} MB{files}",
         f"  layers {layers} × {', '.join(found['pooling'])} × {found['dim']}",
     ]
     if found["sequence_layers"]:
         kept = ", ".join(map(str, found["sequence_layers"]))
-        lines.append(f"  sequences of layers {kept}, {found['recipe']['sequence_rate']:g} steps/s")
+        text.append(f"  sequences of layers {kept}, {found['recipe']['sequence_rate']:g} steps/s")
     if found["baselines"]:
-        lines.append(f"  baselines {', '.join(found['baselines'])}")
+        text.append(f"  baselines {', '.join(found['baselines'])}")
     for name, corpus in found["corpora"].items():
         emotions = ", ".join(f"{label or '?'} {n}" for label, n in corpus["emotions"].items())
-        lines += [
+        text += [
             "",
             f"{name}: {corpus['utterances']} utterances, {corpus['speakers']} speakers, "
             f"{corpus['hours']:.2f} h",
             f"  {emotions}",
         ]
-    lines += ["", f"recipe {found['fingerprint'][:16]}…"]
+    text += ["", f"recipe {found['fingerprint'][:16]}…"]
     for key, value in found["recipe"].items():
         if key not in ("layers", "pooling", "layer_convention", "sequence_layers", "baselines"):
-            lines.append(f"  {key:14} {_shown(key, value)}")
+            text.append(f"  {key:14} {_shown(key, value)}")
     made = ", ".join(f"{k} {v}" for k, v in found["provenance"].items() if v and k != "created")
-    return "\n".join([*lines, "", f"made with {made}"])
+    return lines([*text, "", f"made with {made}"])
 
 
 def _shown(key: str, value: object) -> str:

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import common_options, configure_logging, log, several
+from data.console import Parser, common_options, configure_logging, log, several, show
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data pack``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m data pack",
         description="Pack what an unfinished extraction has left beside CACHE into it, or merge "
         "other caches of the same recipe. Of an utterance in several, the newest counts.",
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         refused = collect(args.cache, parts.ids)
     finally:
         parts.clean()
-    print(f"{args.cache}: {several(count, 'utterance')}")
+    show(f"{args.cache}: {several(count, 'utterance')}")
     if refused:
         log.warning(
             "refused %s: see %s", several(len(refused), "utterance"), errors_file(args.cache)

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data.cache_file import CacheFile, files_in, parts_folder, require_sound
-from data.console import several
+from data.columns import decode
+from data.console import lines, several
 from data.errors import CacheError, RecipeMismatch
 from data.lock import locked, remove
 from data.machine import flock
@@ -52,7 +53,13 @@ class Parts:
 
     def _claimed(self) -> Recipe | None:
         with contextlib.suppress(FileNotFoundError):
-            return json.loads((self.folder / CLAIM).read_bytes())
+            try:
+                return json.loads((self.folder / CLAIM).read_bytes())
+            except ValueError:
+                raise CacheError(
+                    f"{self.folder / CLAIM}: damaged: not JSON; remove it and run the same "
+                    "command again"
+                ) from None
         return None
 
     def claim(self, recipe: Recipe) -> None:
@@ -117,7 +124,7 @@ class Parts:
         for path in [*files_in(self.folder), self.cache]:  # in the order in which they are packed
             with contextlib.suppress(CacheError):
                 found.update(CacheFile(path, keep_open=False).ids.tolist())
-        return {name.decode() for name in found}
+        return set(decode(np.array(sorted(found))))
 
     def publish(
         self,
@@ -222,8 +229,8 @@ def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
     """Id → SHA-256 of the audio, in files from oldest to newest."""
     known: dict[str, str] = {}
     for file in files:
-        ids, checksums = file.ids.tolist(), file.read_all("utterances/sha256").tolist()
-        known.update((i.decode(), s.decode()) for i, s in zip(ids, checksums, strict=True))
+        ids, checksums = file.ids, file.read_all("utterances/sha256")
+        known.update(zip(decode(ids), decode(checksums), strict=True))
     return known
 
 
@@ -269,8 +276,12 @@ def _unused(claim: Path) -> bool:
 
 
 def _mismatch(path: Path, cached: Recipe, asked: Recipe) -> RecipeMismatch:
-    lines = "\n  ".join(differences(cached, asked))
     return RecipeMismatch(
-        f"{path} was made by another recipe:\n  {lines}\n"
-        "Ask for what it holds, or choose another file with -o"
+        lines(
+            [
+                f"{path} was made by another recipe:",
+                *(f"  {line}" for line in differences(cached, asked)),
+                "Ask for what it holds, or choose another file with -o",
+            ]
+        )
     )

@@ -1,10 +1,7 @@
 """``python -m data scan``: count what a corpus holds before anything is embedded."""
 
 import argparse
-import csv
-import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data import corpora
-from data.console import common_options, configure_logging, log, several
+from data.console import (
+    Lines,
+    Parser,
+    common_options,
+    configure_logging,
+    lines,
+    log,
+    several,
+    show,
+    show_csv,
+    show_json,
+)
 from data.corpora import Corpus
 from data.corpora.tree import tally
 from data.emotions import to_shared
@@ -58,7 +66,7 @@ class Summary:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    result = argparse.ArgumentParser(
+    result = Parser(
         prog="python -m data scan",
         description="Count a corpus's emotions, speakers and seconds; warn of what is odd.",
     )
@@ -106,15 +114,16 @@ def main(argv: Sequence[str]) -> int:
     rows = [row(u, headers[u.file]) for corpus in found for u in corpus.utterances]
     if args.json:
         document = {"corpora": [_for_json(summary) for summary in summaries], "utterances": rows}
-        json.dump(document, sys.stdout, indent=1)
-        print()
+        show_json(document, indent=1)
     elif args.csv:
-        _write_csv(rows)
+        columns = dict.fromkeys(key for row in rows for key in row)
+        show_csv([columns, *([row.get(name) for name in columns] for row in rows)])
         for summary in summaries:
             for warning in summary.warnings:
                 log.warning("%s: %s", summary.name, warning)
     else:
-        print("\n\n".join(render(summary) for summary in summaries))
+        first, *others = map(render, summaries)
+        show(first, *(text for summary in others for text in ("", summary)))
     return 0
 
 
@@ -189,7 +198,7 @@ def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
     )
 
 
-def render(summary: Summary) -> str:
+def render(summary: Summary) -> Lines:
     """The summary for people, in lines of at most `WIDTH` characters (but for long names)."""
     s = summary
     title = s.title if s.name == s.kind else f"{s.title}: {s.name}"
@@ -203,7 +212,7 @@ def render(summary: Summary) -> str:
     length = "{min:.2f} to {max:.2f} s, mean {mean:.2f} s".format_map(s.seconds)
     rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in s.sampling_rates.items())
     channels = ", ".join(f"{number} ({n:,})" for number, n in s.channels.items())
-    lines = [
+    text = [
         title,
         "=" * min(WIDTH, len(title)),
         f"{s.root}",
@@ -215,12 +224,12 @@ def render(summary: Summary) -> str:
         *_emotion_table(s),
     ]
     if s.sexes.keys() - {None}:
-        lines += ["", "sex", *_columns(s.sexes)]
+        text += ["", "sex", *_columns(s.sexes)]
     if known:
-        lines += ["", "speaker", *_columns(s.speakers)]
+        text += ["", "speaker", *_columns(s.speakers)]
     if s.warnings:
-        lines += ["", *(f"warning: {warning}" for warning in s.warnings)]
-    return "\n".join(lines)
+        text += ["", *(f"warning: {warning}" for warning in s.warnings)]
+    return lines(text)
 
 
 def _emotion_table(summary: Summary) -> list[str]:
@@ -344,10 +353,3 @@ def _write_list(path: Path, found: Sequence[Corpus], headers: dict[Path, Header 
         ),
     )
     log.info("%s: %s", path, several(count, "utterance"))
-
-
-def _write_csv(rows: Sequence[Row]) -> None:
-    columns = dict.fromkeys(key for row in rows for key in row)
-    writer = csv.DictWriter(sys.stdout, list(columns))
-    writer.writeheader()
-    writer.writerows(rows)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.console import common_options, configure_logging
-from data.errors import UsageError
+from data.console import Parser, common_options, configure_logging, show
+from data.errors import CacheError, UsageError
 
 if TYPE_CHECKING:
     from data.cache import Cache
@@ -19,7 +19,7 @@ TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative error between machin
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data verify``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m data verify",
         description="Check every checksum, id, number and offset of a cache.",
     )
@@ -49,14 +49,14 @@ def main(argv: Sequence[str]) -> int:
     with Cache(args.cache) as cache:
         found = list(problems(cache))
         for problem in found:
-            print(problem)
+            show(problem)
         if args.sample and not found:
             for problem in _compare(cache, args):
                 found.append(problem)
-                print(problem)
+                show(problem)
         if not found:
             datasets = sum(len(file.names) for file in cache.files)
-            print(
+            show(
                 f"{cache.path}: sound ({len(cache)} utterances, {datasets} datasets in "
                 f"{len(cache.files)} file{'s' * (len(cache.files) > 1)})"
             )
@@ -73,6 +73,10 @@ def problems(cache: "Cache") -> Iterator[str]:
 def _file_problems(file: "CacheFile") -> Iterator[str]:
     import numpy as np
 
+    unlike = list(_unlike(file))
+    yield from unlike
+    if unlike:
+        return
     damaged = set(file.damage())
     for name in sorted(damaged):
         yield f"{name} does not match its checksum"
@@ -90,6 +94,10 @@ def _file_problems(file: "CacheFile") -> Iterator[str]:
             for layer, number in enumerate(file.recipe["layers"]):
                 if not np.isfinite(file.read(name, layer, 0, len(file))).all():
                     yield f"{name}, layer {number}: NaN or infinite"
+        elif name == "sequences/values":
+            for layer, number in enumerate(file.recipe["sequence_layers"]):
+                if not np.isfinite(file.read(name, layer, 0, file.stored(name).shape[1])).all():
+                    yield f"{name}, layer {number}: NaN or infinite"
     if "utterances/id" not in damaged:
         ids = file.ids
         if (ids[1:] == ids[:-1]).any():
@@ -97,10 +105,26 @@ def _file_problems(file: "CacheFile") -> Iterator[str]:
         if (ids[1:] < ids[:-1]).any():
             yield "utterances/id: not in order"
     if "sequences/offsets" in file.names and not damaged:
-        offsets = file.read_all("sequences/offsets")
-        steps = file.stored("sequences/values").shape[1]
-        if offsets[0] != 0 or offsets[-1] != steps or (np.diff(offsets) < 1).any():
+        try:
+            fitting = bool((np.diff(file.offsets()) > 0).all())
+        except CacheError:
+            fitting = False
+        if not fitting:
             yield "sequences/offsets: do not fit the values"
+
+
+def _unlike(file: "CacheFile") -> Iterator[str]:
+    """Datasets of another shape or type than the schema's."""
+    try:
+        names = file.names
+    except CacheError as error:
+        yield str(error).removeprefix(f"{file.path}: ")
+        return
+    for name in names:
+        try:
+            file.stored(name)
+        except CacheError as error:
+            yield str(error).removeprefix(f"{file.path}: ").removeprefix("damaged: ")
 
 
 def _compare(cache: "Cache", args: argparse.Namespace) -> Iterator[str]:
@@ -126,7 +150,7 @@ def _compare(cache: "Cache", args: argparse.Namespace) -> Iterator[str]:
         worst = max(worst, relative)
         if relative > tolerance:
             yield f"{name}: embedded again it differs by {relative:.1e} (expected < {tolerance:g})"
-    print(f"{len(sample)} utterances embedded again: relative error at most {worst:.1e}")
+    show(f"{len(sample)} utterances embedded again: relative error at most {worst:.1e}")
 
 
 def _found(cache: "Cache", row: int, roots: Sequence[Path]) -> "Utterance":

@@ -132,7 +132,7 @@ def merge(
     datasets = {f"utterances/{name}": dataset for name, dataset in datasets.items()}
     for pooling in first.recipe["pooling"]:
         datasets[f"layers/{pooling}"] = _merged_rows(sources, rows, f"layers/{pooling}")
-    for name in first.recipe.get("baselines", ()):
+    for name in first.recipe.get("baselines") or ():
         datasets[f"baselines/{name}"] = _merged_rows(sources, rows, f"baselines/{name}")
     if first.recipe.get("sequence_layers"):
         datasets.update(_merged_sequences(sources, rows))
@@ -259,7 +259,7 @@ def _by_file(file: npt.NDArray[np.intp]) -> Iterator[tuple[int, npt.NDArray[np.i
 
 def _merged_sequences(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
     layers, _, dim = sources[0].stored("sequences/values").shape
-    offsets = [source.read_all("sequences/offsets") for source in sources]
+    offsets = [source.offsets() for source in sources]
     begin = np.array([offsets[f][r] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
     end = np.array([offsets[f][r + 1] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
     total = np.concatenate([[0], np.cumsum(end - begin)])

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data import scheduler
-from data.console import SOME_REFUSED, common_options, configure_logging, log, run, several
+from data.console import (
+    SOME_REFUSED,
+    Parser,
+    common_options,
+    configure_logging,
+    log,
+    run,
+    several,
+    show,
+    show_json,
+)
 from data.errors import UsageError
 from extract.partition import Part, Share
 from extract.placement import parse_prefix, placed
@@ -29,7 +39,7 @@ SHOWN = 5  # refusals that are printed
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m extract``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m extract",
         description="Embed every recording of the corpora once, all layers, into one cache. "
         "Run it again to go on after an interruption, or to add what is new.",
@@ -162,9 +172,7 @@ def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
 
     known, checksum = Parts(cache).known(), Checksums()
     done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)
-    print(
-        f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}"
-    )
+    show(f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}")
     return 0
 
 
@@ -255,43 +263,37 @@ def _on_workers(
 
 
 def _report(args: argparse.Namespace, recipe: "Recipe", summary: "Summary", elapsed: float) -> None:
-    import json
-
     from data.cache_file import parts_folder
     from data.reports import errors_file
 
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "cache": str(args.out),
-                    "utterances": summary.total,
-                    "missing": summary.missing,
-                    "packed": summary.packed,
-                    "embedded": summary.embedded,
-                    "cached": summary.cached,
-                    "pruned": summary.pruned,
-                    "refused": [
-                        {"id": r.utterance.id, "reason": r.reason} for r in summary.refused
-                    ],
-                    "audio_seconds": round(summary.seconds, 3),
-                    "seconds": round(elapsed, 3),
-                }
-            )
+        show_json(
+            {
+                "cache": str(args.out),
+                "utterances": summary.total,
+                "missing": summary.missing,
+                "packed": summary.packed,
+                "embedded": summary.embedded,
+                "cached": summary.cached,
+                "pruned": summary.pruned,
+                "refused": [{"id": r.utterance.id, "reason": r.reason} for r in summary.refused],
+                "audio_seconds": round(summary.seconds, 3),
+                "seconds": round(elapsed, 3),
+            }
         )
     else:
-        print(_headline(args, recipe, summary))
+        show(_headline(args, recipe, summary))
         if summary.embedded:
-            print(
+            show(
                 f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
                 f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
             )
         if summary.cached:
-            print(f"  {summary.cached} were there already")
+            show(f"  {summary.cached} were there already")
         if summary.pruned:
-            print(f"  {summary.pruned} pruned")
+            show(f"  {summary.pruned} pruned")
         if not summary.packed:
-            print(f"  {_unpacked(args.out, summary)}")
+            show(f"  {_unpacked(args.out, summary)}")
     for refusal in summary.refused[:SHOWN]:
         log.error("%s: %s", refusal.utterance.file, refusal.reason)
     if summary.refused:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from data.console import lines
 from data.errors import RecipeMismatch
 from data.recipe import differences
 from data.utterance import Utterance
@@ -65,8 +66,14 @@ class Embedder:
         engine = open_engine(model or name, request, device)
         found = engine.recipe | same
         if found != recipe:
-            lines = "\n  ".join(differences(recipe, found))
-            raise RecipeMismatch(f"this encoder gives other numbers than the recipe's:\n  {lines}")
+            raise RecipeMismatch(
+                lines(
+                    [
+                        "this encoder gives other numbers than the recipe's:",
+                        *(f"  {line}" for line in differences(recipe, found)),
+                    ]
+                )
+            )
         return cls(engine)
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:

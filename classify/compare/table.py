@@ -4,16 +4,17 @@ from typing import Any
 
 from classify.stats.intervals import FEWEST
 from classify.stats.tests import ALPHA
+from data import console
 
 Json = dict[str, Any]
 
 
-def render(metrics: Json, seconds: dict[str, float]) -> str:
+def render(metrics: Json, seconds: dict[str, float]) -> console.Lines:
     """The table, without a line feed at its end."""
     corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
     folds, classes = metrics["folds"], len(metrics["classes"])
     count = f" ({folds['count']})" if folds["by_speaker"] else ""
-    return "\n".join(
+    return console.lines(
         [
             f"encoder     {metrics['encoder']}",
             f"utterances  {metrics['utterances']} ({corpora}) in {classes} classes",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classify.dataset import as_text
 from classify.probe.controls import sentence_alone
 from classify.probe.curves import Matrix
 from classify.probe.targets import Task
@@ -104,9 +105,9 @@ def _sentences(task: Task) -> tuple[str, str]:
     table = task.selection.utterances
     if task.target == "sentence":
         return OK, "sentences are what is told apart, so each is in training and test"
-    if "sentence" not in table or (table["sentence"] == "").all():
+    sentences = as_text(table.get("sentence", pd.Series())).to_numpy(object)
+    if not (sentences != "").any():
         return NOTE, "the sentences are unknown"
-    sentences = table["sentence"].to_numpy(object)
     shared = _shared(task, sentences)
     if not shared:
         return OK, "none"

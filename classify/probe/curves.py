@@ -13,6 +13,7 @@ from classify.folds import Rows, inner_folds
 from classify.heads.batched import DEFAULT_C, Problems, predictions
 from classify.metrics import Counts, confusions, uar
 from classify.probe.targets import Task
+from data.console import escaped
 
 log = logging.getLogger("wav2emo")
 
@@ -94,7 +95,7 @@ def curve(
     """
     numbers, found = [], []
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
-    for number, X in tqdm(layers, f"{task.target}, {pooling}", disable=quiet, leave=False):
+    for number, X in tqdm(layers, escaped(f"{task.target}, {pooling}"), disable=quiet, leave=False):
         numbers.append(number)
         found.append(_held_out(task, X, head, choice, remove))
     predictions, C, inner = zip(*found, strict=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import encoder_name, of_corpora
+from classify.dataset import encoder_name, grouping, of_corpora
 from classify.heads.batched import DEFAULT_C
 from classify.metrics import uar
 from classify.options import EMOTION_TARGETS
@@ -257,6 +257,7 @@ class _Target:
 
     def _removed(self, choice: Choice) -> Json:
         task, speakers = self.task, self.task.selection.speakers
+        grouping(task.selection.utterances, "speaker", "--remove", "a probe without --remove")
         source, head = self.source, self.options.head
         mean = self.options.remove == "speaker"
         if mean:

@@ -5,6 +5,7 @@ from typing import Any
 
 from classify.stats.intervals import FEWEST
 from classify.stats.tests import ALPHA
+from data import console
 
 Json = dict[str, Any]
 
@@ -12,7 +13,7 @@ WIDTH = 21  # of a target's column
 MARKS = {"ok": "ok", "note": "note", "fail": "FAIL"}
 
 
-def render(metrics: Json) -> str:
+def render(metrics: Json) -> console.Lines:
     """The table, without a line feed at its end."""
     targets = metrics["targets"]
     corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
@@ -28,7 +29,7 @@ def render(metrics: Json) -> str:
         "",
         *_audit(metrics),
     ]
-    return "\n".join(lines)
+    return console.lines(lines)
 
 
 def _folds(targets: dict[str, Json]) -> list[str]:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from classify.model import Model
+from data import console
 
 
-def render(model: Model) -> str:
+def render(model: Model) -> console.Lines:
     """The table, without a line feed at its end."""
     card = model.card
     counts = ", ".join(f"{name} {count}" for name, count in card["support"].items())
@@ -18,7 +19,7 @@ def render(model: Model) -> str:
         ("chosen", _chosen(model)),
         *_scores(card),
     ]
-    return "\n".join(f"{name:11}  {value}" for name, value in rows)
+    return console.lines(f"{name:11}  {value}" for name, value in rows)
 
 
 def _chosen(model: Model) -> str:

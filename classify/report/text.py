@@ -3,11 +3,12 @@
 import statistics
 
 from classify.run import Run
+from data import console
 
 WIDTH = 11  # of the first column
 
 
-def render(run: Run) -> str:
+def render(run: Run) -> console.Lines:
     """The table, without a line feed at its end."""
     scores, data = run.metrics, run.dataset
     width = max(WIDTH, *(len(name) for name in data.classes))
@@ -41,7 +42,7 @@ def render(run: Run) -> str:
         f"{row['support'] // fits:10}"
         for name, row in scores["per_class"].items()
     ]
-    return "\n".join(lines)
+    return console.lines(lines)
 
 
 def _more(run: Run) -> list[tuple[str, str]]:

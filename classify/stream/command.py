@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             if summary.moments:
                 display.finish()
-                log.info("%s", words())
+                for line in words().split("\n"):
+                    log.info("%s", line)
     if not summary.moments:
         raise AudioError(
             f"{stream.seconds:.2f} s of audio came, less than a window of {options.window:g} s: "

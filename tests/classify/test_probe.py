@@ -368,3 +368,9 @@ def test_the_quick_probe_imports_no_more_than_it_needs(write: Write, tmp_path: P
     arguments = ["--cache", write(planted), "--quick", "--out", tmp_path / "run"]
     done = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_unknown_speakers_cannot_be_removed(make_cache) -> None:
+    cache = make_cache(columns={"speaker": [""] * 80})
+    with pytest.raises(UsageError, match=r"--remove: the speakers of some .* 80 of 80"):
+        run(cache, targets=("emotion",), remove="speaker", shuffles=0)
