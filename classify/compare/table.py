@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from data.recipe import encoder_in_words
+
 Json = dict[str, Any]
 
 
@@ -12,7 +14,7 @@ def render(metrics: Json, seconds: dict[str, float]) -> str:
     count = f" ({folds['count']})" if folds["by_speaker"] else ""
     return "\n".join(
         [
-            f"encoder     {metrics['encoder']}",
+            f"encoder     {encoder_in_words(metrics)}",
             f"utterances  {metrics['utterances']} ({corpora}) in {classes} classes",
             f"folds       {folds['kind']}{count}, the same for all",
             "",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data.console import common_options, configure_logging, several
 from data.errors import UsageError
+from data.recipe import encoder_name
 
 NEEDED = ("onnx", "onnxruntime")
 
@@ -60,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     what = several(len(written.seconds), "recording" if arguments.check else "burst")
     what += "" if arguments.check else " of noise"
     print(f"head           {model.card['head']}, {model.features}")
-    print(f"encoder        {model.encoder}")
+    print(f"encoder        {encoder_name(model.recipe)}, computed in float32")
     print("signal         (batch, sample) float32 at 16 kHz, padded with zeros")
     print(f"lengths        (batch,) int64: samples of each, {written.shortest} or more")
     print(f"hidden_states  (batch, {written.dim}) float32: what the head sees")

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
+from data.recipe import encoder_in_words
+
 Json = dict[str, Any]
 
 WIDTH = 21  # of a target's column
@@ -15,7 +17,7 @@ def render(metrics: Json) -> str:
     corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
     first = next(iter(targets.values()))
     lines = [
-        f"encoder     {metrics['encoder']}, {first['pooling']}",
+        f"encoder     {encoder_in_words(metrics)}, {first['pooling']}",
         f"utterances  {metrics['utterances']} ({corpora})",
         *_folds(targets),
         "",
@@ -115,7 +117,7 @@ def _controls(target: Json, layer: int) -> list[str]:
     text = ["controls: " + "; ".join(lines)] if len(lines) > 1 else [lines[0]]
     if control := found.get("control"):
         text.append(
-            f"{control['encoder']} on the same {control['utterances']} utterances: best "
+            f"{encoder_in_words(control)} on the same {control['utterances']} utterances: best "
             f"{_top(control['layers'])}"
         )
         apart = control["difference"]
