@@ -71,7 +71,7 @@ def encoder_in_words(found: Mapping[str, Any]) -> str:
     >>> encoder_in_words({"encoder": "a/b", "engine": "openvino", "precision": "float32"})
     'a/b, float32 by openvino'
     """
-    known = found["engine"] and found["precision"]
+    known = found.get("engine") and found.get("precision")
     how = f", {found['precision']} by {found['engine']}" if known else ""
     return f"{found['encoder']}{how}"
 

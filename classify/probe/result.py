@@ -18,7 +18,8 @@
                    per_class, per_speaker, confusion}          the nested choice of layer and C
         controls.shuffled {shuffles, scheme, layers [{layer, uar, deviation, selectivity, p}]}
         controls.control  {encoder, control, engine, precision, fingerprint, utterances, pooling,
-                           layers [ROW], best, difference {uar, ci95, p}}          --control; of the nested choices
+                           layers [ROW], best,
+                           difference {uar, ci95, p}}          --control; of the nested choices
         controls.logmel, .energy, .duration    ROW, "layer" null; what the cache has
         removed {what, transductive, layers [ROW]}             --remove
         description_length [{layer, C, bits, uniform_bits, compression, deviation}]   --mdl

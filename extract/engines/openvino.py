@@ -30,7 +30,7 @@ from data.recipe import fingerprint
 from extract import convolutions, masking, pooled, pooling
 from extract.encoder import Encoder
 from extract.engines import Pooled, provenance
-from extract.engines.torch import multiplies_bfloat16
+from extract.engines.torch import let_float32_be_exact, multiplies_bfloat16
 from extract.pooled import PooledEncoder, as_pooled
 from extract.recipe import Request, describe
 
@@ -71,6 +71,7 @@ class OpenVINOEngine:
 
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
+        let_float32_be_exact()  # the first convolution is torch's
         batch = self._encoder.batch(waveforms, CPU)
         steps = () if batch.steps is None else (batch.steps,)
         try:
@@ -173,9 +174,7 @@ def _name(core: openvino.Core, identity: str) -> str:
     parts = [
         identity,
         core.get_property(DEVICE, "FULL_DEVICE_NAME"),
-        sorted(
-            core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
-        ),  # CPUs of one name may differ
+        *sorted(core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")),  # names are not unique
         openvino.__version__,
         torch.__version__,
         transformers.__version__,

@@ -37,7 +37,7 @@ class TorchEngine:
         self._encoder = PooledEncoder(encoder, self.recipe)
         precision, native = self.recipe["precision"], multiplies_bfloat16(device)
         self.suggests_bfloat16 = native and request.precision is None
-        if precision == "bfloat16" and not native:
+        if precision == "bfloat16" and not native and self.device.type != "mps":
             log.warning("%s does not multiply bfloat16: torch imitates it, which is many times "
                         "slower than float32", self.provenance["device"])  # fmt: skip
         self._encoder.place(self.device, DTYPES[precision])
@@ -48,7 +48,7 @@ class TorchEngine:
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
-        _let_float32_be_exact()
+        let_float32_be_exact()
         with self._stream():
             try:
                 batch = self._encoder.batch(waveforms, self.device)
@@ -113,7 +113,7 @@ def multiplies_bfloat16(device: str) -> bool:
     return False
 
 
-def _let_float32_be_exact() -> None:
+def let_float32_be_exact() -> None:
     """No TF32 or bfloat16 in products and convolutions of float32, whatever was set before.
 
     Done before every batch and never undone: another thread may be in the middle of one.
