@@ -21,6 +21,7 @@ from data.cache_file import require_sound
 from data.columns import number_as_text
 from data.emotions import parse_labels, to_shared
 from data.errors import UsageError
+from data.recipe import in_words
 
 log = logging.getLogger("wav2emo")
 
@@ -73,21 +74,8 @@ class Dataset(Selection):
 
     @property
     def encoder(self) -> str:
-        """The encoder's name, and that it is a control where it was never trained."""
-        return encoder_name(self.recipe)
-
-
-def encoder_name(recipe: dict[str, Any]) -> str:
-    """What made the embeddings; a control is never to be taken for a pretrained encoder.
-
-    >>> encoder_name({"model": "untrained:large", "control": True})
-    'untrained control (large)'
-    """
-    model = str(recipe["model"])
-    if not recipe.get("control"):
-        return model
-    kind = model.removeprefix("untrained").lstrip(":")
-    return f"untrained control ({kind})" if kind else "untrained control"
+        """For people: its name, that it is a control if so, precision and engine."""
+        return in_words(self.recipe)
 
 
 def load(options: Options, folds: bool = True) -> Dataset:

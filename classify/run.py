@@ -16,6 +16,7 @@ from classify.metrics import Counts, accuracy, f1_macro, f1_weighted, overall, p
 from classify.options import Options
 from classify.tuning import Tuned, draw, tune
 from data.errors import UsageError
+from data.recipe import encoder_json
 
 Json = dict[str, Any]
 
@@ -57,8 +58,7 @@ class Run:
             **({"tuned": self.tuned.as_json()} if self.tuned else {}),
             **({} if weights is None else {"layer_weights": self._layer_weights(weights)}),
             "transductive": self.options.normalize == "speaker",
-            "encoder": data.encoder,
-            "control": bool(data.recipe.get("control")),
+            **encoder_json(data.recipe),
             "corpora": data.corpora,
             "fingerprint": data.fingerprint,
             "options": self.options.as_json() | data.features.as_json(),

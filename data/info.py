@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.console import Lines, Parser, common_options, configure_logging, lines, show, show_json
+from data.recipe import in_words
 
 if TYPE_CHECKING:
     from data.cache import Cache
@@ -71,6 +72,7 @@ def _screen(found: dict[str, Any]) -> Lines:
     text = [
         f"{found['path']}: {found['utterances']} utterances, {found['hours']:.2f} h, "
         f"{found['bytes'] / 1e6:.0f} MB{files}",
+        f"  {in_words(found['recipe'])}",
         f"  layers {layers} × {', '.join(found['pooling'])} × {found['dim']}",
     ]
     if found["sequence_layers"]:

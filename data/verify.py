@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from data.console import Parser, common_options, configure_logging, show
 from data.errors import CacheError, UsageError
+from data.recipe import TOLERANCE
 
 if TYPE_CHECKING:
     from data.cache import Cache
     from data.cache_file import CacheFile
     from data.utterance import Utterance
-
-TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}  # relative error between machines, per layer
 
 
 def parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from data.console import (
 from data.errors import UsageError
 from extract.partition import Part, Share
 from extract.placement import parse_prefix, placed
-from extract.recipe import ENGINES, POOLINGS, PRECISIONS, Request, in_words
+from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
 
 if TYPE_CHECKING:
     from data.corpora import Corpus
@@ -73,8 +73,8 @@ def parser() -> argparse.ArgumentParser:
     add("--pattern", help="how files are named, such as '{speaker}/{emotion}_{take}.wav'")
     add("--follow-links", action="store_true", help="read what links and '..' lead to outside")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    add("--precision", default="auto", choices=PRECISIONS, help="(default: what the cache has, "
-        "else bfloat16 where the hardware multiplies it natively)")  # fmt: skip
+    add("--precision", choices=PRECISIONS, help="(default: what the cache has, else "
+        f"{DEFAULT_PRECISION})")  # fmt: skip
     add("--engine", default="auto", choices=ENGINES, help="(default: what the cache has, else "
         "openvino on a CPU where it is installed)")  # fmt: skip
     add(
@@ -226,7 +226,8 @@ def _here(
 ) -> "tuple[Recipe, Summary]":
     """Extract in this process."""
     from data.parts import Parts
-    from extract.engines import open_engine
+    from data.recipe import in_words
+    from extract.engines import BFLOAT16_IS_QUICKER, open_engine
     from extract.pipeline import extract
     from extract.share import extract_part
 
@@ -234,7 +235,10 @@ def _here(
     if recipe is not None:
         request = request.fitted_to(recipe)
     engine = open_engine(args.model, request, args.device)
-    log.info("encoder: %s", in_words(engine.recipe, engine.provenance))
+    log.info("encoder: %s (%s)%s", in_words(engine.recipe), engine.provenance["device"],
+             ", as in the cache" if recipe == engine.recipe else "")  # fmt: skip
+    if engine.suggests_bfloat16:
+        log.info(BFLOAT16_IS_QUICKER)
     if isinstance(what, Share):
         return engine.recipe, extract_part(what, engine, args.out, settings)
     return engine.recipe, extract(what, engine, args.out, settings)

@@ -26,11 +26,12 @@ from pathlib import Path
 from data.console import several
 from data.errors import UsageError
 from data.parts import Parts
+from data.recipe import in_words
 from data.scheduler import WORKER_SECONDS, parse
 from data.utterance import Utterance
 from extract import pipeline
+from extract.engines import BFLOAT16_IS_QUICKER
 from extract.pipeline import Summary
-from extract.recipe import in_words
 from extract.worker import EngineSource, Introduction, Job
 
 log = logging.getLogger("wav2emo")
@@ -88,8 +89,10 @@ def extract(
     foreman = Foreman(job, settings, cluster)
     try:
         encoder = foreman.agree()
-        told = in_words(encoder.recipe, encoder.provenance)
+        told = f"{in_words(encoder.recipe)} ({encoder.provenance['device']})"
         log.info("encoder: %s on %s", told, several(foreman.count(), "worker"))
+        if encoder.suggests_bfloat16:
+            log.info(BFLOAT16_IS_QUICKER)
         summary = pipeline.complete(
             utterances,
             encoder.recipe,

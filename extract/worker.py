@@ -78,6 +78,7 @@ class Introduction:
 
     recipe: dict[str, Any]
     provenance: dict[str, Any]
+    suggests_bfloat16: bool = False
 
     @property
     def transformers(self) -> str:
@@ -129,7 +130,7 @@ def introduce(job: Job) -> Introduction:
     """
     with _process.at_work:
         engine = _engine(job)
-        return Introduction(engine.recipe, engine.provenance)
+        return Introduction(engine.recipe, engine.provenance, engine.suggests_bfloat16)
 
 
 def embed_chunk(job: Job, chunk: Chunk) -> Report:

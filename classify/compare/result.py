@@ -3,8 +3,8 @@
 ``compare.json`` has neither times nor places, so the same command gives the same bytes; how long
 each head took stands in ``run.json``::
 
-    encoder, control (bool), corpora, utterances, classes, support {class: utterances},
-    chance, fingerprint, options
+    encoder, control (bool), engine, precision, corpora, utterances, classes,
+    support {class: utterances}, chance, fingerprint, options
     folds {kind, count, by_speaker}
     units {what, count}           what is left out and exchanged: speakers, or utterances where the
                                   speakers are unknown
@@ -39,6 +39,7 @@ from classify.metrics import Counts, confusions, per_class, uar
 from classify.probe.scores import SCORES, score_intervals
 from classify.stats import best
 from classify.stats.tests import Best
+from data.recipe import encoder_json
 
 Json = dict[str, Any]
 
@@ -71,8 +72,7 @@ class Comparison:
         study, data = self.study, self.study.selection
         scores = self._scores_of_speakers()
         return {
-            "encoder": study.encoder,
-            "control": study.control,
+            **encoder_json(study.recipe),
             "corpora": data.corpora,
             "utterances": len(data.y),
             "classes": list(data.classes),

@@ -5,6 +5,7 @@ from typing import Any
 from classify.stats.intervals import FEWEST
 from classify.stats.tests import ALPHA
 from data import console
+from data.recipe import encoder_in_words
 
 Json = dict[str, Any]
 
@@ -16,7 +17,7 @@ def render(metrics: Json, seconds: dict[str, float]) -> console.Lines:
     count = f" ({folds['count']})" if folds["by_speaker"] else ""
     return console.lines(
         [
-            f"encoder     {metrics['encoder']}",
+            f"encoder     {encoder_in_words(metrics)}",
             f"utterances  {metrics['utterances']} ({corpora}) in {classes} classes",
             f"folds       {folds['kind']}{count}, the same for all",
             "",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data.console import Parser, common_options, configure_logging, several, show
 from data.errors import UsageError
+from data.recipe import encoder_name
 
 NEEDED = ("onnx", "onnxruntime")
 
@@ -60,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     what = several(len(written.seconds), "recording" if arguments.check else "burst")
     what += "" if arguments.check else " of noise"
     show(f"head           {model.card['head']}, {model.features}")
-    show(f"encoder        {model.encoder}")
+    show(f"encoder        {encoder_name(model.recipe)}, computed in float32")
     show("signal         (batch, sample) float32 at 16 kHz, padded with zeros")
     show(f"lengths        (batch,) int64: samples of each, {written.shortest} or more")
     show(f"hidden_states  (batch, {written.dim}) float32: what the head sees")

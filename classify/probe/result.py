@@ -2,7 +2,7 @@
 
 ``probe.json`` has neither times nor absolute places, so the same command gives the same bytes::
 
-    command, encoder, control (bool), corpora, utterances, fingerprint, options
+    command, encoder, control (bool), engine, precision, corpora, utterances, fingerprint, options
     targets.<target>
         utterances, classes, support {class: utterances}, chance
         folds {kind, count, groups}        groups: what is never on both sides: speaker, sentence
@@ -17,7 +17,8 @@
         selection SCORES + {ci95, best_on_test, optimism, folds [{fold, layer, C}],
                    per_class, per_speaker, confusion}          the nested choice of layer and C
         controls.shuffled {shuffles, scheme, layers [{layer, uar, deviation, selectivity, p}]}
-        controls.control  {encoder, fingerprint, utterances, pooling, layers [ROW], best,
+        controls.control  {encoder, control, engine, precision, fingerprint, utterances, pooling,
+                           layers [ROW], best,
                            difference {uar, ci95, p}}          --control; of the nested choices
         controls.logmel, .energy, .duration    ROW, "layer" null; what the cache has
         removed {what, transductive, layers [ROW]}             --remove

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import encoder_name, grouping, of_corpora
+from classify.dataset import grouping, of_corpora
 from classify.heads.batched import DEFAULT_C
 from classify.metrics import uar
 from classify.options import EMOTION_TARGETS
@@ -28,6 +28,7 @@ from classify.stats import best
 from data.cache import Cache
 from data.cache_file import require_sound
 from data.errors import UsageError
+from data.recipe import encoder_json
 
 if TYPE_CHECKING:
     from classify.probe.geometry import LayerMaps, Similarities
@@ -70,8 +71,7 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
             targets=results,
             metrics={
                 "command": command,
-                "encoder": encoder_name(cache.recipe),
-                "control": bool(cache.recipe.get("control")),
+                **encoder_json(cache.recipe),
                 "corpora": dict(sorted(Counter(table["corpus"]).items())),
                 "utterances": len(table),
                 "fingerprint": cache.fingerprint,
@@ -246,7 +246,7 @@ class _Target:
         of = curve(self.task, source, options.head, choice, source.name)
         both = np.stack([honest.predictions, nested(of).predictions])
         return {
-            "encoder": encoder_name(cache.recipe),
+            **encoder_json(cache.recipe),
             "fingerprint": cache.fingerprint,
             "utterances": len(self.task.y),
             "pooling": source.name,

@@ -6,6 +6,7 @@ from typing import Any
 from classify.stats.intervals import FEWEST
 from classify.stats.tests import ALPHA
 from data import console
+from data.recipe import encoder_in_words
 
 Json = dict[str, Any]
 
@@ -19,7 +20,7 @@ def render(metrics: Json) -> console.Lines:
     corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
     first = next(iter(targets.values()))
     lines = [
-        f"encoder     {metrics['encoder']}, {first['pooling']}",
+        f"encoder     {encoder_in_words(metrics)}, {first['pooling']}",
         f"utterances  {metrics['utterances']} ({corpora})",
         *_folds(targets),
         "",
@@ -127,7 +128,7 @@ def _controls(target: Json, layer: int) -> list[str]:
     text = ["controls: " + "; ".join(lines)] if len(lines) > 1 else [lines[0]]
     if control := found.get("control"):
         text.append(
-            f"{control['encoder']} on the same {control['utterances']} utterances: best "
+            f"{encoder_in_words(control)} on the same {control['utterances']} utterances: best "
             f"{_top(control['layers'])}"
         )
         apart = control["difference"]

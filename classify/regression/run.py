@@ -21,6 +21,7 @@ from classify.regression.targets import load
 from classify.run import parameters
 from classify.stats import intervals
 from data.errors import UsageError
+from data.recipe import encoder_json
 
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 
@@ -66,8 +67,7 @@ class RegressionRun:
             "utterances": len(self.truth),
             "folds": [self._of_fold(number) for number in range(len(self.folds))],
             "split": self.folds.kind,
-            "encoder": data.encoder,
-            "control": bool(data.recipe.get("control")),
+            **encoder_json(data.recipe),
             "corpora": data.corpora,
             "fingerprint": data.fingerprint,
             "options": self.options.as_json() | data.features.as_json(),

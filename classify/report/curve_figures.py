@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from classify.report.published import Anchor, anchors
 from classify.report.style import BLACK, FAINT, PAGE, PALETTE, SOFT, apart, panels
+from data.recipe import encoder_in_words
 
 Json = dict[str, Any]
 Label = tuple[float, str, str]  # height, words, colour
@@ -242,9 +243,8 @@ def _legend(figure: Figure, target: Json) -> None:
         words = f"without {target['removed']['what']}"
         lines.append(Line2D([], [], color=BLACK, ls=(0, (4, 1.5)), lw=1.1, label=words))
     if "control" in found:
-        lines.append(
-            Line2D([], [], color=SOFT, ls=(0, (4, 1.5)), lw=1.1, label=found["control"]["encoder"])
-        )
+        words = encoder_in_words(found["control"])
+        lines.append(Line2D([], [], color=SOFT, ls=(0, (4, 1.5)), lw=1.1, label=words))
     lines += [
         Line2D([], [], color=SOFT, lw=1, ls=DASHES[name], label=words)
         for name, words in BASELINES.items()

@@ -91,8 +91,8 @@ def _of_choice(probe: "Probe", name: str) -> list[Planned]:
             Illustration(
                 "targets",
                 "Targets and their controls",
-                "A panel for each target. Ring: the layer best on test. Filled: layers that cannot "
-                "be told from it (paired permutation of speakers, Holm, p ≥ 0.05).",
+                "A panel for each target. Ring: the layer best on test. Filled: layers that are "
+                "not distinguishable from it (model confidence set over speakers, p > 0.05).",
             ),
             lambda: curve_figures.targets_figure(metrics),
         ),

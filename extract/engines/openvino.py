@@ -30,6 +30,7 @@ from data.recipe import fingerprint
 from extract import convolutions, masking, pooled, pooling
 from extract.encoder import Encoder
 from extract.engines import Pooled, provenance
+from extract.engines.torch import let_float32_be_exact, multiplies_bfloat16
 from extract.pooled import PooledEncoder, as_pooled
 from extract.recipe import Request, describe
 
@@ -52,7 +53,8 @@ class OpenVINOEngine:
     def __init__(self, encoder: Encoder, request: Request) -> None:
         self.receptive_field = encoder.receptive_field
         self.recipe = describe(encoder, request, engine="openvino")
-        core = _core(request.precision)
+        core = _core(self.recipe["precision"])
+        self.suggests_bfloat16 = request.precision is None and multiplies_bfloat16("cpu")
         name = core.get_property(DEVICE, "FULL_DEVICE_NAME").strip()
         self.provenance = provenance(name, encoder.location, "openvino")
         self._encoder = PooledEncoder(encoder, self.recipe)
@@ -69,6 +71,7 @@ class OpenVINOEngine:
 
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
+        let_float32_be_exact()  # the first convolution is torch's
         batch = self._encoder.batch(waveforms, CPU)
         steps = () if batch.steps is None else (batch.steps,)
         try:
@@ -90,16 +93,11 @@ def _run(request: openvino.InferRequest, inputs: Sequence[torch.Tensor]) -> list
     return [torch.from_numpy(tensor.data.copy()) for tensor in request.output_tensors]
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU does, by OpenVINO's own account."""
-    return "BF16" in openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
-
-
 def _core(precision: str) -> openvino.Core:
-    if precision == "bfloat16" and not multiplies_bfloat16():
+    if precision == "bfloat16" and not multiplies_bfloat16("cpu"):
         raise UsageError(
-            "--precision bfloat16: this CPU does not multiply it, so OpenVINO would compute "
-            "float32; use --precision float32, or --engine torch"
+            "bfloat16: this CPU does not multiply it, so OpenVINO would compute float32; make a "
+            "new cache with --precision float32, or extend this one where the CPU does"
         )
     core = openvino.Core()
     core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
@@ -176,6 +174,7 @@ def _name(core: openvino.Core, identity: str) -> str:
     parts = [
         identity,
         core.get_property(DEVICE, "FULL_DEVICE_NAME"),
+        *sorted(core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")),  # names are not unique
         openvino.__version__,
         torch.__version__,
         transformers.__version__,

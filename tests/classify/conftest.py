@@ -15,6 +15,8 @@ RECIPE = {
     "layers": [0, 1, 2],
     "pooling": ["mean", "std"],
     "sampling_rate": 16000,
+    "engine": "torch",
+    "precision": "bfloat16",
 }
 LETTERS = "WLTN"  # Emo-DB's anger, boredom, sadness, neutral
 

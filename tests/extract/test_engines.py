@@ -78,8 +78,8 @@ def test_two_runs_give_the_same_bytes(engine, folder_corpus, utterances, tmp_pat
 def test_a_cache_is_extended_by_its_own_engine_and_read_with_any(
     folder_corpus, utterances, tmp_path
 ):
-    listed = utterances(folder_corpus(6))
-    extract(listed, open_engine(TINY, Request(engine="torch"), "cpu"), tmp_path / "c.h5")
+    listed, request = utterances(folder_corpus(6)), Request(engine="torch", precision="float32")
+    extract(listed, open_engine(TINY, request, "cpu"), tmp_path / "c.h5")
     with pytest.raises(RecipeMismatch, match=r"engine: torch .* ≠ openvino"):
         extract(listed, open_engine(TINY, Request(), "cpu"), tmp_path / "c.h5")
     with Cache(tmp_path / "c.h5") as cache:

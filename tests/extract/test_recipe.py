@@ -38,7 +38,7 @@ def test_layers_that_make_no_sense(text):
 @pytest.mark.parametrize(
     "wrong",
     [{"pooling": ()}, {"pooling": ("median",)}, {"pooling": ("mean", "mean")},
-     {"sequence": 0.0}, {"sequence": 51.0}, {"precision": "float16"}],
+     {"sequence": 0.0}, {"sequence": 51.0}, {"precision": "float16"}, {"precision": "auto"}],
 )  # fmt: skip
 def test_requests_that_make_no_sense(wrong):
     with pytest.raises(UsageError, match="expected"):
