@@ -200,17 +200,3 @@ def test_bfloat16_is_close(waveform):
     assert 0.999 < cosine.min() < 1 - 1e-9
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
-def test_cuda_equals_cpu(waveform):
-    """Also where TF32 is on, as cuDNN's is by default: 4e-5 and, with that of products, 7e-4."""
-    waveforms = [waveform(1, 0.9), waveform(2, 0.4)]
-    cpu, cuda = (
-        TorchEngine(load(Checkpoint("untrained")), Request(precision="float32"), device)
-        for device in ("cpu", "cuda")
-    )
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = True
-    found = cuda.embed(waveforms).layers["mean"]
-    expected = cpu.embed(waveforms).layers["mean"]
-    assert close(found, expected, expected)
