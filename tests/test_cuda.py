@@ -121,7 +121,7 @@ def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path):
     with Cache(tmp_path / "cuda.h5") as cuda, Cache(tmp_path / "cpu.h5") as cpu:
         assert list(cuda.utterances["id"]) == list(cpu.utterances["id"])
         assert relative_error(cuda.embeddings("mean"), cpu.embeddings("mean")) < 1e-5
-    for head in ("mlp", "logreg"):
+    for head in ("mlp", "attention"):
         told = {}
         for device in ("cuda", "cpu"):
             out = tmp_path / f"{head}-{device}"
