@@ -26,8 +26,8 @@ import growth
 from standin import StandIn, peak_megabytes
 
 from data import corpora, listing
-from data.cache_file import files_in
-from data.parts import Parts
+from data.cache.file import files_in
+from data.cache.shards import Parts
 from data.utterance import Utterance
 from extract.partition import cut, plan
 from extract.pipeline import SHARD_BYTES, SHARD_SECONDS, SHARD_UTTERANCES

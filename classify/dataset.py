@@ -17,11 +17,11 @@ from classify.features import Features, Matrix
 from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
-from data.cache_file import require_sound
-from data.columns import number_as_text
+from data.cache.columns import number_as_text
+from data.cache.file import require_sound
+from data.cache.recipe import in_words
 from data.emotions import parse_labels, to_shared
 from data.errors import UsageError
-from data.recipe import in_words
 
 log = logging.getLogger("wav2emo")
 

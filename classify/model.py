@@ -23,9 +23,9 @@ from classify.calibration import tempered
 from classify.features import Features
 from classify.heads import HEADS, build, build_regressor, storage
 from classify.options import split_one
+from data.atomic import publish_bytes, remove_stale
+from data.cache.recipe import in_words
 from data.errors import ModelError, UsageError
-from data.publish import publish_bytes, remove_stale
-from data.recipe import in_words
 
 if TYPE_CHECKING:
     from classify.listener import Answer, Audio, Listener

@@ -12,7 +12,7 @@ from classify.calibration import LEAST, MOST
 from classify.heads import HEADS
 from classify.options import split_one
 from classify.training_options import SETTINGS
-from data import recipe as recipes
+from data.cache import recipe as recipes
 
 FORMAT = "wav2emo model"
 VERSION = 2

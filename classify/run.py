@@ -15,8 +15,8 @@ from classify.heads import HEADS, build
 from classify.metrics import Counts, accuracy, f1_macro, f1_weighted, overall, per_class, uar
 from classify.options import Options
 from classify.tuning import Tuned, draw, tune
+from data.cache.recipe import encoder_json
 from data.errors import UsageError
-from data.recipe import encoder_json
 
 Json = dict[str, Any]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data import spreadsheet
+from data.atomic import publish_bytes
 from data.errors import UsageError
-from data.publish import publish_bytes
 
 if TYPE_CHECKING:
     from classify.dataset import Dataset

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data.cache import Cache
+from data.cache.recipe import in_words
 from data.errors import UsageError
-from data.recipe import in_words
 
 Matrix = npt.NDArray[np.floating]
 

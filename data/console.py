@@ -16,7 +16,6 @@ import io
 import json
 import logging
 import os
-import re
 import signal
 import sys
 import traceback
@@ -26,17 +25,14 @@ from typing import NoReturn
 
 from data import spreadsheet
 from data.errors import Wav2emoError
+from data.text import CONTROLS, escaped
+from data.text import Lines as Lines  # report tables take these two from here
+from data.text import lines as lines
 
 SOME_REFUSED = 3
 IO_ERROR = 74  # EX_IOERR of sysexits.h
 
 RAISING = ("strict", "surrogateescape")  # on characters that an encoding lacks
-
-# C0 and C1 controls, DEL, line and paragraph separators, marks that reverse or embed directions
-# (Unicode Standard Annex 9), and halves of surrogate pairs.
-CONTROLS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 log = logging.getLogger("wav2emo")
 
@@ -127,28 +123,6 @@ def run(command: Callable[[], int], verbose: bool = False) -> int:
         return IO_ERROR
 
 
-class Lines(str):
-    """Text whose control characters are escaped already, other than its own line breaks."""
-
-    __slots__ = ()
-
-
-def lines(texts: Iterable[object]) -> Lines:
-    """Join lines that may hold names from outside, whose own line breaks are escaped."""
-    return Lines("\n".join(map(escaped, texts)))
-
-
-def escaped(text: object) -> str:
-    r"""Text in one line for a terminal: control characters escaped as in Python's literals.
-
-    >>> print(escaped("a\x1b[31mb\nc \u202e d"))
-    a\x1b[31mb\nc \u202e d
-    """
-    if isinstance(text, Lines):
-        return text
-    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], str(text))
-
-
 def show(*texts: object) -> None:
     """Print results, each on a line of its own; what is to have several lines is `Lines`."""
     for text in texts:
@@ -205,15 +179,6 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         return escaped(prefix + record.getMessage())
-
-
-def several(count: int, what: str) -> str:
-    """A number of things in words.
-
-    >>> several(1, "utterance"), several(1200, "utterance")
-    ('1 utterance', '1,200 utterances')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _asked(flag: str, argv: Sequence[str]) -> bool:

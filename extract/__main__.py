@@ -17,18 +17,18 @@ from data.console import (
     configure_logging,
     log,
     run,
-    several,
     show,
     show_json,
 )
 from data.errors import UsageError
+from data.text import several
 from extract.partition import Part, Share
 from extract.placement import parse_prefix, placed
 from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
 
 if TYPE_CHECKING:
+    from data.cache.recipe import Recipe
     from data.corpora import Corpus
-    from data.recipe import Recipe
     from data.utterance import Utterance
     from extract.pipeline import Settings, Summary
     from extract.placement import Prefix
@@ -167,7 +167,7 @@ def _share(
 
 
 def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
-    from data.parts import Parts
+    from data.cache.shards import Parts
     from extract.decoding import Checksums
 
     known, checksum = Parts(cache).known(), Checksums()
@@ -225,8 +225,8 @@ def _here(
     settings: "Settings",
 ) -> "tuple[Recipe, Summary]":
     """Extract in this process."""
-    from data.parts import Parts
-    from data.recipe import in_words
+    from data.cache.recipe import in_words
+    from data.cache.shards import Parts
     from extract.engines import BFLOAT16_IS_QUICKER, open_engine
     from extract.pipeline import extract
     from extract.share import extract_part
@@ -267,8 +267,8 @@ def _on_workers(
 
 
 def _report(args: argparse.Namespace, recipe: "Recipe", summary: "Summary", elapsed: float) -> None:
-    from data.cache_file import parts_folder
-    from data.reports import errors_file
+    from data.cache.file import parts_folder
+    from data.cache.refusals import errors_file
 
     if args.json:
         show_json(

@@ -6,8 +6,8 @@ Here is no torch: that a model is not to be had shows at once.
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.console import lines
 from data.errors import EncoderError
+from data.text import lines
 
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer
 

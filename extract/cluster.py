@@ -23,11 +23,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.console import several
+from data.cache.recipe import in_words
+from data.cache.shards import Parts
 from data.errors import UsageError
-from data.parts import Parts
-from data.recipe import in_words
 from data.scheduler import WORKER_SECONDS, parse
+from data.text import several
 from data.utterance import Utterance
 from extract import pipeline
 from extract.engines import BFLOAT16_IS_QUICKER

@@ -11,9 +11,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from data.console import lines
+from data.cache.recipe import TOLERANCE, Recipe, differences
 from data.errors import RecipeMismatch
-from data.recipe import TOLERANCE, Recipe, differences
+from data.text import lines
 from data.utterance import Utterance
 from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
+from data.cache import columns
+from data.cache.recipe import Recipe
+from data.cache.refusals import collect, errors_file, write_errors
+from data.cache.shards import Parts
 from data.errors import CacheError
-from data.parts import Parts
-from data.recipe import Recipe
-from data.reports import collect, errors_file, write_errors
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode

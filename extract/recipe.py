@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import UsageError
-from data.recipe import TOLERANCE, Recipe
 
 if TYPE_CHECKING:
     from extract.encoder import Encoder

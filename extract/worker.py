@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from data.cache.recipe import Recipe, differences
+from data.cache.shards import CLAIM, Parts
 from data.errors import CacheError, RecipeMismatch
-from data.parts import CLAIM, Parts
-from data.recipe import Recipe, differences
 from data.utterance import Utterance
 from extract.decoding import Checksums, Refusal
 from extract.engines import Engine, open_engine

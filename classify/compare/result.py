@@ -39,7 +39,7 @@ from classify.metrics import Counts, confusions, per_class, uar
 from classify.probe.scores import SCORES, score_intervals
 from classify.stats import best
 from classify.stats.tests import Best
-from data.recipe import encoder_json
+from data.cache.recipe import encoder_json
 
 Json = dict[str, Any]
 

@@ -13,8 +13,8 @@ from classify.dataset import Selection, require_classes, select, sound, with_fea
 from classify.folds import Folds, split
 from classify.scheduling import spread
 from data.cache import Cache
+from data.cache.recipe import Recipe
 from data.errors import HeadError, Wav2emoError
-from data.recipe import Recipe
 
 log = logging.getLogger("wav2emo")
 

@@ -5,7 +5,7 @@ from typing import Any
 from classify.stats.intervals import FEWEST
 from classify.stats.tests import ALPHA
 from data import console
-from data.recipe import encoder_in_words
+from data.cache.recipe import encoder_in_words
 
 Json = dict[str, Any]
 

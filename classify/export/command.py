@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from data.console import Parser, common_options, configure_logging, several, show
+from data.cache.recipe import encoder_name
+from data.console import Parser, common_options, configure_logging, show
 from data.errors import UsageError
-from data.recipe import encoder_name
+from data.text import several
 
 NEEDED = ("onnx", "onnxruntime")
 

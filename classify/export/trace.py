@@ -15,8 +15,8 @@ import torch
 
 from classify.export.graph import Graph
 from classify.model import Model
+from data.cache.recipe import encoder_name
 from data.errors import UsageError
-from data.recipe import encoder_name
 
 OPSET = 17  # onnxruntime from 1.12 on, OpenVINO from 2023 on
 MOST_BYTES = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from classify.report.timeline_figure import draw, png
 from classify.timeline import Timeline
 from data import spreadsheet
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 
 def write(timeline: Timeline, folder: Path, name: str) -> list[Path]:

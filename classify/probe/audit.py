@@ -15,7 +15,7 @@ from classify.probe.controls import sentence_alone
 from classify.probe.curves import Matrix
 from classify.probe.targets import Task
 from classify.stats.intervals import FEWEST
-from data.console import several
+from data.text import several
 
 OK, NOTE, FAIL = "ok", "note", "fail"
 

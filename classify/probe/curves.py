@@ -13,7 +13,7 @@ from classify.folds import Rows, inner_folds
 from classify.heads.batched import DEFAULT_C, Problems, predictions
 from classify.metrics import Counts, confusions, uar
 from classify.probe.targets import Task
-from data.console import escaped
+from data.text import escaped
 
 log = logging.getLogger("wav2emo")
 

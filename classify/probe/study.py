@@ -26,9 +26,9 @@ from classify.probe.targets import Task, tasks
 from classify.scheduling import spread
 from classify.stats import best
 from data.cache import Cache
-from data.cache_file import require_sound
+from data.cache.file import require_sound
+from data.cache.recipe import encoder_json
 from data.errors import UsageError
-from data.recipe import encoder_json
 
 if TYPE_CHECKING:
     from classify.probe.geometry import LayerMaps, Similarities

@@ -20,8 +20,8 @@ from classify.options import Options
 from classify.regression.targets import load
 from classify.run import parameters
 from classify.stats import intervals
+from data.cache.recipe import encoder_json
 from data.errors import UsageError
-from data.recipe import encoder_json
 
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from classify.report.page import inline, page
 from classify.report.style import Illustration
-from data.recipe import encoder_in_words
+from data.cache.recipe import encoder_in_words
 
 Json = dict[str, Any]
 

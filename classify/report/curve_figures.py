@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from classify.report.published import Anchor, anchors
 from classify.report.style import BLACK, FAINT, PAGE, PALETTE, SOFT, apart, panels
-from data.recipe import encoder_in_words
+from data.cache.recipe import encoder_in_words
 
 Json = dict[str, Any]
 Label = tuple[float, str, str]  # height, words, colour

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from classify.features import Features
-from data.recipe import in_words
+from data.cache.recipe import in_words
 
 ALL_SPEAKERS = 24  # of so many each is told, of more the worst, the median and the best
 SPECIAL = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]|"}, "<": "&lt;", "&": "&amp;"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from data.recipe import encoder_in_words
+from data.cache.recipe import encoder_in_words
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
 

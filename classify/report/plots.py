@@ -24,7 +24,7 @@ from classify.report.style import (
     style,
 )
 from classify.run import Run
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 log = logging.getLogger("wav2emo")
 

@@ -8,7 +8,7 @@ from classify.probe.table import spans
 from classify.report.page import inline, page
 from classify.report.published import CITATIONS, anchors
 from classify.report.style import Illustration
-from data.recipe import encoder_in_words
+from data.cache.recipe import encoder_in_words
 
 TITLES = {"logmel": "log-mel", "energy": "level", "duration": "duration"}
 

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 COLUMN, PAGE = 3.5, 7.0  # inches
 DPI = 220

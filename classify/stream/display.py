@@ -5,7 +5,8 @@ import sys
 
 from classify.stream.latency import Latencies
 from classify.stream.loop import Moment
-from data.console import escaped, several, show_json
+from data.console import show_json
+from data.text import escaped, several
 
 BAR, NAME = 10, 11  # characters
 

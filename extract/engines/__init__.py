@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from data.cache.recipe import TOLERANCE
 from data.errors import UsageError
-from data.recipe import TOLERANCE
 from extract.checkpoint import find
 from extract.recipe import Request
 

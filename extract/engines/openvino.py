@@ -24,9 +24,9 @@ import transformers
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+from data.atomic import publish_bytes
+from data.cache.recipe import fingerprint
 from data.errors import EncoderError, UsageError
-from data.publish import publish_bytes
-from data.recipe import fingerprint
 from extract import convolutions, masking, pooled, pooling
 from extract.encoder import Encoder
 from extract.engines import Pooled, provenance

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.writer import write_cache
+from data.cache.writer import write_cache
 
 RECIPE = {
     "model": "untrained",

@@ -10,7 +10,7 @@ from classify.evaluate import main as evaluate
 from classify.probe.command import main as probe
 from classify.report.style import entitle, panels
 from classify.train import main as train
-from data.info import main as info
+from data.commands.info import main as info
 
 WORDS = "untrained control, bfloat16 by torch"  # as the recipe of tests/classify/conftest.py
 PARTS = {"encoder": "untrained control", "engine": "torch", "precision": "bfloat16"}

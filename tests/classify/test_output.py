@@ -26,7 +26,8 @@ from classify import evaluate, train
 from classify.compare import command as compare
 from classify.predict import command as predict
 from classify.probe import command as probe
-from data import export, info, pack, scan, verify
+from data.commands import export, info, pack, scan
+from extract import verify
 from data.console import run
 from extract.__main__ import main as extract
 

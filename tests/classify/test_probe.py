@@ -22,8 +22,8 @@ from classify.probe.removal import without_speaker_means, without_speaker_subspa
 from classify.probe.study import probe
 from classify.run_folder import as_json
 from data import Cache
+from data.cache.writer import write_cache
 from data.errors import CacheError, UsageError
-from data.writer import write_cache
 
 SPEAKERS, SENTENCES, EMOTIONS = 8, 3, "WTN"
 LAYERS, DIM = 3, 12

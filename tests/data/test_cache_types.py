@@ -8,12 +8,14 @@ import pytest
 
 from classify.dataset import load
 from classify.options import Options
-from data import Cache, export, info, pack, verify
-from data.cache_file import parts_folder
+from data import Cache
+from data.cache.file import parts_folder
+from data.cache.recipe import canonical, fingerprint
+from data.cache.shards import Parts
+from data.cache.writer import write_cache
+from data.commands import export, info, pack
 from data.errors import CacheError
-from data.parts import Parts
-from data.recipe import canonical, fingerprint
-from data.writer import write_cache
+from extract import verify
 
 RECIPE = {
     "model": "m",

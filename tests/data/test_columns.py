@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data.columns import as_text, column, number_as_text
+from data.cache.columns import as_text, column, number_as_text
 
 NUMBERS = st.integers() | st.floats(allow_nan=False) | st.integers(2**53 - 9, 2**53 + 9)
 

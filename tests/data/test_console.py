@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from data import console, spreadsheet
-from data.console import configure_logging, escaped, lines, log, run, show, show_csv, show_json
+from data.console import configure_logging, log, run, show, show_csv, show_json
 from data.errors import CacheError
+from data.text import escaped, lines
 
 EVIL = "a\x1b]0;owned\x07\r\nerror: b\x9b2J\u202ec\u2066d\u2028e\x7f"
 ENCODINGS = ["utf-8", "ascii", "cp1252", "latin-1", "utf-16"]
@@ -143,7 +144,7 @@ def evil_corpus(tmp_path, waveform):
 
 
 def test_commands_print_names_escaped_and_json_exactly(evil_corpus, tmp_path, capsys) -> None:
-    from data import info, scan
+    from data.commands import info, scan
     from extract.__main__ import main as extract
 
     corpus = [str(evil_corpus), "--pattern", "{emotion}/{speaker}_{take}"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.scan import main
+from data.commands.scan import main
 
 Output = pytest.CaptureFixture[str]
 
@@ -159,7 +159,7 @@ def test_errors_are_one_line_with_status_2(tmp_path: Path) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys; from data.scan import parser; parser().format_help();"
+        "import sys; from data.commands.scan import parser; parser().format_help();"
         "heavy = {'numpy', 'pandas', 'soundfile', 'torch', 'tqdm', 'h5py'} & sys.modules.keys();"
         "assert not heavy, heavy"
     )

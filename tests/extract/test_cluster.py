@@ -23,7 +23,7 @@ from standin import Source, StandIn
 from workers import Crew
 
 from data import Cache, corpora, scheduler
-from data.cache_file import parts_folder
+from data.cache.file import parts_folder
 from data.errors import SchedulerError, UsageError
 from data.scheduler import parse
 from extract import cluster, pipeline

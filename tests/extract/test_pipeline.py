@@ -12,9 +12,9 @@ import soundfile
 from standin import StandIn
 
 from data import Cache
-from data.cache_file import CacheFile
+from data.cache.file import CacheFile
+from data.cache.shards import Parts
 from data.errors import CacheError, RecipeMismatch
-from data.parts import Parts
 from extract import pipeline
 from extract.pipeline import Settings, extract
 

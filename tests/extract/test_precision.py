@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from data import Cache
+from data.cache.recipe import TOLERANCE
 from data.errors import RecipeMismatch, UsageError
-from data.recipe import TOLERANCE
 from extract import pipeline
 from extract.__main__ import main as extract
 from extract.checkpoint import Checkpoint

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.cache.recipe import canonical, differences, fingerprint
 from data.errors import UsageError
-from data.recipe import canonical, differences, fingerprint
 from extract.recipe import Request, parse_layers
 
 values = st.none() | st.text() | st.integers() | st.lists(st.integers()) | st.booleans()

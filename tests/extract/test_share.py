@@ -12,11 +12,11 @@ from standin import StandIn
 from storm import without_provenance
 
 from data import Cache, corpora, scan
-from data.cache_file import parts_folder
+from data.cache.file import parts_folder
+from data.cache.refusals import errors_file
+from data.cache.shards import Parts
+from data.commands.pack import main as pack
 from data.errors import CacheError, RecipeMismatch
-from data.pack import main as pack
-from data.parts import Parts
-from data.reports import errors_file
 from extract.partition import Part, Share
 from extract.pipeline import extract
 from extract.placement import placed

@@ -18,9 +18,9 @@ import numpy as np
 from standin import StandIn
 
 from data import Cache
-from data.columns import from_utterances
+from data.cache.columns import from_utterances
+from data.cache.shards import Parts
 from data.errors import CacheError
-from data.parts import Parts
 from data.utterance import Utterance
 
 RECIPE = StandIn(baselines={"energy": "of nothing"}).recipe

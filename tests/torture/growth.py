@@ -18,8 +18,8 @@ import numpy as np
 from standin import StandIn, peak_megabytes
 from storm import EXTRACTOR, make_corpus
 
-from data.columns import from_utterances
-from data.parts import Parts
+from data.cache.columns import from_utterances
+from data.cache.shards import Parts
 from data.utterance import Utterance
 
 SHARD = 512

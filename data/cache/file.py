@@ -32,10 +32,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
-from data.console import lines
+from data.cache import columns
+from data.cache.recipe import differences, fingerprint
 from data.errors import CacheError
-from data.recipe import differences, fingerprint
+from data.text import lines
 
 log = logging.getLogger("wav2emo")
 

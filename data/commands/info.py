@@ -1,15 +1,13 @@
-"""``python -m data info CACHE``: what is in a cache, in one screen."""
+"""``python -m data info CACHE``: print what is in a cache, in one screen."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from data.console import Lines, Parser, common_options, configure_logging, lines, show, show_json
-from data.recipe import in_words
-
-if TYPE_CHECKING:
-    from data.cache import Cache
+from data.cache.recipe import in_words
+from data.console import Parser, common_options, configure_logging, show, show_json
+from data.text import Lines, lines
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +24,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     from data.cache import Cache
+    from data.cache.summary import summary
 
     with Cache(args.cache) as cache:
         found = summary(cache)
@@ -34,36 +33,6 @@ def main(argv: Sequence[str]) -> int:
     else:
         show(_screen(found))
     return 0
-
-
-def summary(cache: "Cache") -> dict[str, Any]:
-    """Counts, shapes, recipe and provenance of a cache."""
-    table = cache.utterances
-    return {
-        "path": str(cache.path),
-        "files": len(cache.files),
-        "bytes": sum(file.path.stat().st_size for file in cache.files),
-        "utterances": len(cache),
-        "hours": round(float(table["duration"].sum()) / 3600, 3),
-        "layers": list(cache.layers),
-        "pooling": list(cache.poolings),
-        "dim": cache.dim,
-        "baselines": list(cache.baselines),
-        "sequence_layers": list(cache.sequence_layers),
-        "corpora": {
-            str(name): {
-                "utterances": len(rows),
-                "speakers": int(rows["speaker"].loc[rows["speaker"] != ""].nunique()),
-                "hours": round(float(rows["duration"].sum()) / 3600, 3),
-                "emotions": {str(k): int(v) for k, v in rows["emotion"].value_counts().items()},
-            }
-            for name, rows in table.groupby("corpus")
-        },
-        "columns": list(table.columns),
-        "fingerprint": cache.fingerprint,
-        "recipe": cache.recipe,
-        "provenance": cache.provenance,
-    }
 
 
 def _screen(found: dict[str, Any]) -> Lines:

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
-from data.cache import Rows, newest_rows
-from data.cache_file import FORMAT, VERSION, CacheFile, require_same_recipe
+from data.cache import Rows, columns, newest_rows
+from data.cache.file import FORMAT, VERSION, CacheFile, require_same_recipe
+from data.cache.publish import Dataset, publish
+from data.cache.recipe import Recipe, canonical, fingerprint
 from data.errors import CacheError
-from data.publish import Dataset, publish
-from data.recipe import Recipe, canonical, fingerprint
 from data.utterance import Utterance
 
 BLOCK = 1 << 20  # bytes of one block while merging

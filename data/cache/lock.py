@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from data.atomic import sync_folder
 from data.machine import flock, machine
-from data.publish import sync_folder
 
 LOCK = "lock"
 OWNER = "owner"

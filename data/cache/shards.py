@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data.cache_file import CacheFile, files_in, parts_folder, require_sound
-from data.columns import decode
-from data.console import lines, several
+from data.atomic import publish_bytes, remove_stale
+from data.cache.columns import decode
+from data.cache.file import CacheFile, files_in, parts_folder, require_sound
+from data.cache.lock import locked, remove
+from data.cache.recipe import Recipe, canonical, differences
+from data.cache.writer import is_current, merge, write_cache
 from data.errors import CacheError, RecipeMismatch
-from data.lock import locked, remove
 from data.machine import flock
-from data.publish import publish_bytes, remove_stale
-from data.recipe import Recipe, canonical, differences
+from data.text import lines, several
 from data.utterance import Utterance
-from data.writer import is_current, merge, write_cache
 
 log = logging.getLogger("wav2emo")
 
@@ -157,7 +157,8 @@ class Parts:
         """Merge the packed file and the shards into the cache; return its number of utterances.
 
         Args:
-            current: utterances by id as the corpus describes them now; see `data.writer.merge`.
+            current: utterances by id as the corpus describes them now; see
+                `data.cache.writer.merge`.
             leave_out: ids to leave out.
             others: more files to merge, which stay where they are.
 

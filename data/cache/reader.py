@@ -1,6 +1,6 @@
 """Read a cache: one file, or a folder of files with the same schema, read as if they were packed.
 
-`data.cache_file` has the schema.
+`data.cache.file` has the schema.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
-from data.cache_file import CacheFile, files_in, require_same_recipe
+from data.cache import columns
+from data.cache.file import CacheFile, files_in, require_same_recipe
 from data.errors import CacheError
 
 if TYPE_CHECKING:

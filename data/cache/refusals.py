@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.cache_file import parts_folder
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
+from data.cache.file import parts_folder
 
 Row = Mapping[str, Any]  # id, file, reason
 
