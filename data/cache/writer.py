@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data.cache import Rows, columns, newest_rows
+from data.cache import columns
 from data.cache.file import FORMAT, VERSION, CacheFile, require_same_recipe
 from data.cache.publish import Dataset, publish
+from data.cache.reader import Rows, newest_rows
 from data.cache.recipe import Recipe, canonical, fingerprint
 from data.errors import CacheError
 from data.utterance import Utterance
