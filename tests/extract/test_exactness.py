@@ -198,5 +198,3 @@ def test_bfloat16_is_close(waveform):
         (exact * quick).sum(-1) / np.linalg.norm(exact, axis=-1) / np.linalg.norm(quick, axis=-1)
     )
     assert 0.999 < cosine.min() < 1 - 1e-9
-
-
