@@ -61,17 +61,11 @@ class Round:
 
 def settings(device: str) -> list[Setting]:
     """The rows that this machine can show."""
-<<<<<<< HEAD
-=======
-    from extract.engines.torch import multiplies_bfloat16
-
->>>>>>> precision
     if device != "cpu":
         exact = Setting("ours, float32", device)
         return [Setting("naive", device), Setting("padded", device), exact,
                 Setting("ours, bfloat16", device, precision="bfloat16")]  # fmt: skip
-    from extract.engines import openvino
-    from extract.engines import torch as torch_engine
+    from extract.engines.torch import multiplies_bfloat16
 
     rows = [Setting("naive"), Setting("padded")]
     for engine in ("torch", "openvino"):
@@ -90,11 +84,7 @@ def baseline(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
     from extract.encoder import untrained_model
     from extract.engines.torch import let_float32_be_exact
 
-<<<<<<< HEAD
-    torch.backends.cudnn.allow_tf32 = False  # errors are measured against it
-=======
     let_float32_be_exact()  # on a GPU, convolutions would be in TF32
->>>>>>> precision
     model = untrained_model("untrained").to(setting.device)
     size = PADDED_BATCH if setting.name == "padded" else 1
     extractor = transformers.Wav2Vec2FeatureExtractor(return_attention_mask=True)
