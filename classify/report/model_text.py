@@ -3,6 +3,7 @@
 from typing import Any
 
 from classify.model import Model
+from classify.stats.intervals import in_words
 from data import console
 
 
@@ -44,7 +45,7 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     how = f"{scores['split']} ({scores['folds']})"
     if not card["classes"]:
         return [
-            (f"CCC {name}", f"{_score(row['ccc'])}{_interval(row['ci95'])}   {how}")
+            (f"CCC {name}", f"{_score(row['ccc'])} {in_words(row['ci95'])}   {how}")
             for name, row in scores["targets"].items()
         ]
     overall, quality = scores["overall"], card["calibration"]
@@ -52,14 +53,10 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     chance = f"chance {scores['chance']:.3f}, {how}"
     before, after = quality["before"]["ece"], quality["after"]["ece"]
     return [
-        ("UAR", f"{overall['uar']:.3f}{_interval(bounds)}   {chance}"),
+        ("UAR", f"{overall['uar']:.3f} {in_words(bounds)}   {chance}"),
         ("ECE", f"{before:.3f} → {after:.3f}   temperature {card['temperature']:.2f}"),
     ]
 
 
 def _score(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _interval(pair: list[float] | None) -> str:
-    return "" if pair is None else " [{:.3f}, {:.3f}]".format(*pair)

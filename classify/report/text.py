@@ -3,6 +3,7 @@
 import statistics
 
 from classify.run import Run
+from classify.stats.intervals import in_words
 from data import console
 
 WIDTH = 11  # of the first column
@@ -28,7 +29,7 @@ def render(run: Run) -> console.Lines:
         ("accuracy", f"{scores['accuracy']:.3f}"),
         (
             "UAR",
-            f"{scores['uar']:.3f}   chance {scores['chance']:.3f}, "
+            f"{scores['uar']:.3f} {in_words(scores['ci95'])}   chance {scores['chance']:.3f}, "
             f"folds {statistics.mean(uars):.3f} ± {statistics.stdev(uars):.3f}",
         ),
         ("F1 macro", f"{scores['f1_macro']:.3f}"),

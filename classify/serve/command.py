@@ -1,6 +1,7 @@
 """``python -m classify serve``: a saved head as a page on this machine."""
 
 import argparse
+import contextlib
 import errno
 import logging
 import os
@@ -38,6 +39,14 @@ def parser() -> argparse.ArgumentParser:
         default=default.host,
         help="address to listen at; 0.0.0.0: everybody who can reach this machine "
         "(default: %(default)s, this machine alone)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this host name too, as for a proxy or a name in the local network; may be "
+        "given several times (without: to the address it listens at and to localhost)",
     )
     parser.add_argument(
         "--port",
@@ -126,7 +135,8 @@ def main(argv: Sequence[str]) -> int:
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN,
         )
-        uvicorn.Server(config).run([server])
+        with contextlib.closing(desk):  # a second Ctrl-C skips what the application does at its end
+            uvicorn.Server(config).run([server])
     return 0
 
 

@@ -305,6 +305,17 @@ def _quantile(shares: Scores, level: float) -> Scores:
     return np.where(_speakers(shares) < FEWEST, np.nan, stdtrit(freedom, (1 + level) / 2))
 
 
+def in_words(pair: list[float] | None) -> str:
+    """An interval for people, from `as_json`.
+
+    >>> in_words([0.25, 0.5]), in_words(None)
+    ('[0.250, 0.500]', '(no interval: fewer than 4 speakers)')
+    """
+    if pair is None:
+        return f"(no interval: fewer than {FEWEST} speakers)"
+    return "[{:.3f}, {:.3f}]".format(*pair)
+
+
 def as_json(found: Interval) -> Any:
     """[low, high], or a list of them; None where there is no interval.
 

@@ -14,6 +14,7 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,13 +94,30 @@ def _run(request: openvino.InferRequest, inputs: Sequence[torch.Tensor]) -> list
     return [torch.from_numpy(tensor.data.copy()) for tensor in request.output_tensors]
 
 
+def _loaded() -> openvino.Core:
+    """OpenVINO with its code for CPUs.
+
+    Where there is AMX, that gives the thread which loads it a stack for signal handlers that has
+    room for one of them: a second signal at the same time would kill the program (SIGSEGV). So it
+    is loaded in a thread that ends, which signals do not reach.
+    """
+
+    def load() -> openvino.Core:
+        core = openvino.Core()
+        core.get_property(DEVICE, "FULL_DEVICE_NAME")
+        return core
+
+    with ThreadPoolExecutor(1, thread_name_prefix="openvino") as thread:
+        return thread.submit(load).result()
+
+
 def _core(precision: str) -> openvino.Core:
     if precision == "bfloat16" and not multiplies_bfloat16("cpu"):
         raise UsageError(
             "bfloat16: this CPU does not multiply it, so OpenVINO would compute float32; make a "
             "new cache with --precision float32, or extend this one where the CPU does"
         )
-    core = openvino.Core()
+    core = _loaded()
     core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
     if threads := os.environ.get("OMP_NUM_THREADS"):  # to which its own threads do not listen
         core.set_property(DEVICE, {"INFERENCE_NUM_THREADS": int(threads)})

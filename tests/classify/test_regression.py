@@ -334,7 +334,7 @@ def test_regressors_take_what_they_know() -> None:
 def test_a_run_can_be_had_from_python(rated) -> None:
     run = run_of(rated())
     assert isinstance(run, RegressionRun)
-    assert run.title == "arousal, valence: ridge on untrained control"
+    assert run.title == "arousal, valence: ridge on untrained control, bfloat16 by torch"
     assert run.truth.shape == run.prediction.shape == (80, 2)
 
 

@@ -1,5 +1,9 @@
 """Which engine runs, and what is kept of it."""
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +66,33 @@ def test_only_so_many_compiled_encoders_are_kept(encoders):
 def test_where_compiled_encoders_cannot_be_kept_all_goes_on(encoders, waveform):
     encoders.write_text("no folder")
     open_engine(TINY, Request(), "cpu").embed([waveform(1, 0.4)])
+
+
+TWO_SIGNALS = """
+import signal
+from extract.engines import open_engine
+from extract.recipe import Request
+
+engine = open_engine("untrained:tiny", Request(engine={engine!r}), "cpu")
+both = {{signal.SIGINT, signal.SIGUSR1}}
+came = []
+for number in both:
+    signal.signal(number, lambda number, _: came.append(number))
+signal.pthread_sigmask(signal.SIG_BLOCK, both)
+for number in both:
+    signal.raise_signal(number)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+assert set(came) == both
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs POSIX signals")
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_two_signals_at_one_time_kill_nobody(engine):
+    """Where there is AMX, OpenVINO's stack for signal handlers has room for one."""
+    command = [sys.executable, "-c", TWO_SIGNALS.format(engine=engine)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
