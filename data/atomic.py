@@ -20,7 +20,7 @@ _TEMPORARY = ".tmp"
 
 
 def publish_bytes(path: Path, content: bytes) -> None:
-    """Write a file of bytes that are at hand, such as a JSON list, in the same way."""
+    """Write `content` to `path`, atomically."""
     with temporary_file(path) as (descriptor, temporary):
         write_at(descriptor, memoryview(content), 0)
         os.fsync(descriptor)
@@ -29,7 +29,7 @@ def publish_bytes(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` last through a power loss."""
+    """Flush renames and removals in `folder` to disk, so that they survive a power loss."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -40,8 +40,8 @@ def sync_folder(folder: Path) -> None:
 def remove_stale(path: Path) -> None:
     """Remove temporary files for `path` (or in it, if it is a folder) whose writers were killed.
 
-    A lock tells whether a writer lives, but may not reach writers on other machines: of theirs,
-    only what was not touched for an hour goes.
+    The writer holds a lock as long as it lives. Locks may not reach other machines; their files are
+    removed only when they have not been written to for an hour.
     """
     folder, pattern = (path, ".*") if path.is_dir() else (path.parent, f".{path.name}.*")
     for temporary in folder.glob(pattern + _TEMPORARY):
@@ -63,7 +63,7 @@ def _writer() -> str:
 
 @contextlib.contextmanager
 def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
-    """A new file beside `path`, held by a lock as long as its writer lives; gone at the end."""
+    """Create a file beside `path`, locked as long as its writer lives and removed at the end."""
     token = f"{_writer()}-{os.getpid()}-{secrets.token_hex(4)}"
     temporary = path.with_name(f".{path.name}.{token}{_TEMPORARY}")
     while True:
@@ -71,7 +71,7 @@ def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
         flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             break
-        os.close(descriptor)  # another process took it for a stale one before it was locked
+        os.close(descriptor)  # another process removed it as stale before it was locked
     try:
         yield descriptor, temporary
     finally:

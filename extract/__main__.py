@@ -167,10 +167,10 @@ def _share(
 
 
 def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
-    from data.cache.shards import Parts
+    from data.cache.shards import Shards
     from extract.decoding import Checksums
 
-    known, checksum = Parts(cache).known(), Checksums()
+    known, checksum = Shards(cache).known(), Checksums()
     done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)
     show(f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}")
     return 0
@@ -226,12 +226,12 @@ def _here(
 ) -> "tuple[Recipe, Summary]":
     """Extract in this process."""
     from data.cache.recipe import in_words
-    from data.cache.shards import Parts
+    from data.cache.shards import Shards
     from extract.engines import BFLOAT16_IS_QUICKER, open_engine
     from extract.pipeline import extract
     from extract.share import extract_part
 
-    recipe = Parts(args.out).recipe()
+    recipe = Shards(args.out).recipe()
     if recipe is not None:
         request = request.fitted_to(recipe)
     engine = open_engine(args.model, request, args.device)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.cache.recipe import in_words
-from data.cache.shards import Parts
+from data.cache.shards import Shards
 from data.errors import UsageError
 from data.scheduler import WORKER_SECONDS, parse
 from data.text import several
@@ -79,7 +79,7 @@ def extract(
     """
     cache = cache.absolute()
     utterances = _with_absolute_roots(utterances)
-    recipe = Parts(cache).recipe()
+    recipe = Shards(cache).recipe()
     if recipe is not None:
         source = source.fitted_to(recipe)
     seconds = settings.batch_seconds, settings.max_seconds

@@ -15,7 +15,7 @@ from distributed import Future
 
 from data import scheduler
 from data.cache.recipe import canonical
-from data.cache.shards import Parts
+from data.cache.shards import Shards
 from data.errors import RecipeMismatch, SchedulerError, Wav2emoError
 from data.text import several
 from data.utterance import Utterance
@@ -106,7 +106,7 @@ class Foreman:
     def embed(
         self,
         utterances: Sequence[Utterance],
-        parts: Parts,
+        parts: Shards,
         known: Mapping[str, str],
         summary: Summary,
     ) -> None:

@@ -7,7 +7,7 @@ two of them the same part.
 from pathlib import Path
 
 from data.cache import refusals
-from data.cache.shards import Parts
+from data.cache.shards import Shards
 from data.console import log
 from data.errors import CacheError
 from extract.engines import Engine
@@ -30,7 +30,7 @@ def extract_part(
     part, own = share.part, share.own
     whole = {utterance.id: utterance for utterance in share.whole}
     summary = Summary(packed=False)
-    parts = Parts(cache)
+    parts = Shards(cache)
     try:
         parts.claim(engine.recipe)
         _compare_lists(cache, share)

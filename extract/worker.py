@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from data.cache.recipe import Recipe, differences
-from data.cache.shards import CLAIM, Parts
+from data.cache.shards import CLAIM, Shards
 from data.errors import CacheError, RecipeMismatch
 from data.utterance import Utterance
 from extract.decoding import Checksums, Refusal
@@ -145,7 +145,7 @@ def embed_chunk(job: Job, chunk: Chunk) -> Report:
         if job.run in _process.ended:
             return Report()
         engine = _engine(job)
-        parts, summary = Parts(job.cache), Summary()
+        parts, summary = Shards(job.cache), Summary()
         if not (parts.folder / CLAIM).exists():
             raise OtherFiles(
                 f"does not see {parts.folder}, where shards are collected: workers need the "

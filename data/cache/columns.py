@@ -1,7 +1,7 @@
-"""Utterances as columns: what a cache stores about who said what, where.
+"""Utterances as columns: speakers, labels and positions, as a cache stores them.
 
 A column is either text or numbers. Text is stored as fixed-length UTF-8 and numbers as float64:
-contiguous, quick to read, and checked like every other dataset. Unknown is "" or NaN.
+contiguous, fast to read, and with a checksum like every other dataset. Unknown is "" or NaN.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ def from_utterances(
 
 
 def described(utterances: Sequence[Utterance]) -> Columns:
-    """The columns that say what a corpus says, and not what was found in its recordings."""
+    """The columns that a corpus determines, without those that its recordings determine."""
     attributes = {name for utterance in utterances for name in utterance.attributes}
     if reserved := attributes.intersection(REQUIRED):
         raise ValueError(f"an utterance's attribute may not be called {min(reserved)!r}")
@@ -84,7 +84,7 @@ def join_column(parts: Sequence[npt.NDArray | None], lengths: Sequence[int]) -> 
 
 
 def unknown(length: int, text: bool) -> npt.NDArray:
-    """A column of which nothing is known."""
+    """A column of unknown values."""
     return np.full(length, b"", "S1") if text else np.full(length, np.nan)
 
 
@@ -109,7 +109,7 @@ def overwritten(
 
 
 def is_unknown(values: npt.NDArray) -> bool:
-    """Whether nothing is known in a column."""
+    """Whether all values of a column are unknown."""
     return not values.any() if values.dtype.kind == "S" else bool(np.isnan(values).all())
 
 

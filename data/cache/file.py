@@ -1,4 +1,4 @@
-"""One file of a cache: where its numbers lie, and reads of them.
+"""The format of a cache file, and reads of one file.
 
 ::
 
@@ -10,8 +10,8 @@
     /sequences/offsets    (utterance + 1,)         int64
 
 Numbers are little-endian. Every dataset is contiguous, so one layer of all utterances is one read.
-HDF5 is asked only where things lie; the numbers are read straight from the file: reads as quick as
-a memory map's, and a file that is cut short meanwhile is an error message instead of a bus error.
+HDF5 only locates the datasets; the numbers are read directly from the file. Such reads are as fast
+as a memory map's, and a file that is cut short meanwhile raises an error instead of a bus error.
 """
 
 import contextlib
@@ -54,12 +54,12 @@ NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCE
 
 
 def parts_folder(cache: Path) -> Path:
-    """Where shards wait until they are packed into `cache`."""
+    """The folder of the shards of `cache`, until they are packed into it."""
     return cache.with_name(cache.name + ".parts")
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The cache files of a folder, by name; none if it is not there (any more)."""
+    """The cache files of a folder, by name; none if the folder does not exist (any more)."""
     try:
         return sorted(folder / name for name in os.listdir(folder) if name.endswith(".h5"))
     except FileNotFoundError:
@@ -81,8 +81,8 @@ class _Stored:
 class CacheFile:
     """One file of a cache: its attributes, and reads of its datasets.
 
-    HDF5 is asked for a dataset's place when it is first needed: opening a file with many columns
-    to read one layer costs no more than that layer.
+    A dataset is located when it is first needed: to open a file with many columns and read one
+    layer costs no more than that layer.
     """
 
     def __init__(self, path: Path, keep_open: bool = True) -> None:
@@ -115,8 +115,8 @@ class CacheFile:
 
     @contextlib.contextmanager
     def _hdf5(self) -> Iterator[h5py.File]:
-        """HDF5's view of the file, for as long as it takes to look something up."""
-        descriptor = os.dup(self._open())  # its own: reads meanwhile may close the other
+        """The file opened by HDF5, for one lookup."""
+        descriptor = os.dup(self._open())  # a copy: reads meanwhile may close the other
         try:
             with h5py.File(_Positioned(descriptor), "r") as hdf5:
                 yield hdf5
@@ -174,7 +174,7 @@ class CacheFile:
         self._stored[name] = stored
 
     def _expected(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that a dataset has to have, where it is not free to have that of `shape`."""
+        """The shape that the schema requires; axes that it leaves open are those of `shape`."""
         group, _, leaf = name.partition("/")
         if group == "utterances":
             return (self._count,)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data.cache.reader import Cache
 from data.cache.refusals import Row, collect
-from data.cache.shards import Parts
+from data.cache.shards import Shards
 from data.errors import CacheError
 
 
@@ -19,14 +19,14 @@ def pack(cache: Path, sources: Sequence[Path] = ()) -> tuple[int, dict[str, Row]
         RecipeMismatch: the cache was made, or is being made, by another recipe.
         CacheError: there is nothing to pack, or a file is damaged.
     """
-    parts = Parts(cache)
+    shards = Shards(cache)
     others = [file for source in sources for file in Cache(source).files]
-    recipe = parts.recipe() or (others[0].recipe if others else None)
+    recipe = shards.recipe() or (others[0].recipe if others else None)
     if recipe is None:
         raise CacheError(f"{cache}: there is nothing to pack")
     try:
-        parts.claim(recipe)
-        count = parts.pack(others=others)
-        return count, collect(cache, parts.ids)
+        shards.claim(recipe)
+        count = shards.pack(others=others)
+        return count, collect(cache, shards.ids)
     finally:
-        parts.clean()
+        shards.clean()

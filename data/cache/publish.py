@@ -1,10 +1,9 @@
-"""Publish one HDF5 file so that it is seen whole or not at all.
+"""Write one HDF5 file atomically.
 
-HDF5 does not survive a crash or a full disk while it writes, so it never writes to disk here. It
-lays the file out against an in-memory stand-in that keeps only metadata, a few kilobytes; the
-numbers are then written where the layout says, by plain writes into a temporary file beside the
-destination, block by block, and hashed on the way. The temporary file is flushed to disk and
-renamed onto the destination, and the folder is flushed. Equal contents give equal bytes.
+A file that HDF5 is writing is lost if the process crashes or the disk is full. Here HDF5 therefore
+writes only to memory: it lays out a file object that keeps the metadata, a few kilobytes. The
+numbers are then written at the offsets of that layout, block by block, into a temporary file
+(`data.atomic`), and are hashed meanwhile. Equal contents give equal bytes.
 """
 
 import errno
@@ -28,7 +27,7 @@ _NO_CHECKSUM = "0" * 64
 
 @dataclass(frozen=True)
 class Dataset:
-    """What one dataset will hold.
+    """The content of a dataset to be written.
 
     ``blocks()`` yields its values in C order, in arrays of any shape whose elements add up to
     ``shape``; one block is in memory at a time.

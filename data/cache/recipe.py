@@ -1,8 +1,8 @@
-"""The recipe: everything that decides the numbers in a cache, and nothing else.
+"""The recipe: everything that determines the numbers in a cache, and nothing else.
 
 Two caches hold comparable numbers exactly when their recipes are equal. The SHA-256 of the recipe's
-canonical JSON is the cache's fingerprint. Library versions, hardware and time are provenance: kept
-beside the recipe, but no part of the identity.
+canonical JSON is the cache's fingerprint. Library versions, hardware and time are provenance, which
+is stored beside the recipe and is not part of the fingerprint.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def fingerprint(recipe: Recipe) -> str:
 
 
 def differences(cached: Recipe, asked: Recipe) -> list[str]:
-    """What two recipes disagree on, one line a field.
+    """The fields in which two recipes differ, one line each.
 
     >>> differences({"pooling": ["mean"], "engine": "torch"},
     ...             {"pooling": ["mean", "std"], "engine": "torch"})
@@ -43,7 +43,7 @@ def differences(cached: Recipe, asked: Recipe) -> list[str]:
 
 
 def encoder_name(recipe: Recipe) -> str:
-    """What made the embeddings; a control is never to be taken for a pretrained encoder.
+    """The name of the encoder; a control is marked, so that it is not taken for a pretrained one.
 
     >>> encoder_name({"model": "untrained:large", "control": True})
     'untrained control (large)'
@@ -56,7 +56,7 @@ def encoder_name(recipe: Recipe) -> str:
 
 
 def encoder_json(recipe: Recipe) -> dict[str, Any]:
-    """What stands beside scores in JSON: the encoder's name, and how it was computed."""
+    """The encoder's name, engine and precision, as JSON puts them beside scores."""
     return {
         "encoder": encoder_name(recipe),
         "control": bool(recipe.get("control")),
@@ -66,7 +66,7 @@ def encoder_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def encoder_in_words(found: Mapping[str, Any]) -> str:
-    """What stands beside scores for people, from what `encoder_json` gives.
+    """The same in one line of text, from the result of `encoder_json`.
 
     >>> encoder_in_words({"encoder": "a/b", "engine": "openvino", "precision": "float32"})
     'a/b, float32 by openvino'
@@ -77,7 +77,7 @@ def encoder_in_words(found: Mapping[str, Any]) -> str:
 
 
 def in_words(recipe: Recipe) -> str:
-    """The encoder of a recipe for people, with precision and engine."""
+    """The encoder of a recipe with its precision and engine, in one line of text."""
     return encoder_in_words(encoder_json(recipe))
 
 

@@ -1,4 +1,4 @@
-"""Check every dataset of a cache: type, shape, checksum, and what its values have to fulfil."""
+"""Check a cache: types, shapes, checksums, finite numbers, unique sorted ids, offsets."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from data.errors import CacheError
 
 
 def problems(cache: Cache) -> Iterator[str]:
-    """What is wrong with the files of a cache, one line each."""
+    """Every defect of the files of a cache, one line each."""
     for file in cache.files:
         for problem in _file_problems(file):
             yield f"{file.path}: {problem}"

@@ -1,9 +1,8 @@
-"""Write caches: one from arrays, or one merged from many without loading them.
+"""Write a cache file from arrays, or merge files without loading them.
 
 Rows are stored in the order of their ids, whatever the order in which they were made. A cache's
 bytes therefore depend on its contents alone (provenance aside): not on kills, restarts, batches or
-the number of machines. It also makes merging a walk through all files side by side, in which every
-read is contiguous and memory holds one block.
+the number of machines. Merging therefore walks through all files side by side: every read is contiguous, and one block is in memory at a time.
 """
 
 import json
@@ -41,7 +40,7 @@ def write_cache(
 
     Args:
         path: the file, replaced if it is there.
-        recipe: what decided the numbers.
+        recipe: what determined the numbers.
         utterances: columns of shape (utterance,), in any order of rows.
         layers: pooling → (layer, utterance, dim).
         sequences: ``values`` (layer, Σ steps, dim) and ``offsets`` (utterance + 1,).
@@ -83,7 +82,7 @@ def write_cache(
 
 def attributes(recipe: Recipe, provenance: Mapping[str, Any]) -> dict[str, str]:
     """The root attributes of a cache file."""
-    created = {"created": f"{time.time():.6f}"}  # seconds since 1970; tells the newer of two files
+    created = {"created": f"{time.time():.6f}"}  # seconds since 1970; orders files by age
     return {
         "format": FORMAT,
         "version": str(VERSION),
@@ -143,7 +142,7 @@ def merge(
 
 
 def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool:
-    """Whether a file's columns say what `current`, utterances by id, says."""
+    """Whether a file's columns equal those of `current`, utterances by id."""
     if not current:
         return True
     stored = file.columns()
@@ -155,7 +154,7 @@ def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool
 
 
 def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> columns.Columns:
-    """`stored`, with the rows of the utterances in `current` as these say."""
+    """`stored`, with the rows of the utterances in `current` replaced by these."""
     described = [current.get(name) for name in columns.decode(stored["id"])]
     known = np.array([utterance is not None for utterance in described], bool)
     now = columns.described([utterance for utterance in described if utterance is not None])

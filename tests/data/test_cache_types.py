@@ -11,7 +11,7 @@ from classify.options import Options
 from data import Cache
 from data.cache.file import parts_folder
 from data.cache.recipe import canonical, fingerprint
-from data.cache.shards import Parts
+from data.cache.shards import Shards
 from data.cache.writer import write_cache
 from data.commands import export, info, pack
 from data.errors import CacheError
@@ -133,7 +133,7 @@ def test_every_reader_refuses_every_wrong_type(cache, name: str, tmp_path, capsy
             lambda: info.main([str(cache)]),
             lambda: export.main([str(cache), "-o", str(tmp_path / "e.parquet")]),
             lambda: everything(Cache(cache)),
-            lambda: Parts(cache).known(),
+            lambda: Shards(cache).known(),
         ):
             try:
                 reader()
@@ -176,7 +176,7 @@ def test_a_shard_of_a_wrong_type_is_set_aside(cache) -> None:
     folder = parts_folder(cache)
     folder.mkdir()
     cache.rename(folder / "1.h5")
-    assert Parts(cache).shards() == []
+    assert Shards(cache).sound() == []
     assert [file.name for file in folder.iterdir()] == ["1.h5.damaged"]
 
 
@@ -223,4 +223,4 @@ def test_a_claim_that_is_not_json_is_told(cache) -> None:
     (parts_folder(cache) / "recipe.json").write_text("{")
     cache.unlink()
     with pytest.raises(CacheError, match=r"recipe\.json: damaged: not JSON"):
-        Parts(cache).recipe()
+        Shards(cache).recipe()

@@ -1,6 +1,8 @@
 """``python -m data info | verify | pack | export``, on caches of the stand-in encoder."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas
@@ -167,7 +169,7 @@ def test_a_cache_of_many_shards_reads_as_one(folder_corpus, utterances, tmp_path
     monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 1)
     monkeypatch.setattr("data.cache.reader.MANY_FILES", 3)
     listed = utterances(folder_corpus(12))
-    monkeypatch.setattr("data.cache.shards.Parts.pack", lambda *args: 0)
+    monkeypatch.setattr("data.cache.shards.Shards.pack", lambda *args: 0)
     extract(listed, StandIn(), tmp_path / "c.h5")
     monkeypatch.undo()
     shards = Cache(parts_folder(tmp_path / "c.h5"))
@@ -182,3 +184,14 @@ def test_packing_nothing_leaves_nothing(tmp_path):
     with pytest.raises(CacheError, match="nothing to pack"):
         pack.main([str(tmp_path / "c.h5")])
     assert not list(tmp_path.iterdir())
+
+
+def test_help_of_every_command_imports_nothing_heavy():
+    program = (
+        "import importlib, sys; from data.__main__ import COMMANDS\n"
+        "for module, _ in COMMANDS.values():\n"
+        "    importlib.import_module(module).parser().format_help()\n"
+        "heavy = {'numpy', 'pandas', 'soundfile', 'torch', 'tqdm', 'h5py'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -157,15 +157,6 @@ def test_errors_are_one_line_with_status_2(tmp_path: Path) -> None:
     assert done.stderr == f"error: no such file or folder: {tmp_path / 'nowhere'}\n"
 
 
-def test_help_imports_nothing_heavy() -> None:
-    program = (
-        "import sys; from data.commands.scan import parser; parser().format_help();"
-        "heavy = {'numpy', 'pandas', 'soundfile', 'torch', 'tqdm', 'h5py'} & sys.modules.keys();"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
-
-
 def test_warns_of_what_extract_refuses_by_its_header(emodb: Path, capsys: Output) -> None:
     record(emodb / "wav" / "08b03Tc.wav", 1, channels=9)
     record(emodb / "wav" / "08b09Tc.wav", 1, rate=2_000)

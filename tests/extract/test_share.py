@@ -14,7 +14,7 @@ from storm import without_provenance
 from data import Cache, corpora, scan
 from data.cache.file import parts_folder
 from data.cache.refusals import errors_file
-from data.cache.shards import Parts
+from data.cache.shards import Shards
 from data.commands.pack import main as pack
 from data.errors import CacheError, RecipeMismatch
 from extract.partition import Part, Share
@@ -61,7 +61,7 @@ def test_the_last_part_packs(corpus, cache, alone):
 
 
 def test_packing_is_left_to_whoever_still_runs(corpus, cache, alone):
-    other = Parts(cache)
+    other = Shards(cache)
     other.claim(StandIn().recipe)
     do(corpus, cache, "1/2")
     assert do(corpus, cache, "2/2") == (6, 0, 0, False)
