@@ -2,7 +2,8 @@
 
 Rows are stored in the order of their ids, whatever the order in which they were made. A cache's
 bytes therefore depend on its contents alone (provenance aside): not on kills, restarts, batches or
-the number of machines. Merging therefore walks through all files side by side: every read is contiguous, and one block is in memory at a time.
+the number of machines. Merging can walk through all files side by side: every read is contiguous,
+and one block is in memory at a time.
 """
 
 import json
