@@ -29,6 +29,7 @@ def application(model: Model, folder: Path, desk: Desk, uploads: Uploads, addres
         sweeping = asyncio.create_task(_sweep(uploads))
         yield
         sweeping.cancel()
+        desk.close()
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
     app.include_router(api.routes(desk, uploads))

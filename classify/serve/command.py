@@ -1,7 +1,6 @@
 """``python -m classify serve``: a saved head as a page on this machine."""
 
 import argparse
-import contextlib
 import errno
 import logging
 import os
@@ -135,8 +134,7 @@ def main(argv: Sequence[str]) -> int:
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN,
         )
-        with contextlib.closing(desk):  # a second Ctrl-C skips what the application does at its end
-            uvicorn.Server(config).run([server])
+        uvicorn.Server(config).run([server])
     return 0
 
 

@@ -61,8 +61,9 @@ def make_model(folder: Path) -> Path:
         soundfile.write(file, samples, 16_000)
     cache, model = folder / "cache.h5", folder / "model"
     corpus = [str(folder / "corpus"), "--pattern", "{emotion}/{speaker}_{take}"]
-    assert extract([*corpus, "--model", "untrained:tiny", "-o", str(cache), "-q"]) == 0
-    assert train(["-o", str(model), "--head", "logreg", "--cache", str(cache), "-q"]) == 0
+    with contextlib.redirect_stdout(None):
+        assert extract([*corpus, "--model", "untrained:tiny", "-o", str(cache), "-q"]) == 0
+        assert train(["-o", str(model), "--head", "logreg", "--cache", str(cache), "-q"]) == 0
     return model
 
 

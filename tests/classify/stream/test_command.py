@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import interrupts
 import numpy as np
 import pytest
 import soundfile
@@ -82,6 +83,11 @@ def test_ctrl_c_and_a_question_meanwhile(model: Path, waveform) -> None:
     assert process.wait(60) == 130
     assert summary(process) == ("3.2", "3")
     assert process.stderr.read() == b"interrupted\n"
+
+
+def test_a_question_right_before_ctrl_c(model: Path) -> None:
+    """A sample; `make torture` ends 200 streams on a busy machine."""
+    assert interrupts.interrupts(model, repetitions=8) == interrupts.Outcome(ended=8)
 
 
 def summary(process: subprocess.Popen) -> tuple[str, ...]:
