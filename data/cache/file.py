@@ -350,15 +350,11 @@ def require_sound(file: CacheFile) -> None:
 
 
 def require_same_recipe(one: CacheFile, other: CacheFile) -> None:
+    """Raise a CacheError if the recipes of two files differ."""
     if one.fingerprint != other.fingerprint:
-        raise CacheError(
-            lines(
-                [
-                    f"{one.path} and {other.path} were made by other recipes:",
-                    *(f"  {line}" for line in differences(one.recipe, other.recipe)),
-                ]
-            )
-        )
+        differing = [f"  {line}" for line in differences(one.recipe, other.recipe)]
+        first = f"{one.path} and {other.path} were made by other recipes:"
+        raise CacheError(lines([first, *differing]))
 
 
 def _missing(path: Path) -> str:

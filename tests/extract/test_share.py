@@ -16,6 +16,7 @@ from data.cache.file import parts_folder
 from data.cache.refusals import errors_file
 from data.cache.shards import Shards
 from data.commands.pack import main as pack
+from data.commands.scan import main as scan_command
 from data.errors import CacheError, RecipeMismatch
 from extract.partition import Part, Share
 from extract.pipeline import extract
@@ -185,7 +186,7 @@ def test_the_command_with_a_real_encoder(folder_corpus, tmp_path):
     """Two parts from a list, with other roots; the numbers are those of one run, to rounding."""
     corpus = folder_corpus(8)
     options = ("--model", "untrained:tiny", "--engine", "torch", "--precision", "float32")
-    scan.main([str(corpus), "-o", str(tmp_path / "all.jsonl"), "-q"])
+    scan_command([str(corpus), "-o", str(tmp_path / "all.jsonl"), "-q"])
     alone = command(corpus, *options, "-o", tmp_path / "alone.h5")
     assert alone.returncode == 0, alone.stderr
     corpus.rename(tmp_path / "moved")
