@@ -44,6 +44,7 @@ class Server:
     url: str
     process: subprocess.Popen
     temporary: Path  # where it keeps what is sent
+    errors: Path  # what it has said on standard error
 
     @property
     def files(self) -> list[Path]:
@@ -103,7 +104,7 @@ def start(model: Path, tmp_path_factory) -> Callable[..., contextlib.AbstractCon
             assert process.stdout
             found = re.match(r"http://\S+:\d+", process.stdout.readline())
             assert found, (folder / "errors").read_text()
-            yield Server(found[0], process, temporary)
+            yield Server(found[0], process, temporary, folder / "errors")
             assert process.poll() is None, "the server has died"
         finally:
             process.terminate()

@@ -222,6 +222,7 @@ def test_no_connection_becomes_a_websocket(server, host: str, origin: str) -> No
 
 def test_each_refusal_is_logged_once_and_not_without_end(caplog, monkeypatch) -> None:
     monkeypatch.setattr(logging.getLogger("wav2emo"), "propagate", True)
+    caplog.set_level(logging.WARNING, "wav2emo")
     hosts = Hosts(ServeOptions())
     for _ in range(2):
         for number in range(30):
