@@ -396,6 +396,4 @@ class _Positioned(io.RawIOBase):
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode()
-    return str(value)
+    return value.decode() if isinstance(value, bytes) else str(value)
