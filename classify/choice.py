@@ -16,10 +16,11 @@ from classify.crossvalidate import Heads, cross_validate, learning_from
 from classify.dataset import Dataset, Selection
 from classify.features import Features, Matrix
 from classify.folds import Folds, inner_folds
+from classify.heads import naming
 from classify.heads.batched import DEFAULT_C, Problems, log_probabilities
 from classify.options import Options
 from classify.probe.curves import Choice as ChoiceOfC
-from classify.probe.curves import Curve, candidates, curve
+from classify.probe.curves import Curve, Layer, candidates, curve
 from classify.probe.selection import nested
 from classify.probe.targets import Task
 from classify.run import new_head
@@ -84,9 +85,9 @@ def by_layer_and_C(
     C = candidates(options.head) if options.C is None else np.array([options.C])
     task = _task(options, selection, folds)
 
-    def matrices() -> Iterator[tuple[int, Matrix]]:
-        for number, each in enumerate(features):
-            yield number, each.of_cache(cache, selection.rows)
+    def matrices() -> Iterator[tuple[Layer, Matrix]]:
+        for layer, each in zip(layers, features, strict=True):
+            yield layer, each.of_cache(cache, selection.rows)
 
     with learning_from(len(selection.y)):
         found = curve(
@@ -123,10 +124,8 @@ def by_tuning(
         options.seed,
         jobs,
     )
-    heads: dict[int, Heads] = {
-        number: (new_head(options, dataset, tried[number]),) for number in set(tuned.chosen)
-    }
-    said = of_folds(dataset, [heads[number] for number in tuned.chosen[:-1]], folds, jobs)
+    heads: list[Heads] = [(new_head(options, dataset, tried[n]),) for n in tuned.chosen[:-1]]
+    said = of_folds(dataset, heads, folds, jobs)
     settings = [tried[number] for number in tuned.chosen]
     scored = list(zip(tried, tuned.scores[-1].tolist(), strict=True))
     return Choice(tuned.kind, scored, settings[-1], settings[:-1]), said
@@ -166,7 +165,9 @@ def _held_out(
         X = features[index].of_cache(cache, task.selection.rows)
         some = np.flatnonzero(best[:-1] == index)
         problems = Problems(task.train[some], task.y, len(task.classes), found.C[index, some])
-        for fold, answers in zip(some, log_probabilities(head, X, problems), strict=True):
+        with naming(head, features[index]):
+            all_answers = log_probabilities(head, X, problems)
+        for fold, answers in zip(some, all_answers, strict=True):
             _, test = task.folds.parts[fold]
             said[test] = np.exp(answers[test].astype(np.float64))
     return said

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -20,6 +22,7 @@ from tqdm import tqdm
 from classify import metrics, scheduling
 from classify.dataset import Dataset
 from classify.folds import Folds, Rows
+from classify.heads import NoOptimum
 from data.errors import HeadError
 
 log = logging.getLogger("wav2emo")
@@ -36,8 +39,27 @@ def learning_from(utterances: int) -> Iterator[None]:
     """Turn what a head says against its training part into a `HeadError`."""
     try:
         yield
+    except NoOptimum:
+        raise
     except ValueError as error:
         raise HeadError(f"the head cannot learn from {utterances} utterances: {error}") from error
+
+
+@contextlib.contextmanager
+def converging(head: Any) -> Iterator[None]:
+    """Turn the warning that scikit-learn gives of a fit that does not converge into an error.
+
+    Raises:
+        NoOptimum: the head does not converge.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            yield
+        except ConvergenceWarning as warning:
+            told = head.get_params().items()
+            C = [value for name, value in told if name.rpartition("__")[2] == "C"]
+            raise (NoOptimum.by_C(*C) if C else NoOptimum(str(warning))) from warning
 
 
 @dataclass(frozen=True)
@@ -96,7 +118,9 @@ def cross_validate(
 
     Args:
         dataset: the utterances.
-        heads: of each fold, one for each seed; folds of the same heads are fitted together.
+        heads: of each fold, one for each seed. Folds that are given the same tuple are fitted
+            together; those whose heads were chosen are to have a tuple each, as what is fitted
+            together decides how numbers are rounded, and no choice of another fold may do that.
         folds: which utterances are on which side.
         jobs: at most so many processes; -1: one a core. Results do not depend on it.
 
@@ -229,5 +253,5 @@ def _fit(
 
     It computes on one thread, so that rounding does not depend on what runs beside it.
     """
-    with learning_from(len(train)), threadpool_limits(1):
+    with learning_from(len(train)), threadpool_limits(1), converging(head):
         return clone(head).fit(check_array(X[train]), y[train]).predict_proba(X[test])

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from classify import held_out
 from classify.calibration import calibrate
 from classify.choice import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
-from classify.crossvalidate import learning_from
+from classify.crossvalidate import converging, learning_from
 from classify.dataset import Dataset, Selection, require_classes, select, sound, with_features
 from classify.folds import Folds, split
-from classify.heads import HEADS
+from classify.heads import HEADS, naming
 from classify.model import Model
 from classify.options import Options
 from classify.regression.run import RegressionRun, new_regressor, regress
@@ -96,11 +96,12 @@ def _judge(options: Options, selection: Selection, folds: Folds, cache: Any, job
         data = with_features(selection, replace(options, layer=layer), cache)
         return _Judged(data, {"C": C}, choice, said)
     data = with_features(selection, options, cache)
-    if options.tune:
-        choice, said = by_tuning(options, data, folds, jobs)
-        return _Judged(data, choice.settings, choice, said)
-    said = of_folds(data, [(new_head(options, data),)] * len(folds), folds, jobs)
-    return _Judged(data, {}, None, said)
+    with naming(options.head, data.features):
+        if options.tune:
+            choice, said = by_tuning(options, data, folds, jobs)
+            return _Judged(data, choice.settings, choice, said)
+        said = of_folds(data, [(new_head(options, data),)] * len(folds), folds, jobs)
+        return _Judged(data, {}, None, said)
 
 
 def _numbers(options: Options, jobs: int, scored: bool) -> Model:
@@ -118,7 +119,7 @@ def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
     """`head`, fitted on everything; neural ones are told whom to hold out for early stopping."""
     neural = HEADS[options.head].neural
     told = {"groups": data.speakers} if neural and data.speakers_known else {}
-    with learning_from(len(y)):
+    with naming(options.head, data.features), learning_from(len(y)), converging(head):
         return head.fit(data.X, y, **told)
 
 

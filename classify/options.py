@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from classify import training_options
-from classify.heads import HEADS, Head
+from classify.heads import HEADS, LEAST_C, MOST_C, Head, require_C
 from classify.training_options import TrainingOptions, flag
 from data.errors import UsageError
 
@@ -14,6 +14,19 @@ AXES = ("time", "layer")
 NONE = "none"  # in place of poolings: sequences by themselves
 NORMALIZATIONS = ("global", "speaker", "none")
 EMOTION_TARGETS = ("emotion", "emotion_perceived")  # the columns that --labels maps
+
+
+def require_option_C(C: float | None) -> None:
+    """See that ``--C``, if given, can be fitted.
+
+    Raises:
+        UsageError: it is out of range.
+    """
+    try:
+        if C is not None:
+            require_C("--C", C)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -83,8 +96,7 @@ class Options:
         if self.C is not None and not head.regularised:
             able = ", ".join(name for name, head in HEADS.items() if head.regularised)
             raise UsageError(f"--C: {self.head} has none; these have: {able}")
-        if self.C is not None and not 0 < self.C < float("inf"):
-            raise UsageError(f"--C {self.C}: expected a number above 0")
+        require_option_C(self.C)
         if self.balance and not head.balanced:
             able = ", ".join(name for name, head in HEADS.items() if head.balanced)
             raise UsageError(f"--balance: {self.head} takes no weights; these do: {able}")
@@ -144,7 +156,8 @@ def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: boo
             "--C",
             type=float,
             metavar="C",
-            help="inverse strength of the regularisation, of linear heads and svm",
+            help="inverse strength of the regularisation, of linear heads and svm: "
+            f"{LEAST_C:g} to {MOST_C:g}",
         )
     add_poolings(parser, "; beside sequences all but the mean, or none")
     add_folds(parser)

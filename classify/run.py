@@ -11,7 +11,7 @@ import numpy.typing as npt
 from classify.crossvalidate import CrossValidation, cross_validate
 from classify.dataset import Dataset, load
 from classify.folds import Folds, split
-from classify.heads import HEADS, build
+from classify.heads import HEADS, build, naming
 from classify.metrics import (
     Counts,
     accuracy,
@@ -176,6 +176,11 @@ def judge(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> R
         UsageError: the device is not there.
         HeadError: the head cannot learn from a training part.
     """
+    with naming(options.head, dataset.features):
+        return _judge(options, dataset, folds, jobs)
+
+
+def _judge(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Run:
     if not options.tune:
         heads = _by_seed(options, dataset, {})
         return Run(
@@ -190,10 +195,8 @@ def judge(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> R
         options.seed,
         jobs,
     )
-    by_settings = {
-        number: _by_seed(options, dataset, tried[number]) for number in set(tuned.chosen)
-    }
-    result = cross_validate(dataset, [by_settings[n] for n in tuned.chosen], folds, jobs)
+    chosen = [_by_seed(options, dataset, tried[number]) for number in tuned.chosen]
+    result = cross_validate(dataset, chosen, folds, jobs)
     return Run(options, dataset, folds, result, tuned)
 
 

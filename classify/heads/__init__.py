@@ -1,12 +1,44 @@
 """The heads by name: scikit-learn estimators, each imported only when it is built."""
 
+import contextlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from data.errors import UsageError
+from data.errors import HeadError, UsageError
+
+LEAST_C, MOST_C = 1e-8, 1e8  # between which float64 finds the optimum of every regularised head
+
+
+class NoOptimum(HeadError, ValueError):
+    """A head does not converge on a training part."""
+
+    @classmethod
+    def by_C(cls, *C: float) -> "NoOptimum":
+        """That of fits by some values of C."""
+        values = ", ".join(f"{value:g}" for value in sorted(set(C)))
+        return cls(f"the fit does not converge with C = {values}: choose a smaller C")
+
+
+@contextlib.contextmanager
+def naming(head: str, features: object) -> Iterator[None]:
+    """Say which head did not converge, and on which features."""
+    try:
+        yield
+    except NoOptimum as error:
+        raise NoOptimum(f"{head} on {features}: {error}") from error
+
+
+def require_C(name: str, C: float) -> None:
+    """See that C is one that can be fitted.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not LEAST_C <= C <= MOST_C:
+        raise ValueError(f"{name} {C:g}: expected a number from {LEAST_C:g} to {MOST_C:g}")
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def log_probabilities(
 
     Raises:
         ValueError: X is not finite, or a training part has fewer than two classes.
+        NoOptimum: a fit does not converge.
     """
     found = np.empty((len(problems), len(X), problems.classes), np.float32)
     for rows, part in _fitted(head, X, problems, device, _log_softmax):

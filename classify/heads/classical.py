@@ -20,6 +20,8 @@ from sklearn.svm import SVC
 
 from classify.heads.batched import DEFAULT_C
 
+MOST_STEPS = 10_000_000  # of a support vector machine, as libsvm has it; then it does not converge
+
 ClassWeight = Mapping[str, float] | str | None  # None, "balanced" or {label: weight}
 Randomness = int | np.random.RandomState | None
 
@@ -42,7 +44,7 @@ class WeightedPipeline(Pipeline):
 
 def svm(C: float = 1.0, class_weight: ClassWeight = None) -> WeightedPipeline:
     """Support vector machine with RBF kernel."""
-    return _calibrated(SVC(C=C, class_weight=class_weight))
+    return _calibrated(SVC(C=C, class_weight=class_weight, max_iter=MOST_STEPS))
 
 
 def linear_svm(
@@ -54,7 +56,8 @@ def linear_svm(
     by the same C the two differ in their loss alone. `LinearSVC` is slower where features outnumber
     utterances, and sets one class against the rest.
     """
-    return _calibrated(SVC(C=C, kernel="linear", class_weight=class_weight))
+    machine = SVC(C=C, kernel="linear", class_weight=class_weight, max_iter=MOST_STEPS)
+    return _calibrated(machine)
 
 
 def knn(n_neighbors: int = 10) -> Pipeline:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve
 
+from classify.heads import NoOptimum
+
 Matrix = npt.NDArray[np.float64]
 Linear = tuple[Matrix, npt.NDArray[np.float64]]  # weights (class, dim), intercepts (class,)
 
@@ -73,4 +75,10 @@ def lda(
 
 def _positive(matrix: Matrix, alpha: float, right: Matrix) -> Matrix:
     """Solve (matrix + αI) x = right."""
-    return solve(matrix + alpha * np.eye(len(matrix)), right, assume_a="pos", check_finite=False)
+    shifted = matrix + alpha * np.eye(len(matrix))
+    try:
+        return solve(shifted, right, assume_a="pos", check_finite=False)
+    except np.linalg.LinAlgError as error:
+        raise NoOptimum(
+            "float64 cannot solve for weights that are so little regularised: choose a smaller C"
+        ) from error

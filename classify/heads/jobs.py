@@ -11,18 +11,19 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from classify.heads import closed_form
+from classify.heads import NoOptimum, closed_form
 from classify.heads.problems import Problems, Rows
-from classify.heads.softmax import Array, Features, Gram, Task, minimise
+from classify.heads.softmax import Array, Features, Folded, Gram, Task, minimise
 from classify.heads.standardize import Scaling, scaling
 
 TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
 STEPS = 20  # roughly, that a fit takes; weighs one way of fitting against the other
 CPU_CHUNK = 40_000  # numbers of an array, so that a core's cache holds a few
 DEVICE_CHUNK = 1 << 28
-NARROW = 0.6  # speed of products with few columns, compared with many
+FEW_COLUMNS = 40  # with so many, a product takes twice as long as with one
 GRAM_LIMIT = 20_000  # utterances of a Gram matrix
-UNLIKE = 1e-3  # share of its deviation that a feature may have in a part and share its float32
+COMMON = 0.25  # share of the utterances that all parts of a chunk have to train on
+FAR = 1e9  # deviations; what is further away in features that parts share could overflow float32
 
 Features64 = npt.NDArray[np.float64]
 Answer = tuple[Rows, npt.NDArray]  # some problems, and what was found of them
@@ -32,30 +33,30 @@ Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
 def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -> list[Job]:
     """Jobs that fit logistic regressions."""
     train, members = problems.parts()
-    every = scaling(X, np.vstack([train, np.ones((1, len(X)), bool)]))
-    scaled, whole = every.select(slice(-1)), every.select(slice(-1, None))
     columns = problems.classes * np.array([len(rows) for rows in members])
-    by_gram = _gram_pays(train.sum(1), columns, X.shape)
-    unlike = (~scaled.constant & (scaled.scale < UNLIKE * whole.scale)).any(1)
+    by_gram = _cost_by_gram(train.sum(1), columns, X.shape[1])
+    by_features = STEPS * 4 * X.size * columns
+    double = _needs_float64(problems.strengths, X.size)
     jobs: list[Job] = []
-    for part in np.flatnonzero(by_gram | unlike).tolist():
-        Z = scaled.of(X, part)
-        fit = _on_gram if by_gram[part] else _on_own_features
-        for dtype, rows in _by_precision(members[part], problems, X.size):
-            jobs.append(partial(fit, Z.astype(dtype), train[part], problems, rows, device))
-    shared = np.flatnonzero(~(by_gram | unlike))
-    if len(shared):
-        Z, inverse = whole.of(X), whole.scale / scaled.scale
-        inverse[scaled.constant] = 0
-        mean = (scaled.mean - whole.mean) / whole.scale
-        part_of = np.empty(len(problems), np.intp)
-        for part in shared.tolist():
-            part_of[members[part]] = part
-        together = np.concatenate([members[part] for part in shared])
-        for dtype, rows in _by_precision(together, problems, X.size):
-            space = Features.of(*(_array(a.astype(dtype), device) for a in (Z, mean, inverse)))
-            for chunk in _chunks(rows, problems, max(X.shape), device):
-                jobs.append(partial(_on_features, space, part_of[chunk], problems, chunk))
+    alone = np.ones(len(members), bool)
+    if np.ndim(problems.C) == 0:
+        most = _most(problems.classes * max(X.shape), device)
+        for parts in _sharing(train, members, by_features <= by_gram, most):
+            alone[parts] = False
+            dtype = np.float64 if double[0] else np.float32
+            fit = partial(_on_shared_features, X, train[parts], [members[part] for part in parts])
+            jobs.append(partial(fit, problems, dtype, device))
+    if not alone.any():
+        return jobs
+    scaled = scaling(X, train[alone])
+    by_features = STEPS * 4 * X.size * (columns + FEW_COLUMNS)
+    for place, part in enumerate(np.flatnonzero(alone).tolist()):
+        rows = members[part]
+        for dtype, some in ((np.float32, rows[~double[rows]]), (np.float64, rows[double[rows]])):
+            if len(some):
+                space = Gram if by_gram[part] < by_features[part] else Features
+                fit = partial(_on_own_features, space, X, scaled, place, train[part])
+                jobs.append(partial(fit, problems, some, dtype, device))
     return jobs
 
 
@@ -69,36 +70,55 @@ def closed_form_jobs(head: str, X: npt.NDArray[np.floating], problems: Problems)
     ]
 
 
-def _gram_pays(
-    sizes: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], shape: tuple[int, ...]
-) -> npt.NDArray[np.bool_]:
-    """(part,) whether its Gram matrix saves more operations than it costs."""
-    utterances, dim = shape
-    by_features = STEPS * 4 * utterances * dim * columns
-    by_gram = sizes**2 * (dim + STEPS * 2 * columns)
-    return (by_gram < NARROW * by_features) & (sizes <= GRAM_LIMIT)
+def _cost_by_gram(
+    sizes: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], dim: int
+) -> npt.NDArray[np.float64]:
+    """(part,) operations of its fits on its Gram matrix, roughly; infinite of one too large."""
+    cost = sizes**2 * (dim / 2 + STEPS * 2 * (columns + FEW_COLUMNS))
+    return np.where(sizes <= GRAM_LIMIT, cost, np.inf)
 
 
-def _by_precision(
-    rows: Rows, problems: Problems, numbers: int
-) -> Iterator[tuple[type[np.floating], Rows]]:
-    """Problems that float32 solves well enough, and those of a large C that it does not.
+def _sharing(
+    train: npt.NDArray[np.bool_], members: list[Rows], able: npt.NDArray[np.bool_], most: int
+) -> list[Rows]:
+    """Parts (chunk, part) that are fitted together on the same features.
+
+    These are centred and scaled by utterances that all parts of a chunk train on, so that no test
+    row decides how a feature is rounded. The training parts alone say which those are: whoever
+    shares with whom depends on no feature and no label.
+
+    Args:
+        train: (part, utterance).
+        members: the problems of each part.
+        able: (part,) whether it may.
+        most: problems of a chunk.
+    """
+    few = np.array([len(rows) < most for rows in members])
+    parts = np.flatnonzero(able & few)
+    number = -(-sum(len(members[part]) for part in parts) // most)
+    chunks = np.array_split(parts, min(max(2, number), max(1, len(parts))))
+    enough = COMMON * train.shape[1]
+    return [some for some in chunks if len(some) > 1 and train[some].all(0).sum() >= enough]
+
+
+def _needs_float64(C: npt.NDArray[np.float64], numbers: int) -> npt.NDArray[np.bool_]:
+    """(problem,) whether C is too large for float32.
 
     A probability is off by eps, so the gradient by C eps √numbers at most: it has to be far smaller
     than the gradient that ends a fit, which is the root of the tolerance on weights of norm 1.
     """
-    noise = problems.strengths[rows] * np.finfo(np.float32).eps * numbers**0.5
-    double = noise > TOLERANCE**0.5 / 10
-    for dtype, some in ((np.float32, rows[~double]), (np.float64, rows[double])):
-        if len(some):
-            yield dtype, some
+    return C * np.finfo(np.float32).eps * numbers**0.5 > TOLERANCE**0.5 / 10
+
+
+def _most(numbers: int, device: str) -> int:
+    """How many problems of so many numbers make arrays of a good size."""
+    return max(1, (CPU_CHUNK if device == "cpu" else DEVICE_CHUNK) // numbers)
 
 
 def _chunks(rows: Rows, problems: Problems, longest: int, device: str) -> list[Rows]:
     """Problems of much the same C, so many that their arrays are of a good size."""
     rows = rows[np.argsort(problems.strengths[rows], kind="stable")]
-    most = CPU_CHUNK if device == "cpu" else DEVICE_CHUNK
-    number = -(-len(rows) * problems.classes * longest // most)
+    number = -(-len(rows) // _most(problems.classes * longest, device))
     return np.array_split(rows, min(number, len(rows)))
 
 
@@ -126,36 +146,82 @@ def _task(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array)
     return Task.of(labels, problems.classes, weights, C)
 
 
-def _on_features(space: Features, parts: Rows, problems: Problems, rows: Rows) -> Iterator[Answer]:
-    """Fit problems of different training parts."""
+def _on_shared_features(
+    X: npt.NDArray[np.floating],
+    train: npt.NDArray[np.bool_],
+    members: list[Rows],
+    problems: Problems,
+    dtype: type[np.floating],
+    device: str,
+) -> Iterator[Answer]:
+    """Fit problems of some training parts, of one C.
+
+    None leaves the batch before the last is done: how many there are decides how a product is
+    rounded, and when another fold is done is known by rows that this one tests.
+    """
+    rows, common = np.concatenate(members), np.logical_and.reduce(train)
+    scaled = scaling(X, np.vstack([train, common]))
+    centre, scale = (values[-1].astype(dtype) for values in scaled[:2])  # any near them will do
+    Z = X.astype(dtype) - centre
+    Z /= scale
+    np.clip(Z, -FAR, FAR, out=Z)
+    inverse = np.where(scaled.constant, 0, scale / scaled.scale)[:-1]
+    mean = (scaled.mean[:-1] - centre) / scale
+    of_problem = (a.repeat([len(some) for some in members], 0) for a in (mean, inverse))
+    arrays = [_array(a.astype(dtype), device) for a in (Z, *of_problem)]
+    space = Folded.within(arrays[0], _array(common, device), *arrays[1:])
     task = _task(problems, rows, slice(None), space.X)
-    _, intercept, logits = minimise(space.select(parts), task, TOLERANCE)
-    yield rows, _numpy(logits + intercept)
+    optimum = minimise(space, task, TOLERANCE, together=True)
+    converged = _numpy(optimum.converged)
+    yield rows[converged], _numpy(optimum.logits)[:, converged]
+    for part, some in enumerate(members):
+        if len(left := np.setdiff1d(some, rows[converged])):
+            yield from _more_exactly(X, scaled, part, train[part], problems, left, device)
 
 
 def _on_own_features(
-    Z: npt.NDArray, train: npt.NDArray[np.bool_], problems: Problems, rows: Rows, device: str
+    kind: type[Features] | type[Gram],
+    X: npt.NDArray[np.floating],
+    scaled: Scaling,
+    part: int,
+    train: npt.NDArray[np.bool_],
+    problems: Problems,
+    rows: Rows,
+    dtype: type[np.floating],
+    device: str,
 ) -> Iterator[Answer]:
-    """Fit problems of a training part whose scales are like those of no other part."""
-    none = np.zeros((1, Z.shape[1]), Z.dtype)
-    space = Features.of(*(_array(values, device) for values in (Z, none, none + 1)))
-    for chunk in _chunks(rows, problems, max(Z.shape), device):
-        yield from _on_features(space, np.zeros(len(chunk), np.intp), problems, chunk)
-
-
-def _on_gram(
-    Z: npt.NDArray, train: npt.NDArray[np.bool_], problems: Problems, rows: Rows, device: str
-) -> Iterator[Answer]:
-    """Fit problems that share a training part."""
+    """Fit problems that share a training part, on its utterances alone."""
+    Z = scaled.of(X, part).astype(dtype)
     known, new = _array(Z[train], device), _array(Z[~train], device)
-    space = Gram.of(known)
-    for chunk in _chunks(rows, problems, len(known), device):
+    space = kind.of(known)
+    longest = len(known) if kind is Gram else max(known.shape)
+    for chunk in _chunks(rows, problems, longest, device):
         task = _task(problems, chunk, np.flatnonzero(train), known)
-        weights, intercept, logits = minimise(space, task, TOLERANCE)
-        found = np.empty((*weights.shape[:2], len(Z)), Z.dtype)
-        found[..., train] = _numpy(logits + intercept)
-        found[..., ~train] = _numpy(weights @ known @ new.T + intercept)
-        yield chunk, found
+        weights, intercept, logits, converged = minimise(space, task, TOLERANCE)
+        there = _numpy(converged)
+        found = np.empty((problems.classes, there.sum(), len(Z)), Z.dtype)
+        found[..., train] = _numpy(logits[:, converged])
+        others = space.logits_of(weights[:, converged], new) + intercept[:, converged]
+        found[..., ~train] = _numpy(others)
+        yield chunk[there], found
+        if there.all():
+            continue
+        if kind is Features and dtype is np.float64:
+            raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
+        yield from _more_exactly(X, scaled, part, train, problems, chunk[~there], device)
+
+
+def _more_exactly(
+    X: npt.NDArray[np.floating],
+    scaled: Scaling,
+    part: int,
+    train: npt.NDArray[np.bool_],
+    problems: Problems,
+    rows: Rows,
+    device: str,
+) -> Iterator[Answer]:
+    """Fit problems of a training part in the way that loses the least to rounding."""
+    return _on_own_features(Features, X, scaled, part, train, problems, rows, np.float64, device)
 
 
 def _in_closed_form(
@@ -173,6 +239,6 @@ def _in_closed_form(
     product = closed_form.gram(Z[train])
     for problem in rows:
         labels = problems.labels_of(np.array([problem]))[0, train]
-        fitted = fit(Z[train], product, labels, problems.classes, problems.strengths[problem])
-        weights, intercept = fitted
+        C = problems.strengths[problem]
+        weights, intercept = fit(Z[train], product, labels, problems.classes, C)
         yield np.array([problem]), (weights @ Z.T + intercept[:, None])[:, None]

@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from classify.heads import closed_form
+from classify.heads import NoOptimum, closed_form, require_C
 from classify.heads.batched import DEFAULT_C, log_probabilities
 from classify.heads.problems import Problems
 from classify.heads.softmax import Features, Task, minimise
@@ -72,8 +72,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"got one class, {self.classes_[0]!r}; expected two or more")
-        if not self.C > 0:
-            raise ValueError(f"C={self.C}: expected a positive number")
+        require_C("C =", self.C)
         return matrix, numbers
 
     def _keep(self, weights: Matrix, intercept: Matrix, mean: Matrix, scale: Matrix) -> Self:
@@ -124,8 +123,10 @@ class SoftmaxRegression(LinearHead):
         task = Task.of(
             labels[None], len(self.classes_), (counts * of_class[labels])[None], np.array([self.C])
         )
-        space = Features.of(Z, np.zeros((1, Z.shape[1])), np.ones((1, Z.shape[1])))
-        weights, intercept, _ = minimise(space, task, self.tol)
+        space = Features.of(Z)
+        weights, intercept, _, converged = minimise(space, task, self.tol)
+        if not converged.all():
+            raise NoOptimum.by_C(self.C)
         intercept -= intercept[(task.targets > 0).any(-1)].mean()  # any constant does as well
         return self._keep(weights[:, 0], intercept[:, 0, 0], mean[0], scale[0])
 

@@ -126,7 +126,8 @@ class NeuralHead(BaseEstimator):
                 decides nothing.
 
         Raises:
-            ValueError: a training part lacks a class, or a loss is not finite.
+            ValueError: a training part lacks a class.
+            NoOptimum: a loss is not finite.
         """
         model = clone(self)
         matrix, target = model._verified(X, y)
@@ -270,9 +271,7 @@ class NeuralHead(BaseEstimator):
         """Fit each of `heads` to its row of `train` (fold, utterance), with curves of `watch`."""
         x, mask = self._parts(X)
         mean, scale = self._scales(x, mask, train * weight)
-        centre = mean.mean(0)  # so that float32 standardises without cancellation
-        x = ((x - centre) * mask[:, None, :, None]).to(self.device)
-        mask = mask.to(self.device)
+        x, mask = x.to(self.device), mask.to(self.device)
         parts = []
         for number, (rows, head) in enumerate(zip(train, heads, strict=True)):
             head.mean_, head.scale_ = mean[number], scale[number]
@@ -286,7 +285,7 @@ class NeuralHead(BaseEstimator):
                 stop=fitted[out],
                 test=np.array([], np.intp) if watch is None else np.flatnonzero(watch[number]),
                 weight=counts / counts[fitted[~out]].mean(),
-                mean=(mean[number] - centre).to(self.device),
+                mean=mean[number].to(self.device),
                 scale=scale[number].to(self.device),
                 target=torch.from_numpy(goal).to(self.device),
                 seed=seed,

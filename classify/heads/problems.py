@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from classify.heads import require_C
+
 Rows = npt.NDArray[np.intp]
 
 
@@ -31,8 +33,10 @@ class Problems:
                 f"labels from {self.labels.min()} to {self.labels.max()}; expected 0 to "
                 f"{self.classes - 1}"
             )
-        if np.shape(self.C) not in ((), (problems,)) or not np.all(np.asarray(self.C) > 0):
-            raise ValueError(f"C is {self.C}; expected one positive number, or one a problem")
+        if np.shape(self.C) not in ((), (problems,)):
+            raise ValueError(f"C has the shape {np.shape(self.C)}; expected () or {(problems,)}")
+        for C in np.unique(self.C).tolist():
+            require_C("C =", C)
 
     def __len__(self) -> int:
         return len(self.train)

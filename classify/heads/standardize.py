@@ -15,10 +15,6 @@ class Scaling(NamedTuple):
     scale: npt.NDArray[np.float64]  # (part, dim)
     constant: npt.NDArray[np.bool_]  # (part, dim) the feature is constant in the part; scale is 1
 
-    def select(self, parts: slice) -> "Scaling":
-        """That of some parts."""
-        return Scaling(self.mean[parts], self.scale[parts], self.constant[parts])
-
     def of(self, X: npt.NDArray[np.floating], part: int = 0) -> npt.NDArray[np.float64]:
         """(utterance, dim) features standardised as by one part."""
         return (X - self.mean[part]) / self.scale[part]
@@ -27,21 +23,24 @@ class Scaling(NamedTuple):
 def scaling(X: npt.NDArray[np.floating], weights: npt.NDArray) -> Scaling:
     """Mean and standard deviation in each part, in float64.
 
+    An utterance of weight 0 adds an exact zero to every sum: the statistics of a part are the same
+    to the last bit whatever the features of utterances outside of it are.
+
     Args:
-        X: (utterance, dim).
+        X: (utterance, dim), finite.
         weights: (part, utterance) how much each utterance counts; a mask for plain parts.
     """
-    centre = X.mean(0, dtype=np.float64)
-    centred = X - centre
+    exact = X.astype(np.float64)
     shares = weights / weights.sum(1, keepdims=True, dtype=np.float64)
-    mean = shares @ centred
-    square = shares @ centred**2
+    mean = shares @ exact
+    square = shares @ exact**2
     variance = square - mean**2
     for part in np.flatnonzero((variance < CANCELLED * square).any(1)):
         columns = variance[part] < CANCELLED * square[part]
-        deviation = centred[:, columns] - mean[part, columns]
-        variance[part, columns] = shares[part] @ deviation**2
-    mean += centre
+        deviation = exact[:, columns] - mean[part, columns]
+        shift = shares[part] @ deviation  # what rounding left of the mean
+        mean[part, columns] += shift
+        variance[part, columns] = shares[part] @ (deviation - shift) ** 2
     count = (weights > 0).sum(1, keepdims=True)
     rounding = count * np.finfo(np.float64).eps  # as scikit-learn bounds that of a variance
     constant = variance <= rounding * variance + (rounding * mean) ** 2

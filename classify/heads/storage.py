@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import skops.io
 from sklearn.base import BaseEstimator
+from sklearn.svm import SVC
 
 from classify.heads.support_vectors import check_support_vectors
 from classify.heads.trees import check_trees
@@ -129,7 +130,10 @@ def _alike(found: Any, head: Any) -> bool:
     if type(found) is not type(head):
         return False
     if isinstance(head, BaseEstimator):
-        return _alike(found.get_params(deep=False), head.get_params(deep=False))
+        settings, expected = (each.get_params(deep=False) for each in (found, head))
+        if isinstance(head, SVC):  # how long it may be fitted, which older ones do not bound
+            settings["max_iter"] = expected["max_iter"]
+        return _alike(settings, expected)
     if isinstance(head, dict):
         return found.keys() == head.keys() and all(_alike(found[name], head[name]) for name in head)
     if isinstance(head, (list, tuple)):

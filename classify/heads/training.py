@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from classify.heads import NoOptimum
 from classify.heads.adamw import AdamW
 from classify.heads.networks import Network
 from classify.heads.noise import Noise, Rows
@@ -66,10 +67,9 @@ class Stack:
         not set."""
         self.x, self.mask, self.parts = x, mask, parts
         self.ragged = not bool(mask.all())
-        inverse = torch.stack([1 / part.scale for part in parts])
-        mean = torch.stack([part.mean for part in parts])
-        self.inverse = inverse[:, None]  # (replica, 1, layer, 1, dim)
-        self.shift = (-mean * inverse)[:, None]
+        self.mean = torch.stack([part.mean for part in parts])[:, None]
+        self.inverse = torch.stack([1 / part.scale for part in parts])[:, None]
+        # (replica, 1, layer, 1, dim)
         self.target = torch.stack([part.target for part in parts])
         self.weight = torch.stack([torch.from_numpy(part.weight).to(x.device) for part in parts])
         self.replica = torch.arange(len(parts), device=x.device)[:, None]
@@ -82,7 +82,7 @@ class Stack:
         else:
             mask = self.mask[:1].expand(*rows.shape, -1)
         x = self.x[:, :, : mask.shape[-1]].index_select(0, rows.flatten()).unflatten(0, rows.shape)
-        torch.addcmul(self.shift, x, self.inverse, out=x)
+        x.sub_(self.mean).mul_(self.inverse)  # in this order float32 cancels nothing
         return (x.mul_(mask[:, :, None, :, None]) if self.ragged else x), mask
 
     def rows(self, chosen: Sequence[Rows], length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,7 +109,7 @@ def train(
         (stop_…) and to test (heldout_…).
 
     Raises:
-        ValueError: the loss is no longer finite.
+        NoOptimum: the loss is no longer finite.
     """
     parts = stack.parts
     initialise(network, [part.seed for part in parts])
@@ -152,7 +152,10 @@ def train(
             found = evaluate(network, stack, objective, some)
             scores |= {f"{name}_{score}": value for score, value in found.items()}
         if not scores["train_loss"].isfinite().all():
-            raise ValueError("the training loss is not finite: look for extreme features")
+            raise NoOptimum(
+                "the training loss is not finite: look for extreme features, or take a smaller "
+                "--learning-rate"
+            )
         best.note(epoch, scores)
         if best.done:
             break

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from classify.heads import naming
 from classify.heads.batched import Problems
 from classify.metrics import Scores, confusion, uar
-from classify.probe.curves import Curve, Matrix, counts_by, predict
+from classify.probe.curves import Curve, Matrix, counts_by, layer_name, predict
 from classify.probe.targets import Task, is_constant
 
 
@@ -71,18 +72,19 @@ def shuffled(
 ) -> Shuffled:
     """Refit every layer of `curve` to shuffled labels.
 
-    C is the median of those that its folds chose for the true labels: nothing is chosen for labels
-    that mean nothing.
+    C is the one that each fold chose for the true labels: nothing is chosen for labels that mean
+    nothing.
     """
     task = curve.task
     labels, scheme = shuffle(task, shuffles, seed)
     train, fold = task.train, task.fold
     masks = np.tile(train, (shuffles, 1))
     scores = []
-    for (_, X), C in zip(layers, curve.C, strict=True):
-        middle = float(np.sort(C)[len(C) // 2])
-        problems = Problems(masks, labels.repeat(len(train), 0), len(task.classes), middle)
-        said = predict(head, X, problems).reshape(shuffles, len(train), -1)
+    for (layer, X), C in zip(layers, curve.C, strict=True):
+        of_fold = np.tile(C, shuffles)
+        problems = Problems(masks, labels.repeat(len(train), 0), len(task.classes), of_fold)
+        with naming(head, f"{layer_name(layer, curve.pooling)}, shuffled labels"):
+            said = predict(head, X, problems).reshape(shuffles, len(train), -1)
         said = said[:, fold, np.arange(len(fold))]
         scores.append(uar(confusions(labels, said, len(task.classes))))
     return Shuffled(scheme, np.array(scores))

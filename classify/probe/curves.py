@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from classify.folds import Rows, inner_folds
+from classify.heads import naming
 from classify.heads.batched import DEFAULT_C, Problems, predictions
 from classify.metrics import Counts, confusions, uar
 from classify.probe.targets import Task
@@ -20,6 +21,7 @@ log = logging.getLogger("wav2emo")
 CANDIDATES = 7  # values of C
 
 Matrix = npt.NDArray[np.float32]
+Layer = int | str | None  # str: the mean of some; None: a baseline, which has no layers
 Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
 
 
@@ -57,7 +59,7 @@ class Curve:
     """What probes of every layer said."""
 
     task: Task
-    layers: tuple[int | None, ...]  # None: a baseline, which has no layers
+    layers: tuple[Layer, ...]
     pooling: str
     predictions: npt.NDArray[np.intp]  # (layer, utterance)
     C: npt.NDArray[np.float64]  # (layer, fold)
@@ -76,7 +78,7 @@ def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
 
 def curve(
     task: Task,
-    layers: Iterable[tuple[int | None, Matrix]],
+    layers: Iterable[tuple[Layer, Matrix]],
     head: str,
     choice: Choice,
     pooling: str,
@@ -97,10 +99,18 @@ def curve(
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
     for number, X in tqdm(layers, escaped(f"{task.target}, {pooling}"), disable=quiet, leave=False):
         numbers.append(number)
-        found.append(_held_out(task, X, head, choice, remove))
+        with naming(head, layer_name(number, pooling)):
+            found.append(_held_out(task, X, head, choice, remove))
     predictions, C, inner = zip(*found, strict=True)
     scores = None if choice.inner is None else np.stack(inner)
     return Curve(task, tuple(numbers), pooling, np.stack(predictions), np.stack(C), scores)
+
+
+def layer_name(layer: Layer, pooling: str) -> str:
+    """What a head is fitted on, for people."""
+    if layer is None:
+        return pooling
+    return f"layer {layer}" if isinstance(layer, int) else f"{layer} of the layers"
 
 
 HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -138,8 +148,8 @@ def _fit(
         by_C = _inner_uar(task, X, head, choice.C, parts)
         best = by_C.argmax(1)  # of equal ones the smallest C, the simplest probe
         C, scores = choice.C[best], by_C[np.arange(len(folds)), best]
-    problems = Problems(train, task.y, len(task.classes), C)
-    said = predict(head, X, problems)
+    given = float(choice.C[0]) if len(choice.C) == 1 else C
+    said = predict(head, X, Problems(train, task.y, len(task.classes), given))
     position = np.searchsorted(folds, task.fold).clip(max=len(folds) - 1)
     return said[position, np.arange(len(task.y))], C, scores
 
@@ -174,7 +184,7 @@ def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
     said = np.repeat(lowest[:, None], len(X), 1)
     able = np.flatnonzero(lowest < highest)
     if len(able):
-        C = np.broadcast_to(problems.C, len(problems))[able]
+        C = problems.C if np.ndim(problems.C) == 0 else problems.strengths[able]
         part = Problems(problems.train[able], labels[able], problems.classes, C)
         said[able] = predictions(head, X, part)
     return said

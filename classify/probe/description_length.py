@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from classify.heads import naming
 from classify.heads.batched import Problems, log_probabilities
 from classify.metrics import Scores
-from classify.probe.curves import Matrix
+from classify.probe.curves import Matrix, layer_name
 from classify.probe.targets import Task
 
 ORDERS = 8  # random orders of the blocks, over which the lengths are averaged
@@ -85,8 +86,9 @@ def description_length(
     """
     known = np.stack([blocks(task.groups, seed + order) for order in range(ORDERS)])
     bits, best = [], []
-    for _, X in layers:
-        lengths = np.array([_lengths(task, X, head, value, known) for value in C])
+    for layer, X in layers:
+        with naming(head, layer_name(layer, "description length")):
+            lengths = np.array([_lengths(task, X, head, value, known) for value in C])
         bits.append(lengths.min(0) + np.log2(len(C)))
         best.append(C[np.bincount(lengths.argmin(0), minlength=len(C)).argmax()])
     uniform = len(task.y) * np.log2(len(task.classes))

@@ -12,6 +12,7 @@ from classify.options import (
     add_poolings,
     add_seed,
     add_selection,
+    require_option_C,
     split_names,
     split_one,
 )
@@ -47,8 +48,7 @@ class ProbeOptions:
             raise UsageError(f"no probe {self.head!r}: choose from {', '.join(PROBES)}")
         if self.remove not in (None, *REMOVALS):
             raise UsageError(f"--remove {self.remove}: expected {' or '.join(REMOVALS)}")
-        if self.C is not None and not 0 < self.C < float("inf"):
-            raise UsageError(f"--C {self.C}: expected a number above 0")
+        require_option_C(self.C)
         if self.shuffles < 0:
             raise UsageError(f"--shuffles {self.shuffles}: expected 0 or more")
         if self.mdl and self.head == "ridge":

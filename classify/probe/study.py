@@ -319,7 +319,8 @@ def _fitted(kinds: dict[str, str], options: ProbeOptions) -> list[tuple[str, str
         lines.append(("best layer", "the test parts: its score is that of a winner"))
         return lines
     lines.append(("layer of the nested choice", "inner folds of each training part"))
-    lines.append(("best layer, and C of shuffled labels", "test parts; C of the true labels"))
+    lines.append(("C of shuffled labels", "that of the true labels in each training part"))
+    lines.append(("best layer", "the test parts: its score is that of a winner"))
     if options.remove == "speaker":
         lines.append(("speaker's mean", "all utterances of that speaker, no labels: transductive"))
     if options.remove == "speaker-subspace":

@@ -11,11 +11,11 @@ from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 
 from classify.agreement import Values, ccc, pearson, rmse
-from classify.crossvalidate import each_fold, learning_from
+from classify.crossvalidate import converging, each_fold, learning_from
 from classify.dataset import Dataset
 from classify.features import Matrix
 from classify.folds import Folds, Rows, split
-from classify.heads import build_regressor
+from classify.heads import build_regressor, naming
 from classify.options import Options
 from classify.regression.targets import load
 from classify.run import parameters
@@ -131,8 +131,9 @@ def regress(options: Options, jobs: int = -1) -> RegressionRun:
     else:
         answers = each_fold(partial(_fit, head), (dataset.X, truth), folds.parts, jobs)
     prediction = np.empty_like(truth)
-    for (_, test), rows in zip(folds.parts, answers, strict=True):
-        prediction[test] = rows
+    with naming(options.head, dataset.features):
+        for (_, test), rows in zip(folds.parts, answers, strict=True):
+            prediction[test] = rows
     return RegressionRun(options, dataset, truth, folds, prediction)
 
 
@@ -162,7 +163,7 @@ def _all_at_once(head: Any, dataset: Dataset, truth: Values, folds: Folds) -> It
 
 def _fit(head: Any, X: Matrix, truth: Values, train: Rows, test: Rows) -> Values:
     """One fold: predictions (test utterance, target), on one thread so that they repeat."""
-    with learning_from(len(train)), threadpool_limits(1):
+    with learning_from(len(train)), threadpool_limits(1), converging(head):
         fitted = clone(head).fit(check_array(X[train]), truth[train])
         prediction = fitted.predict(X[test]).reshape(len(test), truth.shape[1])
         if not np.isfinite(prediction).all():

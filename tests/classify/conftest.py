@@ -20,6 +20,8 @@ RECIPE = {
 }
 LETTERS = "WLTN"  # Emo-DB's anger, boredom, sadness, neutral
 
+# changes features (layer, place, dim) in place, given the utterance of each place; and columns
+Alter = Callable[[np.ndarray, np.ndarray, dict[str, list]], None]
 MakeCache = Callable[..., Path]
 
 
@@ -39,6 +41,7 @@ def make_cache(tmp_path: Path) -> MakeCache:
         sequences: bool = False,
         columns: dict[str, list] | None = None,
         seed: int = 0,
+        alter: Alter | None = None,
     ) -> Path:
         rng = np.random.default_rng(seed)
         rows = [
@@ -77,15 +80,15 @@ def make_cache(tmp_path: Path) -> MakeCache:
                 "values": (means[1:, rows_of_steps] + noise).astype(np.float16),
                 "offsets": np.concatenate([[0], np.cumsum(steps)]),
             }
+        layers = {pooling: values.astype(np.float32) for pooling, values in layers.items()}
+        if alter:
+            alter(layers["mean"], np.arange(count), columns)
+            alter(layers["std"], np.arange(count), {})
+            if stored:
+                alter(stored["values"], rows_of_steps, {})
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        write_cache(
-            path,
-            recipe,
-            columns,
-            {pooling: values.astype(np.float32) for pooling, values in layers.items()},
-            stored,
-        )
+        write_cache(path, recipe, columns, layers, stored)
         return path
 
     return make

@@ -48,7 +48,7 @@ for main, argv in (
     (evaluate.main, [*chosen, "--head", "logreg", "--out", "run"]),
     (evaluate.main, [*chosen, "--head", "logreg", "--out", "run", "--json"]),
     (probe.main, [*chosen, "--quick", "--out", "probe"]),
-    (compare.main, [*chosen, "--heads", "ridge,lda", "--draws", "100", "--out", "compare"]),
+    (compare.main, [*chosen, "--heads", "ridge,lda", "--out", "compare"]),
     (train.main, [*chosen, "--head", "logreg", "-o", "model", "--fit-only"]),
     (predict.main, ["model", *recording]),
     (predict.main, ["model", *recording, "--csv"]),
