@@ -27,6 +27,7 @@ test: install lint
 
 torture: install
 	$(BIN)/python tests/torture/run.py
+	$(BIN)/python tests/torture/error_rates.py
 
 e2e: install
 	$(BIN)/python -m pytest -m e2e
@@ -35,6 +36,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv $(DEMO) *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(DEMO) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from data import Cache
-from data.writer import write_cache
+from data.cache.writer import write_cache
 
 UTTERANCES, LAYERS, DIM = 6_000, 13, 768
 LAYER = 6

@@ -26,8 +26,8 @@ import growth
 from standin import StandIn, peak_megabytes
 
 from data import corpora, listing
-from data.cache_file import files_in
-from data.parts import Parts
+from data.cache.file import files_in
+from data.cache.shards import Shards
 from data.utterance import Utterance
 from extract.partition import cut, plan
 from extract.pipeline import SHARD_BYTES, SHARD_SECONDS, SHARD_UTTERANCES
@@ -114,7 +114,7 @@ def _shards(rows: int, layers: int, dim: int) -> dict[str, float]:
     recipe = StandIn(layers=layers, dim=dim, baselines={}).recipe
     took = {}
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        parts = Parts(Path(folder) / "c.h5")
+        parts = Shards(Path(folder) / "c.h5")
         parts.claim(recipe)
         steps: dict[str, Callable[[], object]] = {
             "publish_seconds": lambda: growth.publish(parts, recipe, rows, layers, dim),

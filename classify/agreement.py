@@ -65,21 +65,15 @@ def rmse(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
     return np.sqrt(((true - said) ** 2).mean(0))
 
 
-def resampled_ccc(
-    truth: npt.ArrayLike,
-    prediction: npt.ArrayLike,
-    clusters: npt.NDArray[np.integer],
-    times: npt.NDArray[np.integer],
+def left_out_ccc(
+    truth: npt.ArrayLike, prediction: npt.ArrayLike, clusters: npt.NDArray[np.integer]
 ) -> Values:
-    """`ccc` of many samples of whole clusters, such as speakers: (draw, …).
-
-    A sample's moments are sums of those of its clusters, so all samples are one matrix product.
+    """`ccc` of all utterances but those of each cluster, such as a speaker: (cluster, …).
 
     Args:
         truth: (utterance, …).
         prediction: (utterance, …).
-        clusters: (utterance,) number of the cluster, from 0.
-        times: (draw, cluster) how often each is in the sample.
+        clusters: (utterance,) number of the cluster, from 0; no number is left out.
 
     Raises:
         ValueError: as `ccc`.
@@ -87,10 +81,11 @@ def resampled_ccc(
     true, said = _paired(truth, prediction)
     t, p = true - true.mean(0), said - true.mean(0)  # near 0, so that squares lose no digits
     products = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p], axis=1)
-    sums = np.zeros((times.shape[1], *products.shape[1:]))  # (cluster, moment, …)
+    sums = np.zeros((clusters.max() + 1, *products.shape[1:]))  # (cluster, moment, …)
     np.add.at(sums, clusters, products)
-    drawn = np.moveaxis(np.tensordot(times.astype(np.float64), sums, 1), 1, 0)
-    mean_t, mean_p, square_t, square_p, product = drawn[1:] / drawn[0]
+    count, *moments = np.moveaxis(sums.sum(0) - sums, 1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):  # of one cluster nothing is left
+        mean_t, mean_p, square_t, square_p, product = (moment / count for moment in moments)
     spread = square_t + square_p - 2 * mean_t * mean_p  # sₜ² + sₚ² + (t̄ - p̄)²
     spread[spread < ROUNDING * (square_t + square_p)] = 0
     return _ratio(2 * (product - mean_t * mean_p), spread)

@@ -17,7 +17,9 @@ from classify.features import Features, Matrix
 from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
-from data.cache_file import require_sound
+from data.cache.columns import number_as_text
+from data.cache.file import require_sound
+from data.cache.recipe import in_words
 from data.emotions import parse_labels, to_shared
 from data.errors import UsageError
 
@@ -72,21 +74,8 @@ class Dataset(Selection):
 
     @property
     def encoder(self) -> str:
-        """The encoder's name, and that it is a control where it was never trained."""
-        return encoder_name(self.recipe)
-
-
-def encoder_name(recipe: dict[str, Any]) -> str:
-    """What made the embeddings; a control is never to be taken for a pretrained encoder.
-
-    >>> encoder_name({"model": "untrained:large", "control": True})
-    'untrained control (large)'
-    """
-    model = str(recipe["model"])
-    if not recipe.get("control"):
-        return model
-    kind = model.removeprefix("untrained").lstrip(":")
-    return f"untrained control ({kind})" if kind else "untrained control"
+        """For people: its name, that it is a control if so, precision and engine."""
+        return in_words(self.recipe)
 
 
 def load(options: Options, folds: bool = True) -> Dataset:
@@ -129,8 +118,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
     X = features.of_cache(cache, chosen.rows)
     parameters = features.parameters(X, cache.dim)
     if options.normalize == "speaker":
-        if not chosen.speakers_known:
-            raise UsageError("--normalize speaker: the speakers of some utterances are unknown")
+        grouping(chosen.utterances, "speaker", "--normalize speaker", "--normalize global")
         X = by_speaker(X, chosen.speakers, parameters["layers"], parameters["steps"])
     return Dataset(
         utterances=chosen.utterances,
@@ -228,10 +216,41 @@ def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Any column as text, "" where it is unknown; 1.0 becomes 1."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column.map(lambda value: "" if pd.isna(value) else f"{value:g}").astype(str)
-    return column.astype(str)
+    """Any column as text, "" where it is unknown (None, NaN, NaT); 1.0 becomes 1.
+
+    Different values have different texts.
+    """
+    numeric = pd.api.types.is_numeric_dtype(column)
+    texts = [
+        "" if pd.isna(value) else number_as_text(value) if numeric else str(value)
+        for value in column.tolist()
+    ]
+    return pd.Series(texts, column.index, str, column.name)
+
+
+def grouping(table: pd.DataFrame, column: str, purpose: str, instead: str) -> npt.NDArray[np.str_]:
+    """(utterance,) the text of a column by which utterances are to be grouped.
+
+    Args:
+        table: the utterances.
+        column: its name.
+        purpose: what they are grouped for, such as an option.
+        instead: what to ask for where the column is unknown.
+
+    Raises:
+        UsageError: it is unknown for some utterances.
+    """
+    values = np.full(len(table), "")
+    if column in table:
+        values = as_text(table[column]).to_numpy(str)
+    unknown = np.flatnonzero(values == "")
+    if len(unknown):
+        raise UsageError(
+            f"{purpose}: the {column}s of some utterances are unknown (column {column}, "
+            f"{len(unknown)} of {len(table)} utterances, such as {table['id'].iloc[unknown[0]]}): "
+            f"add them to the corpus and extract again, or ask for {instead}"
+        )
+    return values
 
 
 def warn_left_out(why: pd.Series) -> None:

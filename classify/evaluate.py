@@ -1,14 +1,13 @@
 """``python -m classify``: cross-validate a head on a cache."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from classify.heads import HEADS
 from classify.options import Options, add_arguments, add_jobs
 from classify.scheduling import add_scheduler, scheduled
-from data.console import common_options, configure_logging
+from data.console import Parser, common_options, configure_logging, show, show_json
 from data.errors import UsageError
 
 
@@ -17,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     from classify.__main__ import COMMANDS
 
     others = "\n".join(f"  {name:9} {line}" for name, (_, line) in COMMANDS.items() if name)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify",
         description="Cross-validate a head on cached embeddings: table here, files in the run's "
         "folder.",
@@ -66,11 +65,11 @@ def main(argv: Sequence[str]) -> int:
         run = evaluate(options, arguments.jobs)
     folder = run_folder.write(run, arguments.out, arguments.attention)
     if arguments.json:
-        sys.stdout.write(run_folder.as_json(run.metrics).decode())
+        show_json(run.metrics, indent=2)
     else:
-        print(text.render(run))
-        print(f"\nconfusion matrix  {folder / 'confusion.png'}")
-        print(f"report            {folder / 'report.html'}")
+        show(text.render(run), "")
+        show(f"confusion matrix  {folder / 'confusion.png'}")
+        show(f"report            {folder / 'report.html'}")
     return 0
 
 
@@ -79,15 +78,14 @@ def _regress(options: Options, arguments: argparse.Namespace) -> int:
     from classify.regression import folder as regression_folder
     from classify.regression.run import regress
     from classify.report import regression_text
-    from classify.run_folder import as_json
 
     with scheduled(arguments.scheduler):
         run = regress(options, arguments.jobs)
     folder = regression_folder.write(run, arguments.out)
     if arguments.json:
-        sys.stdout.write(as_json(run.metrics).decode())
+        show_json(run.metrics, indent=2)
     else:
-        print(regression_text.render(run))
-        print(f"\npredictions  {folder / 'predictions.png'}")
-        print(f"report       {folder / 'report.html'}")
+        show(regression_text.render(run), "")
+        show(f"predictions  {folder / 'predictions.png'}")
+        show(f"report       {folder / 'report.html'}")
     return 0

@@ -19,7 +19,7 @@ from classify.folds import Folds, split
 from classify.heads import HEADS, naming
 from classify.model import Model
 from classify.options import Options
-from classify.regression.run import DRAWS, RegressionRun, new_regressor, regress
+from classify.regression.run import RegressionRun, new_regressor, regress
 from classify.regression.targets import is_regression
 from classify.regression.targets import load as load_numbers
 from classify.run import new_head, parameters
@@ -76,7 +76,7 @@ def _classes(options: Options, jobs: int, scored: bool) -> Model:
     if scored:
         calibration = calibrate(judged.said, data.y, folds.fold)
         found = {
-            "scores": held_out.scores(selection, folds, judged.said, options.seed),
+            "scores": held_out.scores(selection, folds, judged.said),
             "temperature": calibration.temperature,
             "calibration": calibration.as_json(),
         }
@@ -170,10 +170,7 @@ def _agreement(run: RegressionRun) -> Json:
     return {
         "split": metrics["split"],
         "folds": len(run.folds),
-        "intervals": {
-            "over": "speakers" if run.dataset.speakers_known else "utterances",
-            "draws": DRAWS,
-        },
+        "intervals": {"over": "speakers" if run.dataset.speakers_known else "utterances"},
         "targets": {
             target: {name: row[name] for name in names} | {"deviation": row["truth"]["deviation"]}
             for target, row in metrics["targets"].items()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import Selection
+from classify.dataset import Selection, grouping
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
@@ -101,10 +101,8 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
     Raises:
         UsageError: sentences are unknown, or a class is in one of them alone.
     """
-    table = dataset.utterances
-    if "sentence" not in table or (table["sentence"] == "").any():
-        raise UsageError(f"--folds {CROSSED}: the sentences of some utterances are unknown")
-    names, sentence = np.unique(table["sentence"].to_numpy(str), return_inverse=True)
+    sentences = grouping(dataset.utterances, "sentence", f"--folds {CROSSED}", "--folds speaker")
+    names, sentence = np.unique(sentences, return_inverse=True)
     groups = min(len(names), DEFAULT_FOLDS)
     group = np.random.default_rng(seed).permutation(np.arange(len(names)) % groups)[sentence]
     parts = [

@@ -20,12 +20,12 @@ import numpy.typing as npt
 
 from classify import model_schema
 from classify.calibration import tempered
-from classify.dataset import encoder_name
 from classify.features import Features
 from classify.heads import HEADS, build, build_regressor, storage
 from classify.options import split_one
+from data.atomic import publish_bytes, remove_stale
+from data.cache.recipe import in_words
 from data.errors import ModelError, UsageError
-from data.publish import publish_bytes, remove_stale
 
 if TYPE_CHECKING:
     from classify.listener import Answer, Audio, Listener
@@ -69,8 +69,8 @@ class Model:
 
     @property
     def encoder(self) -> str:
-        """The encoder's name."""
-        return encoder_name(self.recipe)
+        """For people: its name, that it is a control if so, precision and engine."""
+        return in_words(self.recipe)
 
     def probabilities(
         self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None

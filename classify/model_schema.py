@@ -12,7 +12,7 @@ from classify.calibration import LEAST, MOST
 from classify.heads import HEADS
 from classify.options import split_one
 from classify.training_options import SETTINGS
-from data import recipe as recipes
+from data.cache import recipe as recipes
 
 FORMAT = "wav2emo model"
 VERSION = 2
@@ -55,6 +55,10 @@ def _one_of(*values: Any) -> Rule:
 
 def _optional(schema: Schema) -> Rule:
     return Rule("null or as described", lambda value: value is None or not _fault(value, schema))
+
+
+def _either(one: Schema, other: Schema) -> Rule:
+    return Rule("one of two kinds", lambda value: not (_fault(value, one) and _fault(value, other)))
 
 
 def _each(schema: Schema) -> Rule:
@@ -117,10 +121,11 @@ SUMMARY = {
     "f1_macro": SHARE,
     "ci95": _optional(dict.fromkeys(("uar", "accuracy", "f1_macro"), _list(SHARE, 2))),
 }
+INTERVALS: Schema = {"over": _one_of("speakers", "utterances")}
 ABOUT_FOLDS = {
     "split": TEXT,
     "folds": COUNT,
-    "intervals": {"over": _one_of("speakers", "utterances"), "draws": COUNT},
+    "intervals": _either(INTERVALS, INTERVALS | {"draws": COUNT}),  # draws: of an older bootstrap
 }
 SCORES_OF_CLASSES = ABOUT_FOLDS | {
     "chance": SHARE,

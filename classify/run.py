@@ -12,9 +12,20 @@ from classify.crossvalidate import CrossValidation, cross_validate
 from classify.dataset import Dataset, load
 from classify.folds import Folds, split
 from classify.heads import HEADS, build, naming
-from classify.metrics import Counts, accuracy, f1_macro, f1_weighted, overall, per_class, uar
+from classify.metrics import (
+    Counts,
+    accuracy,
+    confusions,
+    f1_macro,
+    f1_weighted,
+    overall,
+    per_class,
+    uar,
+)
 from classify.options import Options
+from classify.stats.intervals import as_json, of_score
 from classify.tuning import Tuned, draw, tune
+from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
 Json = dict[str, Any]
@@ -46,6 +57,7 @@ class Run:
         pooled, weights = by_fold.sum(0), self.layer_weights
         return {
             **overall(pooled),
+            "ci95": self._interval(),
             "chance": 1 / len(data.classes),
             "utterances": len(data.y),
             "classes": list(data.classes),
@@ -57,12 +69,19 @@ class Run:
             **({"tuned": self.tuned.as_json()} if self.tuned else {}),
             **({} if weights is None else {"layer_weights": self._layer_weights(weights)}),
             "transductive": self.options.normalize == "speaker",
-            "encoder": data.encoder,
-            "control": bool(data.recipe.get("control")),
+            **encoder_json(data.recipe),
             "corpora": data.corpora,
             "fingerprint": data.fingerprint,
             "options": self.options.as_json() | data.features.as_json(),
         }
+
+    def _interval(self) -> Json:
+        """[low, high] of the UAR over speakers, or over utterances where speakers are unknown; None
+        where there are too few."""
+        data, said = self.dataset, self.result.by_seed.argmax(2)
+        units = data.speakers.astype(str) if self.folds.by_speaker else np.arange(len(data.y))
+        unit = np.unique(units, return_inverse=True)[1]
+        return as_json(of_score(confusions(data.y, said, unit, len(data.classes)).sum(1)))
 
     @cached_property
     def layer_weights(self) -> npt.NDArray[np.float64] | None:

@@ -4,7 +4,6 @@
 ``probe.json``, of a comparison ``compare.json``) last and marks it as complete.
 """
 
-import csv
 import json
 import platform
 import subprocess
@@ -14,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data import spreadsheet
+from data.atomic import publish_bytes
 from data.errors import UsageError
-from data.publish import publish_bytes
 
 if TYPE_CHECKING:
     from classify.dataset import Dataset
@@ -102,9 +102,9 @@ def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
 
 
 def write_table(file: Path, rows: Iterable[Sequence[str]]) -> None:
-    """A CSV file."""
+    """A CSV file; see `data.spreadsheet`."""
     with open(file, "w", newline="", encoding="utf-8") as opened:
-        csv.writer(opened, lineterminator="\n").writerows(rows)
+        spreadsheet.write(opened, rows)
 
 
 def as_json(value: object) -> bytes:

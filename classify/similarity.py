@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import encoder_name
 from data.cache import Cache
+from data.cache.recipe import in_words
 from data.errors import UsageError
 
 Matrix = npt.NDArray[np.floating]
@@ -77,7 +77,7 @@ def compare(
     X = [_features(cache, layer, shared, here) for layer in cache.layers]
     Y = [_features(other, layer, shared, there) for layer in other.layers] if other else None
     return Similarity(
-        (encoder_name(cache.recipe), encoder_name((other or cache).recipe)),
+        (in_words(cache.recipe), in_words((other or cache).recipe)),
         (cache.layers, (other or cache).layers),
         shared,
         cka(X, Y),

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.options import Options, add_arguments, add_jobs
-from data.console import common_options, configure_logging
+from data.console import Parser, common_options, configure_logging, show
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify train",
         description="Fit one head on everything that is chosen and save it. Linear heads choose "
         "their layer and C, unless these are given, by folds of speakers. The whole is "
@@ -47,6 +47,6 @@ def main(argv: Sequence[str]) -> int:
     model.check(arguments.out)
     trained = fit.train(options, arguments.jobs, scored=not arguments.fit_only)
     trained.save(arguments.out)
-    print(model_text.render(trained))
-    print(f"model        {arguments.out}")
+    show(model_text.render(trained))
+    show(f"model        {arguments.out}")
     return 0

@@ -1,30 +1,52 @@
-"""The thin face that all commands share: dispatch, logging, errors and exit status.
+"""The thin face that all commands share: dispatch, output, logging, errors and exit status.
+
+Names and labels come from outside, and may hold terminal sequences and line breaks. Whatever is
+printed therefore goes through `show`, `show_json` or `show_csv`, or the log, which escape control
+characters; ``print`` is refused by the linter elsewhere.
 
 Exit status: 0 all done; 1 failed; 2 wrong usage; 3 done, but some files were refused; 74 disk full
 or another I/O error; 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
 import argparse
+import codecs
 import errno
 import importlib
+import io
+import json
 import logging
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
+from typing import NoReturn
 
+from data import spreadsheet
 from data.errors import Wav2emoError
+from data.text import CONTROLS, escaped
+from data.text import Lines as Lines  # report tables take these two from here
+from data.text import lines as lines
 
 SOME_REFUSED = 3
 IO_ERROR = 74  # EX_IOERR of sysexits.h
+
+RAISING = ("strict", "surrogateescape")  # on characters that an encoding lacks
 
 log = logging.getLogger("wav2emo")
 
 
 class Stopped(KeyboardInterrupt):
     """SIGTERM, raised in the main thread just as Python raises SIGINT."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose error messages repeat arguments, such as file names, `escaped`."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and `message`, and exit."""
+        super().error(escaped(message))
 
 
 def common_options(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +66,19 @@ def dispatch(package: str, description: str, commands: Mapping[str, tuple[str, s
             module of the command that runs is imported. The command ``""`` runs when none is named.
     """
     argv = sys.argv[1:]
+    return run(lambda: _command(package, description, commands, argv), _asked("-v", argv))
+
+
+def _command(
+    package: str, description: str, commands: Mapping[str, tuple[str, str]], argv: list[str]
+) -> int:
     if argv and argv[0] in commands and argv[0]:
         module, argv = commands[argv[0]][0], argv[1:]
     elif "" in commands and (not argv or argv[0].startswith("-")):
         module = commands[""][0]
     else:
         listing = "\n".join(f"  {name:9} {line}" for name, (_, line) in commands.items() if name)
-        parser = argparse.ArgumentParser(
+        parser = Parser(
             prog=f"python -m {package}",
             description=description,
             epilog=f"commands:\n{listing}\n\n'python -m {package} COMMAND --help' tells more.",
@@ -59,12 +87,14 @@ def dispatch(package: str, description: str, commands: Mapping[str, tuple[str, s
         parser.add_argument("command", choices=[c for c in commands if c], metavar="COMMAND")
         parser.parse_args(argv[:1])
         raise AssertionError("argparse accepts only the commands above")
-    return run(lambda: importlib.import_module(module).main(argv), verbose=_asked("-v", argv))
+    return importlib.import_module(module).main(argv)
 
 
 def run(command: Callable[[], int], verbose: bool = False) -> int:
     """Call `command`, turning what it raises into one line on stderr and an exit status."""
     signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in RAISING:
+        sys.stdout.reconfigure(errors="replace")  # standard error replaces by default
     try:
         status = command()
         sys.stdout.flush()
@@ -72,25 +102,68 @@ def run(command: Callable[[], int], verbose: bool = False) -> int:
     except Stopped:
         return 128 + signal.SIGTERM
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        complain("interrupted")
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Wav2emoError as error:
         if verbose:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+            complain(traceback.format_exc())
+        complain(f"error: {escaped(error.args[0] if error.args else '')}")
         return error.exit_status
     except OSError as error:
         if verbose:
-            traceback.print_exc()
+            complain(traceback.format_exc())
         where = f": {error.filename}" if error.filename else ""
         hint = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             hint = "; free some space and run the same command again: what is finished is kept"
-        print(f"error: {error.strerror or error}{where}{hint}", file=sys.stderr)
+        complain(escaped(f"error: {error.strerror or error}{where}{hint}"))
         return IO_ERROR
+
+
+def show(*texts: object) -> None:
+    """Print results, each on a line of its own; what is to have several lines is `Lines`."""
+    for text in texts:
+        print(escaped(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """Print to standard error. Line breaks stay; names in `text` have to be `escaped`."""
+    print(lines(text.rstrip("\n").split("\n")), file=sys.stderr, flush=True)
+
+
+def show_json(value: object, indent: int | None = None) -> None:
+    """Print a value as JSON, which reads back exactly.
+
+    Characters that the output's encoding lacks and control characters are JSON's own escapes.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=not _speaks_utf8())
+    for line in text.split("\n"):  # JSON escapes line breaks in strings
+        print(CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line), flush=False)
+    sys.stdout.flush()
+
+
+def show_csv(rows: Iterable[Iterable[object]]) -> None:
+    """Print rows of cells as CSV, each as soon as it is known; see `data.spreadsheet`.
+
+    Characters that the output's encoding lacks, and on a terminal control characters, are escaped.
+    """
+    cell = escaped if sys.stdout.isatty() else _encodable
+    for row in rows:
+        texts = [cell(value) if isinstance(value, str) else value for value in row]
+        spreadsheet.write(sys.stdout, [texts])
+        sys.stdout.flush()
+
+
+def _encodable(text: str) -> str:
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _speaks_utf8() -> bool:
+    return codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
 
 
 def configure_logging(verbose: bool, quiet: bool) -> None:
@@ -105,16 +178,7 @@ def configure_logging(verbose: bool, quiet: bool) -> None:
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        return prefix + record.getMessage()
-
-
-def several(count: int, what: str) -> str:
-    """A number of things in words.
-
-    >>> several(1, "utterance"), several(1200, "utterance")
-    ('1 utterance', '1,200 utterances')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+        return escaped(prefix + record.getMessage())
 
 
 def _asked(flag: str, argv: Sequence[str]) -> bool:

@@ -1,43 +1,15 @@
-"""``python -m data demo DIR``: a small corpus of synthetic emotional speech."""
+"""A small corpus of synthetic emotional speech."""
 
-import argparse
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
-from data.console import common_options, configure_logging
+from data import spreadsheet
 from data.errors import UsageError
 
 TABLE = "demo.csv"
 COLUMNS = ("file", "emotion", "speaker", "sex", "sentence")
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data demo",
-        description="Make a small corpus of synthetic emotional speech, to try the program on.",
-    )
-    parser.add_argument("dir", metavar="DIR", type=Path, help="folder to write it into")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="the same seed gives the same bytes (%(default)s)"
-    )
-    common_options(parser)
-    return parser
-
-
-def main(argv: Sequence[str]) -> int:
-    """Make the corpus and say what to do with it."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
-    recordings, seconds = write(args.dir, args.seed)
-    print(
-        f"{args.dir}: {recordings} synthetic recordings, {seconds / 60:.1f} minutes\n"
-        f"next: python -m extract {args.dir} --model untrained"
-    )
-    return 0
 
 
 def write(root: Path, seed: int = 0) -> tuple[int, float]:
@@ -64,15 +36,15 @@ def write(root: Path, seed: int = 0) -> tuple[int, float]:
     }
     _refuse_other_content(root, recordings)
     (root / "wav").mkdir(parents=True, exist_ok=True)
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows: list[Sequence[str]] = [COLUMNS]
     samples = 0
     for file, (speaker, emotion, sentence) in recordings.items():
         speech = speak(speaker, emotion, sentence, seed)
         wavfile.write(root / file, RATE, speech)
-        rows.writerow((file, emotion, speaker.name, speaker.sex, sentence))
+        rows.append((file, emotion, speaker.name, speaker.sex, sentence))
         samples += len(speech)
+    table = io.StringIO()
+    spreadsheet.write(table, rows)
     (root / TABLE).write_text(table.getvalue(), encoding="utf-8")
     return len(recordings), samples / RATE
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from data.atomic import publish_bytes
 from data.errors import CorpusError
-from data.publish import publish_bytes
 from data.utterance import Utterance
 
 SUFFIX = ".jsonl"

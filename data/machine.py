@@ -1,4 +1,4 @@
-"""What a machine that shares a file system with others can tell: who it is, what it has locked."""
+"""Identify this machine, and lock files, on file systems that several machines share."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 
 @cache
 def machine() -> str:
-    """What tells this machine, since it was started, from all others."""
+    """An identifier of this machine, which changes when it is restarted."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return os.uname().nodename

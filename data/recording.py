@@ -1,4 +1,4 @@
-"""What a recording may be, for those who look at its header and for those who decode it."""
+"""Limits of a recording; `data scan` checks them in its header, and `extract` when it decodes."""
 
 MAX_CHANNELS = 8
 RATES = range(4_000, 384_001)  # Hz

@@ -1,26 +1,18 @@
-"""``python -m data scan``: count what a corpus holds before anything is embedded."""
+"""Count what a corpus holds before anything is embedded."""
 
-import argparse
-import csv
-import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from data import corpora
-from data.console import common_options, configure_logging, log, several
 from data.corpora import Corpus
 from data.corpora.tree import tally
 from data.emotions import to_shared
-from data.errors import UsageError
 from data.recording import MAX_CHANNELS, RATES, SHORTEST
 from data.utterance import Utterance
 
-WIDTH = 80  # characters of a line
 LIMITS = f"over {MAX_CHANNELS} channels, or not {RATES[0]} to {RATES[-1]} Hz"
 
 Row = dict[str, str | float | None]
@@ -54,68 +46,6 @@ class Summary:
     sampling_rates: dict[int, int]  # Hz → recordings
     channels: dict[int, int]  # → recordings
     warnings: tuple[str, ...]
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's options."""
-    result = argparse.ArgumentParser(
-        prog="python -m data scan",
-        description="Count a corpus's emotions, speakers and seconds; warn of what is odd.",
-    )
-    result.add_argument("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
-    result.add_argument(
-        "--corpus",
-        metavar="NAME",
-        help=f"read it as {', '.join(corpora.names())}; default: recognise it by its names",
-    )
-    result.add_argument(
-        "--pattern",
-        metavar="P",
-        help="what a folder's paths tell, such as '{speaker}/{emotion}_{take}.wav'",
-    )
-    result.add_argument(
-        "--follow-links",
-        action="store_true",
-        help="also take what links and tables point to outside",
-    )
-    result.add_argument(
-        "-o",
-        "--out",
-        type=Path,
-        metavar="LIST",
-        help="also write all utterances to a list (.jsonl) that extract takes, on any machine",
-    )
-    output = result.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
-    output.add_argument("--csv", action="store_true", help="a row per utterance")
-    common_options(result)
-    return result
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run the command."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
-    if args.out and args.out.suffix != ".jsonl":
-        raise UsageError(f"-o {args.out}: a list's name ends in .jsonl")
-    found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links)
-    headers = read_headers([u.file for corpus in found for u in corpus.utterances], args.quiet)
-    if args.out:
-        _write_list(args.out, found, headers)
-    summaries = [summarise(corpus, headers) for corpus in found]
-    rows = [row(u, headers[u.file]) for corpus in found for u in corpus.utterances]
-    if args.json:
-        document = {"corpora": [_for_json(summary) for summary in summaries], "utterances": rows}
-        json.dump(document, sys.stdout, indent=1)
-        print()
-    elif args.csv:
-        _write_csv(rows)
-        for summary in summaries:
-            for warning in summary.warnings:
-                log.warning("%s: %s", summary.name, warning)
-    else:
-        print("\n\n".join(render(summary) for summary in summaries))
-    return 0
 
 
 def read_headers(files: Iterable[Path], quiet: bool = False) -> dict[Path, Header | None]:
@@ -189,63 +119,6 @@ def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
     )
 
 
-def render(summary: Summary) -> str:
-    """The summary for people, in lines of at most `WIDTH` characters (but for long names)."""
-    s = summary
-    title = s.title if s.name == s.kind else f"{s.title}: {s.name}"
-    count = several(s.recordings, "recording")
-    if s.published and s.published != s.recordings:
-        count = f"{s.recordings:,} of the {s.published:,} recordings published"
-    if s.utterances != s.recordings:
-        count = f"{several(s.utterances, 'utterance')} in {count}"
-    known = len(s.speakers.keys() - {None})
-    speakers = several(known, "speaker") if known else "speakers unknown"
-    length = "{min:.2f} to {max:.2f} s, mean {mean:.2f} s".format_map(s.seconds)
-    rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in s.sampling_rates.items())
-    channels = ", ".join(f"{number} ({n:,})" for number, n in s.channels.items())
-    lines = [
-        title,
-        "=" * min(WIDTH, len(title)),
-        f"{s.root}",
-        f"{count}, {speakers}, {_clock(s.seconds['total'])}",
-        f"length    {length if rates else 'unknown'}",
-        f"rate      {rates or 'unknown'}",
-        f"channels  {channels or 'unknown'}",
-        "",
-        *_emotion_table(s),
-    ]
-    if s.sexes.keys() - {None}:
-        lines += ["", "sex", *_columns(s.sexes)]
-    if known:
-        lines += ["", "speaker", *_columns(s.speakers)]
-    if s.warnings:
-        lines += ["", *(f"warning: {warning}" for warning in s.warnings)]
-    return "\n".join(lines)
-
-
-def _emotion_table(summary: Summary) -> list[str]:
-    labels = [(native or "(none)", shared or "(none)") for native, shared in summary.shared.items()]
-    wide, wider = (max(len(pair[k]) for pair in [("emotion", "shared"), *labels]) for k in (0, 1))
-    most = max(summary.emotions.values())
-    lines = [f"{'emotion':{wide}}  {'shared':{wider}}  utterances"]
-    for (native, shared), n in zip(labels, summary.emotions.values(), strict=True):
-        bar, share = "#" * round(24 * n / most), n / summary.utterances
-        lines.append(f"{native:{wide}}  {shared:{wider}}  {n:10,}  {share:6.1%}  {bar}".rstrip())
-    return lines
-
-
-def _columns(counts: dict[str | None, int]) -> list[str]:
-    """Name and count side by side, as many to a line as fit."""
-    cells = [(name or "(none)", f"{n:,}") for name, n in counts.items()]
-    wide, wider = (max(len(cell[k]) for cell in cells) for k in (0, 1))
-    texts = [f"{name:{wide}} {n:>{wider}}" for name, n in cells]
-    per_line = max(1, (WIDTH - 2 + 3) // (wide + 1 + wider + 3))
-    return [
-        "  " + "   ".join(texts[first : first + per_line])
-        for first in range(0, len(texts), per_line)
-    ]
-
-
 def _oddities(
     corpus: Corpus,
     headers: dict[Path, Header | None],
@@ -314,27 +187,11 @@ def _counted(values: Iterable[str | None]) -> dict[str | None, int]:
     return {value: counts[value] for value in sorted(counts, key=lambda v: (v is None, v or ""))}
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def _for_json(summary: Summary) -> dict[str, object]:
-    """As a dictionary; what is not known is counted under the empty string, as in a cache."""
-
-    def named(value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        return {"" if key is None else key: count for key, count in value.items()}
-
-    return {key: named(value) for key, value in asdict(summary).items()}
-
-
-def _write_list(path: Path, found: Sequence[Corpus], headers: dict[Path, Header | None]) -> None:
+def write_list(path: Path, found: Sequence[Corpus], headers: dict[Path, Header | None]) -> int:
+    """Write the utterances of corpora to a list, with their seconds; return their number."""
     from data import listing
 
-    count = listing.write(
+    return listing.write(
         path,
         (
             (utterance, None if header is None else _seconds(utterance, header))
@@ -343,11 +200,3 @@ def _write_list(path: Path, found: Sequence[Corpus], headers: dict[Path, Header 
             for header in [headers[utterance.file]]
         ),
     )
-    log.info("%s: %s", path, several(count, "utterance"))
-
-
-def _write_csv(rows: Sequence[Row]) -> None:
-    columns = dict.fromkeys(key for row in rows for key in row)
-    writer = csv.DictWriter(sys.stdout, list(columns))
-    writer.writeheader()
-    writer.writerows(rows)

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.console import several
 from data.errors import SchedulerError, UsageError
+from data.text import several
 
 if TYPE_CHECKING:
     from distributed import Client

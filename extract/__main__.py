@@ -10,15 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data import scheduler
-from data.console import SOME_REFUSED, common_options, configure_logging, log, run, several
+from data.console import (
+    SOME_REFUSED,
+    Parser,
+    common_options,
+    configure_logging,
+    log,
+    run,
+    show,
+    show_json,
+)
 from data.errors import UsageError
+from data.text import several
 from extract.partition import Part, Share
 from extract.placement import parse_prefix, placed
-from extract.recipe import ENGINES, POOLINGS, PRECISIONS, Request, in_words
+from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
 
 if TYPE_CHECKING:
+    from data.cache.recipe import Recipe
     from data.corpora import Corpus
-    from data.recipe import Recipe
     from data.utterance import Utterance
     from extract.pipeline import Settings, Summary
     from extract.placement import Prefix
@@ -29,7 +39,7 @@ SHOWN = 5  # refusals that are printed
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m extract``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m extract",
         description="Embed every recording of the corpora once, all layers, into one cache. "
         "Run it again to go on after an interruption, or to add what is new.",
@@ -63,8 +73,8 @@ def parser() -> argparse.ArgumentParser:
     add("--pattern", help="how files are named, such as '{speaker}/{emotion}_{take}.wav'")
     add("--follow-links", action="store_true", help="read what links and '..' lead to outside")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    add("--precision", default="auto", choices=PRECISIONS, help="(default: what the cache has, "
-        "else bfloat16 where the hardware multiplies it natively)")  # fmt: skip
+    add("--precision", choices=PRECISIONS, help="(default: what the cache has, else "
+        f"{DEFAULT_PRECISION})")  # fmt: skip
     add("--engine", default="auto", choices=ENGINES, help="(default: what the cache has, else "
         "openvino on a CPU where it is installed)")  # fmt: skip
     add(
@@ -157,14 +167,12 @@ def _share(
 
 
 def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
-    from data.parts import Parts
+    from data.cache.shards import Shards
     from extract.decoding import Checksums
 
-    known, checksum = Parts(cache).known(), Checksums()
+    known, checksum = Shards(cache).known(), Checksums()
     done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)
-    print(
-        f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}"
-    )
+    show(f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}")
     return 0
 
 
@@ -217,16 +225,20 @@ def _here(
     settings: "Settings",
 ) -> "tuple[Recipe, Summary]":
     """Extract in this process."""
-    from data.parts import Parts
-    from extract.engines import open_engine
+    from data.cache.recipe import in_words
+    from data.cache.shards import Shards
+    from extract.engines import BFLOAT16_IS_QUICKER, open_engine
     from extract.pipeline import extract
     from extract.share import extract_part
 
-    recipe = Parts(args.out).recipe()
+    recipe = Shards(args.out).recipe()
     if recipe is not None:
         request = request.fitted_to(recipe)
     engine = open_engine(args.model, request, args.device)
-    log.info("encoder: %s", in_words(engine.recipe, engine.provenance))
+    log.info("encoder: %s (%s)%s", in_words(engine.recipe), engine.provenance["device"],
+             ", as in the cache" if recipe == engine.recipe else "")  # fmt: skip
+    if engine.suggests_bfloat16:
+        log.info(BFLOAT16_IS_QUICKER)
     if isinstance(what, Share):
         return engine.recipe, extract_part(what, engine, args.out, settings)
     return engine.recipe, extract(what, engine, args.out, settings)
@@ -255,43 +267,37 @@ def _on_workers(
 
 
 def _report(args: argparse.Namespace, recipe: "Recipe", summary: "Summary", elapsed: float) -> None:
-    import json
-
-    from data.cache_file import parts_folder
-    from data.reports import errors_file
+    from data.cache.file import parts_folder
+    from data.cache.refusals import errors_file
 
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "cache": str(args.out),
-                    "utterances": summary.total,
-                    "missing": summary.missing,
-                    "packed": summary.packed,
-                    "embedded": summary.embedded,
-                    "cached": summary.cached,
-                    "pruned": summary.pruned,
-                    "refused": [
-                        {"id": r.utterance.id, "reason": r.reason} for r in summary.refused
-                    ],
-                    "audio_seconds": round(summary.seconds, 3),
-                    "seconds": round(elapsed, 3),
-                }
-            )
+        show_json(
+            {
+                "cache": str(args.out),
+                "utterances": summary.total,
+                "missing": summary.missing,
+                "packed": summary.packed,
+                "embedded": summary.embedded,
+                "cached": summary.cached,
+                "pruned": summary.pruned,
+                "refused": [{"id": r.utterance.id, "reason": r.reason} for r in summary.refused],
+                "audio_seconds": round(summary.seconds, 3),
+                "seconds": round(elapsed, 3),
+            }
         )
     else:
-        print(_headline(args, recipe, summary))
+        show(_headline(args, recipe, summary))
         if summary.embedded:
-            print(
+            show(
                 f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
                 f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
             )
         if summary.cached:
-            print(f"  {summary.cached} were there already")
+            show(f"  {summary.cached} were there already")
         if summary.pruned:
-            print(f"  {summary.pruned} pruned")
+            show(f"  {summary.pruned} pruned")
         if not summary.packed:
-            print(f"  {_unpacked(args.out, summary)}")
+            show(f"  {_unpacked(args.out, summary)}")
     for refusal in summary.refused[:SHOWN]:
         log.error("%s: %s", refusal.utterance.file, refusal.reason)
     if summary.refused:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import EncoderError
+from data.text import lines
 
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer
 
@@ -50,10 +51,14 @@ def _fetch(name: str) -> Path:
         ) from None
     except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError):
         raise EncoderError(
-            f"{name} is not on this machine and the hub cannot be reached. Three ways out:\n"
-            "  --model PATH        a folder saved by save_pretrained\n"
-            "  HF_HOME=PATH        a Hugging Face cache that was filled elsewhere\n"
-            "  --model untrained   a control with random weights, which needs no download"
+            lines(
+                [
+                    f"{name} is not on this machine and the hub cannot be reached. Three ways out:",
+                    "  --model PATH        a folder saved by save_pretrained",
+                    "  HF_HOME=PATH        a Hugging Face cache that was filled elsewhere",
+                    "  --model untrained   a control with random weights, which needs no download",
+                ]
+            )
         ) from None
 
 

@@ -23,14 +23,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.console import several
+from data.cache.recipe import in_words
+from data.cache.shards import Shards
 from data.errors import UsageError
-from data.parts import Parts
 from data.scheduler import WORKER_SECONDS, parse
+from data.text import several
 from data.utterance import Utterance
 from extract import pipeline
+from extract.engines import BFLOAT16_IS_QUICKER
 from extract.pipeline import Summary
-from extract.recipe import in_words
 from extract.worker import EngineSource, Introduction, Job
 
 log = logging.getLogger("wav2emo")
@@ -78,7 +79,7 @@ def extract(
     """
     cache = cache.absolute()
     utterances = _with_absolute_roots(utterances)
-    recipe = Parts(cache).recipe()
+    recipe = Shards(cache).recipe()
     if recipe is not None:
         source = source.fitted_to(recipe)
     seconds = settings.batch_seconds, settings.max_seconds
@@ -88,8 +89,10 @@ def extract(
     foreman = Foreman(job, settings, cluster)
     try:
         encoder = foreman.agree()
-        told = in_words(encoder.recipe, encoder.provenance)
+        told = f"{in_words(encoder.recipe)} ({encoder.provenance['device']})"
         log.info("encoder: %s on %s", told, several(foreman.count(), "worker"))
+        if encoder.suggests_bfloat16:
+            log.info(BFLOAT16_IS_QUICKER)
         summary = pipeline.complete(
             utterances,
             encoder.recipe,

@@ -1,8 +1,9 @@
 """Embed utterances: a stream of them in batches, or any audio by the recipe of a cache."""
 
+import logging
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -10,14 +11,17 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from data.cache.recipe import TOLERANCE, Recipe, differences
 from data.errors import RecipeMismatch
-from data.recipe import differences
+from data.text import lines
 from data.utterance import Utterance
 from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched, prepare
 from extract.engines import Engine, Pooled, open_engine
 from extract.recipe import Request
+
+log = logging.getLogger("wav2emo")
 
 
 @dataclass(frozen=True)
@@ -51,22 +55,33 @@ class Embedder:
     ) -> Self:
         """Load the encoder that a recipe names, or the same one from the folder `model`.
 
+        Engine and precision may be others than the recipe's, if that changes no more than its
+        precision does: any engine for float32; for bfloat16 the recipe's engine where it is there,
+        else another one, and float32 where hardware does not multiply bfloat16, with a warning.
+
         Raises:
             EncoderError: the encoder cannot be loaded.
             RecipeMismatch: the encoder, or what is done with it, is not the recipe's.
         """
         try:
             request, name = Request.from_recipe(recipe), recipe["model"]
-            same = {"engine": recipe["engine"]}  # but for rounding
+            same = {name: recipe[name] for name in ("engine", "precision")}  # but for rounding
             if model:  # a copy elsewhere has another name; its weights tell that it is the same
                 same |= {name: recipe[name] for name in ("model", "revision")}
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeMismatch(f"not the recipe of an encoder: {error!r}") from None
-        engine = open_engine(model or name, request, device)
+        engine = open_engine(model or name, _possible(request, device), device)
         found = engine.recipe | same
         if found != recipe:
-            lines = "\n  ".join(differences(recipe, found))
-            raise RecipeMismatch(f"this encoder gives other numbers than the recipe's:\n  {lines}")
+            raise RecipeMismatch(
+                lines(
+                    [
+                        "this encoder gives other numbers than the recipe's:",
+                        *(f"  {line}" for line in differences(recipe, found)),
+                    ]
+                )
+            )
+        _tell_of_rounding(recipe, engine.recipe)
         return cls(engine)
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
@@ -118,6 +133,29 @@ class Embedder:
     def prepare(self, utterance: Utterance, waveform: Waveform) -> Decoded | Refusal:
         """A (sample,) waveform as the engine wants it: 16 kHz, mono, as recorded."""
         return prepare(utterance, waveform, self.engine, self.max_seconds)
+
+
+def _possible(request: Request, device: str) -> Request:
+    """The request, in float32 where it says bfloat16 and the hardware does not multiply that."""
+    if request.precision != "bfloat16":
+        return request
+    from extract.engines.torch import multiplies_bfloat16, pick_device  # not before: it is slow
+
+    if multiplies_bfloat16(pick_device(device)):
+        return request
+    return replace(request, precision="float32", engine="auto")
+
+
+def _tell_of_rounding(recipe: Recipe, here: Recipe) -> None:
+    """Say so where what is embedded here is not what the recipe's engine would have made, to the
+    last digits that float32 promises."""
+    wanted, found = ((one["precision"], one["engine"]) for one in (recipe, here))
+    if "bfloat16" in (wanted[0], found[0]) and wanted != found:
+        log.warning(
+            "the recipe is %s by %s, and here it is %s by %s: embeddings agree to a relative error "
+            "of %g, not %g",
+            *wanted, *found, TOLERANCE["bfloat16"], TOLERANCE["float32"],
+        )  # fmt: skip
 
 
 def embed(

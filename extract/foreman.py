@@ -14,10 +14,10 @@ from typing import Any
 from distributed import Future
 
 from data import scheduler
-from data.console import several
+from data.cache.recipe import canonical
+from data.cache.shards import Shards
 from data.errors import RecipeMismatch, SchedulerError, Wav2emoError
-from data.parts import Parts
-from data.recipe import canonical
+from data.text import several
 from data.utterance import Utterance
 from extract import pipeline, worker
 from extract.chunks import Pile, Work
@@ -106,7 +106,7 @@ class Foreman:
     def embed(
         self,
         utterances: Sequence[Utterance],
-        parts: Parts,
+        parts: Shards,
         known: Mapping[str, str],
         summary: Summary,
     ) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
+from data.cache import columns
+from data.cache.recipe import Recipe
+from data.cache.refusals import collect, errors_file, write_errors
+from data.cache.shards import Shards
 from data.errors import CacheError
-from data.parts import Parts
-from data.recipe import Recipe
-from data.reports import collect, errors_file, write_errors
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
@@ -80,7 +80,7 @@ def extract(
     """
     settings = settings or Settings()
 
-    def here(parts: Parts, known: Mapping[str, str], summary: Summary) -> None:
+    def here(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
         embed_missing(utterances, known, parts, engine, settings, summary)
 
     return complete(utterances, engine.recipe, cache, settings.prune, here)
@@ -91,7 +91,7 @@ def complete(
     recipe: Recipe,
     cache: Path,
     prune: bool,
-    embed_missing: Callable[[Parts, Mapping[str, str], Summary], None],
+    embed_missing: Callable[[Shards, Mapping[str, str], Summary], None],
 ) -> Summary:
     """Claim `cache`, let `embed_missing` fill its parts, and pack them; see `extract`.
 
@@ -104,7 +104,7 @@ def complete(
             and keeps the summary.
     """
     summary = Summary()
-    parts = Parts(cache)
+    parts = Shards(cache)
     try:
         parts.claim(recipe)
         known = parts.known()
@@ -132,7 +132,7 @@ def complete(
 def embed_missing(
     utterances: Sequence[Utterance],
     known: Mapping[str, str],
-    parts: Parts,
+    parts: Shards,
     engine: Engine,
     settings: Settings,
     summary: Summary,
@@ -177,7 +177,7 @@ def embed_missing(
 class _Shards:
     """Collects embeddings and writes them as shards, in a thread of its own."""
 
-    def __init__(self, parts: Parts, engine: Engine) -> None:
+    def __init__(self, parts: Shards, engine: Engine) -> None:
         self.published = 0  # utterances
         self.seconds = 0.0  # of their audio
         self.names: list[str] = []

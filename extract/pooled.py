@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from data.cache.recipe import Recipe
 from data.errors import EncoderError
-from data.recipe import Recipe
 from extract.convolutions import Convolutions, Convolve, frames
 from extract.encoder import Encoder
 from extract.engines import Pooled

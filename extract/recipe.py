@@ -4,15 +4,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import UsageError
-from data.recipe import Recipe
 
 if TYPE_CHECKING:
     from extract.encoder import Encoder
 
 POOLINGS = ("mean", "std", "max")
 BASELINES = ("logmel", "energy")  # see extract.logmel
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = tuple(TOLERANCE)
+DEFAULT_PRECISION = "float32"
 ENGINES = ("auto", "torch", "openvino")
 LAYER_CONVENTION = (
     "0: input of the first transformer layer; k: output of the k-th, before any final layer norm"
@@ -28,7 +29,7 @@ class Request:
         pooling: how frames become one vector.
         sequence: steps a second of stored sequences; None: none are stored.
         sequence_layers: as `layers`, for sequences.
-        precision: float32, bfloat16, or auto: what the hardware multiplies fastest.
+        precision: float32 or bfloat16; None: that of the cache, and float32 for a new one.
         engine: torch, openvino, or auto: OpenVINO on a CPU where it is installed. What they make
             of an utterance is the same, but for rounding.
         baselines: features without a model, stored beside the layers.
@@ -38,30 +39,36 @@ class Request:
     pooling: tuple[str, ...] = ("mean", "std")
     sequence: float | None = None
     sequence_layers: str = "all"
-    precision: str = "auto"
+    precision: str | None = None
     engine: str = "auto"
     baselines: tuple[str, ...] = BASELINES
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
-        """The request that leads to `recipe` again, by whatever engine is there."""
+        """The request that leads to `recipe` again.
+
+        Engines agree in float32, so any may do it. In bfloat16 they differ by more, and torch,
+        which is everywhere, is kept where it was torch.
+        """
+        torch = recipe["precision"] == "bfloat16" and recipe["engine"] == "torch"
         return cls(
             ",".join(map(str, recipe["layers"])),
             tuple(recipe["pooling"]),
             recipe["sequence_rate"],
             ",".join(map(str, recipe["sequence_layers"])) or "all",
             recipe["precision"],
+            "torch" if torch else "auto",
             baselines=tuple(recipe.get("baselines", ())),
         )
 
     def fitted_to(self, recipe: Recipe) -> Self:
         """The request by which a cache of `recipe` can be extended, if that gives what is asked.
 
-        Its precision and engine, where any will do; all its poolings, where those asked for are
+        Its precision and engine, where none is named; all its poolings, where those asked for are
         among them; and its baselines, which those of older versions lack.
         """
         fitted = replace(self, baselines=tuple(recipe.get("baselines", ())))
-        if self.precision == "auto":
+        if self.precision is None:
             fitted = replace(fitted, precision=recipe["precision"])
         if self.engine == "auto":
             fitted = replace(fitted, engine=recipe["engine"])
@@ -75,7 +82,7 @@ class Request:
             raise UsageError(
                 f"--pooling {','.join(self.pooling)}: expected some of {', '.join(POOLINGS)}"
             )
-        if self.precision not in PRECISIONS:
+        if self.precision not in (None, *PRECISIONS):
             raise UsageError(f"--precision {self.precision}: expected {', '.join(PRECISIONS)}")
         if self.engine not in ENGINES:
             raise UsageError(f"--engine {self.engine}: expected {', '.join(ENGINES)}")
@@ -106,15 +113,6 @@ def parse_layers(text: str, depth: int) -> list[int]:
     return sorted(found)
 
 
-def in_words(recipe: Recipe, provenance: Recipe) -> str:
-    """The encoder of a recipe, and on what it runs, for people."""
-    control = ", a control with random weights" if recipe["control"] else ""
-    return (
-        f"{recipe['model']}{control} ({recipe['engine']}, {recipe['precision']}, "
-        f"{provenance['device']})"
-    )
-
-
 def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any]:
     """The recipe of `request` with an encoder that has all its layers."""
     from extract.logmel import PARAMETERS  # not before: numpy would slow --help down
@@ -138,6 +136,6 @@ def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any
         "sequence_rate": float(request.sequence) if request.sequence is not None else None,
         "sequence_layers": parse_layers(request.sequence_layers, depth) if stored else [],
         "engine": engine,
-        "precision": request.precision,
+        "precision": request.precision or DEFAULT_PRECISION,
         "dtype": "float32",
     } | ({"baselines": baselines} if baselines else {})

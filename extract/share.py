@@ -6,10 +6,10 @@ two of them the same part.
 
 from pathlib import Path
 
-from data import reports
+from data.cache import refusals
+from data.cache.shards import Shards
 from data.console import log
 from data.errors import CacheError
-from data.parts import Parts
 from extract.engines import Engine
 from extract.partition import Share
 from extract.pipeline import Settings, Summary, embed_missing
@@ -30,7 +30,7 @@ def extract_part(
     part, own = share.part, share.own
     whole = {utterance.id: utterance for utterance in share.whole}
     summary = Summary(packed=False)
-    parts = Parts(cache)
+    parts = Shards(cache)
     try:
         parts.claim(engine.recipe)
         _compare_lists(cache, share)
@@ -43,14 +43,14 @@ def extract_part(
                 "recordings? --audio-prefix OLD=NEW tells where they are"
             )
         rows = [refusal.row() for refusal in summary.refused]
-        reports.publish(cache, reports.Report(part.number, part.of, share.plan, len(whole), rows))
-        total = parts.pack_if_last(whole, lambda: reports.refused(cache, share.plan))
+        refusals.publish(cache, refusals.Report(part.number, part.of, share.plan, len(whole), rows))
+        total = parts.pack_if_last(whole, lambda: refusals.refused(cache, share.plan))
         present = parts.ids()
         if total is not None:
-            reports.collect(cache, lambda: present)
+            refusals.collect(cache, lambda: present)
             summary.packed = True
         summary.total = len(present)
-        summary.missing = len(whole.keys() - present - reports.refused(cache, share.plan).keys())
+        summary.missing = len(whole.keys() - present - refusals.refused(cache, share.plan).keys())
     finally:
         parts.clean()
     return summary
@@ -58,7 +58,7 @@ def extract_part(
 
 def _compare_lists(cache: Path, share: Share) -> None:
     """Tell if another part was cut from another list: then the parts do not fit together."""
-    for report in reports.read(cache):
+    for report in refusals.read(cache):
         if report.of == share.part.of and report.plan != share.plan:
             log.warning(
                 "part %d/%d was cut from another list of utterances (%d there, %d here), so some "

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from data.cache.recipe import Recipe, differences
+from data.cache.shards import CLAIM, Shards
 from data.errors import CacheError, RecipeMismatch
-from data.parts import CLAIM, Parts
-from data.recipe import Recipe, differences
 from data.utterance import Utterance
 from extract.decoding import Checksums, Refusal
 from extract.engines import Engine, open_engine
@@ -78,6 +78,7 @@ class Introduction:
 
     recipe: dict[str, Any]
     provenance: dict[str, Any]
+    suggests_bfloat16: bool = False
 
     @property
     def transformers(self) -> str:
@@ -129,7 +130,7 @@ def introduce(job: Job) -> Introduction:
     """
     with _process.at_work:
         engine = _engine(job)
-        return Introduction(engine.recipe, engine.provenance)
+        return Introduction(engine.recipe, engine.provenance, engine.suggests_bfloat16)
 
 
 def embed_chunk(job: Job, chunk: Chunk) -> Report:
@@ -144,7 +145,7 @@ def embed_chunk(job: Job, chunk: Chunk) -> Report:
         if job.run in _process.ended:
             return Report()
         engine = _engine(job)
-        parts, summary = Parts(job.cache), Summary()
+        parts, summary = Shards(job.cache), Summary()
         if not (parts.folder / CLAIM).exists():
             raise OtherFiles(
                 f"does not see {parts.folder}, where shards are collected: workers need the "

@@ -1,18 +1,17 @@
 """``python -m classify compare``: several heads under the same folds, and who is best."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from classify.compare.options import CompareOptions, add_arguments
 from classify.scheduling import add_scheduler, scheduled
-from data.console import SOME_REFUSED, common_options, configure_logging
+from data.console import SOME_REFUSED, Parser, common_options, configure_logging, show, show_json
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify compare",
         description="Cross-validate several heads under the same folds and tell which differences "
         "are more than chance: table here, files in the run's folder. An option that a head does "
@@ -49,8 +48,8 @@ def main(argv: Sequence[str]) -> int:
         comparison = compare(options)
     folder = write(comparison, arguments.out)
     if arguments.json:
-        sys.stdout.write(run_folder.as_json(comparison.metrics).decode())
+        show_json(comparison.metrics, indent=2)
     else:
-        print(table.render(comparison.metrics, comparison.seconds))
-        print(f"\nreport  {folder / 'report.html'}")
+        show(table.render(comparison.metrics, comparison.seconds))
+        show("", f"report  {folder / 'report.html'}")
     return SOME_REFUSED if comparison.study.failed else 0

@@ -8,7 +8,7 @@ import numpy as np
 from classify import run_folder
 from classify.compare.result import Comparison
 from classify.report import compare_figures, compare_page
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 
 def write(comparison: Comparison, out: Path | None = None) -> Path:

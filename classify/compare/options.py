@@ -16,7 +16,6 @@ class CompareOptions:
 
     heads: tuple[str, ...]
     shared: Options = field(default_factory=Options)  # its head is of no meaning
-    draws: int = 2000  # of the bootstrap, and of permutations where there are too many
 
     def __post_init__(self) -> None:
         known = ", ".join(HEADS)
@@ -25,8 +24,6 @@ class CompareOptions:
         if len(set(self.heads)) < 2:
             named = ",".join(self.heads)
             raise UsageError(f"--heads {named}: name at least two to compare, of {known}")
-        if self.draws < 100:
-            raise UsageError(f"--draws {self.draws}: expected 100 or more")
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "CompareOptions":
@@ -34,7 +31,7 @@ class CompareOptions:
         known = [name for name in arguments.heads if name in HEADS]
         if known:  # what one of them takes is not refused
             arguments.head = max(known, key=lambda name: _takes(HEADS[name]))
-        return cls(arguments.heads, Options.from_arguments(arguments), arguments.draws)
+        return cls(arguments.heads, Options.from_arguments(arguments))
 
     def of(self, head: str) -> Options:
         """What `head` is told: what it cannot be told is left as that head does best."""
@@ -59,7 +56,7 @@ class CompareOptions:
         """What decides the numbers, without the place where the cache lies."""
         shared = asdict(self.shared)
         del shared["head"], shared["cache"]
-        return {"heads": list(self.heads), **shared, "draws": self.draws}
+        return {"heads": list(self.heads), **shared}
 
 
 def _takes(head: Head) -> tuple[bool, ...]:
@@ -77,10 +74,3 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"two or more of {', '.join(HEADS)}, joined by commas",
     )
     classify_options.add_arguments(parser, head=False)
-    parser.add_argument(
-        "--draws",
-        type=int,
-        default=CompareOptions.draws,
-        metavar="N",
-        help="bootstrap draws (default: %(default)s)",
-    )

@@ -3,15 +3,15 @@
 ``compare.json`` has neither times nor places, so the same command gives the same bytes; how long
 each head took stands in ``run.json``::
 
-    encoder, control (bool), corpora, utterances, classes, support {class: utterances},
-    chance, fingerprint, options
+    encoder, control (bool), engine, precision, corpora, utterances, classes,
+    support {class: utterances}, chance, fingerprint, options
     folds {kind, count, by_speaker}
-    units {what, count}           what is drawn and exchanged: speakers, or utterances where the
+    units {what, count}           what is left out and exchanged: speakers, or utterances where the
                                   speakers are unknown
     heads[k] ROW                  in the order asked for
-    best {head, uar, smallest_p, equals, compared [{head, difference, p, p_holm}]}
+    best {head, uar, smallest_p, equals, compared [{head, difference, p}]}
                                   equals: the heads not distinguishable from it; smallest_p: the
-                                  least p_holm that so few units allow
+                                  least p that so few units allow
     friedman {statistic, freedom, p, F, F_freedom, F_p}       of the UAR of each speaker
     nemenyi {alpha, critical_difference, groups [[head]]}     groups: heads that cannot be told
                                                               apart by their mean ranks
@@ -19,7 +19,8 @@ each head took stands in ``run.json``::
     failed {head: reason}
 
     ROW  head, features, uar, accuracy, f1_macro, ci95 [low, high] of the UAR, ci95_accuracy,
-         ci95_f1_macro, rank (mean over the speakers; null where they are unknown),
+         ci95_f1_macro (null below 4 units), rank (mean over the speakers; null where they are
+         unknown),
          per_class {class: {precision, recall, f1, support}}, per_speaker {speaker: uar},
          confusion (rows: truth)
 """
@@ -35,9 +36,10 @@ from classify.compare import ranks
 from classify.compare.options import CompareOptions
 from classify.compare.study import Study, study
 from classify.metrics import Counts, confusions, per_class, uar
-from classify.probe.confidence import SCORES, bootstrap
-from classify.probe.scores import intervals
-from classify.probe.selection import Best, best
+from classify.probe.scores import SCORES, score_intervals
+from classify.stats import best
+from classify.stats.tests import Best
+from data.cache.recipe import encoder_json
 
 Json = dict[str, Any]
 
@@ -70,8 +72,7 @@ class Comparison:
         study, data = self.study, self.study.selection
         scores = self._scores_of_speakers()
         return {
-            "encoder": study.encoder,
-            "control": study.control,
+            **encoder_json(study.recipe),
             "corpora": data.corpora,
             "utterances": len(data.y),
             "classes": list(data.classes),
@@ -96,7 +97,7 @@ class Comparison:
 
     @cached_property
     def _units(self) -> tuple[npt.NDArray, npt.NDArray[np.intp]]:
-        """Names of what is drawn and exchanged (unit,), and the number of each utterance's."""
+        """Names of what is left out and exchanged (unit,), and the number of each utterance's."""
         data = self.study.selection
         of = data.speakers.astype(str) if self.study.folds.by_speaker else np.arange(len(data.y))
         return np.unique(of, return_inverse=True)
@@ -113,16 +114,14 @@ class Comparison:
 
     @cached_property
     def _best(self) -> Best:
-        options = self.study.options
-        return best(self._counts, options.draws, options.shared.seed)
+        return best(self._counts, seed=self.study.options.shared.seed)
 
     def _scores_of_speakers(self) -> npt.NDArray[np.float64] | None:
         """(speaker, head) UAR over the classes that a speaker has; None: speakers are unknown."""
         return uar(self._counts) if self.study.folds.by_speaker else None
 
     def _rows(self, scores: npt.NDArray[np.float64] | None) -> list[Json]:
-        options, classes = self.study.options, self.study.selection.classes
-        drawn = bootstrap(self._counts, options.draws, options.shared.seed)
+        classes, intervals = self.study.selection.classes, score_intervals(self._counts)
         pooled = self._counts.sum(0)
         mean_rank = None if scores is None else ranks.average_ranks(scores)
         return [
@@ -130,7 +129,7 @@ class Comparison:
                 "head": judged.head,
                 "features": judged.features,
                 **{name: float(score(pooled[head])) for name, score in SCORES.items()},
-                **intervals({name: values[:, head] for name, values in drawn.items()}),
+                **{name: pairs[head] for name, pairs in intervals.items()},
                 "rank": None if mean_rank is None else float(mean_rank[head]),
                 "per_class": per_class(pooled[head], classes),
                 "per_speaker": {}
@@ -153,7 +152,6 @@ class Comparison:
                     "head": name,
                     "difference": float(found.difference[head]),
                     "p": float(found.p[head]),
-                    "p_holm": float(found.p_holm[head]),
                 }
                 for head, name in enumerate(names)
                 if head != found.index

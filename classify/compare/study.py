@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from classify import run
 from classify.compare.options import CompareOptions
-from classify.dataset import Selection, encoder_name, require_classes, select, sound, with_features
+from classify.dataset import Selection, require_classes, select, sound, with_features
 from classify.folds import Folds, split
 from classify.scheduling import spread
 from data.cache import Cache
+from data.cache.recipe import Recipe
 from data.errors import HeadError, Wav2emoError
 
 log = logging.getLogger("wav2emo")
@@ -38,8 +39,7 @@ class Study:
     folds: Folds
     judged: tuple[Judged, ...]  # in the order asked for, without those that failed
     failed: dict[str, str]  # head → reason
-    encoder: str
-    control: bool
+    recipe: Recipe
     fingerprint: str
 
 
@@ -72,8 +72,7 @@ def study(options: CompareOptions) -> Study:
             folds=folds,
             judged=tuple(judged),
             failed=failed,
-            encoder=encoder_name(cache.recipe),
-            control=bool(cache.recipe.get("control")),
+            recipe=cache.recipe,
             fingerprint=cache.fingerprint,
         )
 

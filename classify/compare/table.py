@@ -2,17 +2,22 @@
 
 from typing import Any
 
+from classify.stats.intervals import FEWEST
+from classify.stats.tests import ALPHA
+from data import console
+from data.cache.recipe import encoder_in_words
+
 Json = dict[str, Any]
 
 
-def render(metrics: Json, seconds: dict[str, float]) -> str:
+def render(metrics: Json, seconds: dict[str, float]) -> console.Lines:
     """The table, without a line feed at its end."""
     corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
     folds, classes = metrics["folds"], len(metrics["classes"])
     count = f" ({folds['count']})" if folds["by_speaker"] else ""
-    return "\n".join(
+    return console.lines(
         [
-            f"encoder     {metrics['encoder']}",
+            f"encoder     {encoder_in_words(metrics)}",
             f"utterances  {metrics['utterances']} ({corpora}) in {classes} classes",
             f"folds       {folds['kind']}{count}, the same for all",
             "",
@@ -31,13 +36,17 @@ def _heads(metrics: Json, seconds: dict[str, float]) -> list[str]:
         f"{'head':{name}}  {'features':{seen}}  UAR [95 %]            accuracy  F1 macro  seconds"
     ]
     for row in rows:
-        low, high = row["ci95"]
+        interval = "[{:.3f},{:.3f}]".format(*row["ci95"]) if row["ci95"] else ""
         lines.append(
             f"{row['head']:{name}}  {row['features']:{seen}}  "
-            f"{row['uar']:.3f} [{low:.3f},{high:.3f}] {_mark(row['head'], metrics['best'])}  "
+            f"{row['uar']:.3f} {interval:13} {_mark(row['head'], metrics['best'])}  "
             f"{row['accuracy']:6.3f}  {row['f1_macro']:8.3f}  {seconds[row['head']]:7.1f}"
         )
-    legend = f"intervals over {metrics['units']['what']}; * best, = not distinguishable from it"
+    units = metrics["units"]
+    intervals = f"intervals over {units['what']}"
+    if units["count"] < FEWEST:
+        intervals = f"no intervals: {units['count']} {units['what']}, at least {FEWEST} are needed"
+    legend = f"{intervals}; * best, = not distinguishable from it"
     return [*lines, f"chance UAR {metrics['chance']:.3f}; {legend}"]
 
 
@@ -54,9 +63,9 @@ def _findings(metrics: Json) -> list[str]:
     if best["compared"]:
         lines.append(
             f"best        {best['head']}; not distinguishable from it: "
-            f"{', '.join(others) or 'none'} (permutation of whole {units['what']}, Holm, p ≥ 0.05)"
+            f"{', '.join(others) or 'none'} (model confidence set over {units['what']}, p > 0.05)"
         )
-    if best["compared"] and best["smallest_p"] >= 0.05:
+    if best["compared"] and best["smallest_p"] > ALPHA:
         lines.append(
             f"            {units['count']} {units['what']} are too few to tell heads apart: "
             f"p ≥ {best['smallest_p']:.2g}"

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from data.console import common_options, configure_logging, several
+from data.cache.recipe import encoder_name
+from data.console import Parser, common_options, configure_logging, show
 from data.errors import UsageError
+from data.text import several
 
 NEEDED = ("onnx", "onnxruntime")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify export",
         description="Write a model and its encoder as one ONNX graph, from waveforms to logits. "
         "The file is left only if it answers as the model does, alone and in a padded batch.",
@@ -59,17 +61,17 @@ def main(argv: Sequence[str]) -> int:
     shortest, longest = min(written.seconds), max(written.seconds)
     what = several(len(written.seconds), "recording" if arguments.check else "burst")
     what += "" if arguments.check else " of noise"
-    print(f"head           {model.card['head']}, {model.features}")
-    print(f"encoder        {model.encoder}")
-    print("signal         (batch, sample) float32 at 16 kHz, padded with zeros")
-    print(f"lengths        (batch,) int64: samples of each, {written.shortest} or more")
-    print(f"hidden_states  (batch, {written.dim}) float32: what the head sees")
-    print(f"logits         (batch, {len(names)}) float32: {', '.join(names)}")
-    print(f"checked on     {what}, {shortest:.3g}–{longest:.3g} s, alone and padded together;")
-    print("               answers differ from the model's at most:")
+    show(f"head           {model.card['head']}, {model.features}")
+    show(f"encoder        {encoder_name(model.recipe)}, computed in float32")
+    show("signal         (batch, sample) float32 at 16 kHz, padded with zeros")
+    show(f"lengths        (batch,) int64: samples of each, {written.shortest} or more")
+    show(f"hidden_states  (batch, {written.dim}) float32: what the head sees")
+    show(f"logits         (batch, {len(names)}) float32: {', '.join(names)}")
+    show(f"checked on     {what}, {shortest:.3g}–{longest:.3g} s, alone and padded together;")
+    show("               answers differ from the model's at most:")
     for agreement in written.agreements:
-        print(f"  {agreement.runtime:20} {agreement}")
-    print(f"file           {arguments.out}, {written.bytes / 1e6:.3g} MB")
+        show(f"  {agreement.runtime:20} {agreement}")
+    show(f"file           {arguments.out}, {written.bytes / 1e6:.3g} MB")
     return 0
 
 

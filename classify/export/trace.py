@@ -15,6 +15,7 @@ import torch
 
 from classify.export.graph import Graph
 from classify.model import Model
+from data.cache.recipe import encoder_name
 from data.errors import UsageError
 
 OPSET = 17  # onnxruntime from 1.12 on, OpenVINO from 2023 on
@@ -72,7 +73,7 @@ def about(model: Model, shortest: int) -> dict[str, str]:
         "wav2emo": version("wav2emo"),
         "head": model.card["head"],
         "features": str(model.features),
-        "encoder": model.encoder,
+        "encoder": encoder_name(model.recipe),
         "fingerprint": model.card["fingerprint"],
         "corpora": list(model.card["corpora"]),
         "target": model.card["target"],

@@ -10,8 +10,8 @@ from classify.export.graph import Graph
 from classify.export.trace import about, traced
 from classify.listener import Listener
 from classify.model import Model
+from data.atomic import publish_bytes
 from data.errors import AudioError, UsageError
-from data.publish import publish_bytes
 from extract import audio
 from extract.checkpoint import find
 from extract.encoder import load

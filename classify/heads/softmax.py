@@ -251,7 +251,7 @@ def _minimised(space: Space, task: Task, tolerance: float, together: bool) -> Op
     names = ("weights", "intercept", "logits")
     xp = namespace(task.weights)
     found = [xp.zeros_like(getattr(point, name)) for name in names]
-    left = xp.arange(len(task.weights))
+    left = xp.arange(len(task.weights), device=task.weights.device)
     converged = xp.zeros_like(left) > 0
     for iteration in range(ITERATIONS + 1):
         direction, gap = _descend(space, task, point, direction)

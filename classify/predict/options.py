@@ -8,7 +8,7 @@ from typing import Self
 from classify import pcm
 from classify.pcm import PCM
 from classify.stream import options as stream_options
-from data.console import common_options
+from data.console import Parser, common_options
 from data.errors import UsageError
 
 STANDARD_INPUT = "-"
@@ -77,7 +77,7 @@ class PredictOptions:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify predict",
         description="Say the emotions of new recordings. A recording that cannot be read gets a "
         "line on standard error and does not stop the others; the exit status is 3 then.",

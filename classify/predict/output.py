@@ -1,14 +1,13 @@
 """Answers on standard output: as a table for people, as CSV, JSON or JSON lines for machines."""
 
-import csv
-import json
 import math
-import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from classify.listener import Answer
 from classify.timeline import SILENCE, Segment, clock
+from data.console import show, show_csv, show_json
 
 
 def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
@@ -16,23 +15,20 @@ def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) ->
 
     Where the answers are of `parts` of recordings, ``start`` and ``end`` follow the file.
     """
-    place = ["file", "start", "end"] if parts else ["file"]
-    writer = csv.DictWriter(sys.stdout, [*place, *columns], lineterminator="\n")
-    writer.writeheader()
-    for answer in answers:
-        writer.writerow({**answer.place, **answer.cells})
-        sys.stdout.flush()
+    header = [*(("file", "start", "end") if parts else ("file",)), *columns]
+    rows = ({**answer.place, **answer.cells} for answer in answers)
+    show_csv(chain([header], ([row.get(name, "") for name in header] for row in rows)))
 
 
 def print_json(answers: Iterable[Answer]) -> None:
     """A list of objects, in one piece."""
-    print(json.dumps(list(map(as_object, answers)), indent=2, ensure_ascii=False))
+    show_json(list(map(as_object, answers)), indent=2)
 
 
 def print_json_lines(answers: Iterable[Answer]) -> None:
     """An object a line, each as soon as it is known."""
     for answer in answers:
-        print(json.dumps(as_object(answer), ensure_ascii=False), flush=True)
+        show_json(as_object(answer))
 
 
 def as_object(answer: Answer) -> dict[str, Any]:
@@ -48,7 +44,7 @@ def print_table(answers: Iterable[Answer], names: Sequence[str]) -> None:
         shown = answer.numbers.items() or ranked
         cells = "".join(f"{name:{width}}{share:4.2f}   " for name, share in shown)
         file, *seconds = map(str, answer.place.values())
-        print(cells + " ".join([file, "–".join(seconds)]).rstrip(), flush=True)
+        show(cells + " ".join([file, "–".join(seconds)]).rstrip())
 
 
 def print_segments(segments: Iterable[Segment], file: str, names: Sequence[str]) -> None:
@@ -57,4 +53,4 @@ def print_segments(segments: Iterable[Segment], file: str, names: Sequence[str])
     for segment in segments:
         share = "   –" if math.isnan(segment.probability) else f"{segment.probability:4.2f}"
         time = f"{clock(segment.start)}–{clock(segment.end)}"
-        print(f"{segment.emotion:{width}}{share}   {file} {time}", flush=True)
+        show(f"{segment.emotion:{width}}{share}   {file} {time}")

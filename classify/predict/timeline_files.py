@@ -1,6 +1,5 @@
 """A timeline in files: CSV of all windows, RTTM of the segments, PNG over the waveform."""
 
-import csv
 import io
 import math
 import re
@@ -8,7 +7,8 @@ from pathlib import Path
 
 from classify.report.timeline_figure import draw, png
 from classify.timeline import Timeline
-from data.publish import publish_bytes
+from data import spreadsheet
+from data.atomic import publish_bytes
 
 
 def write(timeline: Timeline, folder: Path, name: str) -> list[Path]:
@@ -26,16 +26,16 @@ def write(timeline: Timeline, folder: Path, name: str) -> list[Path]:
 def as_csv(timeline: Timeline) -> str:
     """A line per window: start and end in seconds, emotion, a probability per class; of a
     regression a number per target. Numbers are left out where nobody speaks."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     emotion = [] if timeline.regression else ["emotion"]
-    writer.writerow(["start", "end", *emotion, *timeline.classes])
-    rows = zip(
+    rows = [["start", "end", *emotion, *timeline.classes]]
+    windows = zip(
         timeline.starts, timeline.ends, timeline.emotions, timeline.probabilities, strict=True
     )
-    for start, end, said, shares in rows:
+    for start, end, said, shares in windows:
         cells = ["" if math.isnan(share) else f"{share:.6f}" for share in shares]
-        writer.writerow([f"{start:.3f}", f"{end:.3f}", *([said] if emotion else []), *cells])
+        rows.append([f"{start:.3f}", f"{end:.3f}", *([said] if emotion else []), *cells])
+    text = io.StringIO()
+    spreadsheet.write(text, rows)
     return text.getvalue()
 
 

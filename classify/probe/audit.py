@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classify.dataset import as_text
 from classify.probe.controls import sentence_alone
 from classify.probe.curves import Matrix
 from classify.probe.targets import Task
-from data.console import several
+from classify.stats.intervals import FEWEST
+from data.text import several
 
 OK, NOTE, FAIL = "ok", "note", "fail"
 
@@ -26,7 +28,6 @@ MANY = 4096  # utterances; of more, pairs are looked for in some directions firs
 DIRECTIONS = 64
 BLOCK = 1 << 24  # distances in memory at once
 
-FEW_SPEAKERS = 5  # with fewer, an interval from drawing speakers says little
 FEW_UTTERANCES = 10  # of a class
 FEW_VOICES = 3  # speakers of a class: with two, one is trained on
 
@@ -104,9 +105,9 @@ def _sentences(task: Task) -> tuple[str, str]:
     table = task.selection.utterances
     if task.target == "sentence":
         return OK, "sentences are what is told apart, so each is in training and test"
-    if "sentence" not in table or (table["sentence"] == "").all():
+    sentences = as_text(table.get("sentence", pd.Series())).to_numpy(object)
+    if not (sentences != "").any():
         return NOTE, "the sentences are unknown"
-    sentences = table["sentence"].to_numpy(object)
     shared = _shared(task, sentences)
     if not shared:
         return OK, "none"
@@ -173,8 +174,8 @@ def _tiny_groups(task: Task) -> tuple[str, str]:
                 if voices[k] < FEW_VOICES
             ]
         speakers = len(task.speakers[0])
-        if speakers < FEW_SPEAKERS:
-            found.append(f"{speakers} speakers, too few for intervals over speakers")
+        if speakers < FEWEST:
+            found.append(f"{speakers} speakers: an interval needs {FEWEST}")
     return (FAIL, "; ".join(found)) if found else (OK, "none")
 
 

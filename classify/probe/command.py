@@ -2,18 +2,17 @@
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from classify.probe.options import ProbeOptions, add_arguments
 from classify.scheduling import add_scheduler, scheduled
-from data.console import common_options, configure_logging
+from data.console import Parser, common_options, complain, configure_logging, show, show_json
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify probe",
         description="Probe every layer of a cache for the emotion and what may be mistaken for it, "
         "by linear heads on speaker-independent folds: table here, files in the run's folder.",
@@ -50,12 +49,12 @@ def main(argv: Sequence[str]) -> int:
         result = probe(options, command_line(options))
     folder = write(result, options, arguments.out)
     if arguments.json:
-        sys.stdout.write(run_folder.as_json(result.metrics).decode())
+        show_json(result.metrics, indent=2)
     else:
-        print(table.render(result.metrics))
-        print(f"\nreport  {folder / 'report.html'}")
+        show(table.render(result.metrics))
+        show("", f"report  {folder / 'report.html'}")
     if arguments.strict and not result.metrics["audit"]["passed"]:
-        print("error: --strict: the audit failed; see above", file=sys.stderr)
+        complain("error: --strict: the audit failed; see above")
         return 1
     return 0
 

@@ -14,6 +14,7 @@ from classify.heads import naming
 from classify.heads.batched import DEFAULT_C, Problems, predictions
 from classify.metrics import Counts, confusions, uar
 from classify.probe.targets import Task
+from data.text import escaped
 
 log = logging.getLogger("wav2emo")
 
@@ -96,7 +97,7 @@ def curve(
     """
     numbers, found = [], []
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
-    for number, X in tqdm(layers, f"{task.target}, {pooling}", disable=quiet, leave=False):
+    for number, X in tqdm(layers, escaped(f"{task.target}, {pooling}"), disable=quiet, leave=False):
         numbers.append(number)
         with naming(head, layer_name(number, pooling)):
             found.append(_held_out(task, X, head, choice, remove))

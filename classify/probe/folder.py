@@ -9,7 +9,7 @@ from classify import run_folder
 from classify.probe.options import ProbeOptions
 from classify.probe.result import Probe
 from classify.report import probe_figures, probe_page
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 
 def write(probe: Probe, options: ProbeOptions, out: Path | None = None) -> Path:

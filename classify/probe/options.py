@@ -36,7 +36,6 @@ class ProbeOptions:
     poolings: tuple[str, ...] = ()  # none: all of the cache
     folds: int | str = "auto"
     seed: int = 0
-    draws: int = 2000  # of the bootstrap, and of permutations where there are too many
     shuffles: int = 20  # refits with shuffled labels
     quick: bool = False  # the curves alone
     control: Path | None = None  # another cache, of an untrained encoder
@@ -50,8 +49,6 @@ class ProbeOptions:
         if self.remove not in (None, *REMOVALS):
             raise UsageError(f"--remove {self.remove}: expected {' or '.join(REMOVALS)}")
         require_option_C(self.C)
-        if self.draws < 100:
-            raise UsageError(f"--draws {self.draws}: expected 100 or more")
         if self.shuffles < 0:
             raise UsageError(f"--shuffles {self.shuffles}: expected 0 or more")
         if self.mdl and self.head == "ridge":
@@ -140,13 +137,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mdl", action="store_true", help="description length of the labels, by online coding"
-    )
-    parser.add_argument(
-        "--draws",
-        type=int,
-        default=default.draws,
-        metavar="N",
-        help="bootstrap draws (default: %(default)s)",
     )
     parser.add_argument(
         "--shuffles",

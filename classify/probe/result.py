@@ -2,7 +2,7 @@
 
 ``probe.json`` has neither times nor absolute places, so the same command gives the same bytes::
 
-    command, encoder, control (bool), corpora, utterances, fingerprint, options
+    command, encoder, control (bool), engine, precision, corpora, utterances, fingerprint, options
     targets.<target>
         utterances, classes, support {class: utterances}, chance
         folds {kind, count, groups}        groups: what is never on both sides: speaker, sentence
@@ -11,13 +11,14 @@
         layers[k] ROW                      in the order of the layers
         poolings {"mean": [ROW, …], …}     each pooling alone, where there are several
         majority SCORES                    always the most frequent class of the training part
-        best {layer, uar, equals, smallest_p, compared [{layer, difference, p, p_holm}]}
+        best {layer, uar, equals, smallest_p, compared [{layer, difference, p}]}
                                            equals: the layers not distinguishable from it;
-                                           smallest_p: the least p_holm that so few speakers allow
+                                           smallest_p: the least p that so few speakers allow
         selection SCORES + {ci95, best_on_test, optimism, folds [{fold, layer, C}],
                    per_class, per_speaker, confusion}          the nested choice of layer and C
         controls.shuffled {shuffles, scheme, layers [{layer, uar, deviation, selectivity, p}]}
-        controls.control  {encoder, fingerprint, utterances, pooling, layers [ROW], best,
+        controls.control  {encoder, control, engine, precision, fingerprint, utterances, pooling,
+                           layers [ROW], best,
                            difference {uar, ci95, p}}          --control; of the nested choices
         controls.logmel, .energy, .duration    ROW, "layer" null; what the cache has
         removed {what, transductive, layers [ROW]}             --remove
@@ -28,7 +29,8 @@
     audit {passed, checks [{check, target, status, detail}], fitted [{what, where}]}
 
     SCORES  uar, accuracy, f1_macro
-    ROW     layer, SCORES, ci95 [low, high] of the UAR, ci95_accuracy, ci95_f1_macro,
+    ROW     layer, SCORES, ci95 [low, high] of the UAR, ci95_accuracy, ci95_f1_macro (null below
+            4 speakers),
             C (of each fold), per_class {class: {precision, recall, f1, support}},
             per_speaker {speaker: {uar, accuracy, utterances}}, confusion (rows: truth)
 

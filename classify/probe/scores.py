@@ -5,38 +5,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.metrics import Counts, accuracy, per_class, uar
-from classify.probe.confidence import (
-    SCORES,
-    Samples,
-    bootstrap,
-    bootstrap_of_classes,
-    interval,
-    permutation_test,
-    uar_shares,
-)
+from classify.metrics import Counts, accuracy, f1_macro, per_class, uar
 from classify.probe.curves import Curve, counts_by
-from classify.probe.selection import Best, Nested
+from classify.probe.selection import Nested
 from classify.probe.targets import Task
+from classify.stats import intervals
+from classify.stats.tests import Best, permutation_test, uar_shares
 
 Json = dict[str, Any]
 
-
-def samples(task: Task, counts: Counts, draws: int, seed: int) -> Samples:
-    """Scores (draw, layer) of drawn speakers, from counts (speaker, layer, truth, prediction)."""
-    if task.target == "speaker":
-        return bootstrap_of_classes(counts.sum(0), draws, seed)
-    return bootstrap(counts, draws, seed)
+SCORES = {"uar": uar, "accuracy": accuracy, "f1_macro": f1_macro}
 
 
-def rows(curve: Curve, draws: int, seed: int) -> list[Json]:
+def rows(curve: Curve) -> list[Json]:
     """The rows of a curve, a layer each; see `classify.probe.result`."""
-    drawn = samples(curve.task, curve.counts, draws, seed)
+    found = intervals_of(curve.task, curve.counts)
     return [
         {
             "layer": layer,
             **summary(curve.task, curve.counts[:, index]),
-            **intervals({name: values[:, index] for name, values in drawn.items()}),
+            **{name: pairs[index] for name, pairs in found.items()},
             "C": curve.C[index].tolist(),
             **details(curve.task, curve.counts[:, index]),
         }
@@ -44,28 +32,37 @@ def rows(curve: Curve, draws: int, seed: int) -> list[Json]:
     ]
 
 
-def prediction_row(task: Task, predictions: npt.NDArray[np.intp], draws: int, seed: int) -> Json:
+def prediction_row(task: Task, predictions: npt.NDArray[np.intp]) -> Json:
     """Scores, intervals and details of one answer an utterance."""
-    counts = counts_by(task, predictions[None])
-    drawn = samples(task, counts, draws, seed)
+    counts = counts_by(task, predictions[None])[:, 0]
+    return {**summary(task, counts), **intervals_of(task, counts), **details(task, counts)}
+
+
+def intervals_of(task: Task, counts: Counts) -> Json:
+    """Intervals of counts (speaker, …, truth, prediction): ``ci95`` of the UAR, and of the other
+    scores; where the speaker is what is predicted, over the classes."""
+    if task.target == "speaker":
+        total = counts.sum(0)
+        return _named({name: intervals.of_classes(total, name) for name in SCORES})
+    return score_intervals(counts)
+
+
+def score_intervals(counts: Counts) -> Json:
+    """``ci95`` of the UAR, ``ci95_accuracy`` and ``ci95_f1_macro``: [low, high], or None, of each
+    of counts (speaker, …, truth, prediction)."""
+    return _named({name: intervals.of_score(counts, name) for name in SCORES})
+
+
+def _named(found: dict[str, intervals.Interval]) -> Json:
     return {
-        **summary(task, counts[:, 0]),
-        **intervals({name: values[:, 0] for name, values in drawn.items()}),
-        **details(task, counts[:, 0]),
+        "ci95" if name == "uar" else f"ci95_{name}": intervals.as_json(pair)
+        for name, pair in found.items()
     }
 
 
 def summary(task: Task, counts: Counts) -> Json:
     """The scores of counts (speaker, truth, prediction)."""
     return {name: float(score(counts.sum(0))) for name, score in SCORES.items()}
-
-
-def intervals(drawn: Samples) -> Json:
-    """``ci95`` of the UAR, and of the other scores."""
-    return {
-        "ci95" if name == "uar" else f"ci95_{name}": interval(values).tolist()
-        for name, values in drawn.items()
-    }
 
 
 def details(task: Task, counts: Counts) -> Json:
@@ -82,15 +79,14 @@ def details(task: Task, counts: Counts) -> Json:
     }
 
 
-def difference(task: Task, predictions: npt.NDArray[np.intp], draws: int, seed: int) -> Json:
+def difference(task: Task, predictions: npt.NDArray[np.intp], seed: int) -> Json:
     """By how much the UAR of the first of two answers (2, utterance) is above the second's."""
     counts = counts_by(task, predictions)
-    drawn = samples(task, counts, draws, seed)["uar"]
     shares = uar_shares(counts)
     return {
         "uar": float(uar(counts.sum(0)) @ [1, -1]),
-        "ci95": interval(drawn[:, 0] - drawn[:, 1]).tolist(),
-        "p": float(permutation_test(shares[:, 0] - shares[:, 1], draws, seed)),
+        "ci95": intervals.as_json(intervals.of_difference(counts)),
+        "p": float(permutation_test(shares[:, 0] - shares[:, 1], seed=seed)),
     }
 
 
@@ -106,7 +102,6 @@ def best_json(curve: Curve, best: Best) -> Json:
                 "layer": layer,
                 "difference": float(best.difference[index]),
                 "p": float(best.p[index]),
-                "p_holm": float(best.p_holm[index]),
             }
             for index, layer in enumerate(curve.layers)
             if index != best.index
@@ -114,9 +109,9 @@ def best_json(curve: Curve, best: Best) -> Json:
     }
 
 
-def nested_json(curve: Curve, nested: Nested, best: Best, draws: int, seed: int) -> Json:
+def nested_json(curve: Curve, nested: Nested, best: Best) -> Json:
     """The score of the nested choice beside that of the layer best on test."""
-    row = prediction_row(curve.task, nested.predictions, draws, seed)
+    row = prediction_row(curve.task, nested.predictions)
     top = float(uar(curve.counts[:, best.index].sum(0)))
     return {
         **row,

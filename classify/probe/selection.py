@@ -11,47 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classify.metrics import Counts, uar
-from classify.probe.confidence import holm, permutation_test, smallest_p, uar_shares
 from classify.probe.curves import Curve
-
-ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Best:
-    """The layer, or head, best on test, and how it stands against the others."""
-
-    index: int
-    difference: npt.NDArray[np.float64]  # (layer,) UAR of the best less that of the layer
-    p: npt.NDArray[np.float64]  # (layer,) of no difference; 1 for itself
-    p_holm: npt.NDArray[np.float64]  # (layer,) adjusted for so many comparisons
-    smallest_p: float  # that could have been, adjusted, with so few speakers
-
-    @property
-    def equals(self) -> npt.NDArray[np.intp]:
-        """Those that cannot be told from the best, itself among them."""
-        return np.flatnonzero(self.p_holm >= ALPHA)
-
-
-def best(counts: Counts, draws: int, seed: int) -> Best:
-    """Compare every layer with the one of highest UAR, pairing their answers by speaker.
-
-    Args:
-        counts: (speaker, layer, truth, prediction) confusion matrices; of heads likewise.
-        draws: random exchanges, where there are too many to try all.
-        seed: of those.
-    """
-    shares = uar_shares(counts)  # (speaker, layer)
-    index = int(uar(counts.sum(0)).argmax())
-    others = np.arange(shares.shape[1]) != index
-    p, p_holm = np.ones(len(others)), np.ones(len(others))
-    differences = shares[:, [index]] - shares
-    if others.any():
-        p[others] = permutation_test(differences[:, others], draws, seed)
-        p_holm[others] = holm(p[others])
-    least = min(1.0, smallest_p(len(shares), draws) * max(1, int(others.sum())))
-    return Best(index, differences.sum(0), p, p_holm, least)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import encoder_name, of_corpora
+from classify.dataset import grouping, of_corpora
 from classify.heads.batched import DEFAULT_C
 from classify.metrics import uar
 from classify.options import EMOTION_TARGETS
@@ -20,12 +20,14 @@ from classify.probe.description_length import description_length
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_means, without_speaker_subspace
 from classify.probe.result import Json, Probe, TargetResult
-from classify.probe.selection import Nested, best, nested
+from classify.probe.selection import Nested, nested
 from classify.probe.source import Control, Source
 from classify.probe.targets import Task, tasks
 from classify.scheduling import spread
+from classify.stats import best
 from data.cache import Cache
-from data.cache_file import require_sound
+from data.cache.file import require_sound
+from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,8 +71,7 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
             targets=results,
             metrics={
                 "command": command,
-                "encoder": encoder_name(cache.recipe),
-                "control": bool(cache.recipe.get("control")),
+                **encoder_json(cache.recipe),
                 "corpora": dict(sorted(Counter(table["corpus"]).items())),
                 "utterances": len(table),
                 "fingerprint": cache.fingerprint,
@@ -139,7 +140,7 @@ class _Target:
         task, options = self.task, self.options
         choice = self._choice()
         main = curve(task, self.source, options.head, choice, self.source.name)
-        top = best(main.counts, options.draws, options.seed)
+        top = best(main.counts, seed=options.seed)
         majority = counts_by(task, controls.majority(task)[None])[:, 0]
         metrics: Json = {
             "utterances": len(task.y),
@@ -162,7 +163,7 @@ class _Target:
             honest = nested(main)
             answers = honest.predictions
             metrics |= {
-                "selection": scores.nested_json(main, honest, top, options.draws, options.seed),
+                "selection": scores.nested_json(main, honest, top),
                 "poolings": self._poolings_alone(choice),
                 "controls": self._controls(main, honest, choice),
             }
@@ -192,7 +193,7 @@ class _Target:
         return Choice.nested(self.task, C, options.seed)
 
     def _rows(self, of: Curve) -> list[Json]:
-        return scores.rows(of, self.options.draws, self.options.seed)
+        return scores.rows(of)
 
     def _poolings_alone(self, choice: Choice) -> Json:
         if len(self.poolings) == 1:
@@ -245,17 +246,18 @@ class _Target:
         of = curve(self.task, source, options.head, choice, source.name)
         both = np.stack([honest.predictions, nested(of).predictions])
         return {
-            "encoder": encoder_name(cache.recipe),
+            **encoder_json(cache.recipe),
             "fingerprint": cache.fingerprint,
             "utterances": len(self.task.y),
             "pooling": source.name,
             "layers": self._rows(of),
-            "best": scores.best_json(of, best(of.counts, options.draws, options.seed)),
-            "difference": scores.difference(self.task, both, options.draws, options.seed),
+            "best": scores.best_json(of, best(of.counts, seed=options.seed)),
+            "difference": scores.difference(self.task, both, options.seed),
         }
 
     def _removed(self, choice: Choice) -> Json:
         task, speakers = self.task, self.task.selection.speakers
+        grouping(task.selection.utterances, "speaker", "--remove", "a probe without --remove")
         source, head = self.source, self.options.head
         mean = self.options.remove == "speaker"
         if mean:

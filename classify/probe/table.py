@@ -3,19 +3,24 @@
 from collections import defaultdict
 from typing import Any
 
+from classify.stats.intervals import FEWEST
+from classify.stats.tests import ALPHA
+from data import console
+from data.cache.recipe import encoder_in_words
+
 Json = dict[str, Any]
 
 WIDTH = 21  # of a target's column
 MARKS = {"ok": "ok", "note": "note", "fail": "FAIL"}
 
 
-def render(metrics: Json) -> str:
+def render(metrics: Json) -> console.Lines:
     """The table, without a line feed at its end."""
     targets = metrics["targets"]
     corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
     first = next(iter(targets.values()))
     lines = [
-        f"encoder     {metrics['encoder']}, {first['pooling']}",
+        f"encoder     {encoder_in_words(metrics)}, {first['pooling']}",
         f"utterances  {metrics['utterances']} ({corpora})",
         *_folds(targets),
         "",
@@ -25,7 +30,7 @@ def render(metrics: Json) -> str:
         "",
         *_audit(metrics),
     ]
-    return "\n".join(lines)
+    return console.lines(lines)
 
 
 def _folds(targets: dict[str, Json]) -> list[str]:
@@ -50,11 +55,19 @@ def _curves(targets: dict[str, Json]) -> list[str]:
     return [
         *lines,
         f"chance {chance.rstrip()}",
-        "UAR [95 % over speakers]; * best, = not different",
+        f"{_legend(targets)}; * best, = not distinguishable from it",
     ]
 
 
+def _legend(targets: dict[str, Json]) -> str:
+    if any(row["ci95"] for target in targets.values() for row in target["layers"]):
+        return "UAR [95 % interval over speakers]"
+    return f"UAR (no intervals: fewer than {FEWEST} speakers)"
+
+
 def _interval(row: Json) -> str:
+    if row["ci95"] is None:
+        return f"{row['uar']:.3f}"
     low, high = row["ci95"]
     return f"{row['uar']:.3f} [{low:.2f},{high:.2f}]"
 
@@ -70,9 +83,9 @@ def _findings(name: str, target: Json) -> list[str]:
     equals = [layer for layer in best["equals"] if layer != best["layer"]]
     lines = [
         f"best layer {best['layer']}, UAR {best['uar']:.3f}; not distinguishable from it: "
-        f"{spans(equals) or 'none'} (p ≥ 0.05, Holm)"
+        f"{spans(equals) or 'none'} (model confidence set, p > 0.05)"
     ]
-    if best["smallest_p"] >= 0.05:
+    if best["smallest_p"] > ALPHA:
         lines.append(f"so few speakers can tell no layers apart: p ≥ {best['smallest_p']:.2g}")
     if selection := target.get("selection"):
         chosen = sorted({fold["layer"] for fold in selection["folds"]})
@@ -115,14 +128,13 @@ def _controls(target: Json, layer: int) -> list[str]:
     text = ["controls: " + "; ".join(lines)] if len(lines) > 1 else [lines[0]]
     if control := found.get("control"):
         text.append(
-            f"{control['encoder']} on the same {control['utterances']} utterances: best "
+            f"{encoder_in_words(control)} on the same {control['utterances']} utterances: best "
             f"{_top(control['layers'])}"
         )
         apart = control["difference"]
-        low, high = apart["ci95"]
+        interval = " [{:+.2f},{:+.2f}]".format(*apart["ci95"]) if apart["ci95"] else ""
         text.append(
-            f"nested choice less the control's {apart['uar']:+.3f} [{low:+.2f},{high:+.2f}], "
-            f"p {apart['p']:.3f}"
+            f"nested choice less the control's {apart['uar']:+.3f}{interval}, p {apart['p']:.3f}"
         )
     return text
 

@@ -164,12 +164,12 @@ def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
     """Who speaks, with other sentences in training than in test."""
     sentences = np.full(len(selection.y), "")
     if "sentence" in selection.utterances:
-        sentences = selection.utterances["sentence"].to_numpy(str)
+        sentences = as_text(selection.utterances["sentence"]).to_numpy(str)
     if not (sentences != "").any():
         log.warning("the sentences are unknown: a speaker's may be the same in training and test")
         return _across_utterances(_of_several(selection, selection.utterances["id"]), options)
     selection = _of_several(selection, sentences)
-    sentences = selection.utterances["sentence"].to_numpy(object)
+    sentences = as_text(selection.utterances["sentence"]).to_numpy(object)
     if len(set(sentences)) <= MANY_SPEAKERS:
         kind, parts = "leave one sentence out", leave_one_out(sentences)
     else:

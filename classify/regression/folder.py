@@ -5,7 +5,7 @@ from pathlib import Path
 from classify import run_folder
 from classify.regression.run import RegressionRun
 from classify.report import regression_figures, regression_page
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 
 def write(run: RegressionRun, out: Path | None = None) -> Path:

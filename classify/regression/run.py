@@ -10,19 +10,19 @@ from sklearn.base import clone
 from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 
-from classify.agreement import Values, ccc, pearson, resampled_ccc, rmse
+from classify.agreement import Values, ccc, pearson, rmse
 from classify.crossvalidate import converging, each_fold, learning_from
 from classify.dataset import Dataset
 from classify.features import Matrix
 from classify.folds import Folds, Rows, split
 from classify.heads import build_regressor, naming
 from classify.options import Options
-from classify.probe.confidence import draw_clusters, interval
 from classify.regression.targets import load
 from classify.run import parameters
+from classify.stats import intervals
+from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
-DRAWS = 2000  # of the bootstrap
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 
 Json = dict[str, Any]
@@ -56,20 +56,18 @@ class RegressionRun:
         correlation with a constant.
         """
         data = self.dataset
-        scores, (*intervals, of_mean) = self._scores(slice(None)), self._intervals()
+        scores, (*of_targets, of_mean) = self._scores(slice(None)), self._intervals()
         for column, each in enumerate(scores["targets"].values()):
-            each["ci95"] = intervals[column]
+            each["ci95"] = of_targets[column]
             each["truth"] = _distribution(self.truth[:, column])
         scores["mean"]["ci95"] = of_mean
         return {
             "kind": "regression",
             **scores,
-            "draws": DRAWS,
             "utterances": len(self.truth),
             "folds": [self._of_fold(number) for number in range(len(self.folds))],
             "split": self.folds.kind,
-            "encoder": data.encoder,
-            "control": bool(data.recipe.get("control")),
+            **encoder_json(data.recipe),
             "corpora": data.corpora,
             "fingerprint": data.fingerprint,
             "options": self.options.as_json() | data.features.as_json(),
@@ -86,17 +84,14 @@ class RegressionRun:
             yield [*map(str, values), *(f"{value:.6f}" for value in row)]
 
     def _intervals(self) -> list[list[float] | None]:
-        """95 % intervals of the CCC of each target, then of their mean: speakers are resampled.
+        """95 % intervals over speakers of the CCC of each target, then of their mean.
 
-        Where the speakers are unknown, utterances are.
+        Where the speakers are unknown, utterances take their place.
         """
         names = self.dataset.utterances["id"]
         units = self.dataset.speakers if self.dataset.speakers_known else names
-        _, clusters = np.unique(units.astype(str), return_inverse=True)
-        times = draw_clusters(clusters.max() + 1, DRAWS, self.options.seed)
-        drawn = resampled_ccc(self.truth, self.prediction, clusters, times)
-        bounds = interval(np.column_stack([drawn, drawn.mean(1)])).T
-        return [pair.tolist() if np.isfinite(pair).all() else None for pair in bounds]
+        _, speakers = np.unique(units.astype(str), return_inverse=True)
+        return intervals.as_json(intervals.of_ccc(self.truth, self.prediction, speakers))
 
     def _scores(self, rows: Rows | slice) -> Json:
         """Of each target, and their means over the targets, for some utterances."""

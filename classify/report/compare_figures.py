@@ -34,8 +34,8 @@ def draw(metrics: Json, folder: Path) -> list[Illustration]:
             Illustration(
                 "scores",
                 "Scores",
-                f"UAR with its 95 % bootstrap interval over {units}. Ring: the best. Filled: heads "
-                f"that cannot be told from it (permutation of whole {units}, Holm, p ≥ 0.05). "
+                f"UAR with its 95 % interval over {units}. Ring: the best. Filled: heads that are "
+                f"not distinguishable from it (model confidence set over {units}, p > 0.05). "
                 "Intervals that overlap may still belong to heads that differ: the test pairs the "
                 f"answers of the same {units}.",
             ),
@@ -67,13 +67,14 @@ def scores_figure(metrics: Json) -> Figure:
     figure, (axes,) = panels(1, 1, PAGE * 0.8, 0.75 + 0.36 * len(rows))
     best = metrics["best"]
     for height, row in enumerate(rows):
-        low, high = row["ci95"]
-        axes.plot([low, high], [height] * 2, color=BLUE, lw=1.4, solid_capstyle="butt")
+        words = f"{row['uar']:.3f}"
+        if row["ci95"]:
+            axes.plot(row["ci95"], [height] * 2, color=BLUE, lw=1.4, solid_capstyle="butt")
+            words += " [{:.3f}, {:.3f}]".format(*row["ci95"])
         face = BLUE if row["head"] in best["equals"] else "white"
         axes.plot(row["uar"], height, "o", color=BLUE, mfc=face, ms=5, clip_on=False)
         if row["head"] == best["head"]:
             axes.plot(row["uar"], height, "o", color=BLUE, mfc="none", ms=9, clip_on=False)
-        words = f"{row['uar']:.3f} [{low:.3f}, {high:.3f}]"
         axes.text(1.02, height, words, va="center", fontsize=7,
                   transform=axes.get_yaxis_transform())  # fmt: skip
         _beside(axes, height, row["head"], row["features"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from classify.report.page import inline, page
 from classify.report.style import Illustration
+from data.cache.recipe import encoder_in_words
 
 Json = dict[str, Any]
 
@@ -25,7 +26,7 @@ def render(
     """
     return page("compare.html.j2").render(
         metrics=metrics,
-        title=f"Heads on {metrics['encoder']}",
+        title=f"Heads on {encoder_in_words(metrics)}",
         seconds=seconds,
         compared={metrics["best"]["head"]: None}
         | {row["head"]: row for row in metrics["best"]["compared"]},

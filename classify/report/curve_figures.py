@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from classify.report.published import Anchor, anchors
 from classify.report.style import BLACK, FAINT, PAGE, PALETTE, SOFT, apart, panels
+from data.cache.recipe import encoder_in_words
 
 Json = dict[str, Any]
 Label = tuple[float, str, str]  # height, words, colour
@@ -64,7 +65,7 @@ def targets_figure(metrics: Json) -> Figure:
         axes.axhline(target["chance"], color=BLACK, lw=0.7, ls=(0, (1, 2)), zorder=0)
         axes.set_title(name)
         axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-        tops = [*(row["ci95"][1] for row in rows), *_heights(target)]
+        tops = [*map(_top, rows), *_heights(target)]
         axes.set_ylim(0, min(1.02, 1.12 * max(tops)))
         if number % across == 0:
             axes.set_ylabel(UAR)
@@ -83,8 +84,10 @@ def selection_figure(metrics: Json) -> Figure:
     for height, target in enumerate(targets.values()):
         colour = PALETTE[height % len(PALETTE)]
         chosen = target["selection"]
-        low, high = chosen["ci95"]
-        left.plot([low, high], [height] * 2, color=colour, lw=3.5, alpha=0.3, solid_capstyle="butt")
+        if chosen["ci95"]:
+            left.plot(
+                chosen["ci95"], [height] * 2, color=colour, lw=3.5, alpha=0.3, solid_capstyle="butt"
+            )
         left.plot(
             chosen["best_on_test"], height, "o", color=colour, ms=6, mfc="white", clip_on=False
         )
@@ -146,8 +149,9 @@ def _curve(
     """UAR by layer, with its interval as a band; the height at which it ends."""
     layers = [row["layer"] for row in rows]
     values = [row["uar"] for row in rows]
-    low, high = np.transpose([row["ci95"] for row in rows])
-    axes.fill_between(layers, low, high, color=colour, alpha=0.16, lw=0)
+    if all(row["ci95"] for row in rows):
+        low, high = np.transpose([row["ci95"] for row in rows])
+        axes.fill_between(layers, low, high, color=colour, alpha=0.16, lw=0)
     marker = "o" if dashes == "-" else ""
     axes.plot(layers, values, color=colour, ls=dashes, lw=width, marker=marker, clip_on=False)
     return float(values[-1])
@@ -183,7 +187,12 @@ def _heights(target: Json) -> list[float]:
     found = target.get("controls", {})
     heights = [found[name]["uar"] for name in BASELINES if name in found]
     curves = [c["layers"] for c in (found.get("control"), target.get("removed")) if c]
-    return [*heights, *(row["ci95"][1] for rows in curves for row in rows)]
+    return [*heights, *(_top(row) for rows in curves for row in rows)]
+
+
+def _top(row: Json) -> float:
+    """Where the interval of a row ends, or its score where there is none."""
+    return row["ci95"][1] if row["ci95"] else row["uar"]
 
 
 def _equals(axes: Axes, target: Json, colour: str) -> None:
@@ -234,9 +243,8 @@ def _legend(figure: Figure, target: Json) -> None:
         words = f"without {target['removed']['what']}"
         lines.append(Line2D([], [], color=BLACK, ls=(0, (4, 1.5)), lw=1.1, label=words))
     if "control" in found:
-        lines.append(
-            Line2D([], [], color=SOFT, ls=(0, (4, 1.5)), lw=1.1, label=found["control"]["encoder"])
-        )
+        words = encoder_in_words(found["control"])
+        lines.append(Line2D([], [], color=SOFT, ls=(0, (4, 1.5)), lw=1.1, label=words))
     lines += [
         Line2D([], [], color=SOFT, lw=1, ls=DASHES[name], label=words)
         for name, words in BASELINES.items()

@@ -11,8 +11,8 @@ from typing import Any
 
 import jinja2
 
-from classify.dataset import encoder_name
 from classify.features import Features
+from data.cache.recipe import in_words
 
 ALL_SPEAKERS = 24  # of so many each is told, of more the worst, the median and the best
 SPECIAL = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]|"}, "<": "&lt;", "&": "&amp;"}
@@ -40,7 +40,7 @@ def render(card: Mapping[str, Any]) -> str:
         recipe=card["recipe"],
         scores=card["scores"],
         control=bool(card["recipe"].get("control")),
-        encoder=encoder_name(dict(card["recipe"])),
+        encoder=in_words(card["recipe"]),
         features=str(Features.from_json(card["features"])),
         utterances=sum(card["corpora"].values()),
         speakers=_speakers((card["scores"] or {}).get("speakers", {})),

@@ -3,9 +3,11 @@
 from typing import Any
 
 from classify.model import Model
+from classify.stats.intervals import in_words
+from data import console
 
 
-def render(model: Model) -> str:
+def render(model: Model) -> console.Lines:
     """The table, without a line feed at its end."""
     card = model.card
     counts = ", ".join(f"{name} {count}" for name, count in card["support"].items())
@@ -18,7 +20,7 @@ def render(model: Model) -> str:
         ("chosen", _chosen(model)),
         *_scores(card),
     ]
-    return "\n".join(f"{name:11}  {value}" for name, value in rows)
+    return console.lines(f"{name:11}  {value}" for name, value in rows)
 
 
 def _chosen(model: Model) -> str:
@@ -43,7 +45,7 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     how = f"{scores['split']} ({scores['folds']})"
     if not card["classes"]:
         return [
-            (f"CCC {name}", f"{_score(row['ccc'])}{_interval(row['ci95'])}   {how}")
+            (f"CCC {name}", f"{_score(row['ccc'])} {in_words(row['ci95'])}   {how}")
             for name, row in scores["targets"].items()
         ]
     overall, quality = scores["overall"], card["calibration"]
@@ -51,14 +53,10 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     chance = f"chance {scores['chance']:.3f}, {how}"
     before, after = quality["before"]["ece"], quality["after"]["ece"]
     return [
-        ("UAR", f"{overall['uar']:.3f}{_interval(bounds)}   {chance}"),
+        ("UAR", f"{overall['uar']:.3f} {in_words(bounds)}   {chance}"),
         ("ECE", f"{before:.3f} → {after:.3f}   temperature {card['temperature']:.2f}"),
     ]
 
 
 def _score(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _interval(pair: list[float] | None) -> str:
-    return "" if pair is None else " [{:.3f}, {:.3f}]".format(*pair)

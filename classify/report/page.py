@@ -6,6 +6,8 @@ from pathlib import Path
 
 import jinja2
 
+from data.cache.recipe import encoder_in_words
+
 KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -21,6 +23,7 @@ def page(template: str) -> jinja2.Template:
     environment.filters["score"] = "{:.3f}".format
     environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
     environment.filters["plain"] = _plain
+    environment.filters["encoder"] = encoder_in_words
     return environment.get_template(template)
 
 

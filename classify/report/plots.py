@@ -19,11 +19,12 @@ from classify.report.style import (
     SHARES,
     SOFT,
     VERMILION,
+    entitle,
     panels,
     style,
 )
 from classify.run import Run
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 log = logging.getLogger("wav2emo")
 
@@ -162,8 +163,7 @@ def _figure(
     """Panels in inches, under a title that says what was scored, how well, and against what."""
     figure, axes = panels(rows, columns, width, height)
     scores = run.metrics
-    words = f"{run.title}: UAR {scores['uar']:.3f} (chance {scores['chance']:.3f})"
-    figure.suptitle(words, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    entitle(figure, f"{run.title}: UAR {scores['uar']:.3f} (chance {scores['chance']:.3f})")
     return figure, axes
 
 

@@ -73,7 +73,7 @@ def _planned(probe: "Probe") -> list[Planned]:
 def _of_curves(metrics: Json, name: str) -> str:
     words = [
         "UAR on held-out folds by hidden layer (0: input of the first transformer layer).",
-        "Bands: 95 % bootstrap intervals over speakers. Dashes at the left: chance of each target.",
+        "Bands: 95 % intervals over speakers. Dashes at the left: chance of each target.",
     ]
     if "controls" in metrics["targets"][name]:
         words.append(f"Grey: controls of {name}.")
@@ -91,8 +91,8 @@ def _of_choice(probe: "Probe", name: str) -> list[Planned]:
             Illustration(
                 "targets",
                 "Targets and their controls",
-                "A panel for each target. Ring: the layer best on test. Filled: layers that cannot "
-                "be told from it (paired permutation of speakers, Holm, p ≥ 0.05).",
+                "A panel for each target. Ring: the layer best on test. Filled: layers that are "
+                "not distinguishable from it (model confidence set over speakers, p > 0.05).",
             ),
             lambda: curve_figures.targets_figure(metrics),
         ),

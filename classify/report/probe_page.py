@@ -8,6 +8,7 @@ from classify.probe.table import spans
 from classify.report.page import inline, page
 from classify.report.published import CITATIONS, anchors
 from classify.report.style import Illustration
+from data.cache.recipe import encoder_in_words
 
 TITLES = {"logmel": "log-mel", "energy": "level", "duration": "duration"}
 
@@ -17,7 +18,7 @@ def render(probe: Probe, illustrations: Sequence[Illustration], folder: Path) ->
     metrics = probe.metrics
     return page("probe.html.j2").render(
         metrics=metrics,
-        title=f"Probe of {metrics['encoder']}",
+        title=f"Probe of {encoder_in_words(metrics)}",
         figures=[
             (each, inline(folder / f"{each.name}.svg"), f"{each.name}.png")
             for each in illustrations

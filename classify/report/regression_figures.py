@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from scipy.stats import gaussian_kde
 
 from classify.regression.run import RegressionRun
-from classify.report.style import BLACK, BLUE, PAGE, VERMILION, panels, save, style
+from classify.report.style import BLACK, BLUE, PAGE, VERMILION, entitle, panels, save, style
 
 ACROSS = 3  # panels in a row
 HELD = (0.95, 0.75, 0.5, 0.25)  # shares of the utterances that the lines of a density enclose
@@ -105,8 +105,7 @@ def plane_figure(run: RegressionRun) -> Figure:
 
 def _entitle(figure: Figure, run: RegressionRun) -> None:
     """Say what was scored; a control is never to be taken for a pretrained encoder."""
-    words = f"{run.options.head} on {run.dataset.encoder}"
-    figure.suptitle(words, x=0.01, ha="left", fontsize=8, fontweight="bold")
+    entitle(figure, f"{run.options.head} on {run.dataset.encoder}", size=8)
 
 
 def _density(

@@ -4,11 +4,12 @@ import statistics
 from typing import Any
 
 from classify.regression.run import RegressionRun
+from data import console
 
 WIDTH = 11  # of the first column
 
 
-def render(run: RegressionRun) -> str:
+def render(run: RegressionRun) -> console.Lines:
     """The table, without a line feed at its end."""
     scores, data = run.metrics, run.dataset
     corpora = ", ".join(f"{name} {count}" for name, count in data.corpora.items())
@@ -33,7 +34,7 @@ def render(run: RegressionRun) -> str:
     if len(run.targets) > 1:
         by_fold = [fold["mean"]["ccc"] for fold in scores["folds"]]
         lines.append(f"{'mean':{width}}  {_cells(scores['mean'], by_fold)}")
-    return "\n".join(lines)
+    return console.lines(lines)
 
 
 def _cells(row: dict[str, Any], by_fold: list[float | None]) -> str:

@@ -6,6 +6,7 @@ Nothing here imports pyplot or seaborn: they take longer to load than a figure t
 
 import contextlib
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
 
 COLUMN, PAGE = 3.5, 7.0  # inches
 DPI = 220
@@ -77,6 +78,13 @@ def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def entitle(figure: Figure, words: str, size: int = 9) -> None:
+    """Put words above a figure, from its left edge, in as many lines as they need."""
+    across = int(figure.get_figwidth() * 90 / size)  # characters
+    text = textwrap.fill(words, across, break_on_hyphens=False)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=size, fontweight="bold")
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

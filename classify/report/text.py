@@ -3,11 +3,13 @@
 import statistics
 
 from classify.run import Run
+from classify.stats.intervals import in_words
+from data import console
 
 WIDTH = 11  # of the first column
 
 
-def render(run: Run) -> str:
+def render(run: Run) -> console.Lines:
     """The table, without a line feed at its end."""
     scores, data = run.metrics, run.dataset
     width = max(WIDTH, *(len(name) for name in data.classes))
@@ -27,7 +29,7 @@ def render(run: Run) -> str:
         ("accuracy", f"{scores['accuracy']:.3f}"),
         (
             "UAR",
-            f"{scores['uar']:.3f}   chance {scores['chance']:.3f}, "
+            f"{scores['uar']:.3f} {in_words(scores['ci95'])}   chance {scores['chance']:.3f}, "
             f"folds {statistics.mean(uars):.3f} ± {statistics.stdev(uars):.3f}",
         ),
         ("F1 macro", f"{scores['f1_macro']:.3f}"),
@@ -41,7 +43,7 @@ def render(run: Run) -> str:
         f"{row['support'] // fits:10}"
         for name, row in scores["per_class"].items()
     ]
-    return "\n".join(lines)
+    return console.lines(lines)
 
 
 def _more(run: Run) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from classify.model import Model
 from classify.serve import api, page
 from classify.serve.desk import Desk
 from classify.serve.gate import Gate
+from classify.serve.hosts import Hosts
 from classify.serve.uploads import Uploads
 
 SWEEPS = 15.0  # seconds between looks at what was sent and left
@@ -48,7 +49,7 @@ def application(model: Model, folder: Path, desk: Desk, uploads: Uploads, addres
         enable_monitoring=False,
         pwa=False,
     )
-    return Gate(app, uploads, desk.options.max_bytes)
+    return Gate(app, uploads, Hosts(desk.options), desk.options.max_bytes)
 
 
 async def _sweep(uploads: Uploads) -> None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from classify.serve.options import FIRST_PORT, ServeOptions
-from data.console import common_options, configure_logging
+from data.console import Parser, common_options, configure_logging, show
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
@@ -27,7 +27,7 @@ QUIET = {  # settings of Gradio and of the hub's client: report nothing to anybo
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     default = ServeOptions()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m classify serve",
         description="Serve a page to record or drop a recording and see what the model hears, and "
         "the same for programs: curl -T FILE http://HOST:PORT/predict. Stop it with Ctrl-C.",
@@ -38,6 +38,14 @@ def parser() -> argparse.ArgumentParser:
         default=default.host,
         help="address to listen at; 0.0.0.0: everybody who can reach this machine "
         "(default: %(default)s, this machine alone)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this host name too, as for a proxy or a name in the local network; may be "
+        "given several times (without: to the address it listens at and to localhost)",
     )
     parser.add_argument(
         "--port",
@@ -118,7 +126,7 @@ def main(argv: Sequence[str]) -> int:
                 "password",
                 options.host,
             )
-        print(f"{address(server)}  (Ctrl-C stops it)", flush=True)
+        show(f"{address(server)}  (Ctrl-C stops it)")
         config = uvicorn.Config(
             app,
             log_level="error",

@@ -1,4 +1,4 @@
-"""What stands before the page: few doors, small parcels, and nothing from elsewhere."""
+"""What stands before the page: few doors, small parcels, and nothing from or for elsewhere."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from classify.serve.desk import Busy
+from classify.serve.hosts import Hosts
 from classify.serve.options import MEGABYTE
 from classify.serve.uploads import Uploads
 from data.errors import AudioError
@@ -42,9 +43,10 @@ class Gate:
     """Wraps the page's application: refuses before anything is read, and tells browsers to load
     nothing from anywhere else."""
 
-    def __init__(self, app: ASGIApp, uploads: Uploads, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, uploads: Uploads, hosts: Hosts, max_bytes: int) -> None:
         self.app = app
         self.uploads = uploads
+        self.hosts = hosts
         self.max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +55,7 @@ class Gate:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":  # Gradio has no use for websockets
             return await send({"type": "websocket.close"})
-        if reason := self._refused(scope):
+        if reason := self.hosts.refused(scope) or self._refused(scope):
             return await _refuse(*reason, scope, receive, send)
         uploading = _is_upload(scope)
         try:
@@ -62,7 +64,7 @@ class Gate:
                     receive = _patient(receive)
                 elif scope["method"] == "POST":
                     receive = await self._checked(receive)
-                await self.app(scope, receive, _marked(send))
+                await self.app(_without_origin(scope), receive, _marked(send))
         except Busy as error:
             await _refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error), scope, receive, send)
         except AudioError as error:
@@ -125,6 +127,12 @@ class Gate:
             return next(messages, None) or await receive()
 
         return again
+
+
+def _without_origin(scope: Scope) -> Scope:
+    """Gradio, asked from another site's page, would allow that page to read the answer."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
+    return {**scope, "headers": headers}
 
 
 def _is_upload(scope: Scope) -> bool:

@@ -1,6 +1,7 @@
 """What a server is told, and how much it takes."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data.errors import UsageError
@@ -16,6 +17,7 @@ class ServeOptions:
     which `extract.sliding` knows about."""
 
     host: str = "127.0.0.1"
+    allow_host: Sequence[str] = ()  # further names that requests may call this server by
     port: int | None = None  # 0: any free one; None: the first free one from `FIRST_PORT` on
     max_mb: float = 64.0  # of one recording; holds what a browser records in `max_seconds`
     max_seconds: float = 300.0  # of one recording
@@ -26,6 +28,12 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port < 2**16:
             raise UsageError(f"--port {self.port}: expected 0 (any free one) to {2**16 - 1}")
+        for name in self.allow_host:
+            if "*" in name or host_name(name) is None:
+                raise UsageError(
+                    f"--allow-host {name}: expected one host name or address, such as "
+                    "emotions.example, without http:// and without a port"
+                )
         if not 0 < self.max_mb <= 10_000:
             raise UsageError(f"--max-mb {self.max_mb:g}: expected more than 0, at most 10000")
         if not 0 < self.max_seconds <= LONGEST:
@@ -54,3 +62,25 @@ class ServeOptions:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def host_name(written: str) -> str | None:
+    """A host name or address in the form in which two are compared; None if it is neither.
+
+    >>> host_name("LocalHost."), host_name("[0:0::1]"), host_name("::ffff:127.0.0.1")
+    ('localhost', '::1', '127.0.0.1')
+    >>> host_name("bücher.example"), host_name("http://localhost"), host_name("localhost:80")
+    ('xn--bcher-kva.example', None, None)
+    """
+    bare = written.removeprefix("[").removesuffix("]").partition("%")[0]
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        pass
+    else:
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    try:
+        name = written.encode("idna").decode().lower().removesuffix(".")
+    except UnicodeError:
+        return None
+    return name if name and not set(name) & set(":/?#@[]\\, ") else None

@@ -2,11 +2,7 @@
 
 import argparse
 import logging
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +13,7 @@ from classify.pcm import PCM
 from classify.stream.display import JSONLines, LiveLine, Summary
 from classify.stream.loop import Stream
 from classify.stream.options import StreamOptions
+from classify.stream.signals import Signals
 from classify.stream.sources import Microphone, Source, StandardInput
 from data.console import SOME_REFUSED
 from data.errors import AudioError, UsageError
@@ -53,15 +50,17 @@ def run(arguments: argparse.Namespace) -> int:
     def words() -> str:
         return summary.words(stream.seconds, source.lost, options.hop)
 
-    with told_on_request(words):
+    with Signals(stream.stop, words) as signals:
         try:
             for moment in stream:
-                display.show(moment)
+                with signals.writing():
+                    display.show(moment)
                 summary.add(moment, moment.latency)
         finally:
             if summary.moments:
                 display.finish()
-                log.info("%s", words())
+                for line in words().split("\n"):
+                    log.info("%s", line)
     if not summary.moments:
         raise AudioError(
             f"{stream.seconds:.2f} s of audio came, less than a window of {options.window:g} s: "
@@ -93,20 +92,3 @@ def warm_up(listener: Listener, options: StreamOptions) -> None:
     samples = round(options.window * SAMPLING_RATE)
     noise: Waveform = np.random.default_rng(0).standard_normal(samples, np.float32)
     listener.waveform(noise)
-
-
-@contextmanager
-def told_on_request(words: Callable[[], str]) -> Iterator[None]:
-    """Meanwhile ``kill -USR1`` makes the program say how it is getting on, as it does with dd."""
-    if not hasattr(signal, "SIGUSR1"):
-        yield
-        return
-
-    def tell(*_: object) -> None:
-        os.write(sys.stderr.fileno(), f"{words()}\n".encode())  # print might be in the middle
-
-    before = signal.signal(signal.SIGUSR1, tell)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGUSR1, before)

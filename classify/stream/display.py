@@ -1,12 +1,12 @@
 """What a stream says: a live line for people, JSON lines for programs, and a summary."""
 
-import json
 import shutil
 import sys
 
 from classify.stream.latency import Latencies
 from classify.stream.loop import Moment
-from data.console import several
+from data.console import show_json
+from data.text import escaped, several
 
 BAR, NAME = 10, 11  # characters
 
@@ -32,7 +32,7 @@ class JSONLines:
             "skipped": moment.skipped,
             "latency": round(moment.latency, 4),
         }
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        show_json(line)
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -47,12 +47,12 @@ class LiveLine:
     def show(self, moment: Moment) -> None:
         """Replace what the line said."""
         room = shutil.get_terminal_size().columns - 1
-        sys.stdout.write(f"\r{self._line(moment)[:room]}\x1b[K")
+        sys.stdout.write(f"\r{escaped(self._line(moment))[:room]}\x1b[K")  # noqa: TID251
         sys.stdout.flush()
 
     def finish(self) -> None:
         """Leave the last line where it is."""
-        sys.stdout.write("\n")
+        sys.stdout.write("\n")  # noqa: TID251
 
     def _line(self, moment: Moment) -> str:
         skipped = f"  {several(moment.skipped, 'hop')} skipped" if moment.skipped else ""

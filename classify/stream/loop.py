@@ -72,11 +72,18 @@ class Stream:
         self._windows = SlidingWindow(window, hop, options.live)
         self._voice = VoiceActivity()
         self._smoothing = Smoothing(options.half_life)
+        self._stopped = False
 
     @property
     def seconds(self) -> float:
         """Of audio that has come so far."""
         return self._windows.count / SAMPLING_RATE
+
+    def stop(self) -> None:
+        """End the iteration after the answer that is being computed. Any thread and any signal
+        handler may call this."""
+        self._stopped = True
+        self._windows.close()
 
     def __iter__(self) -> Iterator[Moment]:
         """Moments in the order of time.
@@ -87,7 +94,7 @@ class Stream:
         reader = threading.Thread(target=self._read, name="source", daemon=True)
         reader.start()
         try:
-            while (window := self._windows.take()) is not None:
+            while (window := self._windows.take()) is not None and not self._stopped:
                 yield self._answer(window)
         finally:
             self._windows.close()

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import select
+import sys
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -17,6 +19,7 @@ from extract.audio import Waveform, resampled
 log = logging.getLogger("wav2emo")
 
 HEADER = 4096  # bytes read at once until the format is known
+LONGEST_WAIT = 0.1  # seconds that standard input is waited for at once
 BLOCK_SECONDS = 0.02  # that are read of a microphone at once
 
 
@@ -64,6 +67,10 @@ class StandardInput:
         decoder = self._decoder
         while not decoder.ended:
             form = decoder.format
+            if not _comes(self._descriptor):
+                if form:  # an empty block, after which a reader that is not wanted any more ends
+                    yield np.empty(0, np.float32)
+                continue
             at_once = HEADER if form is None else round(self._seconds * form.rate) * form.frame
             data = os.read(self._descriptor, at_once)
             self.arrived = time.monotonic()
@@ -73,6 +80,14 @@ class StandardInput:
             samples = decoder.feed(data)
             if decoder.format:
                 yield samples
+
+
+def _comes(descriptor: int) -> bool:
+    """Whether there is something to read, or the end, within `LONGEST_WAIT`; where that cannot be
+    found out (Windows), True."""
+    if sys.platform == "win32":
+        return True
+    return bool(select.select([descriptor], [], [], LONGEST_WAIT)[0])
 
 
 class Microphone:

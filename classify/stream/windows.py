@@ -7,6 +7,9 @@ import numpy as np
 
 from extract.audio import SAMPLING_RATE, Waveform
 
+# Python handles a signal that arrives right before the main thread blocks when it next wakes up
+LONGEST_WAIT = 0.1  # seconds
+
 
 @dataclass(frozen=True)
 class Window:
@@ -72,7 +75,8 @@ class SlidingWindow:
         with self._changed:
             self._wanted = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._complete is not None or self._closed)
+            while self._complete is None and not self._closed:
+                self._changed.wait(LONGEST_WAIT)
             self._wanted = False
             window, self._complete = self._complete, None
             self._changed.notify_all()

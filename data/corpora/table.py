@@ -1,8 +1,9 @@
 """A table, CSV, TSV or Parquet: a row per utterance, so segments of long recordings work too.
 
 Columns: ``file`` (relative to the table), ``start`` and ``end`` (seconds), ``emotion``,
-``speaker``, and any other. Only ``file`` is needed. A folder is read by the table that lies in it,
-if there is one such table alone.
+``speaker``, and any other. Only ``file`` is needed. An apostrophe that keeps a spreadsheet from
+running a cell of CSV or TSV (`data.spreadsheet`) is taken away. A folder is read by the table that
+lies in it, if there is one such table alone.
 """
 
 import math
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from data.corpora.folder import RESERVED
 from data.corpora.tree import TABLES, Tree, tally
 from data.errors import CorpusError
+from data.spreadsheet import restored
 from data.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -110,11 +112,21 @@ def _load(table: Path) -> "pd.DataFrame":
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CorpusError(f"{table}: cannot be read as a table: {reason}") from error
     frame.columns = frame.columns.map(str)
+    if suffix != ".parquet":
+        frame = _restored(frame)
     if "file" not in frame.columns:
         raise CorpusError(f"{table}: no column 'file'; its columns are {', '.join(frame.columns)}")
     if frame.empty:
         raise CorpusError(f"{table}: the table has no rows")
     return frame
+
+
+def _restored(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Names and texts as they were before `data.spreadsheet` wrote them."""
+    names = [restored(name) for name in frame.columns]
+    texts = frame.select_dtypes(exclude="number")
+    frame[texts.columns] = texts.map(lambda cell: restored(cell) if isinstance(cell, str) else cell)
+    return frame.set_axis(names, axis=1) if len(set(names)) == len(names) else frame
 
 
 def _rows(frame: "pd.DataFrame") -> Iterator[dict[str, str | float]]:

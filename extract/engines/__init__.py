@@ -1,8 +1,9 @@
 """Engines run an encoder over batches. All give the same numbers within their precision."""
 
+import logging
 import platform
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -10,9 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from data.cache.recipe import TOLERANCE
 from data.errors import UsageError
 from extract.checkpoint import find
 from extract.recipe import Request
+
+log = logging.getLogger("wav2emo")
+
+BFLOAT16_IS_QUICKER = (
+    "this hardware multiplies bfloat16: --precision bfloat16 is quicker, and exact to "
+    f"{TOLERANCE['bfloat16']:g} where float32 is to {TOLERANCE['float32']:g} (relative error)"
+)
 
 # OpenVINO reports every import of itself to its makers, except where its reporter is missing
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -36,6 +45,10 @@ class Engine(Protocol):
     @property
     def provenance(self) -> dict[str, Any]:
         """Hardware, versions and places: what does not."""
+
+    @property
+    def suggests_bfloat16(self) -> bool:
+        """Whether nobody named a precision, and the hardware multiplies bfloat16."""
 
     @property
     def receptive_field(self) -> int:
@@ -80,18 +93,10 @@ def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
     if device == "cpu" and request.engine != "torch" and installed:
         from extract.engines import openvino as openvino_engine
 
-        native = openvino_engine.multiplies_bfloat16()
-        if request.engine == "openvino" or native or request.precision != "bfloat16":
-            return openvino_engine.OpenVINOEngine(encoder, _settled(request, native))
-    native = torch_engine.multiplies_bfloat16(device)
-    return torch_engine.TorchEngine(encoder, _settled(request, native), device)
-
-
-def _settled(request: Request, bfloat16: bool) -> Request:
-    """The request with ``--precision auto`` decided: bfloat16 where hardware multiplies it."""
-    if request.precision != "auto":
-        return request
-    return replace(request, precision="bfloat16" if bfloat16 else "float32")
+        possible = request.precision != "bfloat16" or torch_engine.multiplies_bfloat16("cpu")
+        if request.engine == "openvino" or possible:
+            return openvino_engine.OpenVINOEngine(encoder, request)
+    return torch_engine.TorchEngine(encoder, request, device)
 
 
 def provenance(device: str, location: str | None, *libraries: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,13 @@ import transformers
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+from data.atomic import publish_bytes
+from data.cache.recipe import fingerprint
 from data.errors import EncoderError, UsageError
-from data.publish import publish_bytes
-from data.recipe import fingerprint
 from extract import convolutions, masking, pooled, pooling
 from extract.encoder import Encoder
 from extract.engines import Pooled, provenance
+from extract.engines.torch import let_float32_be_exact, multiplies_bfloat16
 from extract.pooled import PooledEncoder, as_pooled
 from extract.recipe import Request, describe
 
@@ -52,7 +54,8 @@ class OpenVINOEngine:
     def __init__(self, encoder: Encoder, request: Request) -> None:
         self.receptive_field = encoder.receptive_field
         self.recipe = describe(encoder, request, engine="openvino")
-        core = _core(request.precision)
+        core = _core(self.recipe["precision"])
+        self.suggests_bfloat16 = request.precision is None and multiplies_bfloat16("cpu")
         name = core.get_property(DEVICE, "FULL_DEVICE_NAME").strip()
         self.provenance = provenance(name, encoder.location, "openvino")
         self._encoder = PooledEncoder(encoder, self.recipe)
@@ -69,6 +72,7 @@ class OpenVINOEngine:
 
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
+        let_float32_be_exact()  # the first convolution is torch's
         batch = self._encoder.batch(waveforms, CPU)
         steps = () if batch.steps is None else (batch.steps,)
         try:
@@ -90,18 +94,30 @@ def _run(request: openvino.InferRequest, inputs: Sequence[torch.Tensor]) -> list
     return [torch.from_numpy(tensor.data.copy()) for tensor in request.output_tensors]
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this CPU does, by OpenVINO's own account."""
-    return "BF16" in openvino.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+def _loaded() -> openvino.Core:
+    """OpenVINO with its code for CPUs.
+
+    Where there is AMX, that gives the thread which loads it a stack for signal handlers that has
+    room for one of them: a second signal at the same time would kill the program (SIGSEGV). So it
+    is loaded in a thread that ends, which signals do not reach.
+    """
+
+    def load() -> openvino.Core:
+        core = openvino.Core()
+        core.get_property(DEVICE, "FULL_DEVICE_NAME")
+        return core
+
+    with ThreadPoolExecutor(1, thread_name_prefix="openvino") as thread:
+        return thread.submit(load).result()
 
 
 def _core(precision: str) -> openvino.Core:
-    if precision == "bfloat16" and not multiplies_bfloat16():
+    if precision == "bfloat16" and not multiplies_bfloat16("cpu"):
         raise UsageError(
-            "--precision bfloat16: this CPU does not multiply it, so OpenVINO would compute "
-            "float32; use --precision float32, or --engine torch"
+            "bfloat16: this CPU does not multiply it, so OpenVINO would compute float32; make a "
+            "new cache with --precision float32, or extend this one where the CPU does"
         )
-    core = openvino.Core()
+    core = _loaded()
     core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
     if threads := os.environ.get("OMP_NUM_THREADS"):  # to which its own threads do not listen
         core.set_property(DEVICE, {"INFERENCE_NUM_THREADS": int(threads)})
@@ -176,6 +192,7 @@ def _name(core: openvino.Core, identity: str) -> str:
     parts = [
         identity,
         core.get_property(DEVICE, "FULL_DEVICE_NAME"),
+        *sorted(core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")),  # names are not unique
         openvino.__version__,
         torch.__version__,
         transformers.__version__,

@@ -27,7 +27,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class TorchEngine:
-    """Runs an encoder in torch."""
+    """Runs an encoder in torch; TF32 is off in the process from the first batch on."""
 
     def __init__(self, encoder: Encoder, request: Request, device: str = "cpu") -> None:
         self.device = torch.device(device)
@@ -35,7 +35,12 @@ class TorchEngine:
         self.recipe = describe(encoder, request, engine="torch")
         self.provenance = provenance(_name(self.device), encoder.location)
         self._encoder = PooledEncoder(encoder, self.recipe)
-        self._encoder.place(self.device, DTYPES[request.precision])
+        precision, native = self.recipe["precision"], multiplies_bfloat16(device)
+        self.suggests_bfloat16 = native and request.precision is None
+        if precision == "bfloat16" and not native and self.device.type != "mps":
+            log.warning("%s does not multiply bfloat16: torch imitates it, which is many times "
+                        "slower than float32", self.provenance["device"])  # fmt: skip
+        self._encoder.place(self.device, DTYPES[precision])
         self._streams = threading.local()
         self.streams = 2 if self.device.type == "cuda" else 1
         self.batch_seconds = self._batch_seconds()
@@ -43,6 +48,7 @@ class TorchEngine:
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
+        let_float32_be_exact()
         with self._stream():
             try:
                 batch = self._encoder.batch(waveforms, self.device)
@@ -97,13 +103,23 @@ def pick_device(asked: str) -> str:
 
 
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether the device's hardware does."""
+    """Whether the device's hardware does, and of a CPU whether oneDNN may use it too."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device == "cpu":
         flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+        native = flags.get("avx512_bf16") or flags.get("amx_bf16")
+        return bool(native and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
+
+
+def let_float32_be_exact() -> None:
+    """No TF32 or bfloat16 in products and convolutions of float32, whatever was set before.
+
+    Done before every batch and never undone: another thread may be in the middle of one.
+    """
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False  # torch's own default is True
 
 
 def _name(device: torch.device) -> str:

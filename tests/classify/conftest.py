@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.writer import write_cache
+from data.cache.writer import write_cache
 
 RECIPE = {
     "model": "untrained",
@@ -15,6 +15,8 @@ RECIPE = {
     "layers": [0, 1, 2],
     "pooling": ["mean", "std"],
     "sampling_rate": 16000,
+    "engine": "torch",
+    "precision": "bfloat16",
 }
 LETTERS = "WLTN"  # Emo-DB's anger, boredom, sadness, neutral
 

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import pearsonr
 from sklearn.metrics import root_mean_squared_error
 
-from classify.agreement import ccc, pearson, resampled_ccc, rmse
+from classify.agreement import ccc, left_out_ccc, pearson, rmse
 
 NUMBERS = st.floats(-100, 100).map(lambda value: round(value, 3))
 PAIRS = arrays(np.float64, st.tuples(st.just(2), st.integers(2, 30)), elements=NUMBERS)
@@ -81,21 +81,17 @@ def test_refuses_what_cannot_be_scored(score, truth, prediction, message: str) -
         score(truth, prediction)
 
 
-def test_resampled_concordance_equals_that_of_the_speakers_laid_end_to_end() -> None:
+def test_concordance_without_a_speaker_is_that_of_the_others() -> None:
     rng = np.random.default_rng(0)
     clusters = rng.permutation(np.repeat(np.arange(4), [1, 5, 9, 12]))
     truth, prediction = rng.normal(1000, 2, size=(2, len(clusters), 2))
     prediction += truth
-    times = rng.multinomial(4, [0.25] * 4, size=30)
-    found = resampled_ccc(truth, prediction, clusters, times)
-    for draw, values in zip(times, found, strict=True):
-        rows = np.concatenate(
-            [np.flatnonzero(clusters == k) for k, n in enumerate(draw) for _ in range(n)]
-        )
+    for out, values in enumerate(left_out_ccc(truth, prediction, clusters)):
+        rows = clusters != out
         np.testing.assert_allclose(values, ccc(truth[rows], prediction[rows]), atol=1e-9)
 
 
-def test_resampled_concordance_of_one_constant_is_not_defined() -> None:
+def test_concordance_of_constants_or_nothing_is_not_defined() -> None:
     same = np.full(6, 3.3)
-    times = np.array([[2, 0], [1, 1]])
-    assert np.isnan(resampled_ccc(same, same, np.arange(6) % 2, times)).all()
+    assert np.isnan(left_out_ccc(same, same, np.arange(6) % 2)).all()
+    assert np.isnan(left_out_ccc(np.arange(3.0), np.arange(3.0), np.zeros(3, int))).all()

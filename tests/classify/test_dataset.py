@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classify.dataset import encoder_name, load
+from classify.dataset import load
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data import Cache
+from data.cache.recipe import encoder_name
 from data.errors import CacheError, UsageError
 from extract.engines import open_engine
 from extract.pipeline import extract
@@ -151,3 +152,16 @@ def test_a_control_is_never_named_like_a_pretrained_encoder() -> None:
 def test_training_options_are_verified(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} {value}: expected"):
         TrainingOptions(**{name: value})
+
+
+def test_dates_are_classes_of_their_own(make_cache) -> None:
+    days = [20240101.0 + n % 3 for n in range(80)]
+    dataset = load(Options(cache=make_cache(columns={"day": days}), target="day"))
+    assert dataset.classes == ("20240101", "20240102", "20240103")
+    assert np.bincount(dataset.y).tolist() == [27, 27, 26]
+
+
+def test_ratings_are_called_as_they_always_were(make_cache) -> None:
+    ratings = [(-1.0, 0.0, 0.5, 2.0, None)[n % 5] for n in range(80)]
+    dataset = load(Options(cache=make_cache(columns={"rating": ratings}), target="rating"))
+    assert dataset.classes == ("-1", "0", "0.5", "2")

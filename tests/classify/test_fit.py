@@ -104,8 +104,8 @@ def test_scores_are_those_of_cross_validation(cache: Path, head: str) -> None:
         assert low <= scores["overall"][name] <= high
     for name, row in expected["per_class"].items():
         assert {key: scores["classes"][name][key] for key in row} == row
-        low, high = scores["classes"][name]["ci95"]
-        assert low <= row["recall"] <= high
+        if pair := scores["classes"][name]["ci95"]:  # four speakers or more have it
+            assert pair[0] <= row["recall"] <= pair[1]
     by_speaker = {fold["speakers"][0]: fold["uar"] for fold in expected["folds"]}
     assert {name: row["uar"] for name, row in scores["speakers"].items()} == by_speaker
 

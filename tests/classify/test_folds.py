@@ -4,9 +4,10 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from classify.dataset import load
+from classify.dataset import grouping, load
 from classify.folds import split
 from classify.options import Options
 from data.errors import UsageError
@@ -94,3 +95,46 @@ def test_crossed_folds_share_neither_speaker_nor_sentence(make_cache) -> None:
     for number, (train, test) in enumerate(made.parts):
         np.testing.assert_array_equal(np.flatnonzero(made.train[number]), train)
         assert (made.fold[test] == number).all()
+
+
+@pytest.mark.parametrize("unknown", [None, np.nan])
+def test_a_number_that_is_unknown_is_no_sentence(make_cache, unknown) -> None:
+    sentences = [20240101.0 + n % 4 for n in range(80)]
+    sentences[7] = sentences[12] = unknown
+    with pytest.raises(
+        UsageError,
+        match=r"--folds speaker\+sentence: .*column sentence, 2 of 80 utterances, such as "
+        r"emodb/00\w\d\): add them .* or ask for --folds speaker",
+    ):
+        folds_of(make_cache(columns={"sentence": sentences}), "speaker+sentence")
+
+
+def test_numeric_sentences_are_told_apart_by_their_last_digit(make_cache) -> None:
+    sentences = [20240101.0 + n % 4 for n in range(80)]
+    _, made = folds_of(make_cache(columns={"sentence": sentences}), "speaker+sentence")
+    assert len(made) == 20
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(["a", "", "b"]),
+        pd.Series(["a", None, "b"]),
+        pd.Series([1.5, np.nan, 2]),
+        pd.Series([1, None, 2], dtype="Int64"),
+        pd.to_datetime(pd.Series(["2024-01-01", None, "2024-01-02"])),
+    ],
+)
+def test_nothing_is_grouped_by_what_is_unknown(column: pd.Series) -> None:
+    table = pd.DataFrame({"id": ["x", "y", "z"], "take": column})
+    with pytest.raises(UsageError, match=r"--by: .* \(column take, 1 of 3 utterances, such as y\)"):
+        grouping(table, "take", "--by", "less")
+    assert len(set(grouping(table.drop(1), "take", "--by", "less"))) == 2
+    with pytest.raises(UsageError, match=r"column speaker, 3 of 3 utterances, such as x"):
+        grouping(table, "speaker", "--by", "less")
+
+
+def test_speakers_that_are_unknown_have_no_statistics_of_their_own(make_cache) -> None:
+    cache = make_cache(columns={"speaker": [""] * 80})
+    with pytest.raises(UsageError, match=r"--normalize speaker: .*80 of 80 .*--normalize global"):
+        load(Options(cache=cache, normalize="speaker"))

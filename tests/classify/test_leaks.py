@@ -155,7 +155,7 @@ def test_no_tuning_of_a_trained_head_sees_a_test_row(pairs) -> None:
 @pytest.mark.parametrize("quick", [True, False], ids=["quick", "whole"])
 def test_no_probe_sees_a_test_row(pairs, head: str, quick: bool) -> None:
     def said(cache: Path) -> Values:
-        options = ProbeOptions(cache=cache, targets=("emotion",), head=head, quick=quick, draws=100)
+        options = ProbeOptions(cache=cache, targets=("emotion",), head=head, quick=quick)
         result = probe(replace(options, shuffles=0)).targets["emotion"]
         nested = result.predictions[:1] if result.nested is None else result.nested[None]
         return np.concatenate([result.predictions, nested]).T[..., None].transpose(1, 0, 2)

@@ -77,6 +77,30 @@ def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str)
     assert str(tmp_path / first) in capsys.readouterr().out
 
 
+def test_a_model_of_bfloat16_answers_where_a_cpu_lacks_it(folder_corpus, tmp_path: Path) -> None:
+    """In float32, as near as another engine in bfloat16 would be, and says so."""
+    corpus, cache, out = folder_corpus(), tmp_path / "cache.h5", tmp_path / "model"
+    command = [str(corpus), "--model", "untrained:tiny", "-o", str(cache), "-q"]
+    assert extract([*command, "--precision", "bfloat16", "--engine", "torch"]) == 0
+    assert train(["-o", str(out), "--head", "logreg", "--cache", str(cache), "-q"]) == 0
+    older = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}  # of no bfloat16
+    done = subprocess.run(
+        [sys.executable, "-m", "classify", "predict", str(out), str(corpus), "--json",
+         "--device", "cpu"],
+        capture_output=True, text=True, env=os.environ | older,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "bfloat16 by torch, and here it is float32 by openvino" in done.stderr
+    model = Model.load(out)
+    data = load(Options(cache=cache, head="logreg", layer=model.features.layer))
+    expected = dict(zip(data.utterances["path"], model.of_features(data.X), strict=True))
+    answers = json.loads(done.stdout)
+    assert len(answers) == len(expected)
+    for answer in answers:
+        shares = expected[str(Path(answer["file"]).relative_to(corpus))]
+        np.testing.assert_allclose(list(answer["probabilities"].values()), shares, atol=0.05)
+
+
 def test_a_missing_model_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="python -m classify train"):
         predict([str(tmp_path / "none"), "a.wav"])

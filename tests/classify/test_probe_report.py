@@ -39,7 +39,6 @@ def made(tmp_path_factory):
         targets=("emotion", "sex"),
         head="lda",
         C=1.0,
-        draws=100,
         shuffles=2,
         mdl=True,
         remove="speaker",
@@ -49,7 +48,7 @@ def made(tmp_path_factory):
 
 
 def make(base, name, seed):
-    from data.writer import write_cache
+    from data.cache.writer import write_cache
 
     random = np.random.default_rng(seed)
     speaker, emotion, take = (axis.ravel() for axis in np.indices((6, 6, 3)))
@@ -186,7 +185,7 @@ def test_the_similarities_are_in_the_json(made):
 def test_another_cache_without_the_utterances_is_refused_at_once(tmp_path):
     cache = make(tmp_path, "a.h5", 0)
     from data.cache import Cache
-    from data.writer import write_cache
+    from data.cache.writer import write_cache
 
     with Cache(cache) as read:
         columns = {name: column.tolist() for name, column in read.utterances.items()}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from classify import similarity
 from classify.similarity import cka, compare
 from data import Cache
+from data.cache.writer import write_cache
 from data.errors import UsageError
-from data.writer import write_cache
 
 
 def plain_hsic(X, Y):

@@ -101,3 +101,14 @@ def test_corpora_are_told_of_strangers(make_cache) -> None:
 def test_an_unknown_target_is_answered_with_the_columns(cache) -> None:
     with pytest.raises(UsageError, match=r"--targets mood: .* has the columns .*sentence"):
         tasks(table_of(cache), ProbeOptions(cache=cache, targets=("emotion", "mood")))
+
+
+def test_utterances_of_an_unknown_number_of_a_sentence_are_left_out(make_cache, caplog) -> None:
+    sentences = [20240101.0 + n % 4 for n in range(SPEAKERS * PER_SPEAKER)]
+    sentences[5] = sentences[40] = np.nan
+    cache = make_cache(speakers=SPEAKERS, columns={"sentence": sentences})
+    with caplog.at_level("WARNING", "wav2emo"):
+        of = task(table_of(cache), "speaker", ProbeOptions(cache=cache))
+    assert "left out 2 utterances" in caplog.text
+    assert sorted(set(of.groups)) == ["20240101", "20240102", "20240103", "20240104"]
+    assert len(of.folds) == 4

@@ -25,7 +25,7 @@ from classify.heads import HEADS, build, build_regressor, storage
 from classify.model import Model
 from classify.options import Options
 from classify.training_options import TrainingOptions
-from data import recipe as recipes
+from data.cache import recipe as recipes
 from data.errors import ModelError
 
 Edit = Callable[[dict[str, Any]], object]

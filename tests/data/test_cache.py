@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import Cache
-from data.cache_file import CacheFile
+from data.cache.file import CacheFile
+from data.cache.recipe import fingerprint
+from data.cache.writer import merge, write_cache
 from data.errors import CacheError
-from data.recipe import fingerprint
 from data.utterance import Utterance
-from data.writer import merge, write_cache
 
 RECIPE = {"model": "m", "control": False, "layers": [0, 3], "pooling": ["mean", "max"]}
 

@@ -1,6 +1,8 @@
 """``python -m data info | verify | pack | export``, on caches of the stand-in encoder."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas
@@ -8,11 +10,13 @@ import pyarrow.parquet
 import pytest
 from standin import StandIn
 
-from data import Cache, export, info, pack, verify
-from data.cache_file import CacheFile, parts_folder
+from data import Cache
+from data.cache.file import CacheFile, parts_folder
+from data.cache.verify import problems
+from data.cache.writer import write_cache
+from data.commands import export, info, pack
 from data.errors import CacheError, UsageError
-from data.writer import write_cache
-from extract import pipeline
+from extract import pipeline, verify
 from extract.pipeline import Settings, extract
 
 
@@ -66,7 +70,7 @@ def test_verify_looks_at_the_numbers_too(cache, tmp_path):
     baselines = {name: read.baseline(name) for name in read.baselines}
     baselines["logmel"][2, 7] = np.inf
     write_cache(tmp_path / "nan.h5", read.recipe, columns, {"mean": values}, baselines=baselines)
-    assert list(verify.problems(Cache(tmp_path / "nan.h5"))) == [
+    assert list(problems(Cache(tmp_path / "nan.h5"))) == [
         f"{tmp_path / 'nan.h5'}: baselines/logmel: NaN or infinite",
         f"{tmp_path / 'nan.h5'}: layers/mean, layer 1: NaN or infinite",
     ]
@@ -130,7 +134,7 @@ def test_export_npz(cache, tmp_path):
 
 @pytest.mark.parametrize("rows", [5, 1024])
 def test_export_parquet(cache, tmp_path, monkeypatch, rows):
-    monkeypatch.setattr(export, "ROWS", rows)
+    monkeypatch.setattr("data.cache.export.ROWS", rows)
     assert export.main([str(cache), "-o", str(tmp_path / "c.parquet")]) == 0
     table = pandas.read_parquet(tmp_path / "c.parquet")
     read = Cache(cache)
@@ -163,9 +167,9 @@ def test_export_refuses_what_it_cannot_write(cache, tmp_path):
 
 def test_a_cache_of_many_shards_reads_as_one(folder_corpus, utterances, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 1)
-    monkeypatch.setattr("data.cache.MANY_FILES", 3)
+    monkeypatch.setattr("data.cache.reader.MANY_FILES", 3)
     listed = utterances(folder_corpus(12))
-    monkeypatch.setattr("data.parts.Parts.pack", lambda *args: 0)
+    monkeypatch.setattr("data.cache.shards.Shards.pack", lambda *args: 0)
     extract(listed, StandIn(), tmp_path / "c.h5")
     monkeypatch.undo()
     shards = Cache(parts_folder(tmp_path / "c.h5"))
@@ -180,3 +184,14 @@ def test_packing_nothing_leaves_nothing(tmp_path):
     with pytest.raises(CacheError, match="nothing to pack"):
         pack.main([str(tmp_path / "c.h5")])
     assert not list(tmp_path.iterdir())
+
+
+def test_help_of_every_command_imports_nothing_heavy():
+    program = (
+        "import importlib, sys; from data.__main__ import COMMANDS\n"
+        "for module, _ in COMMANDS.values():\n"
+        "    importlib.import_module(module).parser().format_help()\n"
+        "heavy = {'numpy', 'pandas', 'soundfile', 'torch', 'tqdm', 'h5py'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

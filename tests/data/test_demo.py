@@ -16,7 +16,8 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data.demo import main, write
+from data.commands.demo import main
+from data.demo import write
 from data.errors import UsageError
 from data.expression import EMOTIONS, SENTENCES, SPEAKERS, speak
 from data.synthesis import FRAME_RATE, PHONES, RATE, Voice, synthesise

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data import corpora, listing
+from data.commands.scan import main
 from data.errors import CorpusError
-from data.scan import main
 from data.utterance import Utterance
 
 words = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from data import lock, machine, publish
+from data import atomic, machine
+from data.cache import lock
 
 HOLD = """
 import sys, time
@@ -17,7 +18,7 @@ from data import machine
 if sys.argv[2] == "elsewhere":
     machine.machine = lambda: "another machine"
     machine.flock = lambda descriptor, operation: True
-from data import lock
+from data.cache import lock
 lock.RENEWAL = 0.05
 with lock.locked(Path(sys.argv[1])):
     print("held", flush=True)
@@ -91,18 +92,18 @@ def test_a_file_system_without_locks_has_leases(folder, monkeypatch):
     monkeypatch.setattr(machine.fcntl, "flock", refuse)
     with lock.locked(folder):
         assert os.readlink(folder / lock.OWNER)
-    publish.publish_bytes(folder / "x", b"y")
+    atomic.publish_bytes(folder / "x", b"y")
     assert (folder / "x").read_bytes() == b"y"
 
 
 def test_what_writers_elsewhere_write_is_left_alone(tmp_path, monkeypatch):
-    ours = tmp_path / f".c.h5.{publish._writer()}-1-a.tmp"
-    monkeypatch.setattr(publish, "machine", lambda: "another machine")
-    theirs = tmp_path / f".c.h5.{publish._writer()}-1-b.tmp"
+    ours = tmp_path / f".c.h5.{atomic._writer()}-1-a.tmp"
+    monkeypatch.setattr(atomic, "machine", lambda: "another machine")
+    theirs = tmp_path / f".c.h5.{atomic._writer()}-1-b.tmp"
     monkeypatch.undo()
     old = tmp_path / ".c.h5.0-1-c.tmp"
     for path in (ours, theirs, old):
         path.touch()
     os.utime(old, (0, 0))
-    publish.remove_stale(tmp_path / "c.h5")
+    atomic.remove_stale(tmp_path / "c.h5")
     assert list(tmp_path.iterdir()) == [theirs]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data.scan import main
+from data.commands.scan import main
 
 Output = pytest.CaptureFixture[str]
 
@@ -155,15 +155,6 @@ def test_errors_are_one_line_with_status_2(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == f"error: no such file or folder: {tmp_path / 'nowhere'}\n"
-
-
-def test_help_imports_nothing_heavy() -> None:
-    program = (
-        "import sys; from data.scan import parser; parser().format_help();"
-        "heavy = {'numpy', 'pandas', 'soundfile', 'torch', 'tqdm', 'h5py'} & sys.modules.keys();"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_warns_of_what_extract_refuses_by_its_header(emodb: Path, capsys: Output) -> None:

@@ -23,7 +23,7 @@ from standin import Source, StandIn
 from workers import Crew
 
 from data import Cache, corpora, scheduler
-from data.cache_file import parts_folder
+from data.cache.file import parts_folder
 from data.errors import SchedulerError, UsageError
 from data.scheduler import parse
 from extract import cluster, pipeline
@@ -94,7 +94,7 @@ def test_what_is_cached_is_not_done_again(crew, corpus, tmp_path):
 def test_a_real_encoder_by_the_command_line(crew, corpus, tmp_path, capsys):
     there, here = tmp_path / "there.h5", tmp_path / "here.h5"
     argv = [str(corpus), "--model", "untrained:tiny", "--json", "--sequence", "5"]
-    argv += ["--engine", "torch"]
+    argv += ["--engine", "torch", "--precision", "float32"]
     assert main([*argv, "-o", str(there), "--scheduler", crew.scheduler]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert (printed["embedded"], printed["refused"]) == (60, [])
@@ -105,7 +105,7 @@ def test_a_real_encoder_by_the_command_line(crew, corpus, tmp_path, capsys):
         for pooling in one.poolings:
             found, expected = one.embeddings(pooling), other.embeddings(pooling)
             error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-            assert error < (1e-5 if one.recipe["precision"] == "float32" else 2e-2)
+            assert error < 1e-5
 
 
 def test_workers_of_its_own(corpus, tmp_path):

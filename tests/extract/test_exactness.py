@@ -198,15 +198,3 @@ def test_bfloat16_is_close(waveform):
         (exact * quick).sum(-1) / np.linalg.norm(exact, axis=-1) / np.linalg.norm(quick, axis=-1)
     )
     assert 0.999 < cosine.min() < 1 - 1e-9
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
-def test_cuda_equals_cpu(waveform):
-    waveforms = [waveform(1, 0.9), waveform(2, 0.4)]
-    request = Request(precision="float32")
-    cpu = TorchEngine(load(Checkpoint("untrained")), request, "cpu").embed(waveforms).layers["mean"]
-    cuda = (
-        TorchEngine(load(Checkpoint("untrained")), request, "cuda").embed(waveforms).layers["mean"]
-    )
-    np.testing.assert_allclose(cuda, cpu, rtol=1e-3, atol=1e-4)

@@ -12,9 +12,9 @@ import soundfile
 from standin import StandIn
 
 from data import Cache
-from data.cache_file import CacheFile
+from data.cache.file import CacheFile
+from data.cache.shards import Shards
 from data.errors import CacheError, RecipeMismatch
-from data.parts import Parts
 from extract import pipeline
 from extract.pipeline import Settings, extract
 
@@ -197,11 +197,11 @@ def test_an_abandoned_claim_does_not_block(corpus, utterances, tmp_path):
 
 
 def test_a_claim_in_use_blocks_another_recipe(tmp_path):
-    holder, other = Parts(tmp_path / "c.h5"), Parts(tmp_path / "c.h5")
+    holder, other = Shards(tmp_path / "c.h5"), Shards(tmp_path / "c.h5")
     holder.claim(StandIn().recipe)
     with pytest.raises(RecipeMismatch):
         other.claim(StandIn(model="other").recipe)
-    second = Parts(tmp_path / "c.h5")
+    second = Shards(tmp_path / "c.h5")
     second.claim(StandIn().recipe)
     holder.clean()
     with pytest.raises(RecipeMismatch):

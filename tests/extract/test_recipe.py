@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.cache.recipe import canonical, differences, fingerprint
 from data.errors import UsageError
-from data.recipe import canonical, differences, fingerprint
 from extract.recipe import Request, parse_layers
 
 values = st.none() | st.text() | st.integers() | st.lists(st.integers()) | st.booleans()
@@ -38,7 +38,7 @@ def test_layers_that_make_no_sense(text):
 @pytest.mark.parametrize(
     "wrong",
     [{"pooling": ()}, {"pooling": ("median",)}, {"pooling": ("mean", "mean")},
-     {"sequence": 0.0}, {"sequence": 51.0}, {"precision": "float16"}],
+     {"sequence": 0.0}, {"sequence": 51.0}, {"precision": "float16"}, {"precision": "auto"}],
 )  # fmt: skip
 def test_requests_that_make_no_sense(wrong):
     with pytest.raises(UsageError, match="expected"):

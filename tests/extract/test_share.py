@@ -12,11 +12,12 @@ from standin import StandIn
 from storm import without_provenance
 
 from data import Cache, corpora, scan
-from data.cache_file import parts_folder
+from data.cache.file import parts_folder
+from data.cache.refusals import errors_file
+from data.cache.shards import Shards
+from data.commands.pack import main as pack
+from data.commands.scan import main as scan_command
 from data.errors import CacheError, RecipeMismatch
-from data.pack import main as pack
-from data.parts import Parts
-from data.reports import errors_file
 from extract.partition import Part, Share
 from extract.pipeline import extract
 from extract.placement import placed
@@ -61,7 +62,7 @@ def test_the_last_part_packs(corpus, cache, alone):
 
 
 def test_packing_is_left_to_whoever_still_runs(corpus, cache, alone):
-    other = Parts(cache)
+    other = Shards(cache)
     other.claim(StandIn().recipe)
     do(corpus, cache, "1/2")
     assert do(corpus, cache, "2/2") == (6, 0, 0, False)
@@ -185,7 +186,7 @@ def test_the_command_with_a_real_encoder(folder_corpus, tmp_path):
     """Two parts from a list, with other roots; the numbers are those of one run, to rounding."""
     corpus = folder_corpus(8)
     options = ("--model", "untrained:tiny", "--engine", "torch", "--precision", "float32")
-    scan.main([str(corpus), "-o", str(tmp_path / "all.jsonl"), "-q"])
+    scan_command([str(corpus), "-o", str(tmp_path / "all.jsonl"), "-q"])
     alone = command(corpus, *options, "-o", tmp_path / "alone.h5")
     assert alone.returncode == 0, alone.stderr
     corpus.rename(tmp_path / "moved")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data import Cache
-from data.scan import main as scan
+from data.commands.scan import main as scan
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "slurm"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))

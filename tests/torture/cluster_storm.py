@@ -20,8 +20,8 @@ from standin import Source, StandIn
 from workers import Crew
 
 from data import Cache, corpora
-from data.verify import main as verify
 from extract import cluster, pipeline
+from extract.verify import main as verify
 
 
 @dataclass

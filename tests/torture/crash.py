@@ -18,9 +18,9 @@ import numpy as np
 from standin import StandIn
 
 from data import Cache
-from data.columns import from_utterances
+from data.cache.columns import from_utterances
+from data.cache.shards import Shards
 from data.errors import CacheError
-from data.parts import Parts
 from data.utterance import Utterance
 
 RECIPE = StandIn(baselines={"energy": "of nothing"}).recipe
@@ -47,7 +47,7 @@ class Session:
     safe: set[str] = field(default_factory=set)
 
     def run(self, acknowledge: Callable[[], None] = lambda: None) -> None:
-        parts = Parts(self.cache)
+        parts = Shards(self.cache)
         parts.claim(RECIPE)
         for round_ in range(2):
             for number in (2 * round_, 2 * round_ + 1):
@@ -61,7 +61,7 @@ class Session:
 
 def check(cache: Path, safe: set[str]) -> str:
     """What is wrong with what was left: nothing, or the reason."""
-    parts = Parts(cache)
+    parts = Shards(cache)
     known = set(parts.known())
     if list(parts.folder.glob("*.damaged")):
         return "a damaged shard"

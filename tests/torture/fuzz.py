@@ -17,8 +17,8 @@ import soundfile
 from standin import peak_megabytes
 
 from data import Cache
+from data.cache.verify import problems
 from data.errors import AudioError, CacheError
-from data.verify import problems
 from extract import audio
 
 FORMATS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3"}

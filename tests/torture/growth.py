@@ -18,8 +18,8 @@ import numpy as np
 from standin import StandIn, peak_megabytes
 from storm import EXTRACTOR, make_corpus
 
-from data.columns import from_utterances
-from data.parts import Parts
+from data.cache.columns import from_utterances
+from data.cache.shards import Shards
 from data.utterance import Utterance
 
 SHARD = 512
@@ -38,7 +38,7 @@ def extraction(count: int) -> dict[str, float]:
 
 
 def publish(
-    parts: Parts, recipe: dict, count: int, layers: int, dim: int, window: int | None = None
+    parts: Shards, recipe: dict, count: int, layers: int, dim: int, window: int | None = None
 ) -> None:
     """Shards of `count` utterances, shuffled within windows of so many (None: all of them).
 
@@ -64,7 +64,7 @@ def packing(count: int) -> dict[str, float]:
     """Peak memory of this process while it packs, in MB, beside that before it began."""
     recipe = StandIn(layers=13, baselines={}).recipe
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        parts = Parts(Path(folder) / "c.h5")
+        parts = Shards(Path(folder) / "c.h5")
         parts.claim(recipe)
         publish(parts, recipe, count, 13, 64, window=4 * SHARD)
         before = peak_megabytes()
@@ -88,7 +88,7 @@ def times(counts: tuple[int, ...] = (1_000, 10_000, 100_000)) -> dict[str, objec
     took: dict[str, list[float]] = {"add": [], "resume": [], "pack": []}
     for count in counts:
         with tempfile.TemporaryDirectory(dir=".") as folder:
-            parts = Parts(Path(folder) / "c.h5")
+            parts = Shards(Path(folder) / "c.h5")
             parts.claim(recipe)
             steps = {
                 "add": lambda p=parts, n=count: publish(p, recipe, n, 3, 8),

@@ -19,8 +19,8 @@ from pathlib import Path
 from storm import make_corpus, without_provenance
 
 from data import Cache
-from data.cache_file import files_in, parts_folder
-from data.verify import problems
+from data.cache.file import files_in, parts_folder
+from data.cache.verify import problems
 
 TASK = Path(__file__).with_name("task.py")
 KILLS = 5  # of one array

@@ -16,6 +16,7 @@ from pathlib import Path
 import cluster_storm
 import crash
 import growth
+import interrupts
 import job_array
 import storm
 from test_reliability import fuzz_audio, fuzz_caches
@@ -24,7 +25,7 @@ MILLION = 1_000_000
 
 
 def rows(
-    kills: int, arrays: int, audio: int, caches: int, packed: int
+    kills: int, arrays: int, audio: int, caches: int, streams: int, pack: int
 ) -> Iterator[tuple[str, str, bool]]:
     """(what, result, whether it is within bounds), as they are found."""
     with tempfile.TemporaryDirectory() as folder:
@@ -71,15 +72,23 @@ def rows(
         count, result = fuzz_caches(Path(folder), caches)
     clean = result["outcomes"].get("clean", 0)
     yield "mutated caches", f"{count}: {clean} clean, {count - clean} refused, 0 crashes", True
+    with tempfile.TemporaryDirectory() as folder:
+        model = interrupts.make_model(Path(folder))
+        ends = interrupts.interrupts(model, streams, processes=10, busy=3)
+    yield (
+        "streams asked (SIGUSR1) and ended (SIGINT) at once, on a busy machine",
+        f"{ends.ended}: {ends.hangs} hung, {len(ends.wrong)} ended wrongly",
+        ends.fine,
+    )
     few, many = (_alone("extract", count)["megabytes"] for count in (1_000, 10_000))
     yield (
         "peak memory of `extract`, 1,000 and 10,000 utterances",
         (f"{few:.0f} and {many:.0f} MB: × {many / few:.2f}"),
         many <= 1.15 * few,
     )
-    big = _alone("pack", packed)
+    big = _alone("pack", pack)
     yield (
-        f"packing {packed:,} utterances × 13 × 64",
+        f"packing {pack:,} utterances × 13 × 64",
         (
             f"{big['file_megabytes'] / 1e3:.1f} GB in {big['seconds']:.0f} s, "
             f"{big['megabytes']:.0f} MB ({big['before']:.0f} MB before)"
@@ -123,11 +132,12 @@ def main() -> int:
     parser.add_argument("--arrays", type=int, default=10, help="of each kind, 5 kills in each")
     parser.add_argument("--audio", type=int, default=1_200)
     parser.add_argument("--caches", type=int, default=300)
+    parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--pack", type=int, default=MILLION)
     args = parser.parse_args()
     print("| what | result | |\n| --- | --- | --- |", flush=True)
     good = True
-    for what, result, fine in rows(args.kills, args.arrays, args.audio, args.caches, args.pack):
+    for what, result, fine in rows(**vars(args)):
         print(f"| {what} | {result} | {'✓' if fine else '✗'} |", flush=True)
         good &= fine
     return 0 if good else 1

@@ -27,6 +27,7 @@ class StandIn:
     receptive_field = 400
     batch_seconds = 32.0
     streams = 1
+    suggests_bfloat16 = False
 
     def __init__(self, layers: int = 3, dim: int = 8, slow: float = 0.0, **changes: Any) -> None:
         self.slow = slow  # seconds a batch

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from data import Cache
-from data.cache_file import CacheFile, files_in, parts_folder
+from data.cache.file import CacheFile, files_in, parts_folder
 from data.errors import CacheError
 
 EXTRACTOR = Path(__file__).with_name("standin.py")

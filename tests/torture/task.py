@@ -30,7 +30,8 @@ def main() -> int:
 
     from standin import StandIn
 
-    from data import corpora, lock, scan
+    from data import corpora, scan
+    from data.cache import lock
     from extract import pipeline
     from extract.partition import Part, Share
     from extract.placement import parse_prefix, placed

@@ -11,9 +11,9 @@ import pytest
 import storm
 
 from data import Cache
-from data.cache_file import parts_folder
-from data.scan import main as scan
-from data.verify import problems
+from data.cache.file import parts_folder
+from data.cache.verify import problems
+from data.commands.scan import main as scan
 
 COUNT = 60
 

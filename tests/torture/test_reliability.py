@@ -15,8 +15,8 @@ import pytest
 import storm
 
 from data import Cache
-from data.cache_file import parts_folder
-from data.writer import write_cache
+from data.cache.file import parts_folder
+from data.cache.writer import write_cache
 
 HERE = Path(__file__).parent
 

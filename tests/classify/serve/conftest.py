@@ -20,7 +20,7 @@ from extract.__main__ import main as extract
 WATCH = """
 import sys
 
-LOCAL = ("127.0.0.1", "::1", "localhost", "", None, b"localhost")
+LOCAL = ("127.0.0.1", "::1", "0.0.0.0", "::", "localhost", "", None, b"localhost")
 
 def watch(event, arguments):
     place = None
@@ -44,6 +44,7 @@ class Server:
     url: str
     process: subprocess.Popen
     temporary: Path  # where it keeps what is sent
+    errors: Path  # what it has said on standard error
 
     @property
     def files(self) -> list[Path]:
@@ -75,10 +76,11 @@ def model(recordings: Path, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def start(model: Path, tmp_path_factory) -> Callable[..., contextlib.AbstractContextManager]:
-    """Starts ``python -m classify serve MODEL``; afterwards it has been silent and cleaned up."""
+    """Starts ``python -m classify serve MODEL``; afterwards it has said no more than is `told`, a
+    regular expression, and cleaned up."""
 
     @contextlib.contextmanager
-    def started(*options: str) -> Iterator[Server]:
+    def started(*options: str, told: str = "") -> Iterator[Server]:
         pytest.importorskip("gradio", reason="needs the extra [serve]")
         folder = tmp_path_factory.mktemp("server")
         log, temporary = folder / "network", folder / "tmp"
@@ -100,15 +102,16 @@ def start(model: Path, tmp_path_factory) -> Callable[..., contextlib.AbstractCon
             )
         try:
             assert process.stdout
-            found = re.match(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+            found = re.match(r"http://\S+:\d+", process.stdout.readline())
             assert found, (folder / "errors").read_text()
-            yield Server(found[0], process, temporary)
+            yield Server(found[0], process, temporary, folder / "errors")
             assert process.poll() is None, "the server has died"
         finally:
             process.terminate()
             status = process.wait(30)
         assert status == 128 + signal.SIGTERM
-        assert (folder / "errors").read_text() == ""
+        said = (folder / "errors").read_text()
+        assert re.fullmatch(told, said), said
         assert list(temporary.iterdir()) == []
         assert not log.exists(), log.read_text()
 

@@ -3,7 +3,9 @@
 import base64
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ pytest.importorskip("gradio", reason="needs the extra [serve]")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 PHONE = {"width": 390, "height": 844}
+REBOUND = "--host-resolver-rules=MAP *.test 127.0.0.1, MAP emotions.example 127.0.0.1"
 MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 CARD = """\
 # A voice model
@@ -27,7 +30,7 @@ def browser() -> Iterator:
     if not (program := shutil.which("chromium") or shutil.which("google-chrome")):
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
     with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=program, args=MICROPHONE)
+        opened = running.chromium.launch(executable_path=program, args=[*MICROPHONE, REBOUND])
         yield opened
         opened.close()
 
@@ -35,7 +38,9 @@ def browser() -> Iterator:
 @pytest.fixture(scope="module")
 def server(model: Path, start) -> Iterator:
     (model / "README.md").write_text(CARD)
-    with start("--max-mb", "1", "--window", "0.5", "--hop", "0.25") as one:
+    options = ["--max-mb", "1", "--window", "0.5", "--hop", "0.25"]
+    refusals = r"(warning: a request is refused: .*\n)*"
+    with start(*options, "--allow-host", "emotions.example", told=refusals) as one:
         yield one
     (model / "README.md").unlink()
 
@@ -63,6 +68,28 @@ def visit(browser, server) -> Iterator[Callable]:
     stopped = {url for url, reason in blocked if "csp" in str(reason).lower()}
     places = {urlsplit(url).netloc for url in asked if url not in stopped}
     assert places - {"", urlsplit(server.url).netloc} == set()  # data: and blob: have no place
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The address of another site's page."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<title>Elsewhere</title>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://evil.test:{server.server_port}/"
+        server.shutdown()
+        thread.join()
 
 
 def drop(page, file: Path, name: str | None = None, kind: str = "audio/wav") -> None:
@@ -209,3 +236,55 @@ def test_numbers_of_gradio_itself_are_off(server) -> None:
     assert config["analytics_enabled"] is False
     assert config["footer_links"] == []
     assert json.dumps(config).count("googleapis") == 0
+
+
+def test_a_name_that_is_rebound_to_this_machine_reads_nothing(browser, server) -> None:
+    """For the browser page and server are one site, evil.test, so it lets the page read all."""
+    page = browser.new_page()
+    place = f"http://evil.test:{urlsplit(server.url).port}"
+    shown = page.goto(place)
+    assert shown.status == 421
+    assert "no server for the host 'evil.test' here" in page.inner_text("body")
+    for path, options in [("/config", {}), ("/predict", {"method": "POST", "body": "RIFF"})]:
+        asked = """async ([url, options]) => {
+            const answer = await fetch(url, options);
+            return [answer.status, await answer.text()];
+        }"""
+        status, text = page.evaluate(asked, [place + path, options])
+        assert status == 421
+        assert "--allow-host" in text
+    page.close()
+
+
+def test_pages_of_other_sites_neither_write_nor_read(browser, server, elsewhere: str) -> None:
+    page = browser.new_page()
+    page.goto(elsewhere)
+    ask = """async ([url, options]) => {
+        try { return (await fetch(url, options)).type; } catch (error) { return String(error); }
+    }"""
+    post = {"method": "POST", "mode": "no-cors", "body": "RIFF"}  # no preflight, as a form
+    assert page.evaluate(ask, [f"{server.url}/predict", post]) == "opaque"
+    origin = elsewhere.rstrip("/")
+    assert f"a page of '{origin}' may not send requests" in server.errors.read_text()
+    assert "TypeError" in page.evaluate(ask, [f"{server.url}/config", {}])
+    assert "TypeError" in page.evaluate(ask, [f"{server.url}/predict", {"method": "PUT"}])
+    sandboxed = """([url]) => new Promise((resolve) => {
+        addEventListener("message", (event) => resolve([event.origin, event.data]));
+        const frame = document.createElement("iframe");
+        frame.sandbox = "allow-scripts";
+        frame.srcdoc = `<script>fetch("${url}/predict", {method: "POST", mode: "no-cors"})
+            .then((answer) => parent.postMessage(answer.type, "*"))</script>`;
+        document.body.append(frame);
+    })"""
+    assert page.evaluate(sandboxed, [server.url]) == ["null", "opaque"]
+    assert "a page of 'null' may not send requests" in server.errors.read_text()
+    page.close()
+
+
+def test_by_an_allowed_name_the_page_works(browser, server, recordings: Path) -> None:
+    page = browser.new_page()
+    page.goto(f"http://emotions.example:{urlsplit(server.url).port}")
+    recording = recordings / "anger" / "s0_08.wav"
+    drop(page, recording)
+    assert told(page) == expected(server, recording)
+    page.close()

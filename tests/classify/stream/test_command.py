@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import interrupts
 import numpy as np
 import pytest
 import soundfile
@@ -82,6 +83,21 @@ def test_ctrl_c_and_a_question_meanwhile(model: Path, waveform) -> None:
     assert process.wait(60) == 130
     assert summary(process) == ("3.2", "3")
     assert process.stderr.read() == b"interrupted\n"
+
+
+def test_ctrl_c_leaves_nothing_behind_that_is_complained_about(model: Path, waveform) -> None:
+    """Such as a resampler in a thread that still reads."""
+    process = start(model, "--rate", "8000")
+    process.stdin.write(pcm(waveform(1, 2.1, 8_000)))
+    assert json.loads(process.stdout.readline())["time"] == 2.0
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert process.stderr.read().endswith(b" s\ninterrupted\n")
+
+
+def test_a_question_right_before_ctrl_c(model: Path) -> None:
+    """A sample; `make torture` ends 200 streams on a busy machine."""
+    assert interrupts.interrupts(model, repetitions=8) == interrupts.Outcome(ended=8)
 
 
 def summary(process: subprocess.Popen) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""One file of a cache: where its numbers lie, and reads of them.
+"""The format of a cache file, and reads of one file.
 
 ::
 
@@ -9,9 +9,9 @@
     /sequences/values     (layer, Σ steps, dim)    float16, when sequences were asked for
     /sequences/offsets    (utterance + 1,)         int64
 
-Every dataset is contiguous, so one layer of all utterances is one read. HDF5 is asked only where
-things lie; the numbers are read straight from the file: reads as quick as a memory map's, and a
-file that is cut short meanwhile is an error message instead of a bus error.
+Numbers are little-endian. Every dataset is contiguous, so one layer of all utterances is one read.
+HDF5 only locates the datasets; the numbers are read directly from the file. Such reads are as fast
+as a memory map's, and a file that is cut short meanwhile raises an error instead of a bus error.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,25 +32,34 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
+from data.cache import columns
+from data.cache.recipe import differences, fingerprint
 from data.errors import CacheError
-from data.recipe import differences, fingerprint
+from data.text import lines
 
 log = logging.getLogger("wav2emo")
 
 FORMAT = "wav2emo"
 VERSION = 1
 HASH_BLOCK = 1 << 22  # bytes
+TYPE_NAMES = {
+    "S": "text of a fixed length",
+    "<f2": "float16",
+    "<f4": "float32",
+    "<f8": "float64",
+    "<i8": "int64",
+}
+AGAIN = "move it away and extract again"
 NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES}
 
 
 def parts_folder(cache: Path) -> Path:
-    """Where shards wait until they are packed into `cache`."""
+    """The folder of the shards of `cache`, until they are packed into it."""
     return cache.with_name(cache.name + ".parts")
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The cache files of a folder, by name; none if it is not there (any more)."""
+    """The cache files of a folder, by name; none if the folder does not exist (any more)."""
     try:
         return sorted(folder / name for name in os.listdir(folder) if name.endswith(".h5"))
     except FileNotFoundError:
@@ -71,8 +81,8 @@ class _Stored:
 class CacheFile:
     """One file of a cache: its attributes, and reads of its datasets.
 
-    HDF5 is asked for a dataset's place when it is first needed: opening a file with many columns
-    to read one layer costs no more than that layer.
+    A dataset is located when it is first needed: to open a file with many columns and read one
+    layer costs no more than that layer.
     """
 
     def __init__(self, path: Path, keep_open: bool = True) -> None:
@@ -95,15 +105,18 @@ class CacheFile:
             self.fingerprint = _text(attributes["fingerprint"])
             if fingerprint(self.recipe) != self.fingerprint:
                 raise CacheError(f"{path}: damaged: its recipe does not match its fingerprint")
+            _check(self.recipe, self.provenance)
             first = f"layers/{self.recipe['pooling'][0]}"
             dataset = hdf5[first]
+            if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
+                raise CacheError(f"{path}: damaged: {first} is not an array of 3 axes; {AGAIN}")
             _, self._count, self.dim = dataset.shape
             self._locate(dataset, first)
 
     @contextlib.contextmanager
     def _hdf5(self) -> Iterator[h5py.File]:
-        """HDF5's view of the file, for as long as it takes to look something up."""
-        descriptor = os.dup(self._open())  # its own: reads meanwhile may close the other
+        """The file opened by HDF5, for one lookup."""
+        descriptor = os.dup(self._open())  # a copy: reads meanwhile may close the other
         try:
             with h5py.File(_Positioned(descriptor), "r") as hdf5:
                 yield hdf5
@@ -114,8 +127,7 @@ class CacheFile:
                 raise
             log.debug("%s: %s", self.path, error)
             raise CacheError(
-                f"{self.path}: no cache, or a damaged one; if it was one, move it away and "
-                "extract again"
+                f"{self.path}: no cache, or a damaged one; if it was one, {AGAIN}"
             ) from None
         finally:
             os.close(descriptor)
@@ -133,29 +145,46 @@ class CacheFile:
             )
         expected = {f"utterances/{name}" for name in columns.REQUIRED}
         expected |= {f"layers/{pooling}" for pooling in self.recipe["pooling"]}
-        expected |= {f"baselines/{name}" for name in self.recipe.get("baselines", ())}
+        expected |= {f"baselines/{name}" for name in self.recipe.get("baselines") or ()}
+        if self.recipe.get("sequence_layers"):
+            expected |= {"sequences/values", "sequences/offsets"}
         if missing := sorted(expected - set(found)):
             raise CacheError(f"{self.path}: damaged: {', '.join(missing)} is missing")
         return found
 
     def _locate(self, dataset: h5py.Dataset, name: str) -> None:
-        stored = _Stored(dataset.shape, dataset.dtype, dataset.id.get_offset() or 0)
-        group, _, leaf = name.partition("/")
-        length = int(np.prod(stored.shape)) * stored.dtype.itemsize
-        expected: tuple[int, ...] = stored.shape
-        if group == "utterances":
-            expected = (self._count,)
-        elif group == "layers":
-            expected = (len(self.recipe["layers"]), self._count, self.dim)
-        elif group == "baselines":
-            expected = (self._count, *stored.shape[-1:])
-        elif leaf == "offsets":
-            expected = (self._count + 1,)
-        if dataset.chunks or stored.shape != expected:
-            raise CacheError(f"{self.path}: damaged: {name} has shape {stored.shape}")
+        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+            raise CacheError(f"{self.path}: damaged: {name} is not an array; {AGAIN}")
+        types = _types(name)
+        if (dataset.dtype.kind if dataset.dtype.kind == "S" else dataset.dtype.str) not in types:
+            wanted = " or ".join(TYPE_NAMES[each] for each in types)
+            raise CacheError(
+                f"{self.path}: damaged: {name} holds {_type_name(dataset)}, expected {wanted}; "
+                f"{AGAIN}"
+            )
+        offset = dataset.id.get_offset()
+        stored = _Stored(dataset.shape, dataset.dtype, offset or 0)
+        length = math.prod(stored.shape) * stored.dtype.itemsize
+        contiguous = not dataset.chunks and (offset is not None or not length)
+        if not contiguous or stored.shape != self._expected(name, stored.shape):
+            how = "" if contiguous else ", not contiguous"
+            raise CacheError(f"{self.path}: damaged: {name} has shape {stored.shape}{how}; {AGAIN}")
         if stored.offset + length > os.fstat(self._open()).st_size:
             raise CacheError(f"{self.path}: damaged: {name} is cut short")
         self._stored[name] = stored
+
+    def _expected(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that the schema requires; axes that it leaves open are those of `shape`."""
+        group, _, leaf = name.partition("/")
+        if group == "utterances":
+            return (self._count,)
+        if group == "layers":
+            return (len(self.recipe["layers"]), self._count, self.dim)
+        if group == "baselines":
+            return (self._count, *shape[-1:])
+        if leaf == "offsets":
+            return (self._count + 1,)
+        return (len(self.recipe.get("sequence_layers") or ()), *shape[1:2], self.dim)
 
     def stored(self, name: str) -> _Stored:
         """Shape, type and place of one dataset."""
@@ -206,18 +235,36 @@ class CacheFile:
     def read_into(self, out: npt.NDArray, name: str, index: int, start: int) -> None:
         """Fill `out` (row, dim) from ``dataset[index, start:]``."""
         stored = self.stored(name)
-        row = int(np.prod(stored.row)) * stored.dtype.itemsize
+        row = math.prod(stored.row) * stored.dtype.itemsize
         first = index * stored.shape[1] + start if len(stored.shape) == 3 else start
         self._read(out, stored.offset + first * row)
 
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """(utterance + 1,) where the sequence of each utterance begins, and the end of the last.
+
+        Raises:
+            CacheError: they do not fit the stored sequences.
+        """
+        offsets = self.read_all("sequences/offsets")
+        steps = self.stored("sequences/values").shape[1]
+        if offsets[0] != 0 or offsets[-1] != steps or (offsets[1:] < offsets[:-1]).any():
+            raise CacheError(f"{self.path}: damaged: sequences/offsets do not fit the values")
+        return offsets
+
     def damage(self) -> Iterator[str]:
-        """Names of the datasets whose bytes do not match their checksum."""
+        """Names of the datasets whose bytes do not match their checksum.
+
+        Raises:
+            CacheError: a dataset is of another shape or type than the schema's.
+        """
+        for name in self.names:
+            self.stored(name)
         with self._hdf5() as hdf5:
             expected = {name: _text(hdf5[name].attrs["sha256"]) for name in self.names}
         for name in self.names:
             stored = self.stored(name)
             checksum, position = hashlib.sha256(), 0
-            length = int(np.prod(stored.shape)) * stored.dtype.itemsize
+            length = math.prod(stored.shape) * stored.dtype.itemsize
             while position < length:
                 block = np.empty(min(HASH_BLOCK, length - position), np.uint8)
                 self._read(block, stored.offset + position)
@@ -263,6 +310,34 @@ class CacheFile:
                 self.close()
 
 
+def _types(name: str) -> tuple[str, ...]:
+    """The types that a dataset may have."""
+    group, _, leaf = name.partition("/")
+    if group == "utterances":
+        return columns.types(leaf)
+    return {"layers": ("<f4",), "baselines": ("<f4",)}.get(
+        group, ("<i8",) if leaf == "offsets" else ("<f2",)
+    )
+
+
+def _type_name(dataset: h5py.Dataset) -> str:
+    if h5py.check_string_dtype(dataset.dtype) and dataset.dtype.kind == "O":
+        return "text of variable length"
+    return TYPE_NAMES.get(dataset.dtype.str, str(dataset.dtype)[:40])
+
+
+def _check(recipe: Any, provenance: Any) -> None:
+    """Raise a ValueError where the attributes are not of the schema."""
+    names, optional = recipe["pooling"], recipe.get("baselines") or []
+    numbers = [*recipe["layers"], *(recipe.get("sequence_layers") or [])]
+    if not names or not all(isinstance(name, str) for name in [*names, *optional]):
+        raise ValueError("pooling and baselines have to be names")
+    if not all(isinstance(number, int) for number in numbers):
+        raise ValueError("layers have to be numbers")
+    if not isinstance(provenance, dict):
+        raise ValueError("the provenance has to be an object")
+
+
 def _identity(status: os.stat_result) -> tuple[int, ...]:
     # not the device: a shared file system's has another number on every machine
     return status.st_ino, status.st_size, status.st_mtime_ns
@@ -271,16 +346,15 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
 def require_sound(file: CacheFile) -> None:
     """Raise a CacheError if a dataset's bytes do not match its checksum."""
     if damaged := next(file.damage(), None):
-        raise CacheError(
-            f"{file.path}: damaged: {damaged} does not match its checksum; "
-            "move it away and extract again"
-        )
+        raise CacheError(f"{file.path}: damaged: {damaged} does not match its checksum; {AGAIN}")
 
 
 def require_same_recipe(one: CacheFile, other: CacheFile) -> None:
+    """Raise a CacheError if the recipes of two files differ."""
     if one.fingerprint != other.fingerprint:
-        lines = "\n  ".join(differences(one.recipe, other.recipe))
-        raise CacheError(f"{one.path} and {other.path} were made by other recipes:\n  {lines}")
+        differing = [f"  {line}" for line in differences(one.recipe, other.recipe)]
+        first = f"{one.path} and {other.path} were made by other recipes:"
+        raise CacheError(lines([first, *differing]))
 
 
 def _missing(path: Path) -> str:
@@ -322,6 +396,4 @@ class _Positioned(io.RawIOBase):
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode()
-    return str(value)
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import common_options, configure_logging, log, several
+from data.console import Parser, common_options, configure_logging, log, show
+from data.text import several
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data pack``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m data pack",
         description="Pack what an unfinished extraction has left beside CACHE into it, or merge "
         "other caches of the same recipe. Of an utterance in several, the newest counts.",
@@ -23,26 +24,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Pack and say how many utterances there are now."""
+    """Pack and print the number of utterances."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
-    from data.cache import Cache
-    from data.errors import CacheError
-    from data.parts import Parts
-    from data.reports import collect, errors_file
+    from data.cache.pack import pack
+    from data.cache.refusals import errors_file
 
-    parts = Parts(args.cache)
-    others = [file for source in args.sources for file in Cache(source).files]
-    recipe = parts.recipe() or (others[0].recipe if others else None)
-    if recipe is None:
-        raise CacheError(f"{args.cache}: there is nothing to pack")
-    try:
-        parts.claim(recipe)
-        count = parts.pack(others=others)
-        refused = collect(args.cache, parts.ids)
-    finally:
-        parts.clean()
-    print(f"{args.cache}: {several(count, 'utterance')}")
+    count, refused = pack(args.cache, args.sources)
+    show(f"{args.cache}: {several(count, 'utterance')}")
     if refused:
         log.warning(
             "refused %s: see %s", several(len(refused), "utterance"), errors_file(args.cache)

@@ -1,21 +1,16 @@
-"""Publish one HDF5 file so that it is seen whole or not at all.
+"""Write one HDF5 file atomically.
 
-HDF5 does not survive a crash or a full disk while it writes, so it never writes to disk here. It
-lays the file out against an in-memory stand-in that keeps only metadata, a few kilobytes; the
-numbers are then written where the layout says, by plain writes into a temporary file beside the
-destination, block by block, and hashed on the way. The temporary file is flushed to disk and
-renamed onto the destination, and the folder is flushed. Equal contents give equal bytes.
+A file that HDF5 is writing is lost if the process crashes or the disk is full. Here HDF5 therefore
+writes only to memory: it lays out a file object that keeps the metadata, a few kilobytes. The
+numbers are then written at the offsets of that layout, block by block, into a temporary file
+(`data.atomic`), and are hashed meanwhile. Equal contents give equal bytes.
 """
 
-import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import os
-import secrets
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,18 +18,16 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from data.machine import flock, machine
+from data.atomic import sync_folder, temporary_file, write_at
 
 ALIGNMENT = 64  # bytes; a dataset that begins on a cache line can be mapped and used in place
 PROVENANCE_BLOCK = 4096  # bytes; padding keeps all other bytes in place when provenance changes
-ABANDONED = 3600.0  # seconds
 _NO_CHECKSUM = "0" * 64
-_TEMPORARY = ".tmp"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What one dataset will hold.
+    """The content of a dataset to be written.
 
     ``blocks()`` yields its values in C order, in arrays of any shape whose elements add up to
     ``shape``; one block is in memory at a time.
@@ -60,77 +53,17 @@ def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Da
         OSError: the disk is full or fails. Nothing at `path` has changed then.
     """
     layout = _lay_out(attributes, datasets, checksums={})
-    with _temporary(path) as (descriptor, temporary):
+    with temporary_file(path) as (descriptor, temporary):
         _allocate(descriptor, layout.size)
         checksums = {
             name: _write_blocks(descriptor, dataset, name, layout.offsets[name])
             for name, dataset in datasets.items()
         }
         for offset, metadata in _lay_out(attributes, datasets, checksums).metadata:
-            _write(descriptor, memoryview(metadata), offset)
+            write_at(descriptor, memoryview(metadata), offset)
         os.fsync(descriptor)
         os.replace(temporary, path)
         sync_folder(path.parent)
-
-
-def publish_bytes(path: Path, content: bytes) -> None:
-    """Write a file of bytes that are at hand, such as a JSON list, in the same way."""
-    with _temporary(path) as (descriptor, temporary):
-        _write(descriptor, memoryview(content), 0)
-        os.fsync(descriptor)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` last through a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def remove_stale(path: Path) -> None:
-    """Remove temporary files for `path` (or in it, if it is a folder) whose writers were killed.
-
-    A lock tells whether a writer lives, but may not reach writers on other machines: of theirs,
-    only what was not touched for an hour goes.
-    """
-    folder, pattern = (path, ".*") if path.is_dir() else (path.parent, f".{path.name}.*")
-    for temporary in folder.glob(pattern + _TEMPORARY):
-        with contextlib.suppress(OSError):
-            descriptor = os.open(temporary, os.O_RDWR)
-            try:
-                locked = flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                ours = locked and f".{_writer()}-" in temporary.name
-                if ours or time.time() - os.fstat(descriptor).st_mtime > ABANDONED:
-                    temporary.unlink()
-            finally:
-                os.close(descriptor)
-
-
-def _writer() -> str:
-    return hashlib.sha256(machine().encode()).hexdigest()[:8]
-
-
-@contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
-    """A new file beside `path`, held by a lock as long as its writer lives; gone at the end."""
-    token = f"{_writer()}-{os.getpid()}-{secrets.token_hex(4)}"
-    temporary = path.with_name(f".{path.name}.{token}{_TEMPORARY}")
-    while True:
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            break
-        os.close(descriptor)  # another process took it for a stale one before it was locked
-    try:
-        yield descriptor, temporary
-    finally:
-        with contextlib.suppress(FileNotFoundError):  # it was renamed
-            temporary.unlink()
-        os.close(descriptor)
 
 
 def _allocate(descriptor: int, size: int) -> None:
@@ -150,19 +83,13 @@ def _write_blocks(descriptor: int, dataset: Dataset, name: str, offset: int) -> 
     written = 0
     for block in dataset.blocks():
         content = np.ascontiguousarray(block, dataset.dtype).data.cast("B")
-        _write(descriptor, content, offset + written)
+        write_at(descriptor, content, offset + written)
         checksum.update(content)
         written += len(content)
     expected = int(np.prod(dataset.shape)) * dataset.dtype.itemsize
     if written != expected:
         raise ValueError(f"{name}: got {written} bytes, expected {expected} for {dataset.shape}")
     return checksum.hexdigest()
-
-
-def _write(descriptor: int, content: memoryview, offset: int) -> None:
-    while content:
-        written = os.pwrite(descriptor, content, offset)
-        content, offset = content[written:], offset + written
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Utterances as columns: what a cache stores about who said what, where.
+"""Utterances as columns: speakers, labels and positions, as a cache stores them.
 
 A column is either text or numbers. Text is stored as fixed-length UTF-8 and numbers as float64:
-contiguous, quick to read, and checked like every other dataset. Unknown is "" or NaN.
+contiguous, fast to read, and with a checksum like every other dataset. Unknown is "" or NaN.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +15,7 @@ from data.utterance import Utterance
 TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256")
 DESCRIBED = ("corpus", "path", "speaker", "emotion", "start", "end")  # start and end in seconds
 REQUIRED = ("id", "corpus", "path", "speaker", "emotion", "start", "end", "duration", "sha256")
+MANY_DIGITS = 1e21  # from here on, whole numbers are written with an exponent
 
 Columns = dict[str, npt.NDArray]
 
@@ -31,7 +32,7 @@ def from_utterances(
 
 
 def described(utterances: Sequence[Utterance]) -> Columns:
-    """The columns that say what a corpus says, and not what was found in its recordings."""
+    """The columns that a corpus determines, without those that its recordings determine."""
     attributes = {name for utterance in utterances for name in utterance.attributes}
     if reserved := attributes.intersection(REQUIRED):
         raise ValueError(f"an utterance's attribute may not be called {min(reserved)!r}")
@@ -46,15 +47,18 @@ def described(utterances: Sequence[Utterance]) -> Columns:
 
 
 def column(name: str, values: Iterable[object]) -> npt.NDArray:
-    """One column as it is stored: text as ``S``, numbers as float64.
+    """One column as it is stored: text as ``S``, numbers as float64. Integers that float64 does
+    not hold exactly, such as identifiers of 18 digits, make a column text.
 
     >>> column("sex", ["female", None])
     array([b'female', b''], dtype='|S6')
     >>> column("age", [31, None])
     array([31., nan])
+    >>> column("take", [2**53 + 1, 7])
+    array([b'9007199254740993', b'7'], dtype='|S16')
     """
     values = list(values)
-    if name in TEXT or any(isinstance(value, (str, bytes)) for value in values):
+    if name in TEXT or any(isinstance(v, (str, bytes)) or _is_inexact(v) for v in values):
         return np.array([_text(value) for value in values], dtype="S") if values else _no_text()
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
@@ -80,7 +84,7 @@ def join_column(parts: Sequence[npt.NDArray | None], lengths: Sequence[int]) -> 
 
 
 def unknown(length: int, text: bool) -> npt.NDArray:
-    """A column of which nothing is known."""
+    """A column of unknown values."""
     return np.full(length, b"", "S1") if text else np.full(length, np.nan)
 
 
@@ -105,7 +109,7 @@ def overwritten(
 
 
 def is_unknown(values: npt.NDArray) -> bool:
-    """Whether nothing is known in a column."""
+    """Whether all values of a column are unknown."""
     return not values.any() if values.dtype.kind == "S" else bool(np.isnan(values).all())
 
 
@@ -114,6 +118,13 @@ def trimmed(values: npt.NDArray) -> npt.NDArray:
     if values.dtype.kind != "S" or not len(values):
         return values
     return values.astype(f"S{max(1, int(np.strings.str_len(values).max()))}")
+
+
+def types(name: str) -> tuple[str, ...]:
+    """The types that a column may be stored as: ``S`` and its length is text."""
+    if name in TEXT:
+        return ("S",)
+    return ("<f8",) if name in REQUIRED else ("S", "<f8")
 
 
 def decode(values: npt.NDArray) -> list[str]:
@@ -133,9 +144,35 @@ def _text(value: object) -> bytes:
         return b""
     if isinstance(value, bytes):
         return value
-    if isinstance(value, (int, float)):  # as it would come back from float64
-        return repr(float(value)).removesuffix(".0").encode()
+    if isinstance(value, (int, float)):
+        return number_as_text(value).encode()
     return str(value).encode()
+
+
+def number_as_text(value: float) -> str:
+    """A number as text, such as the name of a class: as short as it can be without loss.
+
+    Equal numbers have equal texts, and different numbers have different texts.
+
+    >>> number_as_text(1.0), number_as_text(0.25), number_as_text(20240101)
+    ('1', '0.25', '20240101')
+    """
+    if isinstance(value, int) and _is_inexact(value):
+        return str(value)
+    number = float(value)
+    if number.is_integer() and abs(number) < MANY_DIGITS:
+        return str(int(number))
+    return repr(number)
+
+
+def _is_inexact(value: object) -> bool:
+    """Whether `value` is an integer that float64 does not hold."""
+    if not isinstance(value, int):
+        return False
+    try:
+        return float(value) != value
+    except OverflowError:
+        return True
 
 
 def _no_text() -> npt.NDArray:

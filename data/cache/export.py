@@ -1,4 +1,4 @@
-"""``python -m data export CACHE -o PATH``: a cache for other programs.
+"""Export a cache for other programs.
 
 * ``.npz``: ``layers_<pooling>`` (layer, utterance, dim), ``baselines_<name>`` (utterance, dim) and
   ``utterances_<column>``.
@@ -7,74 +7,52 @@
 * a folder: a Hugging Face data set, for ``datasets.load_dataset(PATH)``.
 """
 
-import argparse
 import itertools
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.console import common_options, configure_logging
+import numpy as np
+import numpy.typing as npt
+
+from data.cache.reader import Cache
 from data.errors import UsageError
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pyarrow
-
-    from data.cache import Cache
 
 ROWS = 1024  # utterances of one row group: bounds the memory
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line of ``python -m data export``."""
-    parser = argparse.ArgumentParser(
-        prog="python -m data export",
-        description="Write a cache as .npz, as .parquet, or as a Hugging Face data set (a folder).",
-    )
-    parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
-    parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="PATH",
-        help="FILE.npz, FILE.parquet, or a folder",
-    )  # fmt: skip
-    common_options(parser)
-    return parser
+def export(cache: Cache, out: Path) -> None:
+    """Write a cache to `out`, atomically, in the format that its name tells.
 
-
-def main(argv: Sequence[str]) -> int:
-    """Export in the format that the destination's name tells."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
-    from data.cache import Cache
-
-    out: Path = args.out
+    Raises:
+        UsageError: the name tells no format, or a folder there is not empty.
+    """
     writers = {".npz": _npz, ".parquet": _parquet, "": _dataset}
     if out.suffix not in writers:
         raise UsageError(f"{out}: expected a name that ends in .npz or .parquet, or a folder")
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is there already and not empty; remove it or choose another name")
-    with Cache(args.cache) as cache:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}{out.suffix}")
-        try:
-            writers[out.suffix](cache, temporary)
-            if out.is_dir():
-                out.rmdir()
-            os.replace(temporary, out)
-        finally:
-            if temporary.is_dir():
-                shutil.rmtree(temporary)
-            temporary.unlink(missing_ok=True)
-        print(f"{out}: {len(cache)} utterances × {len(cache.layers)} layers")
-    return 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}{out.suffix}")
+    try:
+        writers[out.suffix](cache, temporary)
+        if out.is_dir():
+            out.rmdir()
+        os.replace(temporary, out)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
 
 
-def _npz(cache: "Cache", path: Path) -> None:
-    import numpy as np
-
+def _npz(cache: Cache, path: Path) -> None:
     arrays: dict[str, Any] = {f"layers_{p}": cache.embeddings(p) for p in cache.poolings}
     arrays |= {f"baselines_{name}": cache.baseline(name) for name in cache.baselines}
     arrays["layer_numbers"] = np.array(cache.layers)
@@ -84,7 +62,7 @@ def _npz(cache: "Cache", path: Path) -> None:
     np.savez(path, **arrays)
 
 
-def _parquet(cache: "Cache", path: Path) -> None:
+def _parquet(cache: Cache, path: Path) -> None:
     import pyarrow.parquet
 
     batches = _batches(cache)
@@ -94,7 +72,7 @@ def _parquet(cache: "Cache", path: Path) -> None:
             writer.write_table(batch)
 
 
-def _dataset(cache: "Cache", path: Path) -> None:
+def _dataset(cache: Cache, path: Path) -> None:
     """A folder that Hugging Face's ``load_dataset`` understands: a card and Parquet files."""
     (path / "data").mkdir(parents=True)
     _parquet(cache, path / "data" / "train-00000-of-00001.parquet")
@@ -108,7 +86,7 @@ def _dataset(cache: "Cache", path: Path) -> None:
     )
 
 
-def _batches(cache: "Cache") -> Iterator["pyarrow.Table"]:
+def _batches(cache: Cache) -> Iterator["pyarrow.Table"]:
     import pyarrow
 
     table = cache.utterances
@@ -129,7 +107,7 @@ def _batches(cache: "Cache") -> Iterator["pyarrow.Table"]:
         yield arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **metadata})
 
 
-def _lists(values: "npt.NDArray") -> "pyarrow.Array":
+def _lists(values: npt.NDArray) -> "pyarrow.Array":
     """(utterance, dim) as lists of a fixed length."""
     import pyarrow
 

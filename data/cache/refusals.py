@@ -1,5 +1,8 @@
-"""What could not be embedded, and why: a list beside the cache; while a cache is made in parts on
-several machines, a report of every part that is done, beside its shards."""
+"""Utterances that could not be embedded, and the reasons: a list beside the cache.
+
+While several machines each extract a part of a list, each part that is finished leaves a report
+beside the shards.
+"""
 
 import contextlib
 import json
@@ -8,19 +11,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.cache_file import parts_folder
-from data.publish import publish_bytes
+from data.atomic import publish_bytes
+from data.cache.file import parts_folder
 
 Row = Mapping[str, Any]  # id, file, reason
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a part that is done says."""
+    """The report of a part that is finished."""
 
     number: int
     of: int  # parts
-    plan: str  # tells whether two parts were cut from one list of utterances
+    plan: str  # equal if two parts were cut from one list of utterances
     utterances: int  # in that list
     refused: Sequence[Row]
 
@@ -40,7 +43,7 @@ def write_errors(cache: Path, rows: Sequence[Row]) -> None:
 
 
 def publish(cache: Path, report: Report) -> None:
-    """Leave a part's report, in place of an earlier one of that part."""
+    """Write the report of a part; it replaces an earlier one of that part."""
     folder = parts_folder(cache)
     folder.mkdir(exist_ok=True)  # another machine may have taken it for unused
     name = f"part-{report.number}-of-{report.of}.json"
@@ -48,7 +51,7 @@ def publish(cache: Path, report: Report) -> None:
 
 
 def read(cache: Path) -> list[Report]:
-    """The reports that are there."""
+    """Read all reports of a cache."""
     found = []
     for path in sorted(parts_folder(cache).glob("part-*-of-*.json")):
         with contextlib.suppress(FileNotFoundError):
@@ -57,7 +60,7 @@ def read(cache: Path) -> list[Report]:
 
 
 def refused(cache: Path, plan: str) -> dict[str, Row]:
-    """Refused utterances by id: of parts of one list, and of what was packed before."""
+    """Refused utterances by id, in the parts of one list and in what was packed before."""
     rows = {row["id"]: row for row in _errors(cache)}
     for report in read(cache):
         if report.plan == plan:
@@ -66,10 +69,10 @@ def refused(cache: Path, plan: str) -> dict[str, Row]:
 
 
 def collect(cache: Path, packed: Callable[[], Collection[str]]) -> dict[str, Row]:
-    """Once a cache is packed: list what parts have refused, and remove their reports.
+    """After packing: write the list of what all parts have refused, and remove their reports.
 
     Args:
-        packed: tells the ids in the cache; called only if there are reports.
+        packed: returns the ids in the cache; called only if there are reports.
     """
     if not (found := read(cache)):
         return {}

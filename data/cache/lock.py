@@ -1,10 +1,11 @@
-"""One process at a time in a folder, on one machine or on several that share it.
+"""Lock a folder against all other processes, on one machine or on several that share it.
 
-``flock`` excludes the processes of one machine, and the kernel frees it when they die. On some
-shared file systems it does not reach other machines (Lustre with ``localflock``, BeeGFS), or is
-not there at all. So whoever has it also takes a *lease*: a symbolic link, which only one can create
-anywhere, and which names its owner. The owner renews its time. A lease that nobody renewed while
-it was watched for `LEASE` seconds was left by a machine that died.
+``flock`` excludes the processes of one machine, and the kernel frees it when they die. Some shared
+file systems do not pass it on to other machines (Lustre with ``localflock``, BeeGFS), and some do
+not have it. The process that holds it therefore also takes a *lease*: a symbolic link that names
+its owner, and which on any file system only one process can create. The owner renews the link's
+time. If a waiting process sees no renewal for `LEASE` seconds, the owner's machine has died, and
+the lease is taken over.
 """
 
 import contextlib
@@ -16,8 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from data.atomic import sync_folder
 from data.machine import flock, machine
-from data.publish import sync_folder
 
 LOCK = "lock"
 OWNER = "owner"
@@ -28,7 +29,7 @@ POLL = 0.2  # seconds
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` alone; it is made if it is not there."""
+    """Hold the lock of `folder`, which is created if it does not exist."""
     while True:
         with contextlib.suppress(FileExistsError):
             folder.mkdir()
@@ -48,7 +49,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder that is held alone.
+    """Remove a folder whose lock is held.
 
     Raises:
         OSError: something else is in it.
@@ -67,7 +68,7 @@ def _is(path: Path, descriptor: int) -> bool:
 
 
 def _take(link: Path, alone_here: bool) -> str | None:
-    """Wait for the lease; None if the folder went meanwhile."""
+    """Wait for the lease; None if the folder was removed meanwhile."""
     own = f"{machine()}:{os.getpid()}:{secrets.token_hex(4)}"
     watched, since = None, time.monotonic()
     while True:
@@ -78,11 +79,11 @@ def _take(link: Path, alone_here: bool) -> str | None:
             return None
         except FileExistsError:
             pass
-        except OSError:  # a file system without links: what `flock` does has to do
+        except OSError:  # a file system without links: only `flock` protects
             return own
         try:
             found = os.readlink(link), link.lstat().st_mtime_ns
-        except FileNotFoundError:  # given back just now
+        except FileNotFoundError:  # released just now
             continue
         if found != watched:
             watched, since = found, time.monotonic()

@@ -1,9 +1,9 @@
-"""Write caches: one from arrays, or one merged from many without loading them.
+"""Write a cache file from arrays, or merge files without loading them.
 
 Rows are stored in the order of their ids, whatever the order in which they were made. A cache's
 bytes therefore depend on its contents alone (provenance aside): not on kills, restarts, batches or
-the number of machines. It also makes merging a walk through all files side by side, in which every
-read is contiguous and memory holds one block.
+the number of machines. Merging can walk through all files side by side: every read is contiguous,
+and one block is in memory at a time.
 """
 
 import json
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
-from data.cache import Rows, newest_rows
-from data.cache_file import FORMAT, VERSION, CacheFile, require_same_recipe
+from data.cache import columns
+from data.cache.file import FORMAT, VERSION, CacheFile, require_same_recipe
+from data.cache.publish import Dataset, publish
+from data.cache.reader import Rows, newest_rows
+from data.cache.recipe import Recipe, canonical, fingerprint
 from data.errors import CacheError
-from data.publish import Dataset, publish
-from data.recipe import Recipe, canonical, fingerprint
 from data.utterance import Utterance
 
 BLOCK = 1 << 20  # bytes of one block while merging
@@ -41,7 +41,7 @@ def write_cache(
 
     Args:
         path: the file, replaced if it is there.
-        recipe: what decided the numbers.
+        recipe: what determined the numbers.
         utterances: columns of shape (utterance,), in any order of rows.
         layers: pooling → (layer, utterance, dim).
         sequences: ``values`` (layer, Σ steps, dim) and ``offsets`` (utterance + 1,).
@@ -83,7 +83,7 @@ def write_cache(
 
 def attributes(recipe: Recipe, provenance: Mapping[str, Any]) -> dict[str, str]:
     """The root attributes of a cache file."""
-    created = {"created": f"{time.time():.6f}"}  # seconds since 1970; tells the newer of two files
+    created = {"created": f"{time.time():.6f}"}  # seconds since 1970; orders files by age
     return {
         "format": FORMAT,
         "version": str(VERSION),
@@ -132,7 +132,7 @@ def merge(
     datasets = {f"utterances/{name}": dataset for name, dataset in datasets.items()}
     for pooling in first.recipe["pooling"]:
         datasets[f"layers/{pooling}"] = _merged_rows(sources, rows, f"layers/{pooling}")
-    for name in first.recipe.get("baselines", ()):
+    for name in first.recipe.get("baselines") or ():
         datasets[f"baselines/{name}"] = _merged_rows(sources, rows, f"baselines/{name}")
     if first.recipe.get("sequence_layers"):
         datasets.update(_merged_sequences(sources, rows))
@@ -143,7 +143,7 @@ def merge(
 
 
 def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool:
-    """Whether a file's columns say what `current`, utterances by id, says."""
+    """Whether a file's columns equal those of `current`, utterances by id."""
     if not current:
         return True
     stored = file.columns()
@@ -155,7 +155,7 @@ def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool
 
 
 def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> columns.Columns:
-    """`stored`, with the rows of the utterances in `current` as these say."""
+    """`stored`, with the rows of the utterances in `current` replaced by these."""
     described = [current.get(name) for name in columns.decode(stored["id"])]
     known = np.array([utterance is not None for utterance in described], bool)
     now = columns.described([utterance for utterance in described if utterance is not None])
@@ -259,7 +259,7 @@ def _by_file(file: npt.NDArray[np.intp]) -> Iterator[tuple[int, npt.NDArray[np.i
 
 def _merged_sequences(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
     layers, _, dim = sources[0].stored("sequences/values").shape
-    offsets = [source.read_all("sequences/offsets") for source in sources]
+    offsets = [source.offsets() for source in sources]
     begin = np.array([offsets[f][r] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
     end = np.array([offsets[f][r + 1] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
     total = np.concatenate([[0], np.cumsum(end - begin)])

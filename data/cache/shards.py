@@ -1,9 +1,9 @@
-"""The shards of a cache that is being made, and how they become the cache.
+"""Collect the shards of an unfinished cache, and pack them into the cache.
 
-``<cache>.parts/`` holds immutable shards with the cache's own schema and ``recipe.json``, the claim
-that keeps two recipes from mixing. A run that is stopped leaves its shards; the next run finds what
-they hold. When nothing is missing, everything is packed into the cache, and the shards go. Several
-processes may do this to one cache at the same time.
+``<cache>.parts/`` holds immutable shards with the cache's own schema, and ``recipe.json``, the
+claim that keeps shards of two recipes apart. A run that is stopped leaves its shards, and the next
+run does not embed their utterances again. When no utterance is missing, the shards are packed into
+the cache and removed. Several processes may do this to one cache at the same time.
 """
 
 import contextlib
@@ -20,15 +20,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data.cache_file import CacheFile, files_in, parts_folder, require_sound
-from data.console import several
+from data.atomic import publish_bytes, remove_stale
+from data.cache.columns import decode
+from data.cache.file import CacheFile, files_in, parts_folder, require_sound
+from data.cache.lock import locked, remove
+from data.cache.recipe import Recipe, canonical, differences
+from data.cache.writer import is_current, merge, write_cache
 from data.errors import CacheError, RecipeMismatch
-from data.lock import locked, remove
 from data.machine import flock
-from data.publish import publish_bytes, remove_stale
-from data.recipe import Recipe, canonical, differences
+from data.text import lines, several
 from data.utterance import Utterance
-from data.writer import is_current, merge, write_cache
 
 log = logging.getLogger("wav2emo")
 
@@ -36,8 +37,8 @@ CLAIM = "recipe.json"
 DAMAGED = ".damaged"
 
 
-class Parts:
-    """What there is of a cache: the packed file, if any, and its shards."""
+class Shards:
+    """The shards of a cache, and its packed file if there is one."""
 
     def __init__(self, cache: Path) -> None:
         self.cache = cache
@@ -52,7 +53,13 @@ class Parts:
 
     def _claimed(self) -> Recipe | None:
         with contextlib.suppress(FileNotFoundError):
-            return json.loads((self.folder / CLAIM).read_bytes())
+            try:
+                return json.loads((self.folder / CLAIM).read_bytes())
+            except ValueError:
+                raise CacheError(
+                    f"{self.folder / CLAIM}: damaged: not JSON; remove it and run the same "
+                    "command again"
+                ) from None
         return None
 
     def claim(self, recipe: Recipe) -> None:
@@ -83,8 +90,8 @@ class Parts:
         self._claim = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         flock(self._claim, fcntl.LOCK_SH)
 
-    def shards(self) -> list[CacheFile]:
-        """The sound shards, from oldest to newest. Damaged ones are set aside and named."""
+    def sound(self) -> list[CacheFile]:
+        """The undamaged shards, from oldest to newest. Rename damaged ones and log a warning."""
         found = []
         for path in files_in(self.folder):
             try:
@@ -101,7 +108,7 @@ class Parts:
         return sorted(found, key=lambda shard: shard.age)
 
     def known(self) -> dict[str, str]:
-        """Id → SHA-256 of the audio of every utterance that is embedded already."""
+        """Map the id of every utterance that is embedded already to the SHA-256 of its audio."""
         if self._claim is None:
             return self._known()
         with locked(self.folder):  # or another process may pack the shards away meanwhile
@@ -109,15 +116,15 @@ class Parts:
 
     def _known(self) -> dict[str, str]:
         packed = [CacheFile(self.cache)] if self.cache.exists() else []
-        return _audio([*packed, *self.shards()])
+        return _audio([*packed, *self.sound()])
 
     def ids(self) -> set[str]:
-        """Ids of what is embedded already; of shards that are there, sound or not."""
+        """Ids of all utterances that are embedded already, in damaged shards too."""
         found: set[bytes] = set()
         for path in [*files_in(self.folder), self.cache]:  # in the order in which they are packed
             with contextlib.suppress(CacheError):
                 found.update(CacheFile(path, keep_open=False).ids.tolist())
-        return {name.decode() for name in found}
+        return set(decode(np.array(sorted(found))))
 
     def publish(
         self,
@@ -128,7 +135,7 @@ class Parts:
         provenance: Mapping[str, Any],
         baselines: Mapping[str, npt.NDArray] | None = None,
     ) -> Path:
-        """Write one shard; when this returns, its utterances are safe.
+        """Write one shard; when this returns, it is on disk.
 
         Raises:
             RecipeMismatch: the claim was lost to another recipe, where locks do not reach other
@@ -150,7 +157,8 @@ class Parts:
         """Merge the packed file and the shards into the cache; return its number of utterances.
 
         Args:
-            current: utterances by id as the corpus describes them now; see `data.writer.merge`.
+            current: utterances by id as the corpus describes them now; see
+                `data.cache.writer.merge`.
             leave_out: ids to leave out.
             others: more files to merge, which stay where they are.
 
@@ -166,7 +174,7 @@ class Parts:
         leave_out: Collection[str] = (),
         others: Sequence[CacheFile] = (),
     ) -> int:
-        shards = self.shards()
+        shards = self.sound()
         _warn_of_other_audio(shards)
         packed = [CacheFile(self.cache)] if self.cache.exists() else []
         if packed and not (shards or others or leave_out) and is_current(packed[0], current):
@@ -190,7 +198,8 @@ class Parts:
 
         Args:
             whole: utterances by id that belong into the cache, as the corpus describes them now.
-            refused: tells the ids of those that need not be in it. Called when others are done.
+            refused: returns the ids of those that need not be in it. Called when no other process
+                holds a claim.
 
         Returns:
             The number of utterances in the cache; None if it was not packed.
@@ -204,7 +213,7 @@ class Parts:
             return self._pack(whole)
 
     def clean(self) -> None:
-        """Give up the claim, and remove the folder if nothing and nobody needs it any more."""
+        """Give up the claim, and remove the folder if it is empty and no process holds a claim."""
         self._release()
         with contextlib.suppress(OSError), locked(self.folder):
             waiting = files_in(self.folder)
@@ -219,16 +228,16 @@ class Parts:
 
 
 def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
-    """Id → SHA-256 of the audio, in files from oldest to newest."""
+    """Map ids to the SHA-256 of their audio, in files from oldest to newest."""
     known: dict[str, str] = {}
     for file in files:
-        ids, checksums = file.ids.tolist(), file.read_all("utterances/sha256").tolist()
-        known.update((i.decode(), s.decode()) for i, s in zip(ids, checksums, strict=True))
+        ids, checksums = file.ids, file.read_all("utterances/sha256")
+        known.update(zip(decode(ids), decode(checksums), strict=True))
     return known
 
 
 def _warn_of_other_audio(shards: Sequence[CacheFile]) -> None:
-    """Tell if shards disagree on what an utterance sounds like: their makers read other files."""
+    """Log a warning if one utterance was embedded from different audio in two shards."""
     if not shards:
         return
     ids, counts = np.unique(np.concatenate([s.ids for s in shards]), return_counts=True)
@@ -269,8 +278,12 @@ def _unused(claim: Path) -> bool:
 
 
 def _mismatch(path: Path, cached: Recipe, asked: Recipe) -> RecipeMismatch:
-    lines = "\n  ".join(differences(cached, asked))
     return RecipeMismatch(
-        f"{path} was made by another recipe:\n  {lines}\n"
-        "Ask for what it holds, or choose another file with -o"
+        lines(
+            [
+                f"{path} was made by another recipe:",
+                *(f"  {line}" for line in differences(cached, asked)),
+                "Ask for what it holds, or choose another file with -o",
+            ]
+        )
     )

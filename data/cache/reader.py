@@ -1,6 +1,6 @@
-"""Read a cache: one file, or a folder of files with the same schema, read as if they were packed.
+"""Read a cache: one file, or a folder of files with the same schema as if they were packed.
 
-`data.cache_file` has the schema.
+`data.cache.file` has the schema.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from data import columns
-from data.cache_file import CacheFile, files_in, require_same_recipe
+from data.cache import columns
+from data.cache.file import CacheFile, files_in, require_same_recipe
 from data.errors import CacheError
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ MANY_FILES = 128  # more than this are not kept open at once
 class Cache:
     """All utterances of a cache with their embeddings, in the order of their ids.
 
-    Safe to pickle, to fork and to use from several processes: files are reopened where needed and
-    their immutability is checked. A folder's files are read as if they were packed: of an id that
-    stands in several files, the newest counts.
+    Safe to pickle, to fork and to use from several processes: files are reopened where needed, and
+    a file that was replaced meanwhile raises an error. A folder's files are read as if they were
+    packed: if several files hold an id, the newest counts.
 
         with Cache("embeddings.h5") as cache:
             features = cache.layer(6)  # (utterance, dim)
@@ -52,7 +52,7 @@ class Cache:
             require_same_recipe(first, other)
         self.files.sort(key=lambda file: file.age)
 
-    recipe = property(lambda self: self.files[0].recipe, doc="What decided the numbers.")
+    recipe = property(lambda self: self.files[0].recipe, doc="What determined the numbers.")
     fingerprint = property(lambda self: self.files[0].fingerprint, doc="The recipe's SHA-256.")
     provenance = property(lambda self: self.files[-1].provenance, doc="How it was made.")
     dim = property(lambda self: self.files[0].dim, doc="Features of one layer and pooling.")
@@ -70,7 +70,7 @@ class Cache:
     @property
     def baselines(self) -> tuple[str, ...]:
         """The features without a model that are stored: energy, logmel; none in older caches."""
-        return tuple(self.recipe.get("baselines", ()))
+        return tuple(self.recipe.get("baselines") or ())
 
     @property
     def sequence_layers(self) -> tuple[int, ...]:
@@ -94,7 +94,7 @@ class Cache:
     @cached_property
     def utterances(self) -> "pandas.DataFrame":
         """One row an utterance: id, corpus, path, speaker, emotion (native), start, end, duration
-        (seconds), sha256, and what else the corpora know. Unknown is "" or NaN."""
+        (seconds), sha256, and further columns of the corpora. Unknown is "" or NaN."""
         import pandas
 
         parts = [file.columns() for file in self.files]
@@ -127,8 +127,8 @@ class Cache:
         return out
 
     def baseline(self, name: str) -> npt.NDArray[np.float32]:
-        """Features of all utterances that no model had a part in, (utterance, dim); the recipe
-        says what they are."""
+        """Features of all utterances without a model, (utterance, dim); the recipe describes
+        them."""
         if name not in self.baselines:
             stored = ", ".join(self.baselines) or "none; extract again to have them"
             raise CacheError(f"{self.path}: no baseline {name!r} (stored: {stored})")
@@ -162,7 +162,7 @@ class Cache:
         index = self.sequence_layers.index(layer)
         found: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(self)
         for number, file in enumerate(self.files):
-            offsets = file.read_all("sequences/offsets")
+            offsets = file.offsets()
             values = file.read("sequences/values", index, 0, int(offsets[-1]))
             for position in np.flatnonzero(self._rows.file == number):
                 row = self._rows.row[position]

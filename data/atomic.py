@@ -1,0 +1,87 @@
+"""Write files atomically: readers find the old content or the new, never a part of it.
+
+A temporary file beside the destination is written, flushed to disk and renamed onto it, and the
+folder is flushed.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.machine import flock, machine
+
+ABANDONED = 3600.0  # seconds
+_TEMPORARY = ".tmp"
+
+
+def publish_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, atomically."""
+    with temporary_file(path) as (descriptor, temporary):
+        write_at(descriptor, memoryview(content), 0)
+        os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush renames and removals in `folder` to disk, so that they survive a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_stale(path: Path) -> None:
+    """Remove temporary files for `path` (or in it, if it is a folder) whose writers were killed.
+
+    The writer holds a lock as long as it lives. Locks may not reach other machines; their files are
+    removed only when they have not been written to for an hour.
+    """
+    folder, pattern = (path, ".*") if path.is_dir() else (path.parent, f".{path.name}.*")
+    for temporary in folder.glob(pattern + _TEMPORARY):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(temporary, os.O_RDWR)
+            try:
+                locked = flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                ours = locked and f".{_writer()}-" in temporary.name
+                if ours or time.time() - os.fstat(descriptor).st_mtime > ABANDONED:
+                    temporary.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _writer() -> str:
+    """Marks the temporary files of this machine."""
+    return hashlib.sha256(machine().encode()).hexdigest()[:8]
+
+
+@contextlib.contextmanager
+def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
+    """Create a file beside `path`, locked as long as its writer lives and removed at the end."""
+    token = f"{_writer()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.name}.{token}{_TEMPORARY}")
+    while True:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            break
+        os.close(descriptor)  # another process removed it as stale before it was locked
+    try:
+        yield descriptor, temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # it was renamed
+            temporary.unlink()
+        os.close(descriptor)
+
+
+def write_at(descriptor: int, content: memoryview, offset: int) -> None:
+    """Write all of `content` at `offset`, in bytes from the file's beginning."""
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written

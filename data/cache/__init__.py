@@ -1,0 +1,34 @@
+"""The cache of embeddings: HDF5 files that carry their recipe.
+
+==============  ================================================================
+`recipe`        what decides the numbers, and its fingerprint
+`columns`       the utterances, as columns
+`file`          the format, and reads of one file
+`reader`        `Cache`: one file or a folder of files
+`writer`        write a file from arrays; merge files
+`publish`       lay out an HDF5 file and write it atomically
+`shards`        the shards of an unfinished cache; packing
+`refusals`      utterances that could not be embedded
+`lock`          one process at a time in a folder
+`pack`          merge shards and other caches into a cache
+`verify`        check every checksum, id, number and offset
+`summary`       counts, shapes, recipe and provenance
+`export`        npz, Parquet, Hugging Face data set
+==============  ================================================================
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data.cache.reader import Cache as Cache
+
+__all__ = ["Cache"]
+
+
+def __getattr__(name: str) -> object:
+    """Import h5py and NumPy only when the cache is used: ``--help`` must answer at once."""
+    if name == "Cache":
+        from data.cache.reader import Cache
+
+        return Cache
+    raise AttributeError(f"module 'data.cache' has no attribute {name!r}")

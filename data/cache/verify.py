@@ -1,0 +1,71 @@
+"""Check a cache: types, shapes, checksums, finite numbers, unique sorted ids, offsets."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from data.cache.file import CacheFile
+from data.cache.reader import Cache
+from data.errors import CacheError
+
+
+def problems(cache: Cache) -> Iterator[str]:
+    """Every defect of the files of a cache, one line each."""
+    for file in cache.files:
+        for problem in _file_problems(file):
+            yield f"{file.path}: {problem}"
+
+
+def _file_problems(file: CacheFile) -> Iterator[str]:
+    unlike = list(_unlike(file))
+    yield from unlike
+    if unlike:
+        return
+    damaged = set(file.damage())
+    for name in sorted(damaged):
+        yield f"{name} does not match its checksum"
+    for name in sorted(set(file.names) - damaged):
+        dtype = file.stored(name).dtype
+        if name.startswith("utterances/") and dtype.kind == "S":
+            for value in file.read_all(name).tolist():
+                try:
+                    value.decode()
+                except UnicodeDecodeError:
+                    yield f"{name} has text that is not UTF-8: {value!r}"
+        elif name.startswith("baselines/") and not np.isfinite(file.read_all(name)).all():
+            yield f"{name}: NaN or infinite"
+        elif name.startswith("layers/"):
+            for layer, number in enumerate(file.recipe["layers"]):
+                if not np.isfinite(file.read(name, layer, 0, len(file))).all():
+                    yield f"{name}, layer {number}: NaN or infinite"
+        elif name == "sequences/values":
+            for layer, number in enumerate(file.recipe["sequence_layers"]):
+                if not np.isfinite(file.read(name, layer, 0, file.stored(name).shape[1])).all():
+                    yield f"{name}, layer {number}: NaN or infinite"
+    if "utterances/id" not in damaged:
+        ids = file.ids
+        if (ids[1:] == ids[:-1]).any():
+            yield "utterances/id: not unique"
+        if (ids[1:] < ids[:-1]).any():
+            yield "utterances/id: not in order"
+    if "sequences/offsets" in file.names and not damaged:
+        try:
+            fitting = bool((np.diff(file.offsets()) > 0).all())
+        except CacheError:
+            fitting = False
+        if not fitting:
+            yield "sequences/offsets: do not fit the values"
+
+
+def _unlike(file: CacheFile) -> Iterator[str]:
+    """Datasets of another shape or type than the schema's."""
+    try:
+        names = file.names
+    except CacheError as error:
+        yield str(error).removeprefix(f"{file.path}: ")
+        return
+    for name in names:
+        try:
+            file.stored(name)
+        except CacheError as error:
+            yield str(error).removeprefix(f"{file.path}: ").removeprefix("damaged: ")

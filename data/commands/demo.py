@@ -1,0 +1,34 @@
+"""``python -m data demo DIR``: write a small corpus of synthetic emotional speech."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.console import Parser, common_options, configure_logging, show
+from data.demo import write
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    parser = Parser(
+        prog="python -m data demo",
+        description="Make a small corpus of synthetic emotional speech, to try the program on.",
+    )
+    parser.add_argument("dir", metavar="DIR", type=Path, help="folder to write it into")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same bytes (%(default)s)"
+    )
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Make the corpus and say what to do with it."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    recordings, seconds = write(args.dir, args.seed)
+    show(
+        f"{args.dir}: {recordings} synthetic recordings, {seconds / 60:.1f} minutes",
+        f"next: python -m extract {args.dir} --model untrained",
+    )
+    return 0

@@ -1,0 +1,152 @@
+"""``python -m data scan``: print what a corpus holds."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from data import corpora
+from data.console import Parser, common_options, configure_logging, log, show, show_csv, show_json
+from data.errors import UsageError
+from data.scan import Summary, read_headers, row, summarise, write_list
+from data.text import Lines, lines, several
+
+WIDTH = 80  # characters of a line
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    result = Parser(
+        prog="python -m data scan",
+        description="Count a corpus's emotions, speakers and seconds; warn of what is odd.",
+    )
+    result.add_argument("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
+    result.add_argument(
+        "--corpus",
+        metavar="NAME",
+        help=f"read it as {', '.join(corpora.names())}; default: recognise it by its names",
+    )
+    result.add_argument(
+        "--pattern",
+        metavar="P",
+        help="what a folder's paths tell, such as '{speaker}/{emotion}_{take}.wav'",
+    )
+    result.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="also take what links and tables point to outside",
+    )
+    result.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="LIST",
+        help="also write all utterances to a list (.jsonl) that extract takes, on any machine",
+    )
+    output = result.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
+    output.add_argument("--csv", action="store_true", help="a row per utterance")
+    common_options(result)
+    return result
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    if args.out and args.out.suffix != ".jsonl":
+        raise UsageError(f"-o {args.out}: a list's name ends in .jsonl")
+    found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links)
+    headers = read_headers([u.file for corpus in found for u in corpus.utterances], args.quiet)
+    if args.out:
+        count = write_list(args.out, found, headers)
+        log.info("%s: %s", args.out, several(count, "utterance"))
+    summaries = [summarise(corpus, headers) for corpus in found]
+    rows = [row(u, headers[u.file]) for corpus in found for u in corpus.utterances]
+    if args.json:
+        document = {"corpora": [_for_json(summary) for summary in summaries], "utterances": rows}
+        show_json(document, indent=1)
+    elif args.csv:
+        columns = dict.fromkeys(key for row in rows for key in row)
+        show_csv([columns, *([row.get(name) for name in columns] for row in rows)])
+        for summary in summaries:
+            for warning in summary.warnings:
+                log.warning("%s: %s", summary.name, warning)
+    else:
+        first, *others = map(render, summaries)
+        show(first, *(text for summary in others for text in ("", summary)))
+    return 0
+
+
+def render(summary: Summary) -> Lines:
+    """The summary for people, in lines of at most `WIDTH` characters (but for long names)."""
+    s = summary
+    title = s.title if s.name == s.kind else f"{s.title}: {s.name}"
+    count = several(s.recordings, "recording")
+    if s.published and s.published != s.recordings:
+        count = f"{s.recordings:,} of the {s.published:,} recordings published"
+    if s.utterances != s.recordings:
+        count = f"{several(s.utterances, 'utterance')} in {count}"
+    known = len(s.speakers.keys() - {None})
+    speakers = several(known, "speaker") if known else "speakers unknown"
+    length = "{min:.2f} to {max:.2f} s, mean {mean:.2f} s".format_map(s.seconds)
+    rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in s.sampling_rates.items())
+    channels = ", ".join(f"{number} ({n:,})" for number, n in s.channels.items())
+    text = [
+        title,
+        "=" * min(WIDTH, len(title)),
+        f"{s.root}",
+        f"{count}, {speakers}, {_clock(s.seconds['total'])}",
+        f"length    {length if rates else 'unknown'}",
+        f"rate      {rates or 'unknown'}",
+        f"channels  {channels or 'unknown'}",
+        "",
+        *_emotion_table(s),
+    ]
+    if s.sexes.keys() - {None}:
+        text += ["", "sex", *_columns(s.sexes)]
+    if known:
+        text += ["", "speaker", *_columns(s.speakers)]
+    if s.warnings:
+        text += ["", *(f"warning: {warning}" for warning in s.warnings)]
+    return lines(text)
+
+
+def _emotion_table(summary: Summary) -> list[str]:
+    labels = [(native or "(none)", shared or "(none)") for native, shared in summary.shared.items()]
+    wide, wider = (max(len(pair[k]) for pair in [("emotion", "shared"), *labels]) for k in (0, 1))
+    most = max(summary.emotions.values())
+    lines = [f"{'emotion':{wide}}  {'shared':{wider}}  utterances"]
+    for (native, shared), n in zip(labels, summary.emotions.values(), strict=True):
+        bar, share = "#" * round(24 * n / most), n / summary.utterances
+        lines.append(f"{native:{wide}}  {shared:{wider}}  {n:10,}  {share:6.1%}  {bar}".rstrip())
+    return lines
+
+
+def _columns(counts: dict[str | None, int]) -> list[str]:
+    """Name and count side by side, as many to a line as fit."""
+    cells = [(name or "(none)", f"{n:,}") for name, n in counts.items()]
+    wide, wider = (max(len(cell[k]) for cell in cells) for k in (0, 1))
+    texts = [f"{name:{wide}} {n:>{wider}}" for name, n in cells]
+    per_line = max(1, (WIDTH - 2 + 3) // (wide + 1 + wider + 3))
+    return [
+        "  " + "   ".join(texts[first : first + per_line])
+        for first in range(0, len(texts), per_line)
+    ]
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _for_json(summary: Summary) -> dict[str, object]:
+    """As a dictionary; what is not known is counted under the empty string, as in a cache."""
+
+    def named(value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {"" if key is None else key: count for key, count in value.items()}
+
+    return {key: named(value) for key, value in asdict(summary).items()}

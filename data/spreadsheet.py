@@ -1,0 +1,50 @@
+"""CSV that a spreadsheet shows and does not run.
+
+A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break for a
+formula, and names of files, speakers and classes come from outside. Such a cell is written with an
+apostrophe before it (OWASP, CSV Injection). Numbers stay as they are. `restored` is the inverse.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_WRITTEN = re.compile(r"'+[=+\-@\t\r\n]")
+_SPECIAL = re.compile(r'[,"\r\n]')
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf", re.ASCII)
+
+
+def neutral(cell: object) -> object:
+    """A cell as it is written: text that begins as a formula has an apostrophe before it.
+
+    An apostrophe that stands there already gets another one, so that nothing is lost.
+
+    >>> neutral("=1+2"), neutral("'=1+2"), neutral("-0.5"), neutral("'s-Gravenhage")
+    ("'=1+2", "''=1+2", '-0.5', "'s-Gravenhage")
+    """
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return "'" + cell
+    return cell
+
+
+def restored(text: str) -> str:
+    """What `neutral` made `text` of.
+
+    >>> restored("'=1+2"), restored("''=1+2"), restored("-0.5"), restored("'s-Gravenhage")
+    ('=1+2', "'=1+2", '-0.5', "'s-Gravenhage")
+    """
+    return text[1:] if _WRITTEN.match(text) else text
+
+
+def write(file: TextIO, rows: Iterable[Iterable[Any]]) -> None:
+    """Write rows of cells as CSV (RFC 4180, lines end in a line feed); None is an empty cell."""
+    for row in rows:
+        file.write(",".join(map(_quoted, row)) + "\n")
+
+
+def _quoted(cell: object) -> str:
+    text = "" if cell is None else str(neutral(cell))
+    if _SPECIAL.search(text):  # the csv module leaves a carriage return alone
+        return '"' + text.replace('"', '""') + '"'
+    return text

@@ -1,0 +1,41 @@
+"""Text for messages and terminals: control characters escaped, counts in words."""
+
+import re
+from collections.abc import Iterable
+
+# C0 and C1 controls, DEL, line and paragraph separators, marks that reverse or embed directions
+# (Unicode Standard Annex 9), and halves of surrogate pairs.
+CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+class Lines(str):
+    """Text whose control characters are escaped already, other than its own line breaks."""
+
+    __slots__ = ()
+
+
+def lines(texts: Iterable[object]) -> Lines:
+    """Join lines that may hold names from outside, whose own line breaks are escaped."""
+    return Lines("\n".join(map(escaped, texts)))
+
+
+def escaped(text: object) -> str:
+    r"""Text in one line for a terminal: control characters escaped as in Python's literals.
+
+    >>> print(escaped("a\x1b[31mb\nc \u202e d"))
+    a\x1b[31mb\nc \u202e d
+    """
+    if isinstance(text, Lines):
+        return text
+    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], str(text))
+
+
+def several(count: int, what: str) -> str:
+    """A number of things in words.
+
+    >>> several(1, "utterance"), several(1200, "utterance")
+    ('1 utterance', '1,200 utterances')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,80 @@
+"""``python -m data verify CACHE``: check a cache; with ``--sample``, also embed utterances again.
+
+A command of `data` to its users. It lies here because it needs both packages, and `data` does not
+import `extract`: ``python -m data`` finds it by its name.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.console import Parser, common_options, configure_logging, show
+from data.errors import UsageError
+
+if TYPE_CHECKING:
+    from data.cache import Cache
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m data verify``."""
+    parser = Parser(
+        prog="python -m data verify",
+        description="Check every checksum, id, number and offset of a cache.",
+    )
+    parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
+    parser.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="embed N utterances again and compare"
+    )
+    parser.add_argument(
+        "--corpus-root", type=Path, action="append", default=[], metavar="DIR",
+        help="where the recordings of the sample are; may be given for each corpus",
+    )  # fmt: skip
+    parser.add_argument("--model", metavar="PATH", help="where the encoder is, if it has moved")
+    parser.add_argument("--device", default="auto", help="for the sample (default: auto)")
+    parser.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print every problem; 1 if there is one."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    if args.sample and not args.corpus_root:
+        raise UsageError("--sample needs --corpus-root DIR, where the recordings are")
+    from data.cache import Cache
+    from data.cache.verify import problems
+
+    with Cache(args.cache) as cache:
+        found = list(problems(cache))
+        for problem in found:
+            show(problem)
+        if args.sample and not found:
+            for problem in _sample_problems(cache, args):
+                found.append(problem)
+                show(problem)
+        if not found:
+            datasets = sum(len(file.names) for file in cache.files)
+            show(
+                f"{cache.path}: sound ({len(cache)} utterances, {datasets} datasets in "
+                f"{len(cache.files)} file{'s' * (len(cache.files) > 1)})"
+            )
+    return 1 if found else 0
+
+
+def _sample_problems(cache: "Cache", args: argparse.Namespace) -> Iterator[str]:
+    """Embed a sample again; yield what differs by more than the precision allows."""
+    from data.cache.recipe import TOLERANCE
+    from extract.reembed import relative_errors, sample
+
+    utterances = sample(cache, args.sample, args.corpus_root, args.seed)
+    tolerance, worst = TOLERANCE[cache.recipe["precision"]], 0.0
+    for name, found in relative_errors(cache, utterances, args.device, args.model):
+        if isinstance(found, str):
+            yield f"{name}: {found}"
+            continue
+        worst = max(worst, found)
+        if found > tolerance:
+            yield f"{name}: embedded again it differs by {found:.1e} (expected < {tolerance:g})"
+    show(f"{len(utterances)} utterances embedded again: relative error at most {worst:.1e}")

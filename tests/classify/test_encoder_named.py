@@ -1,0 +1,78 @@
+"""Precision and engine stand beside the encoder wherever a score is, for people and in JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from classify.compare.command import main as compare
+from classify.evaluate import main as evaluate
+from classify.probe.command import main as probe
+from classify.report.style import entitle, panels
+from classify.train import main as train
+from data.commands.info import main as info
+
+WORDS = "untrained control, bfloat16 by torch"  # as the recipe of tests/classify/conftest.py
+PARTS = {"encoder": "untrained control", "engine": "torch", "precision": "bfloat16"}
+
+
+@pytest.fixture
+def rated(make_cache) -> Path:
+    return make_cache(columns={"arousal": [row * 0.1 for row in range(80)]})
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "page", "result"),
+    [
+        (evaluate, ["--head", "ridge"], "report.html", "metrics.json"),
+        (evaluate, ["--head", "ridge", "--target", "arousal"], "report.html", "metrics.json"),
+        (compare, ["--heads", "ridge,lda"], "report.html", "compare.json"),
+        (probe, ["--head", "lda", "--quick"], "report.html", "probe.json"),
+    ],
+    ids=["classes", "numbers", "compare", "probe"],
+)
+def test_beside_the_scores_of(rated, tmp_path, capsys, command, options, page, result) -> None:
+    out = tmp_path / "run"
+    assert command([*options, "--cache", str(rated), "--out", str(out)]) == 0
+    (line,) = (row for row in capsys.readouterr().out.splitlines() if row.startswith("encoder"))
+    assert WORDS in line
+    html = (out / page).read_text()
+    assert f"{WORDS}</title>" in html
+    assert f"{WORDS}</h1>" in html
+    found = json.loads((out / result).read_text())
+    assert {name: found[name] for name in PARTS} == PARTS
+
+
+def test_beside_a_control_of_another_precision(make_cache, tmp_path, capsys) -> None:
+    cache = make_cache()
+    argv = ["--cache", str(cache), "--control", str(cache), "--head", "lda", "--shuffles", "0"]
+    assert probe([*argv, "--targets", "emotion", "--out", str(tmp_path / "run")]) == 0
+    assert f"{WORDS} on the same 80 utterances" in capsys.readouterr().out
+    found = json.loads((tmp_path / "run" / "probe.json").read_text())
+    control = found["targets"]["emotion"]["controls"]["control"]
+    assert {name: control[name] for name in PARTS} == PARTS
+    assert f"<th>{WORDS}</th>" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_beside_the_scores_of_a_model(cache, tmp_path, capsys) -> None:
+    assert train(["--cache", str(cache), "--head", "ridge", "-o", str(tmp_path / "model")]) == 0
+    assert WORDS in capsys.readouterr().out
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"\n# ridge on {WORDS}\n" in card
+    assert f'name: "ridge on {WORDS}"' in card
+    assert f"| encoder | {WORDS}, " in card
+
+
+def test_first_in_data_info(cache, capsys) -> None:
+    assert info([str(cache)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].strip() == WORDS
+
+
+@pytest.mark.parametrize("width", [3.5, 5.0, 7.0])
+def test_long_titles_stay_within_a_figure(width) -> None:
+    figure, _ = panels(1, 1, width, 3.0)
+    entitle(figure, "logreg on facebook/wav2vec2-large-xlsr-53, float32 by openvino: UAR 0.750")
+    figure.draw_without_rendering()
+    extent = figure._suptitle.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.x1

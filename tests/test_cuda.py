@@ -1,0 +1,157 @@
+"""What runs on an NVIDIA GPU gives the numbers of the CPU: encoders, commands and heads."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data import Cache
+from extract.checkpoint import Checkpoint
+from extract.encoder import load, untrained_model
+from extract.engines.torch import TorchEngine
+from extract.recipe import Request
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here"),
+]
+
+SECONDS = (0.9, 0.4, 2.3, 0.025, 1.7, 3.1)
+
+
+def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
+    """The largest over layers and utterances of (layer, utterance, dim)."""
+    norms = np.linalg.norm(expected, axis=-1)
+    return float((np.linalg.norm(got - expected, axis=-1) / norms).max())
+
+
+def engine(name: str, device: str, precision: str = "float32") -> TorchEngine:
+    return TorchEngine(load(Checkpoint(name)), Request(precision=precision), device)
+
+
+@pytest.fixture(scope="module")
+def waveforms(waveform) -> list[np.ndarray]:
+    return [waveform(number, seconds) for number, seconds in enumerate(SECONDS)]
+
+
+@pytest.fixture(scope="module")
+def plain(waveforms) -> np.ndarray:
+    """(layer, utterance, dim): transformers on the CPU, one file at a time, mean over frames."""
+    model = untrained_model("untrained")
+    with torch.inference_mode():
+        states = [
+            model(torch.from_numpy(each)[None], output_hidden_states=True).hidden_states
+            for each in waveforms
+        ]
+    return np.stack([[s[0].mean(0).numpy() for s in each] for each in states], axis=1)
+
+
+def test_a_float32_batch_equals_transformers_on_the_cpu(waveforms, plain):
+    assert relative_error(engine("untrained", "cuda").embed(waveforms).layers["mean"], plain) < 1e-5
+
+
+def test_a_float32_batch_equals_single_files_on_the_gpu(waveforms):
+    cuda = engine("untrained", "cuda")
+    together = cuda.embed(waveforms).layers
+    for row, each in enumerate(waveforms):
+        alone = cuda.embed([each]).layers
+        for name in ("mean", "std"):
+            if name == "std" and len(each) < 720:  # one frame has no deviation
+                continue
+            assert relative_error(together[name][:, [row]], alone[name]) < 1e-5
+
+
+def test_layer_norm_encoders_too(waveforms):
+    cpu, cuda = (
+        engine("untrained:large", device).embed(waveforms[:2]).layers["mean"]
+        for device in ("cpu", "cuda")
+    )
+    assert relative_error(cuda, cpu) < 1e-5
+
+
+def test_bfloat16_is_within_its_rounding(waveforms, plain):
+    got = engine("untrained", "cuda", "bfloat16").embed(waveforms).layers["mean"]
+    assert 1e-6 < relative_error(got, plain) < 2e-2
+
+
+def test_threads_do_not_disturb_one_another(waveforms):
+    cuda = engine("untrained", "cuda")
+    expected = [cuda.embed([each]).layers["mean"] for each in waveforms]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            for got, want in zip(
+                pool.map(lambda each: cuda.embed([each]).layers["mean"], waveforms),
+                expected,
+                strict=True,
+            ):
+                np.testing.assert_array_equal(got, want)
+
+
+def test_a_batch_that_does_not_fit_is_a_memory_error_and_the_next_one_works(waveform):
+    cuda = engine("untrained", "cuda")
+    fraction = (torch.cuda.memory_allocated() + 200e6) / torch.cuda.mem_get_info()[1]
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(fraction)
+    try:
+        with pytest.raises(MemoryError):
+            cuda.embed([waveform(1, 30.0)] * 8)
+        assert np.isfinite(cuda.embed([waveform(1, 0.5)]).layers["mean"]).all()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def command(*arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path):
+    corpus = folder_corpus(48, seconds=(0.5, 0.8, 1.1))
+    for device in ("cuda", "cpu"):
+        command("extract", corpus, "--model", "untrained:tiny", "--device", device, "--engine",
+                "torch", "--precision", "float32", "-o", tmp_path / f"{device}.h5")  # fmt: skip
+    with Cache(tmp_path / "cuda.h5") as cuda, Cache(tmp_path / "cpu.h5") as cpu:
+        assert list(cuda.utterances["id"]) == list(cpu.utterances["id"])
+        assert relative_error(cuda.embeddings("mean"), cpu.embeddings("mean")) < 1e-5
+    for head in ("mlp", "attention"):
+        told = {}
+        for device in ("cuda", "cpu"):
+            out = tmp_path / f"{head}-{device}"
+            told[device] = json.loads(
+                command(
+                    "classify",
+                    "--head",
+                    head,
+                    "--cache",
+                    tmp_path / "cuda.h5",
+                    "--device",
+                    device,
+                    "--out",
+                    out,
+                    "--json",
+                )
+            )
+        assert abs(told["cuda"]["uar"] - told["cpu"]["uar"]) < 0.1
+    model = tmp_path / "model"
+    command("classify", "train", "-o", model, "--head", "logreg", "--cache", tmp_path / "cuda.h5")
+    answers = {
+        device: [
+            json.loads(line)["probabilities"]
+            for line in command(
+                "classify", "predict", model, corpus, "--device", device, "--jsonl"
+            ).splitlines()
+        ]
+        for device in ("cuda", "cpu")
+    }
+    assert len(answers["cuda"]) == 48
+    for cuda_row, cpu_row in zip(answers["cuda"], answers["cpu"], strict=True):
+        for name, value in cpu_row.items():
+            assert cuda_row[name] == pytest.approx(value, abs=1e-4)
