@@ -221,8 +221,9 @@ def test_no_connection_becomes_a_websocket(server, host: str, origin: str) -> No
 
 
 def test_each_refusal_is_logged_once_and_not_without_end(caplog, monkeypatch) -> None:
-    monkeypatch.setattr(logging.getLogger("wav2emo"), "propagate", True)
-    caplog.set_level(logging.WARNING, "wav2emo")
+    logger = logging.Logger("of this test")
+    logger.addHandler(caplog.handler)
+    monkeypatch.setattr("classify.serve.hosts.log", logger)
     hosts = Hosts(ServeOptions())
     for _ in range(2):
         for number in range(30):
