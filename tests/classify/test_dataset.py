@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from classify.dataset import encoder_name, load
+from classify.dataset import load
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data import Cache
 from data.errors import CacheError, UsageError
+from data.recipe import encoder_name
 from extract.engines import open_engine
 from extract.pipeline import extract
 from extract.recipe import Request
