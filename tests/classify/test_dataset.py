@@ -12,7 +12,6 @@ from classify.training_options import TrainingOptions
 from data import Cache
 from data.cache.recipe import encoder_name
 from data.errors import CacheError, UsageError
-from data.recipe import encoder_name
 from extract.engines import open_engine
 from extract.pipeline import extract
 from extract.recipe import Request
