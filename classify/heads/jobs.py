@@ -7,6 +7,7 @@ depend neither on test rows nor on how many cores work on them.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy.typing as npt
 
 from classify.heads import NoOptimum, closed_form
 from classify.heads.problems import Problems, Rows
-from classify.heads.softmax import Array, Features, Folded, Gram, Task, minimise
+from classify.heads.softmax import Task, minimise
+from classify.heads.spaces import Array, Features, Folded, Gram
 from classify.heads.standardize import Scaling, scaling
 
 TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
@@ -29,6 +31,20 @@ FAR = 1e9  # deviations; what is further away in features that parts share could
 Features64 = npt.NDArray[np.float64]
 Answer = tuple[Rows, npt.NDArray]  # some problems, and what was found of them
 Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A training part, and all features as its own statistics standardise them."""
+
+    X: npt.NDArray[np.floating]  # (utterance, dim)
+    scaled: Scaling
+    number: int  # of the part in `scaled`
+    train: npt.NDArray[np.bool_]  # (utterance,)
+
+    def standardised(self) -> Features64:
+        """(utterance, dim)."""
+        return self.scaled.of(self.X, self.number)
 
 
 def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -> list[Job]:
@@ -56,8 +72,8 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         for dtype, some in ((np.float32, rows[~double[rows]]), (np.float64, rows[double[rows]])):
             if len(some):
                 space = Gram if by_gram[part] < by_features[part] else Features
-                fit = partial(_on_own_features, space, X, scaled, place, train[part])
-                jobs.append(partial(fit, problems, some, dtype, device))
+                own = Part(X, scaled, place, train[part])
+                jobs.append(partial(_on_own_features, space, own, problems, some, dtype, device))
     return jobs
 
 
@@ -66,7 +82,7 @@ def closed_form_jobs(head: str, X: npt.NDArray[np.floating], problems: Problems)
     train, members = problems.parts()
     scaled = scaling(X, train)
     return [
-        partial(_in_closed_form, head, X, scaled, part, train[part], problems, rows)
+        partial(_in_closed_form, head, Part(X, scaled, part, train[part]), problems, rows)
         for part, rows in enumerate(members)
     ]
 
@@ -177,22 +193,19 @@ def _on_shared_features(
     yield rows[converged], _numpy(optimum.logits)[:, converged]
     for part, some in enumerate(members):
         if len(left := np.setdiff1d(some, rows[converged])):
-            yield from _more_exactly(X, scaled, part, train[part], problems, left, device)
+            yield from _more_exactly(Part(X, scaled, part, train[part]), problems, left, device)
 
 
 def _on_own_features(
     kind: type[Features] | type[Gram],
-    X: npt.NDArray[np.floating],
-    scaled: Scaling,
-    part: int,
-    train: npt.NDArray[np.bool_],
+    part: Part,
     problems: Problems,
     rows: Rows,
     dtype: type[np.floating],
     device: str,
 ) -> Iterator[Answer]:
     """Fit problems that share a training part, on its utterances alone."""
-    Z = scaled.of(X, part).astype(dtype)
+    Z, train = part.standardised().astype(dtype), part.train
     known, new = _array(Z[train], device), _array(Z[~train], device)
     space = kind.of(known)
     longest = len(known) if kind is Gram else max(known.shape)
@@ -209,33 +222,17 @@ def _on_own_features(
             continue
         if kind is Features and dtype is np.float64:
             raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
-        yield from _more_exactly(X, scaled, part, train, problems, chunk[~there], device)
+        yield from _more_exactly(part, problems, chunk[~there], device)
 
 
-def _more_exactly(
-    X: npt.NDArray[np.floating],
-    scaled: Scaling,
-    part: int,
-    train: npt.NDArray[np.bool_],
-    problems: Problems,
-    rows: Rows,
-    device: str,
-) -> Iterator[Answer]:
+def _more_exactly(part: Part, problems: Problems, rows: Rows, device: str) -> Iterator[Answer]:
     """Fit problems of a training part in the way that loses the least to rounding."""
-    return _on_own_features(Features, X, scaled, part, train, problems, rows, np.float64, device)
+    return _on_own_features(Features, part, problems, rows, np.float64, device)
 
 
-def _in_closed_form(
-    head: str,
-    X: npt.NDArray[np.floating],
-    scaled: Scaling,
-    part: int,
-    train: npt.NDArray[np.bool_],
-    problems: Problems,
-    rows: Rows,
-) -> Iterator[Answer]:
+def _in_closed_form(head: str, part: Part, problems: Problems, rows: Rows) -> Iterator[Answer]:
     """Fit problems that share a training part."""
-    Z = scaled.of(X, part)
+    Z, train = part.standardised(), part.train
     fit = {"ridge": closed_form.ridge, "lda": closed_form.lda}[head]
     product = closed_form.gram(Z[train])
     for problem in rows:

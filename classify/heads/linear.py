@@ -16,7 +16,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from classify.heads import NoOptimum, closed_form, require_C
 from classify.heads.batched import DEFAULT_C, log_probabilities
 from classify.heads.problems import Problems
-from classify.heads.softmax import Features, Task, minimise
+from classify.heads.softmax import Task, minimise
+from classify.heads.spaces import Features
 from classify.heads.standardize import scaling
 
 Matrix = npt.NDArray[np.float64]

@@ -16,7 +16,8 @@ from sklearn.utils.estimator_checks import check_estimator
 from classify.heads import jobs
 from classify.heads.batched import Problems, log_probabilities, predictions
 from classify.heads.linear import SoftmaxRegression
-from classify.heads.softmax import Features, Folded, Gram, Task, minimise
+from classify.heads.softmax import Task, minimise
+from classify.heads.spaces import Features, Folded, Gram
 from classify.heads.standardize import scaling
 
 
