@@ -69,7 +69,7 @@ class Model:
 
     @property
     def encoder(self) -> str:
-        """For people: its name, that it is a control if so, precision and engine."""
+        """Name of the encoder, whether it is a control, precision and engine, for tables."""
         return in_words(self.recipe)
 
     def probabilities(

@@ -107,7 +107,7 @@ def curve(
 
 
 def layer_name(layer: Layer, pooling: str) -> str:
-    """What a head is fitted on, for people."""
+    """Name of the features of a fit, for messages."""
     if layer is None:
         return pooling
     return f"layer {layer}" if isinstance(layer, int) else f"{layer} of the layers"

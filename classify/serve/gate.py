@@ -1,4 +1,4 @@
-"""What stands before the page: few doors, small parcels, and nothing from or for elsewhere."""
+"""ASGI middleware: allow-list of paths, hosts and origins, size limits, security headers."""
 
 import asyncio
 import contextlib

@@ -306,7 +306,7 @@ def _quantile(shares: Scores, level: float) -> Scores:
 
 
 def in_words(pair: list[float] | None) -> str:
-    """An interval for people, from `as_json`.
+    """Format what `as_json` returns, for tables.
 
     >>> in_words([0.25, 0.5]), in_words(None)
     ('[0.250, 0.500]', '(no interval: fewer than 4 speakers)')

@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def render(summary: Summary) -> Lines:
-    """The summary for people, in lines of at most `WIDTH` characters (but for long names)."""
+    """Format the summary in lines of at most `WIDTH` characters; long names may exceed it."""
     s = summary
     title = s.title if s.name == s.kind else f"{s.title}: {s.name}"
     count = several(s.recordings, "recording")

@@ -1,4 +1,4 @@
-"""Fits that do not converge are told as such, and C is bounded to what can be fitted."""
+"""A fit that does not converge raises an error, and C is bounded to what float64 can fit."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Precision and engine stand beside the encoder wherever a score is, for people and in JSON."""
+"""Tables, pages and JSON name precision and engine beside the encoder of every score."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The same numbers on every machine: the default, what is told of it, and how far others agree.
+"""The same numbers on every machine: the default, its messages, and how far engines agree.
 
 A CPU without bfloat16 is imitated: ``ONEDNN_MAX_CPU_ISA`` holds for torch's products and for
 OpenVINO, ``ATEN_CPU_CAPABILITY`` for torch's own loops.
