@@ -22,6 +22,7 @@ from data.cache.file import require_sound
 from data.cache.recipe import in_words
 from data.emotions import parse_labels, to_shared
 from data.errors import UsageError
+from data.text import several
 
 log = logging.getLogger("wav2emo")
 
@@ -171,7 +172,7 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise UsageError(
-            f"{options.cache}: {len(chosen)} utterances of {_listed(classes) or 'no class'}; "
+            f"{options.cache}: {several(len(chosen), 'utterance')} of {_listed(classes) or 'no class'}; "
             f"expected two classes or more. Column {options.target} holds: "
             f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
         )

@@ -311,7 +311,8 @@ def _headline(args: argparse.Namespace, recipe: "Recipe", summary: "Summary") ->
     layers, pooling = len(recipe["layers"]), ", ".join(recipe["pooling"])
     megabytes = args.out.stat().st_size / 1e6
     size = f"{megabytes:.{0 if megabytes >= 10 else 2}f} MB"
-    return f"{args.out}: {summary.total} utterances × {layers} layers × {pooling} ({size})"
+    utterances = several(summary.total, "utterance")
+    return f"{args.out}: {utterances} × {layers} layers × {pooling} ({size})"
 
 
 def _unpacked(cache: Path, summary: "Summary") -> str:

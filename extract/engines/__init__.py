@@ -19,8 +19,8 @@ from extract.recipe import Request
 log = logging.getLogger("wav2emo")
 
 BFLOAT16_IS_QUICKER = (
-    "this hardware multiplies bfloat16: --precision bfloat16 is quicker, and exact to "
-    f"{TOLERANCE['bfloat16']:g} where float32 is to {TOLERANCE['float32']:g} (relative error)"
+    "this hardware multiplies bfloat16: --precision bfloat16 is quicker, with a relative error of "
+    f"up to {TOLERANCE['bfloat16']:g} instead of {TOLERANCE['float32']:g}"
 )
 
 # OpenVINO reports every import of itself to its makers, except where its reporter is missing
