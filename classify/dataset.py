@@ -172,8 +172,8 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise UsageError(
-            f"{options.cache}: {several(len(chosen), 'utterance')} of {_listed(classes) or 'no class'}; "
-            f"expected two classes or more. Column {options.target} holds: "
+            f"{options.cache}: {several(len(chosen), 'utterance')} of "
+            f"{_listed(classes) or 'no class'}; expected two classes or more. Column {options.target} holds: "
             f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
         )
     return Selection(
