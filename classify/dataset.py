@@ -173,8 +173,8 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     if len(classes) < 2:
         raise UsageError(
             f"{options.cache}: {several(len(chosen), 'utterance')} of "
-            f"{_listed(classes) or 'no class'}; expected two classes or more. Column {options.target} holds: "
-            f"{_listed(sorted(set(native) - {''})) or 'nothing'}"
+            f"{_listed(classes) or 'no class'}; expected two classes or more. "
+            f"Column {options.target} holds: {_listed(sorted(set(native) - {''})) or 'nothing'}"
         )
     return Selection(
         utterances=chosen.reset_index(drop=True),
