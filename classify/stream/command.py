@@ -53,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     with Signals(stream.stop, words) as signals:
         try:
             for moment in stream:
+                summary.add(moment, moment.latency)  # first: a signal may end what comes after
                 with signals.writing():
                     display.show(moment)
-                summary.add(moment, moment.latency)
         finally:
             if summary.moments:
                 display.finish()

@@ -79,7 +79,7 @@ class Summary:
         self.moments = self.voiceless = self.skipped = self.refused = 0
 
     def add(self, moment: Moment, latency: float) -> None:
-        """Count a moment that was shown `latency` seconds after its last sample arrived."""
+        """Count a moment, answered `latency` seconds after its last sample arrived."""
         self.moments += 1
         self.skipped += moment.skipped
         self.refused += moment.refused is not None
