@@ -54,25 +54,26 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
     by_gram = _cost_by_gram(train.sum(1), columns, X.shape[1])
     by_features = STEPS * 4 * X.size * columns
     double = _needs_float64(problems.strengths, X.size)
-    jobs: list[Job] = []
-    alone = np.ones(len(members), bool)
+    chunks: list[Rows] = []
     if np.ndim(problems.C) == 0:
         most = _most(problems.classes * max(X.shape), device)
-        for parts in _sharing(train, members, by_features <= by_gram, most):
-            alone[parts] = False
-            dtype = np.float64 if double[0] else np.float32
-            fit = partial(_on_shared_features, X, train[parts], [members[part] for part in parts])
-            jobs.append(partial(fit, problems, dtype, device))
-    if not alone.any():
-        return jobs
-    scaled = scaling(X, train[alone])
+        chunks = _sharing(train, members, by_features <= by_gram, most)
+    common = [train[chunk].all(0) for chunk in chunks]
+    scaled = scaling(X, np.vstack([train, *common]))
+    parts = [Part(X, scaled, number, mask) for number, mask in enumerate([*train, *common])]
+    jobs: list[Job] = []
+    alone = np.ones(len(members), bool)
+    for chunk, reference in zip(chunks, parts[len(members) :], strict=True):
+        alone[chunk] = False
+        dtype = np.float64 if double[0] else np.float32
+        those = [(parts[part], members[part]) for part in chunk]
+        jobs.append(partial(_on_shared_features, reference, those, problems, dtype, device))
     by_features = STEPS * 4 * X.size * (columns + FEW_COLUMNS)
-    for place, part in enumerate(np.flatnonzero(alone).tolist()):
-        rows = members[part]
+    for part in np.flatnonzero(alone).tolist():
+        rows, own = members[part], parts[part]
         for dtype, some in ((np.float32, rows[~double[rows]]), (np.float64, rows[double[rows]])):
             if len(some):
                 space = Gram if by_gram[part] < by_features[part] else Features
-                own = Part(X, scaled, place, train[part])
                 jobs.append(partial(_on_own_features, space, own, problems, some, dtype, device))
     return jobs
 
@@ -164,9 +165,8 @@ def _task(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array)
 
 
 def _on_shared_features(
-    X: npt.NDArray[np.floating],
-    train: npt.NDArray[np.bool_],
-    members: list[Rows],
+    reference: Part,
+    members: list[tuple[Part, Rows]],
     problems: Problems,
     dtype: type[np.floating],
     device: str,
@@ -175,25 +175,31 @@ def _on_shared_features(
 
     None leaves the batch before the last is done: how many there are decides how a product is
     rounded, and when another fold is done is known by rows that this one tests.
+
+    Args:
+        reference: the utterances that all the parts train on.
+        members: each part with its problems.
+        problems: all of them.
+        dtype: float32 or float64.
+        device: "cpu", or a torch device.
     """
-    rows, common = np.concatenate(members), np.logical_and.reduce(train)
-    scaled = scaling(X, np.vstack([train, common]))
-    centre, scale = (values[-1].astype(dtype) for values in scaled[:2])  # any near them will do
-    Z = X.astype(dtype) - centre
+    scaled, rows = reference.scaled, np.concatenate([some for _, some in members])
+    centre, scale = (values[reference.number].astype(dtype) for values in scaled[:2])
+    Z = np.subtract(reference.X, centre, dtype=dtype)  # any centre and scale near theirs will do
     Z /= scale
     np.clip(Z, -FAR, FAR, out=Z)
-    inverse = np.where(scaled.constant, 0, scale / scaled.scale)[:-1]
-    mean = (scaled.mean[:-1] - centre) / scale
-    of_problem = (a.repeat([len(some) for some in members], 0) for a in (mean, inverse))
-    arrays = [_array(a.astype(dtype), device) for a in (Z, *of_problem)]
-    space = Folded.within(arrays[0], _array(common, device), *arrays[1:])
+    numbers = np.repeat([part.number for part, _ in members], [len(some) for _, some in members])
+    inverse = np.where(scaled.constant[numbers], 0, scale / scaled.scale[numbers])
+    mean = (scaled.mean[numbers] - centre) / scale
+    arrays = [_array(a.astype(dtype, copy=False), device) for a in (Z, mean, inverse)]
+    space = Folded.within(arrays[0], _array(reference.train, device), *arrays[1:])
     task = _task(problems, rows, slice(None), space.X)
     optimum = minimise(space, task, TOLERANCE, together=True)
     converged = _numpy(optimum.converged)
     yield rows[converged], _numpy(optimum.logits)[:, converged]
-    for part, some in enumerate(members):
+    for part, some in members:
         if len(left := np.setdiff1d(some, rows[converged])):
-            yield from _more_exactly(Part(X, scaled, part, train[part]), problems, left, device)
+            yield from _more_exactly(part, problems, left, device)
 
 
 def _on_own_features(
