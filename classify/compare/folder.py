@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from classify import run_folder
 from classify.compare.result import Comparison
+from classify.evaluation import folder as run_folder
 from classify.report import compare_figures, compare_page
 from data.atomic import publish_bytes
 

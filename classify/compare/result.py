@@ -32,12 +32,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.compare import ranks
 from classify.compare.options import CompareOptions
 from classify.compare.study import Study, study
-from classify.metrics import Counts, confusions, per_class, uar
 from classify.probe.scores import SCORES, score_intervals
-from classify.stats import best
+from classify.stats import best, ranks
+from classify.stats.metrics import Counts, confusions, per_class, uar
 from classify.stats.tests import Best
 from data.cache.recipe import encoder_json
 

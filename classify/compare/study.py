@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classify import run
 from classify.compare.options import CompareOptions
 from classify.dataset import Selection, require_classes, select, sound, with_features
-from classify.folds import Folds, split
-from classify.scheduling import spread
+from classify.evaluation import run
+from classify.evaluation.folds import Folds, split
+from classify.evaluation.scheduling import spread
 from data.cache import Cache
 from data.cache.recipe import Recipe
 from data.errors import HeadError, Wav2emoError

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax, softmax
 
-from classify.listener import Listener
+from classify.inference.predictor import Listener
 from data.errors import ModelError
 from extract.audio import SAMPLING_RATE, Waveform
 from extract.decoding import Refusal

@@ -14,7 +14,7 @@ import onnx
 import torch
 
 from classify.export.graph import Graph
-from classify.model import Model
+from classify.models.model import Model
 from data.cache.recipe import encoder_name
 from data.errors import UsageError
 

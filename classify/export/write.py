@@ -8,8 +8,8 @@ from pathlib import Path
 from classify.export.check import Agreement, check, noise
 from classify.export.graph import Graph
 from classify.export.trace import about, traced
-from classify.listener import Listener
-from classify.model import Model
+from classify.inference.predictor import Listener
+from classify.models.model import Model
 from data.atomic import publish_bytes
 from data.errors import AudioError, UsageError
 from extract import audio

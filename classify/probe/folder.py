@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from classify import run_folder
+from classify.evaluation import folder as run_folder
 from classify.probe.options import ProbeOptions
 from classify.probe.result import Probe
 from classify.report import probe_figures, probe_page

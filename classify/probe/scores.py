@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.metrics import Counts, accuracy, f1_macro, per_class, uar
 from classify.probe.curves import Curve, counts_by
 from classify.probe.selection import Nested
 from classify.probe.targets import Task
 from classify.stats import intervals
+from classify.stats.metrics import Counts, accuracy, f1_macro, per_class, uar
 from classify.stats.tests import Best, permutation_test, uar_shares
 
 Json = dict[str, Any]

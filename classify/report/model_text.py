@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from classify.model import Model
+from classify.models.model import Model
 from classify.stats.intervals import in_words
 from data import console
 

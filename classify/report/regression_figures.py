@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import gaussian_kde
 
-from classify.regression.run import RegressionRun
+from classify.evaluation.regression import RegressionRun
 from classify.report.style import BLACK, BLUE, PAGE, VERMILION, entitle, panels, save, style
 
 ACROSS = 3  # panels in a row

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.regression.run import RegressionRun
+from classify.evaluation.regression import RegressionRun
 from classify.report.page import inline, page
 from classify.report.regression_figures import Illustration
 

@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from classify.regression.run import RegressionRun
+from classify.evaluation.regression import RegressionRun
 from data import console
 
 WIDTH = 11  # of the first column

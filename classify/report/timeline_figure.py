@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
+from classify.inference.timeline import SILENCE, Timeline, clock
 from classify.report.style import FAINT, PAGE, PALETTE, SOFT, panels, style
-from classify.timeline import SILENCE, Timeline, clock
 
 COLUMNS = 1400  # of the waveform: what the page resolves
 SHOWN = 300  # windows at most: of more, neighbours are averaged

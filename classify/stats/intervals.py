@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit  # scipy.stats would take a second to import
 
-from classify.agreement import ccc, left_out_ccc
-from classify.metrics import Counts, Scores, accuracy, f1, f1_macro, f1_weighted, recall, uar
+from classify.stats.agreement import ccc, left_out_ccc
+from classify.stats.metrics import Counts, Scores, accuracy, f1, f1_macro, f1_weighted, recall, uar
 
 Score = Callable[[Counts], Scores]
 Interval = tuple[Scores, Scores]
@@ -176,7 +176,7 @@ def of_ccc(
         is not defined and where there are fewer than 4 speakers.
 
     Raises:
-        ValueError: as `classify.agreement.ccc`.
+        ValueError: as `classify.stats.agreement.ccc`.
     """
     value, left_out = ccc(truth, prediction), left_out_ccc(truth, prediction, speakers)
     value = np.append(value, value.mean())

@@ -12,12 +12,12 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from classify.dataset import load
-from classify.fit import train
+from classify.evaluation.run import evaluate, new_head
 from classify.heads import HEADS, build
 from classify.heads.trees import check_trees
-from classify.model import Model
+from classify.models.model import Model
+from classify.models.train import train
 from classify.options import Options
-from classify.run import evaluate, new_head
 from data.errors import ModelError
 
 WEIGHTED = ("svm", "linear-svm", "forest", "boosting")

@@ -14,13 +14,13 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score, recall_score
 
-from classify.compare.command import main, parser
+from classify.commands.compare import main, parser
 from classify.compare.options import CompareOptions
 from classify.compare.result import Comparison, compare
 from classify.compare.table import render
+from classify.evaluation.run import evaluate
 from classify.heads import HEADS
 from classify.options import Options
-from classify.run import evaluate
 from classify.training_options import TrainingOptions
 from data.errors import CacheError, HeadError, UsageError
 

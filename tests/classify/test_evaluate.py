@@ -16,11 +16,11 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify.crossvalidate import HeadError
-from classify.evaluate import main
+from classify.commands.evaluate import main
+from classify.evaluation.crossvalidate import HeadError
+from classify.evaluation.run import evaluate
 from classify.heads import HEADS
 from classify.options import Options
-from classify.run import evaluate
 from data import Cache
 from data.errors import UsageError
 

@@ -23,17 +23,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from classify.export import check, command, trace
+from classify.commands import export as command
+from classify.export import check, trace
 from classify.export.check import Agreement, compare, noise
 from classify.export.graph import Graph
 from classify.export.heads import module_of
 from classify.export.write import export
 from classify.features import Features
-from classify.fit import train
 from classify.heads import HEADS, build, build_regressor
 from classify.heads.linear import SoftmaxRegression
-from classify.listener import Listener
-from classify.model import Model
+from classify.inference.predictor import Listener
+from classify.models.model import Model
+from classify.models.train import train
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data.errors import EncoderError, ModelError, UsageError

@@ -12,15 +12,15 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify import fit
-from classify.choice import by_layer_and_C
+from classify.commands.train import main
 from classify.dataset import load, select
-from classify.folds import inner_folds, split
-from classify.model import Model
+from classify.evaluation.folds import inner_folds, split
+from classify.evaluation.regression import regress
+from classify.evaluation.run import evaluate
+from classify.models import train as fit
+from classify.models.model import Model
+from classify.models.selection import by_layer_and_C
 from classify.options import Options
-from classify.regression.run import regress
-from classify.run import evaluate
-from classify.train import main
 from classify.training_options import TrainingOptions
 from data import Cache
 from data.errors import UsageError

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.choice import by_layer_and_C, by_tuning
 from classify.compare.options import CompareOptions
 from classify.compare.study import study
-from classify.crossvalidate import cross_validate
 from classify.dataset import load, select, sound
-from classify.folds import split
+from classify.evaluation.crossvalidate import cross_validate
+from classify.evaluation.folds import split
+from classify.evaluation.regression import regress
+from classify.evaluation.run import evaluate, new_head
 from classify.heads import HEADS
-from classify.heads.batched import Problems, log_probabilities
+from classify.heads.linear.batched import Problems, log_probabilities
+from classify.models.selection import by_layer_and_C, by_tuning
 from classify.options import Options
 from classify.probe.curves import Choice, curve
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_subspace
 from classify.probe.study import probe
 from classify.probe.targets import task
-from classify.regression.run import regress
-from classify.run import evaluate, new_head
 from classify.training_options import TrainingOptions
 
 REPLACED, KEPT = np.arange(16, 32, 2), np.arange(17, 32, 2)  # utterances of speaker 01

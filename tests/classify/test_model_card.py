@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from classify import fit
+from classify.models import train as fit
 from classify.options import Options
 from classify.report.model_card import ALL_SPEAKERS, render
 

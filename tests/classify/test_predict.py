@@ -18,16 +18,16 @@ import pytest
 import soundfile
 
 import classify
+from classify.commands.predict import main as predict
+from classify.commands.train import main as train
 from classify.dataset import load
 from classify.heads import HEADS
-from classify.listener import Listener
-from classify.model import Model
+from classify.inference.files import standard_input
+from classify.inference.files.inputs import find
+from classify.inference.pcm import PCM
+from classify.inference.predictor import Listener
+from classify.models.model import Model
 from classify.options import Options
-from classify.pcm import PCM
-from classify.predict import standard_input
-from classify.predict.command import main as predict
-from classify.predict.inputs import find
-from classify.train import main as train
 from classify.training_options import TrainingOptions
 from data.errors import AudioError, ModelError, RecipeMismatch, UsageError
 from extract import audio

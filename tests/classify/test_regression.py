@@ -16,19 +16,20 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify import fit, model
-from classify.agreement import ccc, pearson, rmse
+from classify.commands import predict
+from classify.commands.evaluate import main
+from classify.commands.probe import main as probe
+from classify.commands.train import main as train
 from classify.dataset import load
-from classify.evaluate import main
+from classify.evaluation.regression import RegressionRun, regress
+from classify.evaluation.targets import is_regression
+from classify.evaluation.targets import load as load_numbers
 from classify.heads import HEADS, build_regressor, regressors
+from classify.models import model
+from classify.models import train as fit
 from classify.options import Options
-from classify.predict import command as predict
-from classify.probe.command import main as probe
-from classify.regression.run import RegressionRun, regress
-from classify.regression.targets import is_regression
-from classify.regression.targets import load as load_numbers
+from classify.stats.agreement import ccc, pearson, rmse
 from classify.stats.intervals import of_ccc
-from classify.train import main as train
 from data import Cache
 from data.errors import HeadError, UsageError
 from extract.__main__ import main as extract

@@ -16,11 +16,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classify.listener import Answer
-from classify.predict.command import main as predict
-from classify.predict.timeline_files import as_csv, as_rttm
+from classify.commands.predict import main as predict
+from classify.inference.files.timeline_files import as_csv, as_rttm
+from classify.inference.predictor import Answer
+from classify.inference.timeline import Segment, Timeline, clock
 from classify.report.timeline_figure import _coarse, draw, png
-from classify.timeline import Segment, Timeline, clock
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
 from extract import audio

@@ -16,13 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from classify.listener import Listener
-from classify.model import Model
-from classify.predict import command as predict
-from classify.serve.command import listening
-from classify.serve.desk import Busy, Desk
-from classify.serve.options import MEGABYTE, ServeOptions
-from classify.serve.uploads import KEPT, Uploads
+from classify.commands import predict
+from classify.commands.serve import listening
+from classify.inference.predictor import Listener
+from classify.inference.serve.options import MEGABYTE, ServeOptions
+from classify.inference.serve.queue import Busy, Desk
+from classify.inference.serve.uploads import KEPT, Uploads
+from classify.models.model import Model
 from data.errors import UsageError
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs the extra [serve]")
@@ -323,7 +323,7 @@ def test_a_busy_port_is_told_or_passed_over(monkeypatch) -> None:
         port = first.getsockname()[1]
         with pytest.raises(UsageError, match=f"--port {port}: in use; name another"):
             listening(ServeOptions(port=port))
-        monkeypatch.setattr("classify.serve.command.FIRST_PORT", port)
+        monkeypatch.setattr("classify.commands.serve.FIRST_PORT", port)
         with listening(ServeOptions()) as second:
             assert second.getsockname()[1] > port
     with pytest.raises(UsageError, match=r"--host 192\.0\.2\.1"):

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from classify.listener import Listener
-from classify.model import Model
-from classify.predict import command as predict
+from classify.commands import predict
+from classify.inference.predictor import Listener
+from classify.models.model import Model
 from data.errors import AudioError, UsageError
 from extract import audio
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from classify.listener import Answer
-from classify.stream.loop import Stream
-from classify.stream.options import StreamOptions
-from classify.stream.signals import Signals
+from classify.inference.predictor import Answer
+from classify.inference.stream.loop import Stream
+from classify.inference.stream.options import StreamOptions
+from classify.inference.stream.signals import Signals
 from data.utterance import Utterance
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.listener import Answer, Listener
-from classify.model import Model
-from classify.stream.display import Summary
-from classify.stream.loop import Stream
-from classify.stream.options import StreamOptions
+from classify.inference.predictor import Answer, Listener
+from classify.inference.stream.display import Summary
+from classify.inference.stream.loop import Stream
+from classify.inference.stream.options import StreamOptions
+from classify.models.model import Model
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
 from extract.audio import Waveform
