@@ -38,10 +38,10 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = CompareOptions.from_arguments(arguments)
 
-    from classify.compare import table
-    from classify.compare.folder import write
     from classify.compare.result import compare
-    from classify.evaluation import folder as run_folder
+    from classify.report import compare_text as table
+    from classify.report import folder as run_folder
+    from classify.report.compare_folder import write
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):

@@ -48,8 +48,8 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = Options.from_arguments(arguments)
 
-    from classify.evaluation import folder as run_folder
     from classify.evaluation.targets import is_regression
+    from classify.report import folder as run_folder
 
     run_folder.check(arguments.out)
     if arguments.attention and not HEADS[options.head].attends:
@@ -75,9 +75,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _regress(options: Options, arguments: argparse.Namespace) -> int:
     """The same where the target is numbers."""
-    from classify.evaluation import regression_folder
     from classify.evaluation.regression import regress
-    from classify.report import regression_text
+    from classify.report import regression_folder, regression_text
 
     with scheduled(arguments.scheduler):
         run = regress(options, arguments.jobs)

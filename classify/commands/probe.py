@@ -39,10 +39,10 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = ProbeOptions.from_arguments(arguments)
 
-    from classify.evaluation import folder as run_folder
-    from classify.probe import table
-    from classify.probe.folder import write
     from classify.probe.study import probe
+    from classify.report import folder as run_folder
+    from classify.report import probe_text as table
+    from classify.report.probe_folder import write
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):

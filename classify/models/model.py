@@ -170,7 +170,7 @@ class Model:
             UsageError: something else is in the folder.
             OSError: the disk is full or fails.
         """
-        from classify.report import model_card
+        from classify.models import card as model_card
 
         check(folder)
         neural = HEADS[self.card["head"]].neural

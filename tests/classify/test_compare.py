@@ -17,10 +17,10 @@ from sklearn.metrics import f1_score, recall_score
 from classify.commands.compare import main, parser
 from classify.compare.options import CompareOptions
 from classify.compare.result import Comparison, compare
-from classify.compare.table import render
 from classify.evaluation.run import evaluate
 from classify.heads import HEADS
 from classify.options import Options
+from classify.report.compare_text import render
 from classify.training_options import TrainingOptions
 from data.errors import CacheError, HeadError, UsageError
 

@@ -17,10 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from classify.commands.probe import command_line, main
-from classify.evaluation.folder import as_json
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_means, without_speaker_subspace
 from classify.probe.study import probe
+from classify.report.folder import as_json
 from data import Cache
 from data.cache.writer import write_cache
 from data.errors import CacheError, UsageError

@@ -20,7 +20,7 @@ from classify.commands.predict import main as predict
 from classify.inference.files.timeline_files import as_csv, as_rttm
 from classify.inference.predictor import Answer
 from classify.inference.timeline import Segment, Timeline, clock
-from classify.report.timeline_figure import _coarse, draw, png
+from classify.inference.timeline_figure import _coarse, draw, png
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
 from extract import audio

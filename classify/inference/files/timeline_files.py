@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from classify.inference.timeline import Timeline
-from classify.report.timeline_figure import draw, png
+from classify.inference.timeline_figure import draw, png
 from data import spreadsheet
 from data.atomic import publish_bytes
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import jinja2
 
+from classify.inference import timeline_figure
 from classify.inference.serve.options import ServeOptions
 from classify.inference.serve.queue import Heard
 from classify.models.model import Model
-from classify.report import timeline_figure
 from classify.report.style import PALETTE
 
 MODEL_CARD = "README.md"

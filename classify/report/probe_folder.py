@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from classify.evaluation import folder as run_folder
 from classify.probe.options import ProbeOptions
 from classify.probe.result import Probe
+from classify.report import folder as run_folder
 from classify.report import probe_figures, probe_page
 from data.atomic import publish_bytes
 

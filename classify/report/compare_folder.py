@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from classify.compare.result import Comparison
-from classify.evaluation import folder as run_folder
 from classify.report import compare_figures, compare_page
+from classify.report import folder as run_folder
 from data.atomic import publish_bytes
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from classify.evaluation import folder as run_folder
 from classify.evaluation.regression import RegressionRun
+from classify.report import folder as run_folder
 from classify.report import regression_figures, regression_page
 from data.atomic import publish_bytes
 
