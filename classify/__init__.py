@@ -7,16 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from classify.inference.model import Model as Model
     from classify.inference.predictor import Answer as Answer
     from classify.inference.timeline import Timeline as Timeline
-    from classify.models.model import Model as Model
     from extract.decoding import Refusal as Refusal
 
 __all__ = ["Answer", "Model", "Refusal", "Timeline"]
 
 _HOMES = {
     "Answer": "classify.inference.predictor",
-    "Model": "classify.models.model",
+    "Model": "classify.inference.model",
     "Refusal": "extract.decoding",
     "Timeline": "classify.inference.timeline",
 }

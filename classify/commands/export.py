@@ -50,9 +50,9 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     require(arguments.out)
 
-    from classify.models.model import Model
+    from classify.models.trained import TrainedHead
 
-    model = Model.load(arguments.model)
+    model = TrainedHead.load(arguments.model)
 
     from classify.export.write import export
 

@@ -26,11 +26,11 @@ def main(argv: Sequence[str]) -> int:
     from classify.inference.files import standard_input
     from classify.inference.files.inputs import find
     from classify.inference.files.recordings import Listening
-    from classify.models.model import Model
+    from classify.models.trained import TrainedHead
     from extract.sliding import Sliding
 
     sliding = None if options.window is None else Sliding(options.window, options.hop)
-    listening = Listening(Model.load(options.model), options, sliding)
+    listening = Listening(TrainedHead.load(options.model), options, sliding)
     with contextlib.ExitStack() as stack:
         receive = None
         if STANDARD_INPUT in options.inputs:

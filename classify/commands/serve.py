@@ -105,21 +105,21 @@ def main(argv: Sequence[str]) -> int:
     if find_spec("gradio") is None:
         raise UsageError("the page needs Gradio: pip install 'wav2emo[serve]'")
 
-    from classify.models.model import Model
+    from classify.models.trained import TrainedHead
 
-    model = Model.load(arguments.model)
+    model = TrainedHead.load(arguments.model)
     with listening(options) as server, tempfile.TemporaryDirectory(prefix="wav2emo-") as root:
         os.environ.update(QUIET, GRADIO_TEMP_DIR=f"{root}/sent")  # read when Gradio is imported
         import uvicorn
 
-        from classify.inference.predictor import Listener
+        from classify.inference.predictor import Predictor
         from classify.inference.serve.app import application
-        from classify.inference.serve.queue import Desk
+        from classify.inference.serve.queue import RequestQueue
         from classify.inference.serve.uploads import Uploads
 
         uploads = Uploads(Path(root), options.most_bytes)
-        desk = Desk(Listener.open(model, arguments.device, arguments.encoder), options)
-        app = application(model, arguments.model, desk, uploads, address(server))
+        requests = RequestQueue(Predictor.open(model, arguments.device, arguments.encoder), options)
+        app = application(model, arguments.model, requests, uploads, address(server))
         if not options.is_local:
             log.warning(
                 "--host %s: everybody who can reach this machine can use the page; there is no "

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from classify.inference.pcm import PCM
-from classify.inference.predictor import Listener
+from classify.inference.predictor import Predictor
 from classify.inference.stream.display import JSONLines, LiveLine, Summary
 from classify.inference.stream.loop import Stream
 from classify.inference.stream.options import StreamOptions
 from classify.inference.stream.signals import Signals
 from classify.inference.stream.sources import Microphone, Source, StandardInput
-from classify.models.model import Model
+from classify.models.trained import TrainedHead
 from data.console import SOME_REFUSED
 from data.errors import AudioError, UsageError
 from extract.audio import SAMPLING_RATE, Waveform
@@ -38,12 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
                 f"--{option} is for recordings; a stream answers in JSON lines: leave it out"
             )
     source, options = opened(arguments.inputs, PCM.from_arguments(arguments), options)
-    model = Model.load(arguments.model)
+    model = TrainedHead.load(arguments.model)
     log.info("%s on %s", model.card["head"], model.encoder)
-    listener = Listener.open(model, arguments.device, arguments.encoder)
-    warm_up(listener, options)
+    predictor = Predictor.open(model, arguments.device, arguments.encoder)
+    warm_up(predictor, options)
     log.info("listening: %g s every %g s; Ctrl-C ends", options.window, options.hop)
-    stream, summary = Stream(listener, source, options), Summary()
+    stream, summary = Stream(predictor, source, options), Summary()
     terminal = sys.stdout.isatty() and not (arguments.json or arguments.jsonl)
     display = (LiveLine if terminal else JSONLines)(bool(model.targets))
 
@@ -87,8 +87,8 @@ def opened(
     return Microphone(device), replace(options, live=True)
 
 
-def warm_up(listener: Listener, options: StreamOptions) -> None:
+def warm_up(predictor: Predictor, options: StreamOptions) -> None:
     """Answer once, so that the first window does not wait for what is only done the first time."""
     samples = round(options.window * SAMPLING_RATE)
     noise: Waveform = np.random.default_rng(0).standard_normal(samples, np.float32)
-    listener.waveform(noise)
+    predictor.waveform(noise)

@@ -41,13 +41,13 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = Options.from_arguments(arguments)
 
-    from classify.models import model
     from classify.models import train as fit
+    from classify.models import trained
     from classify.report import model_text
 
-    model.check(arguments.out)
-    trained = fit.train(options, arguments.jobs, scored=not arguments.fit_only)
-    trained.save(arguments.out)
-    show(model_text.render(trained))
+    trained.check(arguments.out)
+    model = fit.train(options, arguments.jobs, scored=not arguments.fit_only)
+    model.save(arguments.out)
+    show(model_text.render(model))
     show(f"model        {arguments.out}")
     return 0

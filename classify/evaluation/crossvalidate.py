@@ -76,7 +76,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Every utterance as it was judged by the heads that were not trained on its fold."""
+    """Predictions for every utterance, by the heads that were not trained on its fold."""
 
     fold: npt.NDArray[np.intp]  # (utterance,)
     by_seed: npt.NDArray[np.float64]  # (seed, utterance, class) probabilities

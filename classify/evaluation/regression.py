@@ -19,11 +19,9 @@ from classify.features import Matrix
 from classify.heads import build_regressor, naming
 from classify.options import Options
 from classify.stats import intervals
-from classify.stats.agreement import Values, ccc, pearson, rmse
+from classify.stats.agreement import AGREEMENTS, Values
 from data.cache.recipe import encoder_json
 from data.errors import UsageError
-
-SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 
 Json = dict[str, Any]
 
@@ -96,7 +94,7 @@ class RegressionRun:
     def _scores(self, rows: Rows | slice) -> Json:
         """Of each target, and their means over the targets, for some utterances."""
         truth, prediction = self.truth[rows], self.prediction[rows]
-        scores = {name: score(truth, prediction) for name, score in SCORES.items()}
+        scores = {name: score(truth, prediction) for name, score in AGREEMENTS.items()}
         return {
             "targets": {
                 target: {name: _json(values[column]) for name, values in scores.items()}

@@ -14,17 +14,8 @@ from classify.evaluation.folds import Folds, split
 from classify.evaluation.tuning import Tuned, draw, tune
 from classify.heads import HEADS, build, naming
 from classify.options import Options
-from classify.stats.intervals import as_json, of_score
-from classify.stats.metrics import (
-    Counts,
-    accuracy,
-    confusions,
-    f1_macro,
-    f1_weighted,
-    overall,
-    per_class,
-    uar,
-)
+from classify.stats.intervals import of_metrics
+from classify.stats.metrics import METRICS, Counts, confusions, per_class, scores
 from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
@@ -56,8 +47,8 @@ class Run:
         by_fold = by_seed.sum(0)
         pooled, weights = by_fold.sum(0), self.layer_weights
         return {
-            **overall(pooled),
-            "ci95": self._interval(),
+            **scores(pooled),
+            **self._intervals(),
             "chance": 1 / len(data.classes),
             "utterances": len(data.y),
             "classes": list(data.classes),
@@ -75,13 +66,13 @@ class Run:
             "options": self.options.as_json() | data.features.as_json(),
         }
 
-    def _interval(self) -> Json:
-        """[low, high] of the UAR over speakers, or over utterances where speakers are unknown; None
-        where there are too few."""
+    def _intervals(self) -> Json:
+        """[low, high] of each metric over speakers, or over utterances where speakers are unknown;
+        None where there are too few."""
         data, said = self.dataset, self.result.by_seed.argmax(2)
         units = data.speakers.astype(str) if self.folds.by_speaker else np.arange(len(data.y))
         unit = np.unique(units, return_inverse=True)[1]
-        return as_json(of_score(confusions(data.y, said, unit, len(data.classes)).sum(1)))
+        return of_metrics(confusions(data.y, said, unit, len(data.classes)).sum(1))
 
     @cached_property
     def layer_weights(self) -> npt.NDArray[np.float64] | None:
@@ -140,7 +131,7 @@ class Run:
             "fold": number,
             "speakers": speakers,
             "utterances": len(test),
-            **overall(counts),
+            **scores(counts),
             **({"epochs": epochs} if epochs[0] is not None else {}),
         }
 
@@ -148,9 +139,9 @@ class Run:
 def _of_seeds(counts: Counts) -> Json:
     """Scores of each seed, from confusion matrices (seed, truth, prediction)."""
     found: Json = {"count": len(counts)}
-    for score in (accuracy, uar, f1_macro, f1_weighted):
-        values = score(counts)
-        found[score.__name__] = {
+    for name, metric in METRICS.items():
+        values = metric(counts)
+        found[name] = {
             "mean": float(values.mean()),
             "deviation": float(values.std(ddof=1)),
             "values": values.tolist(),
@@ -166,10 +157,10 @@ def evaluate(options: Options, jobs: int = -1) -> Run:
         HeadError: the head cannot learn from it.
     """
     dataset = load(options)
-    return judge(options, dataset, split(dataset, options.folds, options.seed), jobs)
+    return evaluate_folds(options, dataset, split(dataset, options.folds, options.seed), jobs)
 
 
-def judge(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> Run:
+def evaluate_folds(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> Run:
     """Cross-validate the head that `options` name on these folds.
 
     Raises:
@@ -177,10 +168,10 @@ def judge(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> R
         HeadError: the head cannot learn from a training part.
     """
     with naming(options.head, dataset.features):
-        return _judge(options, dataset, folds, jobs)
+        return _cross_validated(options, dataset, folds, jobs)
 
 
-def _judge(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Run:
+def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Run:
     if not options.tune:
         heads = _by_seed(options, dataset, {})
         return Run(

@@ -6,7 +6,7 @@ from torch.nn.utils import parametrize
 
 from classify.export.frontend import Frontend
 from classify.export.heads import module_of
-from classify.models.model import Model
+from classify.models.trained import TrainedHead
 from extract.audio import MAX_SECONDS
 from extract.encoder import Encoder
 from extract.pooled import PooledEncoder
@@ -21,7 +21,7 @@ class Graph(nn.Module):
 
     step: torch.Tensor
 
-    def __init__(self, model: Model, encoder: Encoder) -> None:
+    def __init__(self, model: TrainedHead, encoder: Encoder) -> None:
         super().__init__()
         features = model.features
         layers = list(features.layers)

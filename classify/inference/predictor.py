@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.inference.timeline import SILENCE, Timeline
-from classify.models.model import Model
+from classify.models.trained import TrainedHead
 from data.errors import AudioError
 from data.utterance import Utterance
 from extract.audio import SAMPLING_RATE, Waveform, resample
@@ -71,15 +71,15 @@ def name_of(utterance: Utterance) -> str:
     return str(utterance.file) if utterance.corpus else utterance.id
 
 
-class Listener:
+class Predictor:
     """Answers for audio, exactly as the head answers for the cache; the encoder is loaded once."""
 
-    def __init__(self, model: Model, embedder: Embedder) -> None:
+    def __init__(self, model: TrainedHead, embedder: Embedder) -> None:
         self.model = model
         self.embedder = embedder
 
     @classmethod
-    def open(cls, model: Model, device: str = "auto", encoder: str | None = None) -> Self:
+    def open(cls, model: TrainedHead, device: str = "auto", encoder: str | None = None) -> Self:
         """Load the encoder that the model's recipe names, from `encoder` or from where it was when
         the model was trained.
 

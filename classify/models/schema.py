@@ -20,6 +20,7 @@ ROUNDING = 1e-9
 
 Card = Mapping[str, Any]
 Schema = Any  # a `Rule`, or a dict of them by name
+OTHER = ""  # in such a dict: of any name that is not in it, such as a metric's
 
 
 class Malformed(ValueError):
@@ -119,7 +120,8 @@ SUMMARY = {
     "uar": SHARE,
     "accuracy": SHARE,
     "f1_macro": SHARE,
-    "ci95": _optional(dict.fromkeys(("uar", "accuracy", "f1_macro"), _list(SHARE, 2))),
+    OTHER: ANY,  # further metrics
+    "ci95": _optional(_each(_list(ANY, 2))),
 }
 INTERVALS: Schema = {"over": _one_of("speakers", "utterances")}
 ABOUT_FOLDS = {
@@ -140,7 +142,7 @@ SCORES_OF_CLASSES = ABOUT_FOLDS | {
         }
     ),
     "confusion": _list(_list(SUM)),
-    "speakers": _each({"uar": SHARE, "accuracy": SHARE, "utterances": COUNT}),
+    "speakers": _each({"uar": SHARE, "accuracy": SHARE, "utterances": COUNT, OTHER: ANY}),
     "groups": _each(_each(SUMMARY)),
 }
 AGREEMENT = {
@@ -245,13 +247,13 @@ def _fault(value: Any, schema: Schema, place: str = "") -> str | None:
         return None if schema.holds(value) else f"{place or 'it'} is {shown}, not {schema.expected}"
     if not isinstance(value, dict):
         return f"{place or 'it'} is not an object"
-    for name in schema.keys() | value.keys():
+    for name in (schema.keys() - {OTHER}) | value.keys():
         where = f"{place}.{name}" if place else name
         if name not in value:
             return f"{where} is missing"
-        if name not in schema:
+        if name not in schema and OTHER not in schema:
             return f"{where:.60} is not known"
-        if fault := _fault(value[name], schema[name], where):
+        if fault := _fault(value[name], schema.get(name, schema.get(OTHER)), where):
             return fault
     return None
 

@@ -12,16 +12,15 @@ import numpy.typing as npt
 from classify.dataset import Selection, as_text
 from classify.evaluation.folds import Folds
 from classify.stats import intervals
-from classify.stats.metrics import Counts, accuracy, confusions, f1_macro, per_class, uar
+from classify.stats.metrics import METRICS, Counts, confusions, per_class, scores
 
-SCORES = {"uar": uar, "accuracy": accuracy, "f1_macro": f1_macro}
 GROUPS = ("sex", "corpus")  # columns that scores are told apart by
 
 Json = dict[str, Any]
 Rows = npt.NDArray[np.intp]
 
 
-def scores(selection: Selection, folds: Folds, said: npt.NDArray[np.floating]) -> Json:
+def of_held_out(selection: Selection, folds: Folds, said: npt.NDArray[np.floating]) -> Json:
     """The scores of held-out probabilities (utterance, class), as ``model.json`` holds them.
 
     Args:
@@ -72,7 +71,7 @@ def _summary(counts: Counts) -> Json:
     return {
         "utterances": int(total.sum()),
         "units": len(counts),
-        **{name: float(score(total)) for name, score in SCORES.items()},
+        **scores(total),
         "ci95": _intervals(counts),
     }
 
@@ -88,15 +87,14 @@ def _classes(counts: Counts, classes: tuple[str, ...]) -> Json:
 
 
 def _speakers(names: npt.NDArray[np.str_], counts: Counts) -> Json:
-    columns = (uar(counts), accuracy(counts), counts.sum((1, 2)))
     return {
-        str(name): {"uar": float(u), "accuracy": float(a), "utterances": int(n)}
-        for name, u, a, n in zip(names, *columns, strict=True)
+        str(name): {**scores(own), "utterances": int(own.sum())}
+        for name, own in zip(names, counts, strict=True)
     }
 
 
 def _intervals(counts: Counts) -> Json | None:
-    found = {name: intervals.as_json(intervals.of_score(counts, name)) for name in SCORES}
+    found = {name: intervals.as_json(intervals.of_score(counts, name)) for name in METRICS}
     return found if found["uar"] else None
 
 

@@ -21,16 +21,17 @@ from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, naming
 from classify.models import scores as held_out
 from classify.models.calibration import calibrate
-from classify.models.model import Model
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
+from classify.models.trained import TrainedHead
 from classify.options import Options
+from classify.stats.agreement import AGREEMENTS
 from data.errors import UsageError
 
 Json = dict[str, Any]
 UNSCORED = Folds("none", [], by_speaker=False)
 
 
-def train(options: Options, jobs: int = -1, scored: bool = True) -> Model:
+def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
     """Fit the head that `options` name, or its regressor, on everything that they choose.
 
     Linear heads choose their layer and C, and ``--tune`` settings, by inner folds of speakers. The
@@ -57,7 +58,7 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> Model:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _HeldOut:
     """What is to be fitted, and what its like said of utterances that were held out."""
 
     dataset: Dataset
@@ -66,45 +67,47 @@ class _Judged:
     said: npt.NDArray[np.float64]  # (utterance, class)
 
 
-def _classes(options: Options, jobs: int, scored: bool) -> Model:
+def _classes(options: Options, jobs: int, scored: bool) -> TrainedHead:
     with sound(options.cache) as cache:
         require_classes(cache.utterances, options)
         selection = select(cache.utterances, options, scored)
         folds = split(selection, options.folds, options.seed) if scored else UNSCORED
-        judged = _judge(options, selection, folds, cache, jobs)
-    data, found = judged.dataset, {}
+        held_out_answers = _hold_out(options, selection, folds, cache, jobs)
+    data, found = held_out_answers.dataset, {}
     if scored:
-        calibration = calibrate(judged.said, data.y, folds.fold)
+        calibration = calibrate(held_out_answers.said, data.y, folds.fold)
         found = {
-            "scores": held_out.scores(selection, folds, judged.said),
+            "scores": held_out.of_held_out(selection, folds, held_out_answers.said),
             "temperature": calibration.temperature,
             "calibration": calibration.as_json(),
         }
-    told = {**parameters(options, data), **judged.settings}
-    head = _fitted(new_head(options, data, judged.settings), options, data, data.truth)
+    told = {**parameters(options, data), **held_out_answers.settings}
+    head = _fitted(new_head(options, data, held_out_answers.settings), options, data, data.truth)
     support = dict(sorted(Counter(data.truth.tolist()).items()))
-    choice = judged.choice.as_json() if judged.choice else None
+    choice = held_out_answers.choice.as_json() if held_out_answers.choice else None
     card = _card(options, data, head, told) | {"support": support, "choice": choice} | found
-    return Model(head, data.features, card)
+    return TrainedHead(head, data.features, card)
 
 
-def _judge(options: Options, selection: Selection, folds: Folds, cache: Any, jobs: int) -> _Judged:
+def _hold_out(
+    options: Options, selection: Selection, folds: Folds, cache: Any, jobs: int
+) -> _HeldOut:
     """Choose, where there is something to choose, and cross-validate."""
     if chooses_layer(options):
         choice, said = by_layer_and_C(options, selection, folds, cache)
         layer, C = choice.settings["layer"], choice.settings["C"]
         data = with_features(selection, replace(options, layer=layer), cache)
-        return _Judged(data, {"C": C}, choice, said)
+        return _HeldOut(data, {"C": C}, choice, said)
     data = with_features(selection, options, cache)
     with naming(options.head, data.features):
         if options.tune:
             choice, said = by_tuning(options, data, folds, jobs)
-            return _Judged(data, choice.settings, choice, said)
+            return _HeldOut(data, choice.settings, choice, said)
         said = of_folds(data, [(new_head(options, data),)] * len(folds), folds, jobs)
-        return _Judged(data, {}, None, said)
+        return _HeldOut(data, {}, None, said)
 
 
-def _numbers(options: Options, jobs: int, scored: bool) -> Model:
+def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
     run = regress(options, jobs) if scored else None
     data, truth = (run.dataset, run.truth) if run else load_numbers(options, folds=False)
     head = _fitted(new_regressor(options, data), options, data, truth)
@@ -112,7 +115,7 @@ def _numbers(options: Options, jobs: int, scored: bool) -> Model:
         "support": dict.fromkeys(options.targets, len(truth)),
         "scores": _agreement(run) if run else None,
     }
-    return Model(head, data.features, card)
+    return TrainedHead(head, data.features, card)
 
 
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
@@ -166,7 +169,7 @@ def _speakers(data: Dataset) -> Json:
 
 def _agreement(run: RegressionRun) -> Json:
     """The scores of a regression, as ``model.json`` holds them."""
-    metrics, names = run.metrics, ("ccc", "pearson", "rmse", "ci95")
+    metrics, names = run.metrics, (*AGREEMENTS, "ci95")
     return {
         "split": metrics["split"],
         "folds": len(run.folds),

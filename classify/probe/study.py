@@ -24,6 +24,7 @@ from classify.probe.selection import Nested, nested
 from classify.probe.source import Control, Source
 from classify.probe.targets import Task, tasks
 from classify.stats import best
+from classify.stats.metrics import scores as scores_of
 from classify.stats.metrics import uar
 from data.cache import Cache
 from data.cache.file import require_sound
@@ -155,7 +156,7 @@ class _Target:
             "C": choice.kind,
             "pooling": main.pooling,
             "layers": self._rows(main),
-            "majority": scores.summary(task, majority),
+            "majority": scores_of(majority.sum(0)),
             "best": scores.best_json(main, top),
         }
         answers = None

@@ -40,7 +40,7 @@ def predictions(comparison: Comparison) -> Iterator[list[str]]:
         data.utterances["speaker"],
         study.folds.fold,
         data.truth,
-        *(names[judged.prediction] for judged in study.judged),
+        *(names[result.prediction] for result in study.results),
     )
     for values in zip(*columns, strict=True):
         yield [*map(str, values)]

@@ -1,10 +1,14 @@
-"""Scores of a classifier, all from its confusion matrix.
+"""Scores of a classifier, all computed from its confusion matrix, and the registry `METRICS`.
 
 Every function takes a confusion matrix (…, truth, prediction) of counts and works on each of a
 stack of them at once. Where a quotient has no denominator, it is 0.
+
+To add a metric, write its function and register it. The terminal's table, the JSON files, the
+reports, comparisons, scores by speaker and intervals follow from the entry.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -134,10 +138,59 @@ def f1_weighted(counts: Counts) -> Scores:
     return _ratio((f1(counts) * support).sum(-1), support.sum(-1))
 
 
-def overall(counts: Counts) -> dict[str, float]:
-    """The four scores that sum up one confusion matrix, by name."""
-    scores = (accuracy, uar, f1_macro, f1_weighted)
-    return {score.__name__: float(score(counts)) for score in scores}
+@dataclass(frozen=True)
+class Metric:
+    """A registered score.
+
+    Args:
+        name: its key in JSON.
+        label: its heading in tables.
+        function: from counts (…, truth, prediction) to scores (…).
+        low: the least value that it can have.
+        high: the largest.
+        higher_is_better: its direction.
+        of_class: the score (…, class) of which it is the mean over the classes. It gives intervals
+            over classes; None: there are none.
+        by_support: whether that mean is weighted by the utterances of the classes.
+    """
+
+    name: str
+    label: str
+    function: Callable[[Counts], Scores]
+    low: float = 0.0
+    high: float = 1.0
+    higher_is_better: bool = True
+    of_class: Callable[[Counts], Scores] | None = None
+    by_support: bool = False
+
+    def __call__(self, counts: Counts) -> Scores:
+        """Scores (…) of counts (…, truth, prediction)."""
+        return self.function(counts)
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def register(metric: Metric) -> None:
+    """Add a metric to `METRICS`.
+
+    Raises:
+        ValueError: its name is taken.
+    """
+    if metric.name in METRICS:
+        raise ValueError(f"metric {metric.name} is registered already: choose another name")
+    METRICS[metric.name] = metric
+
+
+register(Metric("uar", "UAR", uar, of_class=recall))
+register(Metric("accuracy", "accuracy", accuracy, of_class=recall, by_support=True))
+register(Metric("f1_macro", "F1 macro", f1_macro, of_class=f1))
+register(Metric("f1_weighted", "F1 weighted", f1_weighted, of_class=f1, by_support=True))
+
+
+def scores(counts: Counts) -> dict[str, float]:
+    """Every metric of one confusion matrix, by name."""
+    return {name: float(metric(counts)) for name, metric in METRICS.items()}
 
 
 def per_class(counts: Counts, classes: Sequence[str]) -> dict[str, dict[str, Any]]:

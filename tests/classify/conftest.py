@@ -119,9 +119,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, waveform) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_listener(tiny_model: Path):
+def tiny_predictor(tiny_model: Path):
     """That head with its encoder, loaded once for all tests."""
-    from classify.inference.predictor import Listener
-    from classify.models.model import Model
+    from classify.inference.model import Model
+    from classify.inference.predictor import Predictor
 
-    return Listener.open(Model.load(tiny_model), device="cpu")
+    return Predictor.open(Model.load(tiny_model), device="cpu")

@@ -15,7 +15,7 @@ from classify.dataset import load
 from classify.evaluation.run import evaluate, new_head
 from classify.heads import HEADS, build
 from classify.heads.trees import check_trees
-from classify.models.model import Model
+from classify.inference.model import Model
 from classify.models.train import train
 from classify.options import Options
 from data.errors import ModelError

@@ -142,7 +142,7 @@ def test_one_that_is_left_is_not_called_best_of_all(make_cache, tmp_path: Path, 
 
 
 def test_nothing_is_written_where_all_fail(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(HeadError, match=r"no head could be judged: --layer 9: .* holds 0, 1, 2"):
+    with pytest.raises(HeadError, match=r"no head could be fitted: --layer 9: .* holds 0, 1, 2"):
         main(command(cache, tmp_path / "run", "logreg,knn", "--layer", "9"))
     assert not (tmp_path / "run").exists()
 

@@ -17,8 +17,8 @@ from classify.dataset import load, select
 from classify.evaluation.folds import inner_folds, split
 from classify.evaluation.regression import regress
 from classify.evaluation.run import evaluate
+from classify.inference.model import Model
 from classify.models import train as fit
-from classify.models.model import Model
 from classify.models.selection import by_layer_and_C
 from classify.options import Options
 from classify.training_options import TrainingOptions

@@ -181,8 +181,8 @@ def test_no_comparison_sees_a_test_row(pairs) -> None:
     def said(cache: Path) -> Values:
         heads = ("logreg", "lda", "mlp")
         shared = Options(cache=cache, head="mlp", training=BRIEF)
-        judged = study(CompareOptions(heads, shared)).judged
-        return np.stack([each.predictions[0] for each in judged])[..., None]
+        results = study(CompareOptions(heads, shared)).results
+        return np.stack([each.predictions[0] for each in results])[..., None]
 
     require_same(pairs(), said)
 

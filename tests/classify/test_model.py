@@ -11,8 +11,8 @@ from scipy.special import softmax
 
 from classify.dataset import load
 from classify.heads import HEADS
+from classify.inference.model import Model
 from classify.models import train as fit
-from classify.models.model import Model
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data import Cache

@@ -25,8 +25,8 @@ from classify.evaluation.regression import RegressionRun, regress
 from classify.evaluation.targets import is_regression
 from classify.evaluation.targets import load as load_numbers
 from classify.heads import HEADS, build_regressor, regressors
-from classify.models import model
 from classify.models import train as fit
+from classify.models import trained
 from classify.options import Options
 from classify.stats.agreement import ccc, pearson, rmse
 from classify.stats.intervals import of_ccc
@@ -344,7 +344,7 @@ def test_loaded_equals_saved(rated, tmp_path: Path, head: str) -> None:
     options = Options(cache=rated(), head=head, target="arousal,valence")
     trained = fit.train(options, scored=False)
     trained.save(tmp_path / "model")
-    again = model.Model.load(tmp_path / "model")
+    again = trained.TrainedHead.load(tmp_path / "model")
     X = load_numbers(options)[0].X
     np.testing.assert_array_equal(again.head.predict(X), trained.head.predict(X))
     assert (again.targets, again.classes) == (("arousal", "valence"), [])
@@ -368,7 +368,7 @@ def test_from_audio_to_numbers(folder_corpus, tmp_path: Path, capsys, target: st
     names = [name for name in target.split(",") if name]
     assert list(answers) == ["file", *names]
     dataset = run_of(cache, "ridge", target, folds="auto").dataset
-    expected = model.Model.load(out).head.predict(dataset.X)
+    expected = trained.TrainedHead.load(out).head.predict(dataset.X)
     by_file = answers.set_index("file").loc[
         [str(root / path) for path in dataset.utterances["path"]]
     ]

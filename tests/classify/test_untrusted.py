@@ -21,9 +21,9 @@ from safetensors.torch import save as save_tensors
 from sklearn.dummy import DummyClassifier
 
 from classify.heads import HEADS, build, build_regressor, storage
+from classify.inference.model import Model
 from classify.models import schema as model_schema
 from classify.models import train as fit
-from classify.models.model import Model
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data.cache import recipe as recipes

@@ -158,11 +158,11 @@ def listen(model: str) -> None:
     Each time audio comes through a new pipe, which stays open when it is used up.
     """
     from classify.commands import predict as command
-    from classify.commands.stream import Listener, Model
+    from classify.commands.stream import Model, Predictor
     from data import console
 
-    listener = Listener.open(Model.load(Path(model)))
-    Listener.open = lambda *_: listener
+    predictor = Predictor.open(Model.load(Path(model)))
+    Predictor.open = lambda *_: predictor
     while True:
         sys.stdin, feed = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
         os.write(feed.fileno(), _noise())

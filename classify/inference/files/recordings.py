@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from classify.inference.files import output
 from classify.inference.files.options import PredictOptions
-from classify.inference.predictor import Answer, Listener, name_of
+from classify.inference.predictor import Answer, Predictor, name_of
 from classify.inference.timeline import Timeline
-from classify.models.model import Model
+from classify.models.trained import TrainedHead
 from data.utterance import Utterance
 from extract.decoding import Refusal
 from extract.sliding import Sliding, Track
@@ -26,7 +26,9 @@ log = logging.getLogger("wav2emo")
 class Listening:
     """One run of the command: who listens, how, and how many recordings were refused."""
 
-    def __init__(self, model: Model, options: PredictOptions, sliding: Sliding | None) -> None:
+    def __init__(
+        self, model: TrainedHead, options: PredictOptions, sliding: Sliding | None
+    ) -> None:
         self.model = model
         self.options = options
         self.sliding = sliding
@@ -60,21 +62,21 @@ class Listening:
                 pass  # the segments of a recording are printed when all of it was heard
 
     def _answers(self, utterances: Sequence[Utterance]) -> Iterator[Answer]:
-        listener = Listener.open(self.model, self.options.device, self.options.encoder)
+        predictor = Predictor.open(self.model, self.options.device, self.options.encoder)
         if self.sliding is not None:
-            yield from self._of_windows(listener, utterances, self.sliding)
+            yield from self._of_windows(predictor, utterances, self.sliding)
             return
-        for result in self._watched(listener(utterances), " recordings", len(utterances)):
+        for result in self._watched(predictor(utterances), " recordings", len(utterances)):
             if isinstance(result, Answer):
                 yield result
             else:
                 self._refuse(result)
 
     def _of_windows(
-        self, listener: Listener, utterances: Sequence[Utterance], sliding: Sliding
+        self, predictor: Predictor, utterances: Sequence[Utterance], sliding: Sliding
     ) -> Iterator[Answer]:
         kept = self.options.out is not None or self.options.form == "table"
-        heard = self._watched(listener.windows(map(Track, utterances), sliding), " windows")
+        heard = self._watched(predictor.windows(map(Track, utterances), sliding), " windows")
         for track, results in groupby(heard, key=lambda item: item[0]):
             answers, refused = [], False
             for _, result in results:
@@ -85,7 +87,7 @@ class Listening:
                     self._refuse(result)
                     refused = True
             if kept and not refused:
-                self._keep(track.utterance, listener.collected(track, answers))
+                self._keep(track.utterance, predictor.collected(track, answers))
 
     def _keep(self, utterance: Utterance, timeline: Timeline) -> None:
         """What is left to do when all windows of a recording were heard: files and segments."""

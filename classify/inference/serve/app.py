@@ -1,4 +1,4 @@
-"""The page, the address for programs and the gate, as one application."""
+"""The page, the address for programs and the middleware, as one application."""
 
 import asyncio
 import contextlib
@@ -11,17 +11,19 @@ from starlette.types import ASGIApp
 
 from classify.inference.serve import api, page
 from classify.inference.serve.hosts import Hosts
-from classify.inference.serve.middleware import Gate
-from classify.inference.serve.queue import Desk
+from classify.inference.serve.middleware import Middleware
+from classify.inference.serve.queue import RequestQueue
 from classify.inference.serve.uploads import Uploads
-from classify.models.model import Model
+from classify.models.trained import TrainedHead
 
 SWEEPS = 15.0  # seconds between looks at what was sent and left
 FONTS = ("system-ui", "sans-serif")  # of the machine that shows the page: none is loaded
 CODE = ("ui-monospace", "monospace")
 
 
-def application(model: Model, folder: Path, desk: Desk, uploads: Uploads, address: str) -> ASGIApp:
+def application(
+    model: TrainedHead, folder: Path, requests: RequestQueue, uploads: Uploads, address: str
+) -> ASGIApp:
     """Everything that a server of this model, loaded from `folder`, answers at `address`."""
 
     @contextlib.asynccontextmanager
@@ -29,19 +31,21 @@ def application(model: Model, folder: Path, desk: Desk, uploads: Uploads, addres
         sweeping = asyncio.create_task(_sweep(uploads))
         yield
         sweeping.cancel()
-        desk.close()
+        requests.close()
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
-    app.include_router(api.routes(desk, uploads))
-    blocks = page.page(model, folder, desk, uploads, address)
-    blocks.queue(max_size=None)  # the line is the desk's: one for the page and for programs
+    app.include_router(api.routes(requests, uploads))
+    blocks = page.page(model, folder, requests, uploads, address)
+    blocks.queue(
+        max_size=None
+    )  # the queue is that of `RequestQueue`: one for the page and for programs
     gr.mount_gradio_app(
         app,
         blocks,
         "/",
         css_paths=Path(__file__).with_name("page.css"),
         theme=gr.themes.Base(font=FONTS, font_mono=CODE),
-        max_file_size=desk.options.max_bytes,
+        max_file_size=requests.options.max_bytes,
         footer_links=[],
         run_history=False,
         ssr_mode=False,
@@ -49,7 +53,7 @@ def application(model: Model, folder: Path, desk: Desk, uploads: Uploads, addres
         enable_monitoring=False,
         pwa=False,
     )
-    return Gate(app, uploads, Hosts(desk.options), desk.options.max_bytes)
+    return Middleware(app, uploads, Hosts(requests.options), requests.options.max_bytes)
 
 
 async def _sweep(uploads: Uploads) -> None:

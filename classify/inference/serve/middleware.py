@@ -39,7 +39,7 @@ HEADERS = {
 }
 
 
-class Gate:
+class Middleware:
     """Wraps the page's application: refuses before anything is read, and tells browsers to load
     nothing from anywhere else."""
 

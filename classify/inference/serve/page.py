@@ -5,23 +5,25 @@ from pathlib import Path
 import gradio as gr
 
 from classify.inference.serve import render
-from classify.inference.serve.queue import Desk, Heard
+from classify.inference.serve.queue import Heard, RequestQueue
 from classify.inference.serve.uploads import Uploads
-from classify.models.model import Model
+from classify.models.trained import TrainedHead
 from data.errors import AudioError, Wav2emoError
 
 TITLE = "wav2emo"
 
 
-def page(model: Model, folder: Path, desk: Desk, uploads: Uploads, address: str) -> gr.Blocks:
+def page(
+    model: TrainedHead, folder: Path, requests: RequestQueue, uploads: Uploads, address: str
+) -> gr.Blocks:
     """The page of a model that was loaded from `folder`, for browsers that find it at `address`."""
 
     async def show(sent: str | None) -> str:
         if sent is None:
-            return render.invitation(desk.options)
+            return render.invitation(requests.options)
         try:
             with uploads.hold(sent) as recording:
-                return await desk.ask(recording, render.heard)
+                return await requests.ask(recording, render.heard)
         except Wav2emoError as error:
             return render.refusal(str(error))
 
@@ -30,7 +32,7 @@ def page(model: Model, folder: Path, desk: Desk, uploads: Uploads, address: str)
             if sent is None:
                 raise AudioError("no recording was sent")
             with uploads.hold(sent) as recording:
-                return await desk.ask(recording, Heard.as_json)
+                return await requests.ask(recording, Heard.as_json)
         except Wav2emoError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -43,7 +45,7 @@ def page(model: Model, folder: Path, desk: Desk, uploads: Uploads, address: str)
             editable=False,
             buttons=[],
         )
-        said = gr.HTML(render.invitation(desk.options), padding=False)
+        said = gr.HTML(render.invitation(requests.options), padding=False)
         with gr.Accordion("Model card", open=False):
             gr.Markdown(render.card(model, folder))
         with gr.Accordion("From a program", open=False):

@@ -1,4 +1,4 @@
-"""One listener, and a short line of those who wait for it."""
+"""One predictor, and a short line of those who wait for it."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from classify.inference.predictor import Answer, Listener
+from classify.inference.predictor import Answer, Predictor
 from classify.inference.serve.options import ServeOptions
 from classify.inference.timeline import Timeline
 from data.errors import AudioError, Wav2emoError
@@ -54,8 +54,8 @@ class Heard:
         }
 
 
-class Desk:
-    """Asks the listener about one recording at a time.
+class RequestQueue:
+    """Asks the predictor about one recording at a time.
 
     Some may wait while it listens; who comes when the line is full is sent away at once, which is
     kinder than an answer in ten minutes.
@@ -64,8 +64,8 @@ class Desk:
         UsageError: the timeline's window or hop makes no sense.
     """
 
-    def __init__(self, listener: Listener, options: ServeOptions) -> None:
-        self.listener = listener
+    def __init__(self, predictor: Predictor, options: ServeOptions) -> None:
+        self.predictor = predictor
         self.options = options
         self._sliding = Sliding(options.window, options.hop)
         self._places = threading.BoundedSemaphore(options.queue + 1)
@@ -73,7 +73,7 @@ class Desk:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="listen")
 
     async def ask(self, recording: Path, say: Callable[[Heard], Said]) -> Said:
-        """What `say` makes of what is heard in a recording, both in the listener's thread.
+        """What `say` makes of what is heard in a recording, both in the predictor's thread.
 
         Who is cancelled leaves the line, or is listened to no further.
 
@@ -99,15 +99,15 @@ class Desk:
 
     def _hear(self, path: Path, gone: threading.Event) -> Heard:
         recording = audio.read(path, max_seconds=self.options.max_seconds)
-        (answer,) = self.listener.waveforms([recording.waveform])
+        (answer,) = self.predictor.waveforms([recording.waveform])
         if isinstance(answer, Refusal):
             raise AudioError(answer.reason)
         track = Track(Utterance(path.name, "", path.parent, path.name))
         parts: list[Any] = []
-        for _, part in self.listener.windows([track], self._sliding):
+        for _, part in self.predictor.windows([track], self._sliding):
             if gone.is_set() or self._closed.is_set():
                 raise Busy("nobody waits for this answer")
             if isinstance(part, Refusal) and not isinstance(part, Silence):
                 raise AudioError(part.reason)
             parts.append(part)
-        return Heard(answer, recording.seconds, self.listener.collected(track, parts))
+        return Heard(answer, recording.seconds, self.predictor.collected(track, parts))

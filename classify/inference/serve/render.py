@@ -9,7 +9,7 @@ import jinja2
 from classify.inference import timeline_figure
 from classify.inference.serve.options import ServeOptions
 from classify.inference.serve.queue import Heard
-from classify.models.model import Model
+from classify.models.trained import TrainedHead
 from classify.report.style import PALETTE
 
 MODEL_CARD = "README.md"
@@ -23,7 +23,7 @@ _templates = jinja2.Environment(
 )
 
 
-def heading(model: Model) -> str:
+def heading(model: TrainedHead) -> str:
     """What the model is, above everything."""
     return _templates.get_template("heading.html.j2").render(model=model, card=model.card)
 
@@ -50,7 +50,7 @@ def heard(found: Heard) -> str:
     )
 
 
-def card(model: Model, folder: Path) -> str:
+def card(model: TrainedHead, folder: Path) -> str:
     """The model card in Markdown, or the facts of a model that has none."""
     try:
         return (folder / MODEL_CARD).read_text(encoding="utf-8")

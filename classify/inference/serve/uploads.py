@@ -14,7 +14,7 @@ KEPT = 60.0  # seconds after its last byte that an upload waits to be asked abou
 
 
 class Uploads:
-    """Recordings on their way from a socket to the listener.
+    """Recordings on their way from a socket to the predictor.
 
     Gradio takes an upload and, a moment later, a question about it. By then another user may have
     sent the same recording, which it keeps at the same place. So an answer holds on to a link of

@@ -21,8 +21,8 @@ from extract.decoding import Refusal
 PATIENCE = 0.2  # seconds that a reader which waits for its source is given to end
 
 
-class OneAnswer(Protocol):
-    """What of a `Listener` a stream needs."""
+class PredictsWaveform(Protocol):
+    """What of a `Predictor` a stream needs."""
 
     def waveform(self, waveform: Waveform) -> Answer | Refusal:
         """What is said about (sample,) samples at 16 kHz."""
@@ -59,15 +59,15 @@ class Moment:
 class Stream:
     """Listens to a source until it ends; iterate over it once.
 
-        for moment in Stream(Listener.open(model), Microphone(), StreamOptions(live=True)):
+        for moment in Stream(Predictor.open(model), Microphone(), StreamOptions(live=True)):
             print(moment.time, moment.smoothed)
 
     The source is read in a thread of its own. When the loop is left, reading ends as well.
     """
 
-    def __init__(self, listener: OneAnswer, source: Source, options: StreamOptions) -> None:
+    def __init__(self, predictor: PredictsWaveform, source: Source, options: StreamOptions) -> None:
         self.options = options
-        self._listener, self._source = listener, source
+        self._listener, self._source = predictor, source
         window, hop = (round(s * SAMPLING_RATE) for s in (options.window, options.hop))
         self._windows = SlidingWindow(window, hop, options.live)
         self._voice = VoiceActivity()

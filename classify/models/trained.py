@@ -9,17 +9,17 @@ import hashlib
 import json
 import os
 import stat
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from classify.features import Features
 from classify.heads import HEADS, build, build_regressor, storage
+from classify.models import card as model_card
 from classify.models import schema as model_schema
 from classify.models.calibration import tempered
 from classify.options import split_one
@@ -27,20 +27,13 @@ from data.atomic import publish_bytes, remove_stale
 from data.cache.recipe import in_words
 from data.errors import ModelError, UsageError
 
-if TYPE_CHECKING:
-    from classify.inference.predictor import Answer, Audio, Listener
-    from classify.inference.timeline import Timeline
-    from extract.decoding import Refusal
-
 CARD, README = "model.json", "README.md"
 FILES = {False: "head.skops", True: "head.safetensors"}  # by whether the head is neural
 MOST_OF_CARD = 16 << 20  # bytes
 
-_OPENING = threading.Lock()
-
 
 @dataclass(frozen=True)
-class Model:
+class TrainedHead:
     """A fitted head with all that new audio has to go through before it."""
 
     head: Any  # a fitted classifier of scikit-learn's kind, or a regressor
@@ -99,68 +92,6 @@ class Model:
             return self.head.predict(X).reshape(len(X), -1)
         return tempered(self.head.predict_proba(X), self.temperature)
 
-    def listener(self, device: str = "auto", encoder: str | None = None) -> "Listener":
-        """This head with its encoder, which is loaded at the first call and kept.
-
-        Raises:
-            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
-        """
-        from classify.inference.predictor import Listener
-
-        with _OPENING:
-            opened = self.__dict__.setdefault("_listeners", {})
-            if (device, encoder) not in opened:
-                opened[device, encoder] = Listener.open(self, device, encoder)
-            return opened[device, encoder]
-
-    def predict(
-        self,
-        recordings: Iterable["Audio"],
-        rate: int = 16_000,
-        device: str = "auto",
-        encoder: str | None = None,
-    ) -> list["Answer | Refusal"]:
-        """Answers for files and for waveforms in memory, in their order.
-
-        A recording that cannot be answered for gets a `Refusal` with its `reason` and stops no
-        other; ``result.refused`` tells the two apart. Threads may share a model; pickling leaves
-        the encoder out.
-
-        Args:
-            recordings: paths, and (sample,) arrays of floats within ±1 at `rate` Hz, mono.
-            rate: of the arrays; files know theirs.
-            device: auto, cpu, cuda[:N] or mps.
-            encoder: where the encoder is; None: where it was when the model was trained.
-
-        Raises:
-            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
-            UsageError: a single path or array; expected a list of them.
-        """
-        if isinstance(recordings, str | Path | np.ndarray):
-            raise UsageError("predict() takes a list: of one recording, [recording]")
-        return list(self.listener(device, encoder).hear(recordings, rate))
-
-    def timeline(
-        self,
-        recording: "Audio",
-        window: float = 3.0,
-        hop: float = 1.0,
-        rate: int = 16_000,
-        device: str = "auto",
-        encoder: str | None = None,
-    ) -> "Timeline":
-        """What is felt when in one recording of any length, heard through windows of `window`
-        seconds, one every `hop` seconds; the rest as in `predict`.
-
-        Raises:
-            AudioError: the recording is refused.
-            UsageError: window or hop make no sense.
-        """
-        return self.listener(device, encoder).timeline(recording, window, hop, rate)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_listeners"}
-
     def save(self, folder: Path) -> None:
         """Write the model's folder, over an older model if one is there.
 
@@ -170,8 +101,6 @@ class Model:
             UsageError: something else is in the folder.
             OSError: the disk is full or fails.
         """
-        from classify.models import card as model_card
-
         check(folder)
         neural = HEADS[self.card["head"]].neural
         content = storage.dumps(self.head)
