@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from classify.heads.linear import SoftmaxRegression, jobs
 from classify.heads.linear.batched import Problems, log_probabilities, predictions
-from classify.heads.linear.softmax import Task, minimise
+from classify.heads.linear.logistic import Task, minimise
 from classify.heads.linear.spaces import Features, Folded, Gram
 from classify.heads.standardize import scaling
 

@@ -16,8 +16,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from classify.heads import NoOptimum, require_C
 from classify.heads.linear import closed_form
 from classify.heads.linear.batched import DEFAULT_C, log_probabilities
+from classify.heads.linear.logistic import Task, minimise
 from classify.heads.linear.problems import Problems
-from classify.heads.linear.softmax import Task, minimise
 from classify.heads.linear.spaces import Features
 from classify.heads.standardize import scaling
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from classify.heads import NoOptimum
 from classify.heads.linear import closed_form
+from classify.heads.linear.logistic import Task, minimise
 from classify.heads.linear.problems import Problems, Rows
-from classify.heads.linear.softmax import Task, minimise
 from classify.heads.linear.spaces import Array, Features, Folded, Gram
 from classify.heads.standardize import Scaling, scaling
 
