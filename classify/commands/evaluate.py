@@ -48,18 +48,15 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = Options.from_arguments(arguments)
 
-    from classify.evaluation.targets import is_regression
     from classify.report import folder as run_folder
 
     run_folder.check(arguments.out)
     if arguments.attention and not HEADS[options.head].attends:
         able = ", ".join(name for name, head in HEADS.items() if head.attends)
         raise UsageError(f"--attention: {options.head} attends to nothing; these do: {able}")
-    if is_regression(options):
-        return _regress(options, arguments)
 
     from classify.evaluation.run import evaluate
-    from classify.report import text
+    from classify.report import regression_text, text
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
@@ -67,24 +64,10 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         show_json(run.metrics, indent=2)
     else:
-        show(text.render(run), "")
-        show(f"confusion matrix  {folder / 'confusion.png'}")
-        show(f"report            {folder / 'report.html'}")
-    return 0
-
-
-def _regress(options: Options, arguments: argparse.Namespace) -> int:
-    """The same where the target is numbers."""
-    from classify.evaluation.regression import regress
-    from classify.report import regression_folder, regression_text
-
-    with scheduled(arguments.scheduler):
-        run = regress(options, arguments.jobs)
-    folder = regression_folder.write(run, arguments.out)
-    if arguments.json:
-        show_json(run.metrics, indent=2)
-    else:
-        show(regression_text.render(run), "")
-        show(f"predictions  {folder / 'predictions.png'}")
-        show(f"report       {folder / 'report.html'}")
+        classes = bool(run.dataset.classes)
+        show((text if classes else regression_text).render(run), "")
+        figure = "confusion" if classes else "predictions"
+        name = "confusion matrix" if classes else figure
+        show(f"{name}  {folder / figure}.png")
+        show(f"{'report':{len(name)}}  {folder / 'report.html'}")
     return 0

@@ -1,4 +1,4 @@
-"""Fit a head in every fold and keep what it says about the utterances it has not seen."""
+"""Fit a head in every fold, and keep its predictions for the utterances of the test part."""
 
 import contextlib
 import logging
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def learning_from(utterances: int) -> Iterator[None]:
-    """Turn what a head says against its training part into a `HeadError`."""
+    """Turn the ValueError of a fit into a `HeadError`."""
     try:
         yield
     except NoOptimum:
@@ -64,10 +64,10 @@ def converging(head: Any) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a fitted head says of the test part of its fold, and of itself."""
+class FoldResult:
+    """Predictions of a fitted head for the test part of its fold, and how it was trained."""
 
-    probabilities: npt.NDArray[np.float64]  # (test utterance, class)
+    output: npt.NDArray[np.float64]  # (test utterance, class) probabilities, or (…, target) numbers
     history: History = field(default_factory=dict)  # empty: the head has no epochs
     epoch: int | None = None  # from 1, the one whose parameters were kept
     layer_weights: npt.NDArray[np.float64] | None = None  # (layer,), of a head that mixes layers
@@ -79,23 +79,23 @@ class CrossValidation:
     """Predictions for every utterance, by the heads that were not trained on its fold."""
 
     fold: npt.NDArray[np.intp]  # (utterance,)
-    by_seed: npt.NDArray[np.float64]  # (seed, utterance, class) probabilities
-    answers: list[list[Answer]]  # of each seed, one a fold
+    by_seed: npt.NDArray[np.float64]  # (seed, utterance, class or target), see `FoldResult.output`
+    fits: list[list[FoldResult]]  # of each seed, one a fold
 
     @property
-    def probabilities(self) -> npt.NDArray[np.float64]:
-        """(utterance, class), the mean of the seeds."""
+    def output(self) -> npt.NDArray[np.float64]:
+        """(utterance, class or target), the mean of the seeds."""
         return self.by_seed.mean(0)
 
     @property
     def prediction(self) -> npt.NDArray[np.intp]:
         """(utterance,) number of the class that is most probable in the mean of the seeds."""
-        return self.probabilities.argmax(1)
+        return self.output.argmax(1)
 
     @property
     def histories(self) -> list[History]:
         """Of all seeds and folds; none of heads without epochs."""
-        return [answer.history for answers in self.answers for answer in answers if answer.history]
+        return [fit.history for fits in self.fits for fit in fits if fit.history]
 
     def confusions(self, truth: npt.NDArray[np.intp]) -> metrics.Counts:
         """(seed, fold, truth, prediction) counts."""
@@ -129,24 +129,24 @@ def cross_validate(
         HeadError: a head cannot learn from a training part.
     """
     seeds = len(heads[0])
-    found: list[dict[int, Answer]] = [{} for _ in range(seeds)]  # of each seed, fold → answer
+    found: list[dict[int, FoldResult]] = [{} for _ in range(seeds)]  # of each seed, fold → result
     for some in {id(some): some for some in heads}.values():
         numbers = [number for number, its in enumerate(heads) if its is some]
-        answers = ask(some, dataset, [folds.parts[number] for number in numbers], jobs, True)
-        for of_folds, of_seed in zip(found, answers, strict=True):
+        fits = fit_parts(some, dataset, [folds.parts[number] for number in numbers], jobs, True)
+        for of_folds, of_seed in zip(found, fits, strict=True):
             of_folds.update(zip(numbers, of_seed, strict=True))
-    by_seed = np.empty((seeds, len(dataset.y), len(dataset.classes)))
-    for of_folds, said in zip(found, by_seed, strict=True):
-        for number, answer in of_folds.items():
-            said[folds.parts[number][1]] = answer.probabilities
+    by_seed = np.empty((seeds, len(dataset.y), len(dataset.classes or dataset.targets)))
+    for of_folds, output in zip(found, by_seed, strict=True):
+        for number, fit in of_folds.items():
+            output[folds.parts[number][1]] = fit.output
     in_order = [[of_folds[number] for number in range(len(folds))] for of_folds in found]
     return CrossValidation(folds.fold, by_seed, in_order)
 
 
-def ask(
+def fit_parts(
     heads: Heads, dataset: Dataset, parts: Parts, jobs: int = -1, look: bool = False
-) -> list[list[Answer]]:
-    """Fit clones of `heads` to each of many training parts, and ask them about their test parts.
+) -> list[list[FoldResult]]:
+    """Fit clones of `heads` to each of many training parts, and predict their test parts.
 
     Args:
         heads: unfitted, and alike but for their seed.
@@ -156,7 +156,7 @@ def ask(
         look: whether heads with epochs draw their curves of the test parts too.
 
     Returns:
-        Of each head, an answer a part.
+        Of each head, a result a part.
     """
     head = heads[0]
     if hasattr(head, "fit_folds"):
@@ -165,7 +165,7 @@ def ask(
         return [_linear(head, dataset, parts)] * len(heads)
     shared = dataset.X, dataset.y
     return [
-        [Answer(said) for said in each_fold(partial(_fit, head), shared, parts, jobs)]
+        [FoldResult(output) for output in each_fold(partial(_fit, head), shared, parts, jobs)]
         for head in heads
     ]
 
@@ -178,35 +178,51 @@ def _masks(dataset: Dataset, parts: Parts, side: int) -> npt.NDArray[np.bool_]:
     return masks
 
 
-def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[Answer]:
+def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[FoldResult]:
     """Of heads without randomness that fit all parts in one batch."""
     train = _masks(dataset, parts, 0)
     with learning_from(int(train.sum(1).min())):
         found = head.fold_probabilities(dataset.X, dataset.y, train)
     return [
-        Answer(said[test].astype(np.float64)) for said, (_, test) in zip(found, parts, strict=True)
+        FoldResult(output[test].astype(np.float64))
+        for output, (_, test) in zip(found, parts, strict=True)
     ]
 
 
-def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[list[Answer]]:
+def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[list[FoldResult]]:
     """Of heads that train on all parts, and by all seeds, at once."""
+    look = look and bool(dataset.classes)  # regressors draw no curves
     train = np.tile(_masks(dataset, parts, 0), (len(heads), 1))
     watch = np.tile(_masks(dataset, parts, 1), (len(heads), 1)) if look else None
     seeds = np.repeat([head.random_state for head in heads], len(parts)).tolist()
     speakers = dataset.speakers if dataset.speakers_known else None
     with learning_from(int(train.sum(1).min())):
         fitted = heads[0].fit_folds(dataset.X, dataset.y, train, seeds, speakers, watch)
-    answers = [
-        Answer(
-            probabilities=head.predict_proba(dataset.X[test]),
-            history=head.history_,
-            epoch=head.epoch_,
-            layer_weights=head.layer_weights_ if len(head.layer_weights_) > 1 else None,
-            attention=head.attention(dataset.X[test]) if look else None,
-        )
-        for head, (_, test) in zip(fitted, [*parts] * len(heads), strict=True)
-    ]
-    return [answers[start : start + len(parts)] for start in range(0, len(answers), len(parts))]
+        fits = [
+            FoldResult(
+                output=_output(head, dataset.X[test]),
+                history=head.history_,
+                epoch=head.epoch_,
+                layer_weights=head.layer_weights_ if len(head.layer_weights_) > 1 else None,
+                attention=head.attention(dataset.X[test]) if look else None,
+            )
+            for head, (_, test) in zip(fitted, [*parts] * len(heads), strict=True)
+        ]
+    return [fits[start : start + len(parts)] for start in range(0, len(fits), len(parts))]
+
+
+def _output(head: Any, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """(utterance, class) probabilities of a classifier, or (utterance, target) of a regressor.
+
+    Raises:
+        ValueError: they are not finite.
+    """
+    if is_classifier(head):
+        return head.predict_proba(X)
+    found = head.predict(X).reshape(len(X), -1)
+    if not np.isfinite(found).all():
+        raise ValueError("it predicts NaN or infinity")
+    return found
 
 
 def each_fold(
@@ -248,11 +264,11 @@ def _fit_all(
 
 
 def _fit(
-    head: Any, X: npt.NDArray[np.float32], y: npt.NDArray[np.intp], train: Rows, test: Rows
+    head: Any, X: npt.NDArray[np.float32], y: npt.NDArray, train: Rows, test: Rows
 ) -> npt.NDArray[np.float64]:
-    """One fold: probabilities (test utterance, class).
+    """One fold: `FoldResult.output`.
 
     It computes on one thread, so that rounding does not depend on what runs beside it.
     """
     with learning_from(len(train)), threadpool_limits(1), converging(head):
-        return clone(head).fit(check_array(X[train]), y[train]).predict_proba(X[test])
+        return _output(clone(head).fit(check_array(X[train]), y[train]), X[test])

@@ -60,7 +60,7 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     Raises:
         UsageError: too few speakers or utterances, or a class that some fold could not train on.
     """
-    y, names = dataset.y, dataset.classes
+    y, names = dataset.strata, dataset.classes
     if not dataset.speakers_known:
         parts = _stratified(dataset, folds, seed)
         how = "stratified" if names else "shuffled"
@@ -111,7 +111,7 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
         for number in np.unique(group[test])
     ]
     for train, _ in parts:
-        if len(missing := np.setdiff1d(dataset.y, dataset.y[train])):
+        if len(missing := np.setdiff1d(dataset.strata, dataset.strata[train])):
             what = f"class {dataset.classes[missing[0]]}" if dataset.classes else "the target"
             raise UsageError(
                 f"--folds {CROSSED}: {what} cannot be learned where a speaker and a sentence are "
@@ -177,7 +177,7 @@ def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
 def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
     if folds in ("speaker", CROSSED):
         raise UsageError(f"--folds {folds}: the cache does not know the speakers")
-    sizes = np.bincount(dataset.y)
+    sizes = np.bincount(dataset.strata)
     fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
     number = folds if isinstance(folds, int) else fallback
     if sizes.min() < number and not dataset.classes:
@@ -193,4 +193,4 @@ def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[R
         "the speakers are unknown, so the same voice may be in training and test: these scores say "
         "nothing about new speakers, and are usually much too good"
     )
-    return stratified(dataset.y, number, seed)
+    return stratified(dataset.strata, number, seed)

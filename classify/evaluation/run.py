@@ -1,4 +1,4 @@
-"""A head, cross-validated: everything that the reports and the run folder tell."""
+"""A head, cross-validated: the result that reports and the run folder show."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Dataset, load
+from classify.evaluation import classes, numbers
 from classify.evaluation.crossvalidate import CrossValidation, cross_validate
 from classify.evaluation.folds import Folds, split
 from classify.evaluation.tuning import Tuned, draw, tune
-from classify.heads import HEADS, build, naming
+from classify.heads import HEADS, build, build_regressor, naming
 from classify.options import Options
-from classify.stats.intervals import of_metrics
-from classify.stats.metrics import METRICS, Counts, confusions, per_class, scores
 from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
@@ -24,7 +23,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """One head, cross-validated on one selection of a cache."""
+    """One head, cross-validated on one selection of a cache; its target is a class or numbers."""
 
     options: Options
     dataset: Dataset
@@ -34,58 +33,58 @@ class Run:
 
     @property
     def title(self) -> str:
-        """Head and encoder, for figures and pages."""
-        return f"{self.options.head} on {self.dataset.encoder}"
+        """Head and encoder, and the targets of a regression, for figures and pages."""
+        name = f"{self.options.head} on {self.dataset.encoder}"
+        targets = ", ".join(self.dataset.targets)
+        return f"{targets}: {name}" if targets else name
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """What ``metrics.json`` holds: neither times nor places, so equal runs give equal bytes.
-
-        With several seeds, counts are those of all of them; UAR and accuracy are so their means.
-        """
-        data, by_seed = self.dataset, self.result.confusions(self.dataset.y)
-        by_fold = by_seed.sum(0)
-        pooled, weights = by_fold.sum(0), self.layer_weights
+    def metrics(self) -> Json:
+        """What ``metrics.json`` holds: neither times nor places, so equal runs give equal bytes."""
+        data = self.dataset
         return {
-            **scores(pooled),
-            **self._intervals(),
-            "chance": 1 / len(data.classes),
+            **self._outcome.metrics(self),
             "utterances": len(data.y),
-            "classes": list(data.classes),
-            "confusion": pooled.tolist(),
-            "per_class": per_class(pooled, data.classes),
-            "folds": [self._of_fold(number, counts) for number, counts in enumerate(by_fold)],
+            "folds": [self._of_fold(number) for number in range(len(self.folds))],
             "split": self.folds.kind,
-            **({"seeds": _of_seeds(by_seed.sum(1))} if len(by_seed) > 1 else {}),
-            **({"tuned": self.tuned.as_json()} if self.tuned else {}),
-            **({} if weights is None else {"layer_weights": self._layer_weights(weights)}),
-            "transductive": self.options.normalize == "speaker",
             **encoder_json(data.recipe),
             "corpora": data.corpora,
             "fingerprint": data.fingerprint,
             "options": self.options.as_json() | data.features.as_json(),
         }
 
-    def _intervals(self) -> Json:
-        """[low, high] of each metric over speakers, or over utterances where speakers are unknown;
-        None where there are too few."""
-        data, said = self.dataset, self.result.by_seed.argmax(2)
-        units = data.speakers.astype(str) if self.folds.by_speaker else np.arange(len(data.y))
-        unit = np.unique(units, return_inverse=True)[1]
-        return of_metrics(confusions(data.y, said, unit, len(data.classes)).sum(1))
+    def predictions(self) -> Iterator[list[str]]:
+        """The rows of ``predictions.csv``, the header first."""
+        table = self.dataset.utterances
+        about = zip(table["id"], table["speaker"], self.folds.fold, strict=True)
+        rows = self._outcome.predictions(self)
+        yield ["id", "speaker", "fold", *next(rows)]
+        for values, row in zip(about, rows, strict=True):
+            yield [*map(str, values), *row]
+
+    @property
+    def _outcome(self) -> Any:
+        """The module that scores this kind of target."""
+        return classes if self.dataset.classes else numbers
+
+    def _of_fold(self, number: int) -> Json:
+        test = self.folds.parts[number][1]
+        speakers = sorted(set(self.dataset.speakers[test])) if self.folds.by_speaker else []
+        about = {"fold": number, "speakers": speakers, "utterances": len(test)}
+        return {**about, **self._outcome.of_fold(self, number)}
 
     @cached_property
     def layer_weights(self) -> npt.NDArray[np.float64] | None:
         """(fit, layer) how the layers were mixed; None of heads that mix none."""
-        answers = [answer for of_seed in self.result.answers for answer in of_seed]
-        weights = [a.layer_weights for a in answers if a.layer_weights is not None]
+        fits = [fit for of_seed in self.result.fits for fit in of_seed]
+        weights = [fit.layer_weights for fit in fits if fit.layer_weights is not None]
         return np.stack(weights) if weights else None
 
     @cached_property
     def attention(self) -> npt.NDArray[np.float64] | None:
-        """(utterance, step) what the head of the first seed attends to in what it was not trained
-        on, NaN after an utterance's last step; None of heads that attend to nothing."""
-        found = [answer.attention for answer in self.result.answers[0]]
+        """(utterance, step) attention to the test parts, by the heads of the first seed; NaN after an
+        utterance's last step; None of heads without attention."""
+        found = [fit.attention for fit in self.result.fits[0]]
         some = [each for each in found if each is not None]
         if len(some) < len(found):
             return None
@@ -100,53 +99,6 @@ class Run:
         sure = np.where(said.argmax(1) == y, said[np.arange(len(y)), y], 0)
         best = [int(np.where(y == number, sure, -1).argmax()) for number in np.unique(y)]
         return [row for row in best if sure[row] > 0]
-
-    def _layer_weights(self, weights: npt.NDArray[np.float64]) -> Json:
-        """Layer → mean and deviation of its weight (fit, layer) over folds and seeds."""
-        pairs = zip(weights.mean(0).tolist(), weights.std(0).tolist(), strict=True)
-        return {
-            str(layer): {"mean": mean, "deviation": deviation}
-            for layer, (mean, deviation) in zip(self.dataset.features.layers, pairs, strict=True)
-        }
-
-    def predictions(self) -> Iterator[list[str]]:
-        """The rows of ``predictions.csv``, the header first."""
-        data, result = self.dataset, self.result
-        yield ["id", "speaker", "fold", "truth", "prediction", *data.classes]
-        columns = (
-            data.utterances["id"],
-            data.utterances["speaker"],
-            result.fold,
-            data.truth,
-            np.array(data.classes)[result.prediction],
-        )
-        for *values, probabilities in zip(*columns, result.probabilities, strict=True):
-            yield [*map(str, values), *(f"{value:.6f}" for value in probabilities)]
-
-    def _of_fold(self, number: int, counts: Counts) -> dict[str, Any]:
-        test = self.folds.parts[number][1]
-        speakers = sorted(set(self.dataset.speakers[test])) if self.folds.by_speaker else []
-        epochs = [answers[number].epoch for answers in self.result.answers]
-        return {
-            "fold": number,
-            "speakers": speakers,
-            "utterances": len(test),
-            **scores(counts),
-            **({"epochs": epochs} if epochs[0] is not None else {}),
-        }
-
-
-def _of_seeds(counts: Counts) -> Json:
-    """Scores of each seed, from confusion matrices (seed, truth, prediction)."""
-    found: Json = {"count": len(counts)}
-    for name, metric in METRICS.items():
-        values = metric(counts)
-        found[name] = {
-            "mean": float(values.mean()),
-            "deviation": float(values.std(ddof=1)),
-            "values": values.tolist(),
-        }
-    return found
 
 
 def evaluate(options: Options, jobs: int = -1) -> Run:
@@ -172,7 +124,7 @@ def evaluate_folds(options: Options, dataset: Dataset, folds: Folds, jobs: int =
 
 
 def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Run:
-    if not options.tune:
+    if not options.tune or not dataset.classes:  # `new_head` refuses to tune a regressor
         heads = _by_seed(options, dataset, {})
         return Run(
             options, dataset, folds, cross_validate(dataset, [heads] * len(folds), folds, jobs)
@@ -203,13 +155,29 @@ def new_head(
         seed: added to that of the options.
 
     Raises:
-        UsageError: the device is not there.
+        UsageError: the device is not there, or an option is for classes and the target is numbers.
     """
-    return build(options.head, {**parameters(options, dataset, seed), **(settings or {})})
+    told = {**parameters(options, dataset, seed), **(settings or {})}
+    if dataset.classes:
+        return build(options.head, told)
+    _require_regression(options)
+    return build_regressor(options.head, told)
+
+
+def _require_regression(options: Options) -> None:
+    for flag, given in (
+        ("--balance", options.balance),
+        ("--C", options.C is not None),
+        ("--tune", options.tune),
+        ("--seeds", options.seeds > 1),
+        ("--label-smoothing", options.training.label_smoothing is not None),
+    ):
+        if given:
+            raise UsageError(f"{flag} is for classes; --target {options.target} is regressed")
 
 
 def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
-    """What the head that `options` name is told, by the parameter's name."""
+    """Parameters of the head that `options` name."""
     head = HEADS[options.head]
     told: Json = {"random_state": options.seed + seed} if head.random else {}
     if options.C is not None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Dataset
-from classify.evaluation.crossvalidate import Heads, Parts, ask
+from classify.evaluation.crossvalidate import Heads, Parts, fit_parts
 from classify.evaluation.folds import Folds, inner_folds
 from classify.evaluation.scheduling import spread
 from classify.stats.metrics import confusion, uar
@@ -132,4 +132,4 @@ def tune(
 def _said(dataset: Dataset, parts: Parts, jobs: int, head: Any) -> list[npt.NDArray[np.intp]]:
     """Of each part, (test utterance,) the number of the class that a head finds most probable."""
     heads: Heads = (head,)
-    return [answer.probabilities.argmax(1) for answer in ask(heads, dataset, parts, jobs)[0]]
+    return [fit.output.argmax(1) for fit in fit_parts(heads, dataset, parts, jobs)[0]]

@@ -135,7 +135,7 @@ def of_folds(dataset: Dataset, heads: list[Heads], folds: Folds, jobs: int) -> P
     """(utterance, class) what each fold's head says of its test part; nothing without folds."""
     if not len(folds):
         return np.empty((0, len(dataset.classes)))
-    return cross_validate(dataset, heads, folds, jobs).probabilities
+    return cross_validate(dataset, heads, folds, jobs).output
 
 
 def _task(options: Options, selection: Selection, folds: Folds) -> Task:

@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import Dataset, Selection, require_classes, select, sound, with_features
+from classify.dataset import (
+    Dataset,
+    Selection,
+    has_numbers,
+    load,
+    log_kind,
+    select,
+    sound,
+    with_features,
+)
 from classify.evaluation.crossvalidate import converging, learning_from
 from classify.evaluation.folds import Folds, split
-from classify.evaluation.regression import RegressionRun, new_regressor, regress
-from classify.evaluation.run import new_head, parameters
-from classify.evaluation.targets import is_regression
-from classify.evaluation.targets import load as load_numbers
+from classify.evaluation.run import Run, evaluate, new_head, parameters
 from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, naming
 from classify.models import scores as held_out
@@ -25,6 +31,7 @@ from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses
 from classify.models.trained import TrainedHead
 from classify.options import Options
 from classify.stats.agreement import AGREEMENTS
+from data.cache import Cache
 from data.errors import UsageError
 
 Json = dict[str, Any]
@@ -52,9 +59,11 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
             "--normalize speaker needs all recordings of a speaker at once, so it is for "
             "cross-validation; train with --normalize global"
         )
-    if is_regression(options):
-        return _numbers(options, jobs, scored)
-    return _classes(options, jobs, scored)
+    with sound(options.cache) as cache:
+        if not has_numbers(cache.utterances, options):
+            log_kind(cache.utterances, options)
+            return _classes(options, cache, jobs, scored)
+    return _numbers(options, jobs, scored)
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,10 @@ class _HeldOut:
     said: npt.NDArray[np.float64]  # (utterance, class)
 
 
-def _classes(options: Options, jobs: int, scored: bool) -> TrainedHead:
-    with sound(options.cache) as cache:
-        require_classes(cache.utterances, options)
-        selection = select(cache.utterances, options, scored)
-        folds = split(selection, options.folds, options.seed) if scored else UNSCORED
-        held_out_answers = _hold_out(options, selection, folds, cache, jobs)
+def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> TrainedHead:
+    selection = select(cache.utterances, options, scored)
+    folds = split(selection, options.folds, options.seed) if scored else UNSCORED
+    held_out_answers = _hold_out(options, selection, folds, cache, jobs)
     data, found = held_out_answers.dataset, {}
     if scored:
         calibration = calibrate(held_out_answers.said, data.y, folds.fold)
@@ -90,7 +97,7 @@ def _classes(options: Options, jobs: int, scored: bool) -> TrainedHead:
 
 
 def _hold_out(
-    options: Options, selection: Selection, folds: Folds, cache: Any, jobs: int
+    options: Options, selection: Selection, folds: Folds, cache: Cache, jobs: int
 ) -> _HeldOut:
     """Choose, where there is something to choose, and cross-validate."""
     if chooses_layer(options):
@@ -108,11 +115,11 @@ def _hold_out(
 
 
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
-    run = regress(options, jobs) if scored else None
-    data, truth = (run.dataset, run.truth) if run else load_numbers(options, folds=False)
-    head = _fitted(new_regressor(options, data), options, data, truth)
+    run = evaluate(options, jobs) if scored else None
+    data = run.dataset if run else load(options, folds=False)
+    head = _fitted(new_head(options, data), options, data, data.y)
     card = _card(options, data, head, parameters(options, data)) | {
-        "support": dict.fromkeys(options.targets, len(truth)),
+        "support": dict.fromkeys(data.targets, len(data.y)),
         "scores": _agreement(run) if run else None,
     }
     return TrainedHead(head, data.features, card)
@@ -167,7 +174,7 @@ def _speakers(data: Dataset) -> Json:
     return found
 
 
-def _agreement(run: RegressionRun) -> Json:
+def _agreement(run: Run) -> Json:
     """The scores of a regression, as ``model.json`` holds them."""
     metrics, names = run.metrics, (*AGREEMENTS, "ci95")
     return {

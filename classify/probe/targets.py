@@ -210,4 +210,5 @@ def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
         rows=selection.rows[chosen],
         y=y,
         classes=tuple(map(str, classes)),
+        targets=(),
     )

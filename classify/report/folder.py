@@ -61,12 +61,15 @@ def write(run: "Run", out: Path | None = None, chosen: str | None = None) -> Pat
         UsageError: see `check`.
         OSError: the disk is full or fails.
     """
-    from classify.report import html, plots
+    from classify.report import html, plots, regression_figures, regression_page
 
     folder = begin(out, run.options.head, about(run.options, run.dataset))
     write_table(folder / "predictions.csv", run.predictions())
-    figures = plots.draw(run, folder, chosen)
-    (folder / "report.html").write_text(html.render(run, figures), encoding="utf-8")
+    if run.dataset.classes:
+        page = html.render(run, plots.draw(run, folder, chosen))
+    else:
+        page = regression_page.render(run, regression_figures.draw(run, folder))
+    (folder / "report.html").write_text(page, encoding="utf-8")
     publish_bytes(folder / RESULT, as_json(run.metrics))
     return folder
 

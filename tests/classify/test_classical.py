@@ -84,7 +84,7 @@ def test_balanced_classes_are_weights_of_utterances(name: str) -> None:
 def test_the_seed_of_the_run_decides_trees(make_cache, name: str) -> None:
     cache = make_cache(separation=1.0)
     one, same, other = (
-        evaluate(Options(cache=cache, head=name, seed=seed, folds=2)).result.probabilities
+        evaluate(Options(cache=cache, head=name, seed=seed, folds=2)).result.output
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)

@@ -37,7 +37,7 @@ def test_every_head_learns_and_repeats_itself(make_cache, head: str, sequences: 
     one, other = (evaluate(Options(cache=cache, head=head), jobs) for jobs in (1, 2))
     assert one.metrics["uar"] > 0.5
     assert json.dumps(one.metrics) == json.dumps(other.metrics)
-    np.testing.assert_allclose(one.result.probabilities.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(one.result.output.sum(1), 1, rtol=1e-6)
     assert bool(one.result.histories) == HEADS[head].neural
 
 

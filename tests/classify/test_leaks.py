@@ -16,7 +16,6 @@ from classify.compare.study import study
 from classify.dataset import load, select, sound
 from classify.evaluation.crossvalidate import cross_validate
 from classify.evaluation.folds import split
-from classify.evaluation.regression import regress
 from classify.evaluation.run import evaluate, new_head
 from classify.heads import HEADS
 from classify.heads.linear.batched import Problems, log_probabilities
@@ -193,9 +192,9 @@ def test_no_regressor_sees_a_test_row(pairs, head: str) -> None:
     columns = {"arousal": np.random.default_rng(1).normal(size=80).tolist()}
 
     def said(cache: Path) -> Values:
-        return regress(
+        return evaluate(
             Options(cache=cache, head=head, target="arousal", training=training)
-        ).prediction
+        ).result.output
 
     require_same(pairs(columns=columns), said)
 
