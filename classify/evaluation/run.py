@@ -82,7 +82,7 @@ class Run:
 
     @cached_property
     def attention(self) -> npt.NDArray[np.float64] | None:
-        """(utterance, step) attention to the test parts, by the heads of the first seed; NaN after an
+        """(utterance, step) attention to the test parts by heads of the first seed; NaN after an
         utterance's last step; None of heads without attention."""
         found = [fit.attention for fit in self.result.fits[0]]
         some = [each for each in found if each is not None]
