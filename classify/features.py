@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.heads import HEADS
+from classify.heads import find
 from classify.options import NONE, Options
 from data.errors import UsageError
 
@@ -44,7 +44,7 @@ class Features:
         Raises:
             UsageError: the cache does not hold it.
         """
-        head = HEADS[options.head]
+        head = find(options.head)
         sequences = head.sequences and options.axis != "layer" and bool(cache.sequence_layers)
         if head.sequences and not sequences:
             if options.axis == "time":

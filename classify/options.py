@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from classify import training_options
-from classify.heads import HEADS, LEAST_C, MOST_C, Head, require_C
+from classify.heads import HEADS, LEAST_C, MOST_C, Head, find, require_C
 from classify.training_options import TrainingOptions, flag
 from data.errors import UsageError
 
@@ -52,15 +52,14 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.head not in HEADS:
-            raise UsageError(f"no head {self.head!r}: choose from {', '.join(HEADS)}")
-        if self.layer == "mix" and not HEADS[self.head].neural:
+        head = find(self.head)
+        if self.layer == "mix" and not head.neural:
             able = ", ".join(name for name, head in HEADS.items() if head.neural)
             raise UsageError(
                 f"--head {self.head} cannot weigh layers: use --layer mean or a number, or one of "
                 f"the heads {able}"
             )
-        self._require_suitable(HEADS[self.head])
+        self._require_suitable(head)
         if self.axis not in (None, *AXES):
             raise UsageError(f"--axis {self.axis}: expected {' or '.join(AXES)}")
         if self.normalize not in NORMALIZATIONS:
@@ -203,7 +202,11 @@ def add_head(parser: argparse.ArgumentParser) -> None:
     """Add ``--head``."""
     heads = "; ".join(f"{name}: {head.summary}" for name, head in HEADS.items())
     parser.add_argument(
-        "--head", choices=tuple(HEADS), default=Options.head, help=f"{heads} (default: %(default)s)"
+        "--head",
+        metavar="HEAD",
+        default=Options.head,
+        help=f"{heads}; or any class of scikit-learn's kind, as sklearn.naive_bayes:GaussianNB "
+        "(default: %(default)s)",
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.evaluation.scheduling import add_scheduler, scheduled
-from classify.heads import HEADS
+from classify.heads import HEADS, find
 from classify.options import Options, add_arguments, add_jobs
 from data.console import Parser, common_options, configure_logging, show, show_json
 from data.errors import UsageError
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     from classify.report import folder as run_folder
 
     run_folder.check(arguments.out)
-    if arguments.attention and not HEADS[options.head].attends:
+    if arguments.attention and not find(options.head).attends:
         able = ", ".join(name for name, head in HEADS.items() if head.attends)
         raise UsageError(f"--attention: {options.head} attends to nothing; these do: {able}")
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from classify import options as classify_options
-from classify.heads import HEADS, Head
+from classify.heads import HEADS, Head, find
 from classify.options import NONE, Options, split_one
 from data.errors import UsageError
 
@@ -19,8 +19,8 @@ class CompareOptions:
 
     def __post_init__(self) -> None:
         known = ", ".join(HEADS)
-        if unknown := [name for name in self.heads if name not in HEADS]:
-            raise UsageError(f"--heads {','.join(unknown)}: choose from {known}")
+        for name in self.heads:
+            find(name)
         if len(set(self.heads)) < 2:
             named = ",".join(self.heads)
             raise UsageError(f"--heads {named}: name at least two to compare, of {known}")
@@ -28,14 +28,13 @@ class CompareOptions:
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "CompareOptions":
         """Options from what `add_arguments` parsed."""
-        known = [name for name in arguments.heads if name in HEADS]
-        if known:  # what one of them takes is not refused
-            arguments.head = max(known, key=lambda name: _takes(HEADS[name]))
+        if arguments.heads:  # what one of them takes is not refused
+            arguments.head = max(arguments.heads, key=lambda name: _takes(find(name)))
         return cls(arguments.heads, Options.from_arguments(arguments))
 
     def of(self, head: str) -> Options:
         """What `head` is told: what it cannot be told is left as that head does best."""
-        able, own, shared = HEADS[head], Options(), self.shared
+        able, own, shared = find(head), Options(), self.shared
         steps = able.sequences and shared.axis != "layer"
         poolings = shared.poolings if steps or shared.poolings != (NONE,) else own.poolings
         plain = shared.normalize if able.neural or shared.normalize != "none" else own.normalize

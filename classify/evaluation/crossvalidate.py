@@ -23,6 +23,7 @@ from classify.dataset import Dataset
 from classify.evaluation import scheduling
 from classify.evaluation.folds import Folds, Rows
 from classify.heads import NoOptimum
+from classify.heads.imported import probabilities
 from classify.stats import metrics
 from data.errors import HeadError
 
@@ -218,7 +219,7 @@ def _output(head: Any, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         ValueError: they are not finite.
     """
     if is_classifier(head):
-        return head.predict_proba(X)
+        return probabilities(head, X)
     found = head.predict(X).reshape(len(X), -1)
     if not np.isfinite(found).all():
         raise ValueError("it predicts NaN or infinity")

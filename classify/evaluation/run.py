@@ -13,7 +13,7 @@ from classify.evaluation import classes, numbers
 from classify.evaluation.crossvalidate import CrossValidation, cross_validate
 from classify.evaluation.folds import Folds, split
 from classify.evaluation.tuning import Tuned, draw, tune
-from classify.heads import HEADS, build, build_regressor, naming
+from classify.heads import build, build_regressor, find, naming
 from classify.options import Options
 from data.cache.recipe import encoder_json
 from data.errors import UsageError
@@ -178,7 +178,7 @@ def _require_regression(options: Options) -> None:
 
 def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
     """Parameters of the head that `options` name."""
-    head = HEADS[options.head]
+    head = find(options.head)
     told: Json = {"random_state": options.seed + seed} if head.random else {}
     if options.C is not None:
         told["C"] = options.C

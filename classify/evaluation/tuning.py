@@ -17,6 +17,7 @@ from classify.evaluation.crossvalidate import Heads, Parts, fit_parts
 from classify.evaluation.folds import Folds, inner_folds
 from classify.evaluation.scheduling import spread
 from classify.stats.metrics import confusion, uar
+from data.errors import UsageError
 
 Settings = dict[str, Any]  # parameter → value; empty: the head's own
 Draw = Callable[[np.random.Generator], Any]
@@ -82,7 +83,12 @@ def draw(head: str, number: int, seed: int, fixed: Mapping[str, Any]) -> list[Se
         number: how many; fewer where there are not so many.
         seed: of the draws.
         fixed: parameters that are set and not searched.
+
+    Raises:
+        UsageError: nothing is known of the head's settings.
     """
+    if head not in SPACES:
+        raise UsageError(f"--tune: settings to search are known of {', '.join(SPACES)}; not {head}")
     random = np.random.default_rng(seed)
     space = {name: one for name, one in SPACES[head].items() if name not in fixed}
     found: list[Settings] = [{}]

@@ -1,4 +1,7 @@
-"""The heads by name: scikit-learn estimators, each imported only when it is built."""
+"""The heads by name: scikit-learn estimators, each imported only when it is built.
+
+To add a head, register it in `HEADS`, or name its class on the command line.
+"""
 
 import contextlib
 import inspect
@@ -55,6 +58,7 @@ class Head:
     regularised: bool = False  # takes C
     scaled: bool = True  # standardises its features
     attends: bool = False  # tells how much each step counts
+    classifies: bool = True  # whether it predicts classes
 
 
 def _neural(name: str, summary: str, sequences: bool = False, attends: bool = False) -> Head:
@@ -127,9 +131,38 @@ HEADS = {
 }
 
 
+def find(name: str) -> Head:
+    """The head of that name in `HEADS`, or the one at an import path, ``package.module:Class``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name in HEADS:
+        return HEADS[name]
+    if ":" not in name:
+        raise UsageError(
+            f"no head {name!r}: choose from {', '.join(HEADS)}, or name a class of scikit-learn's "
+            "kind as package.module:Class"
+        )
+    from classify.heads import imported
+
+    return imported.head(name)
+
+
 def build(name: str, parameters: Mapping[str, Any]) -> Any:
-    """A new, unfitted estimator with its `parameters`."""
-    return _found(HEADS[name].path)(**parameters)
+    """A new, unfitted classifier with its `parameters`.
+
+    Raises:
+        UsageError: there is none of that name, or it predicts numbers alone.
+    """
+    head = find(name)
+    if not head.classifies:
+        raise UsageError(f"--head {name} predicts numbers, and --target names classes")
+    if name in HEADS:
+        return _found(head.path)(**parameters)
+    from classify.heads import imported
+
+    return imported.classifier(name, **parameters)
 
 
 def regressor_path(name: str) -> str:
@@ -138,7 +171,7 @@ def regressor_path(name: str) -> str:
     Raises:
         UsageError: the head can only tell classes apart.
     """
-    if path := HEADS[name].regressor:
+    if path := find(name).regressor:
         return path
     able = ", ".join(name for name, head in HEADS.items() if head.regressor)
     raise UsageError(f"--head {name} tells classes apart; numbers are predicted by --head {able}")
@@ -152,7 +185,12 @@ def build_regressor(name: str, parameters: Mapping[str, Any]) -> Any:
     Raises:
         UsageError: the head can only tell classes apart.
     """
-    make = _found(regressor_path(name))
+    path = regressor_path(name)
+    if name not in HEADS:
+        from classify.heads import imported
+
+        return imported.regressor(path, **parameters)
+    make = _found(path)
     taken = inspect.signature(make).parameters.keys() & parameters.keys()
     return make(**{name: parameters[name] for name in sorted(taken)})
 

@@ -22,7 +22,21 @@ from classify.heads.trees import check_trees
 
 MOST_BYTES = 1 << 30  # of a head, unpacked; the largest forests have a few hundred MiB
 
-TYPES = frozenset(
+ESTIMATORS = frozenset(  # that ``--head module:Class`` may train
+    {
+        "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
+        "sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis",
+        "sklearn.ensemble._forest.ExtraTreesClassifier",
+        "sklearn.ensemble._forest.RandomForestRegressor",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.linear_model._ridge.Ridge",
+        "sklearn.linear_model._ridge.RidgeClassifier",
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.svm._classes.SVC",
+        "sklearn.svm._classes.SVR",
+    }
+)
+TYPES = ESTIMATORS | frozenset(
     {
         "builtins.dict",
         "builtins.list",
@@ -32,6 +46,7 @@ TYPES = frozenset(
         "classify.heads.linear.LDA",
         "classify.heads.linear.Ridge",
         "classify.heads.linear.SoftmaxRegression",
+        "numpy.float32",
         "numpy.float64",
         "numpy.int64",
         "numpy.ndarray",
@@ -51,21 +66,17 @@ TYPES = frozenset(
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._TemperatureScaling",
         "sklearn.compose._target.TransformedTargetRegressor",
-        "sklearn.ensemble._forest.ExtraTreesClassifier",
-        "sklearn.ensemble._forest.RandomForestRegressor",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
         "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.linear_model._ridge.Ridge",
         "sklearn.multioutput.MultiOutputRegressor",
         "sklearn.neighbors._classification.KNeighborsClassifier",
         "sklearn.neighbors._regression.KNeighborsRegressor",
         "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._label.LabelBinarizer",
         "sklearn.preprocessing._data.StandardScaler",
         "sklearn.preprocessing._label.LabelEncoder",
-        "sklearn.svm._classes.SVC",
-        "sklearn.svm._classes.SVR",
         "sklearn.tree._classes.DecisionTreeRegressor",
         "sklearn.tree._classes.ExtraTreeClassifier",
         "sklearn.tree._tree.Tree",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from classify.heads import HEADS
+from classify.heads import HEADS, find
 from classify.models.calibration import LEAST, MOST
 from classify.options import split_one
 from classify.training_options import SETTINGS
@@ -114,6 +114,13 @@ SCALAR = Rule(
     lambda value: value is None or isinstance(value, (bool, int, float, str)),
 )
 
+
+def is_sklearn(head: str) -> bool:
+    """Whether an import path is within scikit-learn. A model's folder, which may be from anybody,
+    makes the program import nothing else."""
+    return re.fullmatch(r"sklearn(\.[a-z_]+)+:[A-Za-z_]+", head) is not None
+
+
 SUMMARY = {
     "utterances": COUNT,
     "units": COUNT,
@@ -159,7 +166,10 @@ SETTINGS_CHOSEN = _each(SCALAR)
 SCHEMA: dict[str, Schema] = {
     "format": _one_of(FORMAT),
     "version": _one_of(VERSION),
-    "head": _one_of(*HEADS),
+    "head": Rule(
+        f"one of {', '.join(HEADS)}, or a class of scikit-learn as module:Class",
+        lambda value: isinstance(value, str) and (value in HEADS or is_sklearn(value)),
+    ),
     "parameters": _each(SCALAR),
     "seed": _number(0, 2**32 - 1, whole=True),
     "scaler": _one_of("standard", "none"),
@@ -285,7 +295,7 @@ def _inconsistencies(card: Card) -> Iterator[str]:
 
 def _features(card: Card) -> Iterator[str]:
     """Features that the recipe's encoder has, and the head can read."""
-    features, recipe, head = card["features"], card["recipe"], HEADS[card["head"]]
+    features, recipe, head = card["features"], card["recipe"], find(card["head"])
     if not isinstance(recipe.get("model"), str):
         yield "recipe.model is not text"
     poolings = features["poolings"]

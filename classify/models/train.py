@@ -24,9 +24,11 @@ from classify.evaluation.crossvalidate import converging, learning_from
 from classify.evaluation.folds import Folds, split
 from classify.evaluation.run import Run, evaluate, new_head, parameters
 from classify.evaluation.tuning import Settings
-from classify.heads import HEADS, naming
+from classify.heads import HEADS, find, imported, naming
+from classify.heads.storage import ESTIMATORS
 from classify.models import scores as held_out
 from classify.models.calibration import calibrate
+from classify.models.schema import is_sklearn
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
@@ -59,11 +61,25 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
             "--normalize speaker needs all recordings of a speaker at once, so it is for "
             "cross-validation; train with --normalize global"
         )
+    _require_storable(options.head)
     with sound(options.cache) as cache:
         if not has_numbers(cache.utterances, options):
             log_kind(cache.utterances, options)
             return _classes(options, cache, jobs, scored)
     return _numbers(options, jobs, scored)
+
+
+def _require_storable(head: str) -> None:
+    """Refuse an imported head that could be saved, but not loaded again."""
+    if head in HEADS:
+        return
+    kind = imported.type_of(head)
+    if kind not in ESTIMATORS or not is_sklearn(head):
+        able = ", ".join(sorted(name.rpartition(".")[2] for name in ESTIMATORS))
+        raise UsageError(
+            f"--head {head}: a model of it could not be loaded, for {kind} is not among the types "
+            f"that are read from files; cross-validate it, or train one of {able}"
+        )
 
 
 @dataclass(frozen=True)
@@ -127,7 +143,7 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
 
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
     """`head`, fitted on everything; neural ones are told whom to hold out for early stopping."""
-    neural = HEADS[options.head].neural
+    neural = find(options.head).neural
     told = {"groups": data.speakers} if neural and data.speakers_known else {}
     with naming(options.head, data.features), learning_from(len(y)), converging(head):
         return head.fit(data.X, y, **told)
@@ -135,7 +151,7 @@ def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
 
 def _card(options: Options, data: Dataset, head: Any, told: Json) -> Json:
     """What ``model.json`` says of any head, and of one that was not scored."""
-    about = HEADS[options.head]
+    about = find(options.head)
     scaled = options.normalize != "none" and (about.scaled or not data.classes)
     return {
         "head": options.head,

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.features import Features
-from classify.heads import HEADS, build, build_regressor, storage
+from classify.heads import build, build_regressor, find, storage
+from classify.heads.imported import probabilities
 from classify.models import card as model_card
 from classify.models import schema as model_schema
 from classify.models.calibration import tempered
@@ -90,7 +91,7 @@ class TrainedHead:
         """
         if self.targets:
             return self.head.predict(X).reshape(len(X), -1)
-        return tempered(self.head.predict_proba(X), self.temperature)
+        return tempered(probabilities(self.head, X), self.temperature)
 
     def save(self, folder: Path) -> None:
         """Write the model's folder, over an older model if one is there.
@@ -102,7 +103,7 @@ class TrainedHead:
             OSError: the disk is full or fails.
         """
         check(folder)
-        neural = HEADS[self.card["head"]].neural
+        neural = find(self.card["head"]).neural
         content = storage.dumps(self.head)
         card = {
             "format": model_schema.FORMAT,
@@ -132,7 +133,7 @@ class TrainedHead:
         """
         folder = Path(folder)
         card = _read_card(folder)
-        file = folder / FILES[HEADS[card["head"]].neural]
+        file = folder / FILES[find(card["head"]).neural]
         content = _read(file, storage.MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
             raise ModelError(f"{file}: altered since it was trained; train again")

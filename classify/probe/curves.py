@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from classify.evaluation.folds import Rows, inner_folds
-from classify.heads import naming
+from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from classify.probe.targets import Task
 from classify.stats.metrics import Counts, confusions, uar
@@ -26,7 +26,10 @@ Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
 
 
 def candidates(head: str) -> npt.NDArray[np.float64]:
-    """(candidate,) seven values of C, evenly apart over four decades about the head's own."""
+    """(candidate,) seven values of C, evenly apart over four decades about the head's own; one
+    without meaning of an imported head, which keeps its own parameters."""
+    if head not in DEFAULT_C:
+        return np.ones(1)
     return DEFAULT_C[head] * np.logspace(-2, 2, CANDIDATES)
 
 
@@ -186,5 +189,8 @@ def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
     if len(able):
         C = problems.C if np.ndim(problems.C) == 0 else problems.strengths[able]
         part = Problems(problems.train[able], labels[able], problems.classes, C)
-        said[able] = predictions(head, X, part)
+        if head in DEFAULT_C:
+            said[able] = predictions(head, X, part)
+        else:
+            said[able] = imported.log_probabilities(head, X, part).argmax(2)
     return said

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classify.heads import naming
-from classify.heads.linear.batched import Problems, log_probabilities
+from classify.heads import imported, naming
+from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.probe.curves import Matrix, layer_name
 from classify.probe.targets import Task
 from classify.stats.metrics import Scores
@@ -101,7 +101,8 @@ def _lengths(task: Task, X: Matrix, head: str, C: float, known: npt.NDArray[np.b
     able = np.array([len(np.unique(task.y[rows])) > 1 for rows in flat])
     log_p = np.full((len(flat), len(task.y), classes), -np.log(classes), np.float32)
     if able.any():
-        log_p[able] = log_probabilities(head, X, Problems(flat[able], task.y, classes, C))
+        fit = log_probabilities if head in DEFAULT_C else imported.log_probabilities
+        log_p[able] = fit(head, X, Problems(flat[able], task.y, classes, C))
     of_order = log_p.reshape(*known.shape, classes)
     return np.array(
         [

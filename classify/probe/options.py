@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from classify.heads import find
 from classify.options import (
     EMOTION_TARGETS,
     Options,
@@ -44,8 +45,17 @@ class ProbeOptions:
     mdl: bool = False
 
     def __post_init__(self) -> None:
-        if self.head not in PROBES:
-            raise UsageError(f"no probe {self.head!r}: choose from {', '.join(PROBES)}")
+        if self.head not in PROBES and ":" not in self.head:
+            raise UsageError(
+                f"no probe {self.head!r}: choose from {', '.join(PROBES)}, or name a class of "
+                "scikit-learn's kind as package.module:Class"
+            )
+        if not find(self.head).classifies:
+            raise UsageError(f"--head {self.head} predicts numbers; a probe tells classes apart")
+        if self.C is not None and self.head not in PROBES:
+            raise UsageError(
+                f"--C is for {', '.join(PROBES)}; {self.head} keeps its own parameters"
+            )
         if self.remove not in (None, *REMOVALS):
             raise UsageError(f"--remove {self.remove}: expected {' or '.join(REMOVALS)}")
         require_option_C(self.C)
@@ -106,9 +116,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--head",
-        choices=PROBES,
+        metavar="HEAD",
         default=default.head,
-        help="logistic regression, ridge regression or linear discriminants (default: %(default)s)",
+        help=f"{', '.join(PROBES)}, or any class of scikit-learn's kind, as "
+        "sklearn.naive_bayes:GaussianNB, whose fits are slower (default: %(default)s)",
     )
     parser.add_argument(
         "--C",

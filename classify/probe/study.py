@@ -189,7 +189,7 @@ class _Target:
     def _choice(self) -> Choice:
         options = self.options
         if options.quick:
-            return Choice.fixed(options.C or DEFAULT_C[options.head])
+            return Choice.fixed(options.C or DEFAULT_C.get(options.head, 1.0))
         C = candidates(options.head) if options.C is None else np.array([options.C])
         return Choice.nested(self.task, C, options.seed)
 
