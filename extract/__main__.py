@@ -22,16 +22,16 @@ from data.console import (
 )
 from data.errors import UsageError
 from data.text import several
-from extract.partition import Part, Share
-from extract.placement import parse_prefix, placed
+from extract.parallel.paths import parse_prefix, placed
+from extract.parallel.shards import Part, Share
 from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
 
 if TYPE_CHECKING:
     from data.cache.recipe import Recipe
     from data.corpora import Corpus
     from data.utterance import Utterance
-    from extract.pipeline import Settings, Summary
-    from extract.placement import Prefix
+    from extract.parallel.paths import Prefix
+    from extract.pipeline import Portion, Settings, Summary
 
 DEFAULT_MODEL = "facebook/wav2vec2-base"
 SHOWN = 5  # refusals that are printed
@@ -91,10 +91,10 @@ def parser() -> argparse.ArgumentParser:
     add("--worker-resource", metavar="NAME", help="use only Dask workers that announce it "
         "(default: GPU, where one does)")  # fmt: skip
     add("--worker-wait", type=float, default=scheduler.WORKER_SECONDS, metavar="S",
-        help="seconds that a first worker has to come (default: %(default)g)")  # fmt: skip
+        help="seconds within which a first worker must connect (default: %(default)g)")  # fmt: skip
     add("--worker-timeout", type=float, default=900.0, metavar="S",
-        help="seconds after which a silent worker's work goes to others "
-        "(default: %(default)g)")  # fmt: skip
+        help="seconds without a finished chunk after which the chunks of busy workers go to "
+        "others (default: %(default)g)")  # fmt: skip
     add("--prune", action="store_true", help="drop utterances that their corpus no longer has")
     add("--dry-run", action="store_true", help="say what would be done, and stop")
     add("--json", action="store_true", help="print the summary as JSON")
@@ -184,7 +184,7 @@ def _extract(
 ) -> int:
     from tqdm import tqdm
 
-    from extract.pipeline import Settings
+    from extract.pipeline import Settings, Whole
 
     began = time.monotonic()
     heard, workers = 0.0, ""
@@ -201,16 +201,17 @@ def _extract(
                 bar.set_postfix_str(rate + workers, False)
                 bar.update()
 
-        def crew(count: int) -> None:
+        def watch_workers(count: int) -> None:
             nonlocal workers
             workers = f", {several(count, 'worker')}"
 
         settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
         try:
             if args.scheduler:
-                recipe, summary = _on_workers(args, request, utterances, settings, crew)
+                recipe, summary = _on_workers(args, request, utterances, settings, watch_workers)
             else:
-                recipe, summary = _here(args, request, share or utterances, settings)
+                portion = share or Whole(utterances, args.prune)
+                recipe, summary = _here(args, request, portion, settings)
         except KeyboardInterrupt:
             log.warning("stopped; what is finished is kept: run the same command again to go on")
             raise
@@ -221,7 +222,7 @@ def _extract(
 def _here(
     args: argparse.Namespace,
     request: Request,
-    what: "Share | list[Utterance]",
+    portion: "Portion",
     settings: "Settings",
 ) -> "tuple[Recipe, Summary]":
     """Extract in this process."""
@@ -229,7 +230,6 @@ def _here(
     from data.cache.shards import Shards
     from extract.engines import BFLOAT16_IS_QUICKER, open_engine
     from extract.pipeline import extract
-    from extract.share import extract_part
 
     recipe = Shards(args.out).recipe()
     if recipe is not None:
@@ -239,9 +239,7 @@ def _here(
              ", as in the cache" if recipe == engine.recipe else "")  # fmt: skip
     if engine.suggests_bfloat16:
         log.info(BFLOAT16_IS_QUICKER)
-    if isinstance(what, Share):
-        return engine.recipe, extract_part(what, engine, args.out, settings)
-    return engine.recipe, extract(what, engine, args.out, settings)
+    return engine.recipe, extract(portion, engine, args.out, settings)
 
 
 def _on_workers(
@@ -249,18 +247,19 @@ def _on_workers(
     request: Request,
     utterances: "list[Utterance]",
     settings: "Settings",
-    crew: Callable[[int], None],
+    watch_workers: Callable[[int], None],
 ) -> "tuple[Recipe, Summary]":
     """Extract on the workers of a scheduler."""
-    from extract.cluster import Cluster, extract
-    from extract.worker import NamedEncoder
+    from extract.parallel.dask import extract
+    from extract.parallel.tasks import NamedEncoder
+    from extract.parallel.workers import Cluster
 
     folder = Path(args.model).expanduser()
     source = NamedEncoder(
         str(folder.resolve()) if folder.is_dir() else args.model, request, args.device
     )
     cluster = Cluster(
-        args.scheduler, args.worker_resource, args.worker_wait, args.worker_timeout, crew
+        args.scheduler, args.worker_resource, args.worker_wait, args.worker_timeout, watch_workers
     )
     encoder, summary = extract(utterances, source, args.out, settings, cluster)
     return encoder.recipe, summary
