@@ -24,11 +24,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from classify.dataset import Dataset, load
-from classify.folds import Folds, split
+from classify.evaluation.folds import Folds, split
+from classify.evaluation.run import new_head
 from classify.heads.neural import MLP
-from classify.metrics import confusion, uar
 from classify.options import Options
-from classify.run import new_head
+from classify.stats.metrics import confusion, uar
 
 COMMANDS = ("logreg", "mlp", "mlp --layer mix", "gru")  # of one layer unless they say otherwise
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from sklearn.metrics import recall_score
 
-from classify.heads.batched import DEFAULT_C, Problems, predictions
+from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from data import Cache, corpora
 from extract.engines import open_engine
 from extract.engines.torch import TorchEngine, multiplies_bfloat16

@@ -24,8 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from classify.dataset import of_corpora
-from classify.folds import INNER
-from classify.heads.batched import DEFAULT_C, Problems, predictions
+from classify.evaluation.folds import INNER
+from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from classify.probe.curves import Choice, candidates, curve
 from classify.probe.options import ProbeOptions
 from classify.probe.targets import tasks

@@ -7,18 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from classify.listener import Answer as Answer
-    from classify.model import Model as Model
-    from classify.timeline import Timeline as Timeline
+    from classify.inference.model import Model as Model
+    from classify.inference.predictor import Answer as Answer
+    from classify.inference.timeline import Timeline as Timeline
     from extract.decoding import Refusal as Refusal
 
 __all__ = ["Answer", "Model", "Refusal", "Timeline"]
 
 _HOMES = {
-    "Answer": "classify.listener",
-    "Model": "classify.model",
+    "Answer": "classify.inference.predictor",
+    "Model": "classify.inference.model",
     "Refusal": "extract.decoding",
-    "Timeline": "classify.timeline",
+    "Timeline": "classify.inference.timeline",
 }
 
 

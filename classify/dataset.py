@@ -1,4 +1,4 @@
-"""The utterances that a head is trained and tested on: features, classes, speakers."""
+"""The utterances that a head is trained and tested on: features, classes or numbers, speakers."""
 
 import contextlib
 import logging
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.features import Features, Matrix
+from classify.heads import regressor_path
 from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
@@ -32,20 +33,26 @@ MOST_CLASSES = 10  # different numbers in a column; of more, they are quantities
 
 @dataclass(frozen=True)
 class Selection:
-    """The utterances of a cache that have a class, in the order of their ids.
+    """The utterances of a cache whose target is known, in the order of their ids.
 
-    Of utterances that have numbers instead, y is 0 and there are no classes.
+    The target is a class, or one or more numbers.
     """
 
     utterances: pd.DataFrame  # their rows of the cache's table
     rows: npt.NDArray[np.intp]  # (utterance,) row of the cache
-    y: npt.NDArray[np.intp]  # (utterance,) number of the class
-    classes: tuple[str, ...]  # sorted
+    y: npt.NDArray  # (utterance,) integer number of the class, or (utterance, target) float64
+    classes: tuple[str, ...]  # sorted; empty: numbers
+    targets: tuple[str, ...]  # columns of the numbers; empty: classes
 
     @property
-    def truth(self) -> npt.NDArray[np.str_]:
-        """(utterance,) name of the class."""
-        return np.array(self.classes)[self.y]
+    def truth(self) -> npt.NDArray:
+        """(utterance,) name of the class, or (utterance, target) numbers."""
+        return np.array(self.classes)[self.y] if self.classes else self.y
+
+    @property
+    def strata(self) -> npt.NDArray[np.intp]:
+        """(utterance,) what folds are stratified by: the class; 0 where there are none."""
+        return self.y if self.classes else np.zeros(len(self.y), np.intp)
 
     @cached_property
     def speakers(self) -> npt.NDArray[np.object_]:
@@ -80,7 +87,10 @@ class Dataset(Selection):
 
 
 def load(options: Options, folds: bool = True) -> Dataset:
-    """Read from the cache what `options` choose; what is left out is counted in a warning.
+    """Read the utterances that `options` choose from a cache; log how many are left out, and why.
+
+    Several columns joined by commas are regressed, and so is one with a comma after it. One column
+    is regressed if it is numeric and has more than 10 different values; the log says which.
 
     Args:
         options: the cache, its corpora, the target and its classes, the features.
@@ -89,10 +99,11 @@ def load(options: Options, folds: bool = True) -> Dataset:
 
     Raises:
         CacheError: there is no such cache, or it is damaged.
-        UsageError: the cache does not hold what is asked for, or one class of it alone, or numbers.
+        UsageError: the cache does not hold what is asked for, one class of it alone, or too few
+            numbers; or the head cannot regress.
     """
     with sound(options.cache) as cache:
-        require_classes(cache.utterances, options)
+        log_kind(cache.utterances, options)
         return with_features(select(cache.utterances, options, folds), options, cache)
 
 
@@ -126,6 +137,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
         rows=chosen.rows,
         y=chosen.y,
         classes=chosen.classes,
+        targets=chosen.targets,
         X=X,
         features=features,
         parameters=parameters,
@@ -151,6 +163,21 @@ def has_numbers(table: pd.DataFrame, options: Options) -> bool:
     )
 
 
+def log_kind(table: pd.DataFrame, options: Options) -> None:
+    """Log whether a column of numbers is taken for classes, and how to choose otherwise."""
+    column = table.get(options.target)
+    if column is None or not pd.api.types.is_numeric_dtype(column):
+        return
+    regressed = has_numbers(table, options)
+    log.info(
+        "%s holds %d different numbers: %s%s",
+        options.target,
+        of_corpora(table, options)[options.target].nunique(),
+        "regressed" if regressed else "taken as classes",
+        "" if regressed else f"; --target {options.target}, (with a comma) regresses it",
+    )
+
+
 def is_quantity(column: pd.Series) -> bool:
     """Whether a column holds numbers that measure: numeric, with more than 10 different values.
 
@@ -162,12 +189,17 @@ def is_quantity(column: pd.Series) -> bool:
 def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:
     """The utterances that `options` choose of a cache's table; see `load`."""
     table = of_corpora(utterances, options)
+    numbers = has_numbers(utterances, options)
+    return (_with_numbers if numbers else _with_classes)(table, options, folds)
+
+
+def _with_classes(table: pd.DataFrame, options: Options, folds: bool) -> Selection:
     labels = _labels(table, options)
     native = as_text(table[options.target])
-    why = without_speaker(table, folds)
+    why = _without_speaker(table, folds)
     why[labels == ""] = "of no class"
     why[native == ""] = f"without {options.target}"
-    warn_left_out(why)
+    _warn_left_out(why)
     chosen, labels = table[why == ""], labels[why == ""]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
@@ -181,10 +213,50 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
         rows=chosen.index.to_numpy(),
         y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
         classes=classes,
+        targets=(),
     )
 
 
-def without_speaker(table: pd.DataFrame, folds: bool) -> "pd.Series[str]":
+def _with_numbers(table: pd.DataFrame, options: Options, folds: bool) -> Selection:
+    regressor_path(options.head)
+    _require_numeric(table, options)
+    why = _without_speaker(table, folds)
+    for name in reversed(options.targets):  # the message names the first that is lacking
+        why[~np.isfinite(table[name])] = f"without {name}"
+    _warn_left_out(why)
+    chosen = table[why == ""]
+    if len(chosen) < 2:
+        raise UsageError(
+            f"{options.cache}: {len(chosen)} utterances have a number of {options.target}; "
+            "expected two or more"
+        )
+    return Selection(
+        utterances=chosen.reset_index(drop=True),
+        rows=chosen.index.to_numpy(),
+        y=chosen[list(options.targets)].to_numpy(np.float64),
+        classes=(),
+        targets=options.targets,
+    )
+
+
+def _require_numeric(table: pd.DataFrame, options: Options) -> None:
+    numeric = [name for name in table if pd.api.types.is_numeric_dtype(table[name])]
+    known = ", ".join(name for name in numeric if table[name].notna().any())
+    for name in options.targets:
+        if name not in table:
+            raise UsageError(
+                f"--target {options.target}: {options.cache} has no column {name}; its numeric "
+                f"columns are {known}"
+            )
+        if name not in numeric:
+            example = next(filter(None, table[name]), "")
+            raise UsageError(
+                f"--target {options.target}: {name} is text ({example!r}) and cannot be regressed; "
+                f"the numeric columns of {options.cache} are {known}"
+            )
+
+
+def _without_speaker(table: pd.DataFrame, folds: bool) -> "pd.Series[str]":
     """(utterance,) why it is left out, "" where it is not: see `load` on `folds`."""
     why = pd.Series("", table.index)
     if folds and (table["speaker"] != "").any():
@@ -254,7 +326,7 @@ def grouping(table: pd.DataFrame, column: str, purpose: str, instead: str) -> np
     return values
 
 
-def warn_left_out(why: pd.Series) -> None:
+def _warn_left_out(why: pd.Series) -> None:
     """Say how many utterances are left out, by reason ("" for those that stay)."""
     reasons = Counter(reason for reason in why if reason)
     if reasons:

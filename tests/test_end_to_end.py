@@ -91,7 +91,7 @@ def test_a_model_answers_as_from_the_cache(corpus, cache, tmp_path):
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["file"] for row in rows] == [str(file) for file in files]
 
-    from classify.model import Model
+    from classify.inference.model import Model
 
     model = Model.load(tmp_path / "model")
     with Cache(cache) as read:

@@ -32,12 +32,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.compare import ranks
 from classify.compare.options import CompareOptions
 from classify.compare.study import Study, study
-from classify.metrics import Counts, confusions, per_class, uar
-from classify.probe.scores import SCORES, score_intervals
-from classify.stats import best
+from classify.stats import best, intervals, ranks
+from classify.stats.metrics import Counts, confusions, per_class, scores, uar
 from classify.stats.tests import Best
 from data.cache.recipe import encoder_json
 
@@ -58,13 +56,13 @@ class Comparison:
 
     @property
     def heads(self) -> list[str]:
-        """Those that were judged, in the order asked for."""
-        return [judged.head for judged in self.study.judged]
+        """The heads that were fitted, in the order asked for."""
+        return [result.head for result in self.study.results]
 
     @property
     def seconds(self) -> dict[str, float]:
         """How long the cross-validation of each took; never the same twice."""
-        return {judged.head: round(judged.seconds, 2) for judged in self.study.judged}
+        return {result.head: round(result.seconds, 2) for result in self.study.results}
 
     @cached_property
     def metrics(self) -> Json:
@@ -107,8 +105,8 @@ class Comparison:
         """(unit, head, truth, prediction) confusion matrices, of all seeds together."""
         data = self.study.selection
         of_heads = [
-            confusions(data.y, judged.predictions, self._units[1], len(data.classes)).sum(1)
-            for judged in self.study.judged
+            confusions(data.y, result.predictions, self._units[1], len(data.classes)).sum(1)
+            for result in self.study.results
         ]
         return np.stack(of_heads, 1)
 
@@ -120,24 +118,24 @@ class Comparison:
         """(speaker, head) UAR over the classes that a speaker has; None: speakers are unknown."""
         return uar(self._counts) if self.study.folds.by_speaker else None
 
-    def _rows(self, scores: npt.NDArray[np.float64] | None) -> list[Json]:
-        classes, intervals = self.study.selection.classes, score_intervals(self._counts)
+    def _rows(self, of_speakers: npt.NDArray[np.float64] | None) -> list[Json]:
+        classes, found = self.study.selection.classes, intervals.of_metrics(self._counts)
         pooled = self._counts.sum(0)
-        mean_rank = None if scores is None else ranks.average_ranks(scores)
+        mean_rank = None if of_speakers is None else ranks.average_ranks(of_speakers)
         return [
             {
-                "head": judged.head,
-                "features": judged.features,
-                **{name: float(score(pooled[head])) for name, score in SCORES.items()},
-                **{name: pairs[head] for name, pairs in intervals.items()},
+                "head": result.head,
+                "features": result.features,
+                **scores(pooled[head]),
+                **{name: pairs[head] for name, pairs in found.items()},
                 "rank": None if mean_rank is None else float(mean_rank[head]),
                 "per_class": per_class(pooled[head], classes),
                 "per_speaker": {}
-                if scores is None
-                else dict(zip(self._units[0].tolist(), scores[:, head].tolist(), strict=True)),
+                if of_speakers is None
+                else dict(zip(self._units[0].tolist(), of_speakers[:, head].tolist(), strict=True)),
                 "confusion": pooled[head].tolist(),
             }
-            for head, judged in enumerate(self.study.judged)
+            for head, result in enumerate(self.study.results)
         ]
 
     def _best_json(self) -> Json:

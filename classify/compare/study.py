@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classify import run
 from classify.compare.options import CompareOptions
 from classify.dataset import Selection, require_classes, select, sound, with_features
-from classify.folds import Folds, split
-from classify.scheduling import spread
+from classify.evaluation import run
+from classify.evaluation.folds import Folds, split
+from classify.evaluation.scheduling import spread
 from data.cache import Cache
 from data.cache.recipe import Recipe
 from data.errors import HeadError, Wav2emoError
@@ -20,7 +20,7 @@ log = logging.getLogger("wav2emo")
 
 
 @dataclass(frozen=True)
-class Judged:
+class HeadResult:
     """A head, cross-validated."""
 
     head: str
@@ -37,7 +37,7 @@ class Study:
     options: CompareOptions
     selection: Selection
     folds: Folds
-    judged: tuple[Judged, ...]  # in the order asked for, without those that failed
+    results: tuple[HeadResult, ...]  # in the order asked for, without those that failed
     failed: dict[str, str]  # head → reason
     recipe: Recipe
     fingerprint: str
@@ -54,23 +54,23 @@ def study(options: CompareOptions) -> Study:
         require_classes(cache.utterances, options.shared)
         chosen = select(cache.utterances, options.shared)
         folds = split(chosen, options.shared.folds, options.shared.seed)
-        judged: list[Judged] = []
+        results: list[HeadResult] = []
         failed: dict[str, str] = {}
         found = spread(_tried, options.heads, options, cache, chosen, folds)
         for head, answer in zip(options.heads, found, strict=True):
-            if isinstance(answer, Judged):
-                judged.append(answer)
+            if isinstance(answer, HeadResult):
+                results.append(answer)
             else:
                 failed[head] = _reason(answer, options)
                 log.debug("%s", head, exc_info=answer)
                 log.warning("%s is left out: %s", head, failed[head])
-        if not judged:
-            raise HeadError(f"no head could be judged: {next(iter(failed.values()))}")
+        if not results:
+            raise HeadError(f"no head could be fitted: {next(iter(failed.values()))}")
         return Study(
             options=options,
             selection=chosen,
             folds=folds,
-            judged=tuple(judged),
+            results=tuple(results),
             failed=failed,
             recipe=cache.recipe,
             fingerprint=cache.fingerprint,
@@ -79,16 +79,16 @@ def study(options: CompareOptions) -> Study:
 
 def _tried(
     options: CompareOptions, cache: Cache, chosen: Selection, folds: Folds, head: str
-) -> Judged | Exception:
+) -> HeadResult | Exception:
     try:
-        return judge(head, options, cache, chosen, folds)
+        return cross_validated(head, options, cache, chosen, folds)
     except Exception as error:  # whatever it is, what the others took is not to be lost
         return error
 
 
-def judge(
+def cross_validated(
     head: str, options: CompareOptions, cache: Cache, chosen: Selection, folds: Folds
-) -> Judged:
+) -> HeadResult:
     """Cross-validate one head, as ``python -m classify`` does.
 
     Raises:
@@ -98,11 +98,13 @@ def judge(
     data = with_features(chosen, options.of(head), cache)
     log.info("%s: %s", head, data.features)
     began = time.perf_counter()
-    result = run.judge(options.of(head), data, folds).result
+    result = run.evaluate_folds(options.of(head), data, folds).result
     seconds = time.perf_counter() - began
     if not np.array_equal(result.fold, folds.fold):
-        raise HeadError(f"{head} was judged by other folds than the others")
-    return Judged(head, str(data.features), result.prediction, result.by_seed.argmax(2), seconds)
+        raise HeadError(f"{head} was evaluated with other folds than the others")
+    return HeadResult(
+        head, str(data.features), result.prediction, result.by_seed.argmax(2), seconds
+    )
 
 
 def _reason(error: Exception, options: CompareOptions) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax, softmax
 
-from classify.listener import Listener
+from classify.inference.predictor import Predictor
 from data.errors import ModelError
 from extract.audio import SAMPLING_RATE, Waveform
 from extract.decoding import Refusal
@@ -52,14 +52,14 @@ def noise(shortest: int) -> list[Waveform]:
     return [random.normal(0, LOUDNESS, length).astype(np.float32) for length in lengths]
 
 
-def check(content: bytes, listener: Listener, waveforms: Sequence[Waveform]) -> list[Agreement]:
+def check(content: bytes, predictor: Predictor, waveforms: Sequence[Waveform]) -> list[Agreement]:
     """Ask the graph in `content`, an ONNX file's bytes, about (sample,) waveforms at 16 kHz, each
-    alone and padded together, and hold what it says against the listener.
+    alone and padded together, and hold what it says against the predictor.
 
     Raises:
         ModelError: a runtime cannot run the graph, or says something else.
     """
-    expected = answers(listener, waveforms)
+    expected = answers(predictor, waveforms)
     found = []
     for name, start in runtimes():
         try:
@@ -70,7 +70,7 @@ def check(content: bytes, listener: Listener, waveforms: Sequence[Waveform]) -> 
             raise ModelError(
                 f"{name} cannot run the graph: {reason}; nothing was written"
             ) from error
-        agreement = compare(name, logits, np.tile(expected, (2, 1)), bool(listener.model.classes))
+        agreement = compare(name, logits, np.tile(expected, (2, 1)), bool(predictor.model.classes))
         if not agreement.holds:
             raise ModelError(
                 f"{name} gives other answers than the model: {agreement}; expected "
@@ -80,10 +80,10 @@ def check(content: bytes, listener: Listener, waveforms: Sequence[Waveform]) -> 
     return found
 
 
-def answers(listener: Listener, waveforms: Sequence[Waveform]) -> Values:
+def answers(predictor: Predictor, waveforms: Sequence[Waveform]) -> Values:
     """(waveform, class) probabilities, or numbers (waveform, target)."""
     rows = []
-    for answer in listener.waveforms(waveforms):
+    for answer in predictor.waveforms(waveforms):
         if isinstance(answer, Refusal):
             raise ModelError(f"the model refuses what it is checked on: {answer.reason}")
         rows.append(list((answer.numbers or answer.probabilities).values()))

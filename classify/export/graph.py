@@ -6,7 +6,7 @@ from torch.nn.utils import parametrize
 
 from classify.export.frontend import Frontend
 from classify.export.heads import module_of
-from classify.model import Model
+from classify.models.trained import TrainedHead
 from extract.audio import MAX_SECONDS
 from extract.encoder import Encoder
 from extract.pooled import PooledEncoder
@@ -14,14 +14,14 @@ from extract.pooling import steps_of
 
 
 class Graph(nn.Module):
-    """What `classify.listener.Listener` does to waveforms at 16 kHz, in float32 and in one piece.
+    """What a predictor computes of 16 kHz waveforms (`classify.inference.predictor`), as one graph.
 
     Layers of the encoder above the highest one that the head sees are left out.
     """
 
     step: torch.Tensor
 
-    def __init__(self, model: Model, encoder: Encoder) -> None:
+    def __init__(self, model: TrainedHead, encoder: Encoder) -> None:
         super().__init__()
         features = model.features
         layers = list(features.layers)

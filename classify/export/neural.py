@@ -5,8 +5,8 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from classify.heads.neural_head import NeuralHead
-from classify.heads.stacked import BiGRU, reversal
+from classify.heads.neural.base import NeuralHead
+from classify.heads.neural.stacked import BiGRU, reversal
 
 
 class Neural(nn.Module):

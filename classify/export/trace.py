@@ -14,7 +14,7 @@ import onnx
 import torch
 
 from classify.export.graph import Graph
-from classify.model import Model
+from classify.models.trained import TrainedHead
 from data.cache.recipe import encoder_name
 from data.errors import UsageError
 
@@ -62,7 +62,7 @@ def traced(graph: Graph, about: dict[str, str]) -> bytes:
     return proto.SerializeToString()
 
 
-def about(model: Model, shortest: int) -> dict[str, str]:
+def about(model: TrainedHead, shortest: int) -> dict[str, str]:
     """What a user of the file has to know, as an ONNX file's metadata: text by name.
 
     Args:

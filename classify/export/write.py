@@ -8,8 +8,8 @@ from pathlib import Path
 from classify.export.check import Agreement, check, noise
 from classify.export.graph import Graph
 from classify.export.trace import about, traced
-from classify.listener import Listener
-from classify.model import Model
+from classify.inference.predictor import Predictor
+from classify.models.trained import TrainedHead
 from data.atomic import publish_bytes
 from data.errors import AudioError, UsageError
 from extract import audio
@@ -31,7 +31,7 @@ class Exported:
 
 
 def export(
-    model: Model, path: Path, encoder: str | None = None, recordings: Sequence[Path] = ()
+    model: TrainedHead, path: Path, encoder: str | None = None, recordings: Sequence[Path] = ()
 ) -> Exported:
     """Write `model` and its encoder to `path` as one ONNX graph, if it answers as the model does.
 
@@ -53,13 +53,13 @@ def export(
             model.recipe["precision"],
         )
     model = replace(model, card={**model.card, "recipe": model.recipe | {"precision": "float32"}})
-    listener = Listener.open(model, "cpu", encoder)
-    shortest = listener.embedder.engine.receptive_field
+    predictor = Predictor.open(model, "cpu", encoder)
+    shortest = predictor.embedder.engine.receptive_field
     waveforms = [_read(file, shortest) for file in recordings] or noise(shortest)
     place = encoder or model.card["encoder_location"] or model.recipe["model"]
     graph = Graph(model, load(find(place)))
     content = traced(graph, about(model, shortest))
-    agreements = check(content, listener, waveforms)
+    agreements = check(content, predictor, waveforms)
     publish_bytes(path, content)
     seconds = tuple(len(waveform) / audio.SAMPLING_RATE for waveform in waveforms)
     return Exported(len(content), graph.dim, shortest, seconds, agreements)

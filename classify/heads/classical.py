@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from classify.heads.batched import DEFAULT_C
+from classify.heads.linear.batched import DEFAULT_C
 
 MOST_STEPS = 10_000_000  # of a support vector machine, as libsvm has it; then it does not converge
 

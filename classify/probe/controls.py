@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.heads import naming
-from classify.heads.batched import Problems
-from classify.metrics import Scores, confusion, uar
+from classify.heads.linear.batched import Problems
 from classify.probe.curves import Curve, Matrix, counts_by, layer_name, predict
 from classify.probe.targets import Task, is_constant
+from classify.stats.metrics import Scores, confusion, uar
 
 
 def majority(task: Task) -> npt.NDArray[np.intp]:

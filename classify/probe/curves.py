@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from classify.folds import Rows, inner_folds
+from classify.evaluation.folds import Rows, inner_folds
 from classify.heads import naming
-from classify.heads.batched import DEFAULT_C, Problems, predictions
-from classify.metrics import Counts, confusions, uar
+from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from classify.probe.targets import Task
+from classify.stats.metrics import Counts, confusions, uar
 from data.text import escaped
 
 log = logging.getLogger("wav2emo")

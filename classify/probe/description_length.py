@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.heads import naming
-from classify.heads.batched import Problems, log_probabilities
-from classify.metrics import Scores
+from classify.heads.linear.batched import Problems, log_probabilities
 from classify.probe.curves import Matrix, layer_name
 from classify.probe.targets import Task
+from classify.stats.metrics import Scores
 
 ORDERS = 8  # random orders of the blocks, over which the lengths are averaged
 

@@ -5,16 +5,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.metrics import Counts, accuracy, f1_macro, per_class, uar
 from classify.probe.curves import Curve, counts_by
 from classify.probe.selection import Nested
 from classify.probe.targets import Task
 from classify.stats import intervals
+from classify.stats.metrics import Counts, per_class, scores, uar
 from classify.stats.tests import Best, permutation_test, uar_shares
 
 Json = dict[str, Any]
-
-SCORES = {"uar": uar, "accuracy": accuracy, "f1_macro": f1_macro}
 
 
 def rows(curve: Curve) -> list[Json]:
@@ -23,7 +21,7 @@ def rows(curve: Curve) -> list[Json]:
     return [
         {
             "layer": layer,
-            **summary(curve.task, curve.counts[:, index]),
+            **scores(curve.counts[:, index].sum(0)),
             **{name: pairs[index] for name, pairs in found.items()},
             "C": curve.C[index].tolist(),
             **details(curve.task, curve.counts[:, index]),
@@ -35,34 +33,13 @@ def rows(curve: Curve) -> list[Json]:
 def prediction_row(task: Task, predictions: npt.NDArray[np.intp]) -> Json:
     """Scores, intervals and details of one answer an utterance."""
     counts = counts_by(task, predictions[None])[:, 0]
-    return {**summary(task, counts), **intervals_of(task, counts), **details(task, counts)}
+    return {**scores(counts.sum(0)), **intervals_of(task, counts), **details(task, counts)}
 
 
 def intervals_of(task: Task, counts: Counts) -> Json:
     """Intervals of counts (speaker, …, truth, prediction): ``ci95`` of the UAR, and of the other
     scores; where the speaker is what is predicted, over the classes."""
-    if task.target == "speaker":
-        total = counts.sum(0)
-        return _named({name: intervals.of_classes(total, name) for name in SCORES})
-    return score_intervals(counts)
-
-
-def score_intervals(counts: Counts) -> Json:
-    """``ci95`` of the UAR, ``ci95_accuracy`` and ``ci95_f1_macro``: [low, high], or None, of each
-    of counts (speaker, …, truth, prediction)."""
-    return _named({name: intervals.of_score(counts, name) for name in SCORES})
-
-
-def _named(found: dict[str, intervals.Interval]) -> Json:
-    return {
-        "ci95" if name == "uar" else f"ci95_{name}": intervals.as_json(pair)
-        for name, pair in found.items()
-    }
-
-
-def summary(task: Task, counts: Counts) -> Json:
-    """The scores of counts (speaker, truth, prediction)."""
-    return {name: float(score(counts.sum(0))) for name, score in SCORES.items()}
+    return intervals.of_metrics(counts, over_classes=task.target == "speaker")
 
 
 def details(task: Task, counts: Counts) -> Json:
@@ -70,10 +47,8 @@ def details(task: Task, counts: Counts) -> Json:
     return {
         "per_class": per_class(counts.sum(0), task.classes),
         "per_speaker": {
-            str(speaker): {"uar": float(u), "accuracy": float(a), "utterances": int(n)}
-            for speaker, u, a, n in zip(
-                task.speakers[0], uar(counts), accuracy(counts), counts.sum((1, 2)), strict=True
-            )
+            str(speaker): {**scores(own), "utterances": int(own.sum())}
+            for speaker, own in zip(task.speakers[0], counts, strict=True)
         },
         "confusion": counts.sum(0).tolist(),
     }

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import grouping, of_corpora
-from classify.heads.batched import DEFAULT_C
-from classify.metrics import uar
+from classify.evaluation.scheduling import spread
+from classify.heads.linear.batched import DEFAULT_C
 from classify.options import EMOTION_TARGETS
 from classify.probe import controls, scores
 from classify.probe.audit import Audit, checks, constant_features, same_sound
@@ -23,8 +23,9 @@ from classify.probe.result import Json, Probe, TargetResult
 from classify.probe.selection import Nested, nested
 from classify.probe.source import Control, Source
 from classify.probe.targets import Task, tasks
-from classify.scheduling import spread
 from classify.stats import best
+from classify.stats.metrics import scores as scores_of
+from classify.stats.metrics import uar
 from data.cache import Cache
 from data.cache.file import require_sound
 from data.cache.recipe import encoder_json
@@ -155,7 +156,7 @@ class _Target:
             "C": choice.kind,
             "pooling": main.pooling,
             "layers": self._rows(main),
-            "majority": scores.summary(task, majority),
+            "majority": scores_of(majority.sum(0)),
             "best": scores.best_json(main, top),
         }
         answers = None

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import Selection, as_text, is_quantity, of_corpora, select
-from classify.folds import (
+from classify.evaluation.folds import (
     CROSSED,
     DEFAULT_FOLDS,
     MANY_SPEAKERS,
@@ -210,4 +210,5 @@ def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
         rows=selection.rows[chosen],
         y=y,
         classes=tuple(map(str, classes)),
+        targets=(),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from classify.evaluation.run import Run
 from classify.report.page import inline, page
-from classify.run import Run
 
 
 def render(run: Run, figures: Mapping[str, Path]) -> str:

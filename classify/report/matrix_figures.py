@@ -22,7 +22,7 @@ from classify.report.style import (
 if TYPE_CHECKING:
     from classify.probe.geometry import LayerMaps
     from classify.probe.result import TargetResult
-    from classify.similarity import Similarity
+    from classify.probe.similarity import Similarity
 
 Json = dict[str, Any]
 Table = npt.NDArray[np.floating]

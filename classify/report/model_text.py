@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from classify.model import Model
+from classify.models.trained import TrainedHead
 from classify.stats.intervals import in_words
 from data import console
 
 
-def render(model: Model) -> console.Lines:
+def render(model: TrainedHead) -> console.Lines:
     """The table, without a line feed at its end."""
     card = model.card
     counts = ", ".join(f"{name} {count}" for name, count in card["support"].items())
@@ -23,7 +23,7 @@ def render(model: Model) -> console.Lines:
     return console.lines(f"{name:11}  {value}" for name, value in rows)
 
 
-def _chosen(model: Model) -> str:
+def _chosen(model: TrainedHead) -> str:
     choice = model.card["choice"]
     if choice is None:
         if model.features.layer == "mix":

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classify.crossvalidate import History
+from classify.evaluation.crossvalidate import History
+from classify.evaluation.run import Run
 from classify.report.style import (
     BLACK,
     BLUE,
@@ -23,7 +24,6 @@ from classify.report.style import (
     panels,
     style,
 )
-from classify.run import Run
 from data.atomic import publish_bytes
 
 log = logging.getLogger("wav2emo")

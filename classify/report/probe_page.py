@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.probe.result import Json, Probe
-from classify.probe.table import spans
 from classify.report.page import inline, page
+from classify.report.probe_text import spans
 from classify.report.published import CITATIONS, anchors
 from classify.report.style import Illustration
 from data.cache.recipe import encoder_in_words

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.stats import gaussian_kde
 
-from classify.regression.run import RegressionRun
+from classify.evaluation.run import Run
 from classify.report.style import BLACK, BLUE, PAGE, VERMILION, entitle, panels, save, style
 
 ACROSS = 3  # panels in a row
@@ -45,10 +45,10 @@ PLANE = Illustration(
 )
 
 
-def draw(run: RegressionRun, folder: Path) -> list[tuple[Illustration, Path]]:
+def draw(run: Run, folder: Path) -> list[tuple[Illustration, Path]]:
     """Write the figures of `run` as PNG and SVG: each with its PNG. A plane is of two targets."""
     planned = [(PREDICTIONS, predictions_figure)]
-    if len(run.targets) == 2:
+    if len(run.dataset.targets) == 2:
         planned.append((PLANE, plane_figure))
     for illustration, make in planned:
         with style():
@@ -56,16 +56,16 @@ def draw(run: RegressionRun, folder: Path) -> list[tuple[Illustration, Path]]:
     return [(illustration, folder / f"{illustration.name}.png") for illustration, _ in planned]
 
 
-def predictions_figure(run: RegressionRun) -> Figure:
+def predictions_figure(run: Run) -> Figure:
     """A panel for each target: truth along, prediction up, and the line where they are equal."""
-    names = run.targets
+    names = run.dataset.targets
     across = min(ACROSS, len(names))
     down = -(-len(names) // across)
     side = PAGE / max(2, across)
     figure, every = panels(down, across, side * across, 1.06 * side * down + 0.2)
     _entitle(figure, run)
     for column, (axes, name) in enumerate(zip(every, names, strict=False)):
-        truth, prediction = run.truth[:, column], run.prediction[:, column]
+        truth, prediction = run.dataset.y[:, column], run.result.output[:, column]
         limits = _limits(np.concatenate([truth, prediction]))
         axes.plot(limits, limits, color=BLACK, lw=0.8, ls=(0, (4, 2)))
         alpha = float(np.clip(60 / len(truth) ** 0.75, 0.05, 0.8))
@@ -82,14 +82,14 @@ def predictions_figure(run: RegressionRun) -> Figure:
     return figure
 
 
-def plane_figure(run: RegressionRun) -> Figure:
+def plane_figure(run: Run) -> Figure:
     """Where the truth of two targets lies, and where the predictions do.
 
     Valence goes along and arousal up (Russell 1980, A circumplex model of affect); of other targets
     the first goes along.
     """
-    along, up = (1, 0) if run.targets == ("arousal", "valence") else (0, 1)
-    truth, prediction = run.truth[:, [along, up]], run.prediction[:, [along, up]]
+    along, up = (1, 0) if run.dataset.targets == ("arousal", "valence") else (0, 1)
+    truth, prediction = run.dataset.y[:, [along, up]], run.result.output[:, [along, up]]
     figure, (axes,) = panels(1, 1, 0.65 * PAGE, 0.6 * PAGE)
     _entitle(figure, run)
     both = np.vstack([truth, prediction])
@@ -99,11 +99,12 @@ def plane_figure(run: RegressionRun) -> Figure:
         axes.plot(*values.mean(0), "X", color=colour, mec="white", mew=0.8, ms=7, zorder=5)
     keys = [Patch(color=SHADES[2]), Line2D([], [], color=VERMILION)]
     axes.legend(keys, ["truth", "prediction"], loc="upper left", bbox_to_anchor=(1, 1))
-    axes.set(xlabel=run.targets[along], ylabel=run.targets[up], xlim=box[0], ylim=box[1])
+    names = run.dataset.targets
+    axes.set(xlabel=names[along], ylabel=names[up], xlim=box[0], ylim=box[1])
     return figure
 
 
-def _entitle(figure: Figure, run: RegressionRun) -> None:
+def _entitle(figure: Figure, run: Run) -> None:
     """Say what was scored; a control is never to be taken for a pretrained encoder."""
     entitle(figure, f"{run.options.head} on {run.dataset.encoder}", size=8)
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.regression.run import RegressionRun
+from classify.evaluation.run import Run
 from classify.report.page import inline, page
 from classify.report.regression_figures import Illustration
 
 
-def render(run: RegressionRun, figures: Sequence[tuple[Illustration, Path]]) -> str:
+def render(run: Run, figures: Sequence[tuple[Illustration, Path]]) -> str:
     """The page as HTML, with `figures` inside of it."""
     return page("regression.html.j2").render(
         run=run,

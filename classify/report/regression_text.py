@@ -3,13 +3,13 @@
 import statistics
 from typing import Any
 
-from classify.regression.run import RegressionRun
+from classify.evaluation.run import Run
 from data import console
 
 WIDTH = 11  # of the first column
 
 
-def render(run: RegressionRun) -> console.Lines:
+def render(run: Run) -> console.Lines:
     """The table, without a line feed at its end."""
     scores, data = run.metrics, run.dataset
     corpora = ", ".join(f"{name} {count}" for name, count in data.corpora.items())
@@ -23,7 +23,7 @@ def render(run: RegressionRun) -> console.Lines:
             f"{run.folds.kind} ({len(run.folds)})" if run.folds.by_speaker else run.folds.kind,
         ),
     ]
-    width = max(WIDTH, *(len(name) for name in run.targets))
+    width = max(WIDTH, *(len(name) for name in run.dataset.targets))
     lines = [f"{name:{width}}  {value}" for name, value in rows]
     head = "   CCC  95 % interval   folds          Pearson   RMSE  deviation"
     lines += ["", f"{'target':{width}}  {head}"]
@@ -31,7 +31,7 @@ def render(run: RegressionRun) -> console.Lines:
         by_fold = [fold["targets"][name]["ccc"] for fold in scores["folds"]]
         deviation = f"  {row['truth']['deviation']:9.3f}"
         lines.append(f"{name:{width}}  {_cells(row, by_fold)}{deviation}")
-    if len(run.targets) > 1:
+    if len(run.dataset.targets) > 1:
         by_fold = [fold["mean"]["ccc"] for fold in scores["folds"]]
         lines.append(f"{'mean':{width}}  {_cells(scores['mean'], by_fold)}")
     return console.lines(lines)

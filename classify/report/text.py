@@ -2,7 +2,7 @@
 
 import statistics
 
-from classify.run import Run
+from classify.evaluation.run import Run
 from classify.stats.intervals import in_words
 from data import console
 

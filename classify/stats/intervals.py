@@ -7,25 +7,19 @@ not those of Student's t. ``docs/statistics.md`` has the simulated coverage of b
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit  # scipy.stats would take a second to import
 
-from classify.agreement import ccc, left_out_ccc
-from classify.metrics import Counts, Scores, accuracy, f1, f1_macro, f1_weighted, recall, uar
+from classify.stats.agreement import ccc, left_out_ccc
+from classify.stats.metrics import METRICS, Counts, Metric, Scores
 
 Score = Callable[[Counts], Scores]
 Interval = tuple[Scores, Scores]
 
-SCORES: Mapping[str, Score] = {
-    "uar": uar,
-    "accuracy": accuracy,
-    "f1_macro": f1_macro,
-    "f1_weighted": f1_weighted,
-}
 FEWEST = 4  # speakers that an interval needs
 LEVEL = 0.95
 CHUNK = 1 << 23  # numbers of the confusion matrices that are in memory at once
@@ -34,16 +28,16 @@ ALMOST_ALL = 0.999  # the largest share of the utterances that one speaker is ta
 
 
 def interval(counts: Counts, score: str | Score = "uar", level: float = LEVEL) -> Interval:
-    """Confidence interval of a score between 0 and 1, over speakers.
+    """Confidence interval of a score, over speakers.
 
     Every speaker is left out in turn. With θ the score of all k speakers and θ₍ₛ₎ that of all but
     speaker s, the variance is v = (k - 1) / k · Σₛ (θ₍ₛ₎ - θ)². A class that only speaker s has
-    keeps its recall in θ₍ₛ₎. The interval is that of `wilson`.
+    keeps its recall in θ₍ₛ₎. The interval is that of `wilson`, on the metric's range.
 
     Args:
         counts: (speaker, truth, prediction) confusion matrices, or (speaker, layer, truth,
             prediction). Speakers without utterances do not count.
-        score: ``uar``, ``accuracy``, ``f1_macro``, ``f1_weighted``, or a function from counts
+        score: name of a metric in `classify.stats.metrics.METRICS`, or a function from counts
             (…, truth, prediction) to scores (…) between 0 and 1.
         level: share of such intervals that hold the true score.
 
@@ -72,12 +66,14 @@ def interval(counts: Counts, score: str | Score = "uar", level: float = LEVEL) -
 
 def of_score(counts: Counts, score: str | Score = "uar", level: float = LEVEL) -> Interval:
     """`interval` without its warning."""
-    function = _function(score)
+    metric = _metric(score)
     total = _total(counts)
-    value = function(total)
+    value = _on_unit(metric)(total)
     shares = _shares(counts, total)
-    variance = _scale(shares) * _squares(function, counts, total, value)
-    return wilson(value, variance, shares, _independent(total), level)
+    variance = _scale(shares) * _squares(_on_unit(metric), counts, total, value)
+    low, high = wilson(value, variance, shares, _independent(total), level)
+    span = metric.high - metric.low
+    return metric.low + span * low, metric.low + span * high
 
 
 def of_difference(counts: Counts, score: str | Score = "uar", level: float = LEVEL) -> Interval:
@@ -96,12 +92,13 @@ def of_difference(counts: Counts, score: str | Score = "uar", level: float = LEV
         level: as of `interval`.
 
     Returns:
-        low and high (…), between -1 and 1; NaN below 4 speakers.
+        low and high (…); NaN below 4 speakers.
 
     Raises:
         ValueError: as `interval`.
     """
-    function = _function(score)
+    metric = _metric(score)
+    function = _on_unit(metric)
     total = _total(counts)
     if total.ndim < 3 or total.shape[-3] != 2:
         raise ValueError(f"got counts {counts.shape}, expected (speaker, …, 2, truth, prediction)")
@@ -117,10 +114,10 @@ def of_difference(counts: Counts, score: str | Score = "uar", level: float = LEV
         where=product > ROUNDING,
     )  # fmt: skip
     below, above = np.maximum(value - low, 0), np.maximum(high - value, 0)
-    found = _first_less_second(value)
+    found, span = _first_less_second(value), metric.high - metric.low
     return (
-        np.maximum(found - _added(below[..., 0], above[..., 1], correlation), -1),
-        np.minimum(found + _added(above[..., 0], below[..., 1], correlation), 1),
+        span * np.maximum(found - _added(below[..., 0], above[..., 1], correlation), -1),
+        span * np.minimum(found + _added(above[..., 0], below[..., 1], correlation), 1),
     )
 
 
@@ -137,15 +134,17 @@ def of_classes(counts: Counts, score: str = "uar", level: float = LEVEL) -> Inte
 
     Args:
         counts: (…, truth, prediction) confusion matrices of all utterances.
-        score: ``uar``, ``accuracy`` or ``f1_macro``.
+        score: name of a metric.
         level: as of `interval`.
 
     Returns:
-        low and high (…); NaN below 4 classes.
+        low and high (…); NaN below 4 classes, and of a metric that is no mean over the classes.
     """
-    support = counts.sum(-1)
-    weights = support if score == "accuracy" else np.ones(support.shape)
-    parts = np.moveaxis({"uar": recall, "accuracy": recall, "f1_macro": f1}[score](counts), -1, 0)
+    metric, support = METRICS[score], counts.sum(-1)
+    if metric.of_class is None:
+        return np.full(support.shape[:-1], np.nan), np.full(support.shape[:-1], np.nan)
+    weights = support if metric.by_support else np.ones(support.shape)
+    parts = np.moveaxis(metric.of_class(counts), -1, 0)
     shares = np.moveaxis(weights / weights.sum(-1, keepdims=True), -1, 0)
     value = (shares * parts).sum(0)
     left_out = (value - shares * parts) / (1 - shares)
@@ -176,7 +175,7 @@ def of_ccc(
         is not defined and where there are fewer than 4 speakers.
 
     Raises:
-        ValueError: as `classify.agreement.ccc`.
+        ValueError: as `classify.stats.agreement.ccc`.
     """
     value, left_out = ccc(truth, prediction), left_out_ccc(truth, prediction, speakers)
     value = np.append(value, value.mean())
@@ -244,12 +243,36 @@ def degrees_of_freedom(shares: Scores) -> Scores:
     return (_speakers(shares) - 1 + trace**2 / square) / 2
 
 
-def _function(score: str | Score) -> Score:
-    if callable(score):
+def of_metrics(counts: Counts, over_classes: bool = False) -> dict[str, Any]:
+    """The intervals of all metrics, as `as_json` gives them: ``ci95`` of the UAR, ``ci95_NAME`` of
+    any other.
+
+    Args:
+        counts: as of `interval`.
+        over_classes: whether every speaker is a class; see `of_classes`.
+    """
+    total = counts.sum(0) if over_classes else counts
+    of_one = of_classes if over_classes else of_score
+    return {
+        "ci95" if name == "uar" else f"ci95_{name}": as_json(of_one(total, name))
+        for name in METRICS
+    }
+
+
+def _metric(score: str | Score) -> Metric:
+    if isinstance(score, Metric):
         return score
-    if score not in SCORES:
-        raise ValueError(f"got score {score!r}, expected a function or one of {', '.join(SCORES)}")
-    return SCORES[score]
+    if not isinstance(score, str):
+        return Metric("", "", score)
+    if score not in METRICS:
+        raise ValueError(f"got score {score!r}, expected a function or one of {', '.join(METRICS)}")
+    return METRICS[score]
+
+
+def _on_unit(metric: Metric) -> Score:
+    """The metric, on a scale from 0 to 1."""
+    span = metric.high - metric.low
+    return lambda counts: (metric(counts) - metric.low) / span
 
 
 def _total(counts: Counts) -> Counts:

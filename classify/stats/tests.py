@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from classify.metrics import Counts, Scores
+from classify.stats.metrics import Counts, Scores
 
 ALPHA = 0.05
 EXACT = 13  # speakers; of so many, all exchanges of signs are tried

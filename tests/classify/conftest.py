@@ -103,7 +103,7 @@ def cache(make_cache: MakeCache) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, waveform) -> Path:
     """A saved head on the tiny untrained encoder, which listens to seeded noise: anger, sadness."""
-    from classify.train import main as train
+    from classify.commands.train import main as train
     from extract.__main__ import main as extract
 
     home = tmp_path_factory.mktemp("tiny")
@@ -119,9 +119,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, waveform) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_listener(tiny_model: Path):
+def tiny_predictor(tiny_model: Path):
     """That head with its encoder, loaded once for all tests."""
-    from classify.listener import Listener
-    from classify.model import Model
+    from classify.inference.model import Model
+    from classify.inference.predictor import Predictor
 
-    return Listener.open(Model.load(tiny_model), device="cpu")
+    return Predictor.open(Model.load(tiny_model), device="cpu")

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import pearsonr
 from sklearn.metrics import root_mean_squared_error
 
-from classify.agreement import ccc, left_out_ccc, pearson, rmse
+from classify.stats.agreement import ccc, left_out_ccc, pearson, rmse
 
 NUMBERS = st.floats(-100, 100).map(lambda value: round(value, 3))
 PAIRS = arrays(np.float64, st.tuples(st.just(2), st.integers(2, 30)), elements=NUMBERS)

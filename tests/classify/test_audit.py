@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.folds import Folds, parted
+from classify.evaluation.folds import Folds, parted
 from classify.probe.audit import Pairs, checks, near_pairs, same_sound
 from classify.probe.options import ProbeOptions
 from classify.probe.targets import Task, task

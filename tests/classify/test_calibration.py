@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from classify.calibration import (
+from classify.models.calibration import (
     LEAST,
     MOST,
     calibrate,

@@ -12,12 +12,12 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from classify.dataset import load
-from classify.fit import train
+from classify.evaluation.run import evaluate, new_head
 from classify.heads import HEADS, build
 from classify.heads.trees import check_trees
-from classify.model import Model
+from classify.inference.model import Model
+from classify.models.train import train
 from classify.options import Options
-from classify.run import evaluate, new_head
 from data.errors import ModelError
 
 WEIGHTED = ("svm", "linear-svm", "forest", "boosting")
@@ -84,7 +84,7 @@ def test_balanced_classes_are_weights_of_utterances(name: str) -> None:
 def test_the_seed_of_the_run_decides_trees(make_cache, name: str) -> None:
     cache = make_cache(separation=1.0)
     one, same, other = (
-        evaluate(Options(cache=cache, head=name, seed=seed, folds=2)).result.probabilities
+        evaluate(Options(cache=cache, head=name, seed=seed, folds=2)).result.output
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)

@@ -10,8 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from classify.heads.batched import Problems, log_probabilities
 from classify.heads.linear import LDA, Ridge
+from classify.heads.linear.batched import Problems, log_probabilities
 
 
 def theirs(head: str, C: float):

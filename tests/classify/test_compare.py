@@ -14,13 +14,13 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score, recall_score
 
-from classify.compare.command import main, parser
+from classify.commands.compare import main, parser
 from classify.compare.options import CompareOptions
 from classify.compare.result import Comparison, compare
-from classify.compare.table import render
+from classify.evaluation.run import evaluate
 from classify.heads import HEADS
 from classify.options import Options
-from classify.run import evaluate
+from classify.report.compare_text import render
 from classify.training_options import TrainingOptions
 from data.errors import CacheError, HeadError, UsageError
 
@@ -142,7 +142,7 @@ def test_one_that_is_left_is_not_called_best_of_all(make_cache, tmp_path: Path, 
 
 
 def test_nothing_is_written_where_all_fail(cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(HeadError, match=r"no head could be judged: --layer 9: .* holds 0, 1, 2"):
+    with pytest.raises(HeadError, match=r"no head could be fitted: --layer 9: .* holds 0, 1, 2"):
         main(command(cache, tmp_path / "run", "logreg,knn", "--layer", "9"))
     assert not (tmp_path / "run").exists()
 

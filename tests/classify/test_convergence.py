@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.evaluate import main
-from classify.fit import train
-from classify.heads import LEAST_C, MOST_C, classical, softmax
-from classify.heads.batched import Problems, log_probabilities
-from classify.heads.linear import LDA, Ridge, SoftmaxRegression
+from classify.commands.evaluate import main
+from classify.commands.probe import main as probe
+from classify.evaluation.run import evaluate
+from classify.heads import LEAST_C, MOST_C, classical
+from classify.heads.linear import LDA, Ridge, SoftmaxRegression, softmax
+from classify.heads.linear.batched import Problems, log_probabilities
+from classify.models.train import train
 from classify.options import Options
-from classify.probe.command import main as probe
 from classify.probe.options import ProbeOptions
 from classify.probe.study import probe as probed
-from classify.run import evaluate
 from classify.training_options import TrainingOptions
 from data.errors import HeadError, UsageError
 

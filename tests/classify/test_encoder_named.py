@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from classify.compare.command import main as compare
-from classify.evaluate import main as evaluate
-from classify.probe.command import main as probe
+from classify.commands.compare import main as compare
+from classify.commands.evaluate import main as evaluate
+from classify.commands.probe import main as probe
+from classify.commands.train import main as train
 from classify.report.style import entitle, panels
-from classify.train import main as train
 from data.commands.info import main as info
 
 WORDS = "untrained control, bfloat16 by torch"  # as the recipe of tests/classify/conftest.py

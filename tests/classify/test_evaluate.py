@@ -16,11 +16,11 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify.crossvalidate import HeadError
-from classify.evaluate import main
+from classify.commands.evaluate import main
+from classify.evaluation.crossvalidate import HeadError
+from classify.evaluation.run import evaluate
 from classify.heads import HEADS
 from classify.options import Options
-from classify.run import evaluate
 from data import Cache
 from data.errors import UsageError
 
@@ -37,7 +37,7 @@ def test_every_head_learns_and_repeats_itself(make_cache, head: str, sequences: 
     one, other = (evaluate(Options(cache=cache, head=head), jobs) for jobs in (1, 2))
     assert one.metrics["uar"] > 0.5
     assert json.dumps(one.metrics) == json.dumps(other.metrics)
-    np.testing.assert_allclose(one.result.probabilities.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(one.result.output.sum(1), 1, rtol=1e-6)
     assert bool(one.result.histories) == HEADS[head].neural
 
 

@@ -23,17 +23,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from classify.export import check, command, trace
+from classify.commands import export as command
+from classify.export import check, trace
 from classify.export.check import Agreement, compare, noise
 from classify.export.graph import Graph
 from classify.export.heads import module_of
 from classify.export.write import export
 from classify.features import Features
-from classify.fit import train
 from classify.heads import HEADS, build, build_regressor
 from classify.heads.linear import SoftmaxRegression
-from classify.listener import Listener
-from classify.model import Model
+from classify.inference.model import Model
+from classify.inference.predictor import Predictor
+from classify.models.train import train
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data.errors import EncoderError, ModelError, UsageError
@@ -90,7 +91,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
 def probabilities(model: Model, waveforms: list[np.ndarray]) -> np.ndarray:
     """(waveform, class), as `predict` gives them."""
-    answers = Listener.open(model, "cpu").waveforms(waveforms)
+    answers = Predictor.open(model, "cpu").waveforms(waveforms)
     return np.array([list(answer.probabilities.values()) for answer in answers])
 
 
@@ -185,7 +186,7 @@ def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, optio
     waveforms = [waveform(n, seconds) for n, seconds in enumerate((0.5, 0.025, 1.3))]
     hidden, logits = session(path).run(["hidden_states", "logits"], inputs(waveforms))
     said = logits if model.targets else softmax(logits.astype(float), 1)
-    embedder = Listener.open(model, "cpu").embedder
+    embedder = Predictor.open(model, "cpu").embedder
     for row, embedding in enumerate(embedder.waveforms(waveforms)):
         heard = embedding.layers, embedding.sequence
         expected = model.numbers(*heard) if model.targets else model.probabilities(*heard)
@@ -294,11 +295,11 @@ def test_any_architecture(name: str, normalise: bool, waveform) -> None:
 
 def test_another_model_s_graph_is_told(cache: Path, exported) -> None:
     content = exported[1].read_bytes()
-    listener = Listener.open(trained(cache, "ridge"), "cpu")
+    predictor = Predictor.open(trained(cache, "ridge"), "cpu")
     with pytest.raises(ModelError, match=r"onnxruntime [\d.]+ gives other answers than the model"):
-        check.check(content, listener, noise(SHORTEST))
+        check.check(content, predictor, noise(SHORTEST))
     with pytest.raises(ModelError, match="cannot run the graph"):
-        check.check(content[:-1000], listener, noise(SHORTEST))
+        check.check(content[:-1000], predictor, noise(SHORTEST))
 
 
 def test_differences_are_measured_on_probabilities_and_logits() -> None:

@@ -12,15 +12,14 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify import fit
-from classify.choice import by_layer_and_C
+from classify.commands.train import main
 from classify.dataset import load, select
-from classify.folds import inner_folds, split
-from classify.model import Model
+from classify.evaluation.folds import inner_folds, split
+from classify.evaluation.run import evaluate
+from classify.inference.model import Model
+from classify.models import train as fit
+from classify.models.selection import by_layer_and_C
 from classify.options import Options
-from classify.regression.run import regress
-from classify.run import evaluate
-from classify.train import main
 from classify.training_options import TrainingOptions
 from data import Cache
 from data.errors import UsageError
@@ -198,7 +197,7 @@ def test_numbers_are_scored_as_by_regress(make_cache, tmp_path: Path, capsys) ->
     columns = {name: random.normal(3, 1, 80).tolist() for name in ("arousal", "valence")}
     options = Options(head="ridge", cache=make_cache(columns=columns), target="arousal,valence")
     model = fit.train(options)
-    expected = regress(options).metrics
+    expected = evaluate(options).metrics
     for name, row in model.card["scores"]["targets"].items():
         assert row["ccc"] == expected["targets"][name]["ccc"]
         assert row["ci95"] == expected["targets"][name]["ci95"]

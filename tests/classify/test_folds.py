@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from classify.dataset import grouping, load
-from classify.folds import split
+from classify.evaluation.folds import split
 from classify.options import Options
 from data.errors import UsageError
 

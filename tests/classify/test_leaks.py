@@ -11,22 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.choice import by_layer_and_C, by_tuning
 from classify.compare.options import CompareOptions
 from classify.compare.study import study
-from classify.crossvalidate import cross_validate
 from classify.dataset import load, select, sound
-from classify.folds import split
+from classify.evaluation.crossvalidate import cross_validate
+from classify.evaluation.folds import split
+from classify.evaluation.run import evaluate, new_head
 from classify.heads import HEADS
-from classify.heads.batched import Problems, log_probabilities
+from classify.heads.linear.batched import Problems, log_probabilities
+from classify.models.selection import by_layer_and_C, by_tuning
 from classify.options import Options
 from classify.probe.curves import Choice, curve
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_subspace
 from classify.probe.study import probe
 from classify.probe.targets import task
-from classify.regression.run import regress
-from classify.run import evaluate, new_head
 from classify.training_options import TrainingOptions
 
 REPLACED, KEPT = np.arange(16, 32, 2), np.arange(17, 32, 2)  # utterances of speaker 01
@@ -181,8 +180,8 @@ def test_no_comparison_sees_a_test_row(pairs) -> None:
     def said(cache: Path) -> Values:
         heads = ("logreg", "lda", "mlp")
         shared = Options(cache=cache, head="mlp", training=BRIEF)
-        judged = study(CompareOptions(heads, shared)).judged
-        return np.stack([each.predictions[0] for each in judged])[..., None]
+        results = study(CompareOptions(heads, shared)).results
+        return np.stack([each.predictions[0] for each in results])[..., None]
 
     require_same(pairs(), said)
 
@@ -193,9 +192,9 @@ def test_no_regressor_sees_a_test_row(pairs, head: str) -> None:
     columns = {"arousal": np.random.default_rng(1).normal(size=80).tolist()}
 
     def said(cache: Path) -> Values:
-        return regress(
+        return evaluate(
             Options(cache=cache, head=head, target="arousal", training=training)
-        ).prediction
+        ).result.output
 
     require_same(pairs(columns=columns), said)
 

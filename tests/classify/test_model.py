@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from classify import fit
 from classify.dataset import load
 from classify.heads import HEADS
-from classify.model import Model
+from classify.inference.model import Model
+from classify.models import train as fit
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data import Cache

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from classify import fit
+from classify.models import train as fit
+from classify.models.card import ALL_SPEAKERS, render
 from classify.options import Options
-from classify.report.model_card import ALL_SPEAKERS, render
 
 ODD = "a|b <script>`x`</script> \\ *c*\n---\n{{ d }}: 'e' \"f\""
 

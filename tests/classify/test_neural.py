@@ -13,9 +13,6 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from classify.heads import networks, training
-from classify.heads.adamw import AdamW
-from classify.heads.early_stopping import held_out
 from classify.heads.neural import (
     GRU,
     MLP,
@@ -25,10 +22,14 @@ from classify.heads.neural import (
     NeuralClassifier,
     NeuralRegressor,
     Transformer,
+    networks,
+    training,
 )
-from classify.heads.neural_head import NeuralHead
-from classify.heads.noise import Noise
-from classify.heads.stacked import BiGRU, LayerNorm, Linear, initialise
+from classify.heads.neural.adamw import AdamW
+from classify.heads.neural.base import NeuralHead
+from classify.heads.neural.early_stopping import held_out
+from classify.heads.neural.noise import Noise
+from classify.heads.neural.stacked import BiGRU, LayerNorm, Linear, initialise
 
 Arrays = tuple[np.ndarray, np.ndarray]
 SMALL = {"hidden": 8, "random_state": 0}

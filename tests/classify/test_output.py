@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from classify.evaluate import main as evaluate
-from classify.listener import Answer
-from classify.predict import output, timeline_files
-from classify.stream.display import LiveLine
-from classify.stream.loop import Moment
-from classify.stream.voice import Heard
-from classify.timeline import Timeline
+from classify.commands.evaluate import main as evaluate
+from classify.inference.files import output, timeline_files
+from classify.inference.predictor import Answer
+from classify.inference.stream.display import LiveLine
+from classify.inference.stream.loop import Moment
+from classify.inference.stream.voice import Heard
+from classify.inference.timeline import Timeline
 from data.spreadsheet import restored
 from data.utterance import Utterance
 
 COMMANDS = """
 import sys
-from classify import evaluate, train
-from classify.compare import command as compare
-from classify.predict import command as predict
-from classify.probe import command as probe
+from classify.commands import evaluate, train
+from classify.commands import compare
+from classify.commands import predict
+from classify.commands import probe
 from data.commands import export, info, pack, scan
 from extract import verify
 from data.console import run

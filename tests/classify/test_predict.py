@@ -18,16 +18,16 @@ import pytest
 import soundfile
 
 import classify
+from classify.commands.predict import main as predict
+from classify.commands.train import main as train
 from classify.dataset import load
 from classify.heads import HEADS
-from classify.listener import Listener
-from classify.model import Model
+from classify.inference.files import standard_input
+from classify.inference.files.inputs import find
+from classify.inference.model import Model
+from classify.inference.pcm import PCM
+from classify.inference.predictor import Predictor
 from classify.options import Options
-from classify.pcm import PCM
-from classify.predict import standard_input
-from classify.predict.command import main as predict
-from classify.predict.inputs import find
-from classify.train import main as train
 from classify.training_options import TrainingOptions
 from data.errors import AudioError, ModelError, RecipeMismatch, UsageError
 from extract import audio
@@ -319,7 +319,7 @@ def test_another_encoder_is_refused_with_the_difference(tiny_model: Path) -> Non
     recipe = model.recipe | {"weights": "0" * 64}
     changed = dataclasses.replace(model, card={**model.card, "recipe": recipe})
     with pytest.raises(RecipeMismatch, match="weights"):
-        Listener.open(changed, device="cpu")
+        Predictor.open(changed, device="cpu")
 
 
 @pytest.fixture
@@ -383,9 +383,9 @@ def test_python_takes_lists(model: Model) -> None:
 
 def test_the_encoder_is_loaded_once_and_not_pickled(model: Model, waveform) -> None:
     before = model.predict([waveform(0, 0.5)])
-    assert model.listener() is model.listener()
+    assert model.predictor() is model.predictor()
     copy = pickle.loads(pickle.dumps(model))
-    assert "_listeners" not in vars(copy)
+    assert "_predictors" not in vars(copy)
     assert copy.predict([waveform(0, 0.5)])[0].probabilities == pytest.approx(
         before[0].probabilities, abs=1e-6
     )

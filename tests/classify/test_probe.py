@@ -16,11 +16,11 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify.probe.command import command_line, main
+from classify.commands.probe import command_line, main
 from classify.probe.options import ProbeOptions
 from classify.probe.removal import without_speaker_means, without_speaker_subspace
 from classify.probe.study import probe
-from classify.run_folder import as_json
+from classify.report.folder import as_json
 from data import Cache
 from data.cache.writer import write_cache
 from data.errors import CacheError, UsageError
@@ -347,7 +347,7 @@ def test_the_command_line_can_be_typed_again() -> None:
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\n"
-        "from classify.probe.command import main\n"
+        "from classify.commands.probe import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'pandas', 'sklearn', 'torch', 'h5py'} & set(sys.modules)\n"
@@ -360,7 +360,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_quick_probe_imports_no_more_than_it_needs(write: Write, tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "from classify.probe.command import main\n"
+        "from classify.commands.probe import main\n"
         "main(sys.argv[1:])\n"
         "heavy = {'torch', 'sklearn.model_selection'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

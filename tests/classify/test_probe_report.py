@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classify.probe import folder
 from classify.probe.options import ProbeOptions
 from classify.probe.study import probe
 from classify.report import probe_figures
+from classify.report import probe_folder as folder
 from classify.report.published import ANCHORS, anchors
 from classify.report.style import apart
 from data.errors import UsageError

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import chi2, f
 
-from classify.compare.ranks import average_ranks, critical_difference, friedman, groups
+from classify.stats.ranks import average_ranks, critical_difference, friedman, groups
 
 # Demšar 2006, table 6: AUC of C4.5, with m, with cf, with both, on 14 data sets. Of "voting" the
 # last two are printed alike and ranked 2 and 3.

@@ -16,19 +16,18 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify import fit, model
-from classify.agreement import ccc, pearson, rmse
-from classify.dataset import load
-from classify.evaluate import main
+from classify.commands import predict
+from classify.commands.evaluate import main
+from classify.commands.probe import main as probe
+from classify.commands.train import main as train
+from classify.dataset import has_numbers, load, log_kind
+from classify.evaluation.run import Run, evaluate
 from classify.heads import HEADS, build_regressor, regressors
+from classify.models import train as fit
+from classify.models import trained
 from classify.options import Options
-from classify.predict import command as predict
-from classify.probe.command import main as probe
-from classify.regression.run import RegressionRun, regress
-from classify.regression.targets import is_regression
-from classify.regression.targets import load as load_numbers
+from classify.stats.agreement import ccc, pearson, rmse
 from classify.stats.intervals import of_ccc
-from classify.train import main as train
 from data import Cache
 from data.errors import HeadError, UsageError
 from extract.__main__ import main as extract
@@ -59,7 +58,7 @@ def rated(make_cache) -> Callable[..., Path]:
 
 
 def run_of(cache: Path, head: str = "ridge", target: str = "arousal,valence", **options):
-    return regress(Options(cache=cache, head=head, target=target, **options), jobs=1)
+    return evaluate(Options(cache=cache, head=head, target=target, **options), jobs=1)
 
 
 def test_ridge_equals_scikit_learn_by_hand(rated) -> None:
@@ -72,15 +71,15 @@ def test_ridge_equals_scikit_learn_by_hand(rated) -> None:
     expected = cross_val_predict(
         by_hand, X.astype(float), truth, groups=table["speaker"], cv=LeaveOneGroupOut()
     )
-    np.testing.assert_allclose(run.prediction, expected, rtol=1e-4)
+    np.testing.assert_allclose(run.result.output, expected, rtol=1e-4)
     scores = run.metrics["targets"]["valence"]
-    pair = truth[:, 1], run.prediction[:, 1]
+    pair = truth[:, 1], run.result.output[:, 1]
     assert scores["ccc"] == pytest.approx(ccc(*pair))
     assert scores["pearson"] == pytest.approx(pearson(*pair))
     assert scores["rmse"] == pytest.approx(rmse(*pair))
     assert scores["truth"]["deviation"] == pytest.approx(truth[:, 1].std())
     for score in ("ccc", "pearson", "rmse"):
-        each = [run.metrics["targets"][name][score] for name in run.targets]
+        each = [run.metrics["targets"][name][score] for name in run.dataset.targets]
         assert run.metrics["mean"][score] == pytest.approx(np.mean(each))
     assert [fold["speakers"] for fold in run.metrics["folds"]] == [
         [f"emodb/0{n}"] for n in range(5)
@@ -92,13 +91,13 @@ def test_every_regressor_learns_is_cloned_and_keeps_the_scale(rated, name: str) 
     run = run_of(rated(separation=3.0, dim=16), target="arousal,valence")
     head, X = MAKERS[name](), run.dataset.X
     for scale, offset in ((1.0, 0.0), (100.0, -5000.0)):
-        truth = offset + scale * run.truth
+        truth = offset + scale * run.dataset.y
         said = np.empty_like(truth)
         for known, new in run.folds.parts:
             said[new] = clone(head).fit(X[known], truth[known]).predict(X[new])
         assert (ccc(truth, said) > (0.1 if name == "ridge" else 0.5)).all()
         assert (np.abs(said.mean(0) - truth.mean(0)) < 0.5 * scale).all()
-    alone = clone(head).fit(X, run.truth[:, :1]).predict(X)
+    alone = clone(head).fit(X, run.dataset.y[:, :1]).predict(X)
     assert alone.shape == (80, 1)
 
 
@@ -119,15 +118,15 @@ def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
 @pytest.mark.parametrize("head", ABLE)
 def test_jobs_change_nothing(rated, head: str) -> None:
     options = Options(cache=rated(), head=head, target="valence,")
-    one, other = (regress(options, jobs).metrics for jobs in (1, 2))
+    one, other = (evaluate(options, jobs).metrics for jobs in (1, 2))
     assert json.dumps(one) == json.dumps(other)
 
 
 def test_intervals_leave_whole_speakers_out(rated) -> None:
     run = run_of(rated(), "knn")
     _, speakers = np.unique(run.dataset.utterances["speaker"], return_inverse=True)
-    low, high = of_ccc(run.truth, run.prediction, speakers)
-    of_targets = [run.metrics["targets"][target] for target in run.targets]
+    low, high = of_ccc(run.dataset.y, run.result.output, speakers)
+    of_targets = [run.metrics["targets"][target] for target in run.dataset.targets]
     for column, scores in enumerate([*of_targets, run.metrics["mean"]]):
         assert scores["ci95"] == [low[column], high[column]]
         assert scores["ci95"][0] < scores["ccc"] < scores["ci95"][1]
@@ -150,8 +149,10 @@ def test_numbers_are_regressed_and_names_are_not(
     rated, target: str, values: list | None, expected: bool, caplog
 ) -> None:
     columns = {"age": [values[n % len(values)] for n in range(80)]} if values else {}
-    with caplog.at_level(logging.INFO, "wav2emo"):
-        assert is_regression(Options(cache=rated(columns=columns), target=target)) == expected
+    options = Options(cache=rated(columns=columns), target=target)
+    with caplog.at_level(logging.INFO, "wav2emo"), Cache(options.cache) as cache:
+        assert has_numbers(cache.utterances, options) == expected
+        log_kind(cache.utterances, options)
     if values and isinstance(values[0], float) and target == "age":
         how = "regressed" if expected else "taken as classes; --target age, (with a comma)"
         assert f"age holds {len(values)} different numbers: {how}" in caplog.text
@@ -169,9 +170,9 @@ def test_utterances_without_a_number_are_left_out_and_counted(rated, caplog) -> 
         run = run_of(rated(columns=columns))
     reasons = "1 without a speaker, 3 without arousal, 1 without valence"
     assert f"left out 5 of 80 utterances: {reasons}" in caplog.text
-    assert np.isfinite(run.prediction).all()
+    assert np.isfinite(run.result.output).all()
     assert run.metrics["utterances"] == 75
-    assert sorted(run.truth[:, 0]) == sorted(np.delete(arousal, [0, 1, 2, 50, 79]))
+    assert sorted(run.dataset.y[:, 0]) == sorted(np.delete(arousal, [0, 1, 2, 50, 79]))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_unknown_speakers_are_shuffled_with_a_warning(rated, caplog) -> None:
 def test_a_constant_target_is_predicted_and_has_no_correlation(rated, head: str) -> None:
     cache = rated(columns={"arousal": [3.25] * 80})
     run = run_of(cache, head)
-    np.testing.assert_allclose(run.prediction[:, 0], 3.25, rtol=1e-6)
+    np.testing.assert_allclose(run.result.output[:, 0], 3.25, rtol=1e-6)
     scores = run.metrics["targets"]["arousal"]
     assert scores["pearson"] is None
     assert run.metrics["mean"]["pearson"] is None
@@ -333,9 +334,9 @@ def test_regressors_take_what_they_know() -> None:
 
 def test_a_run_can_be_had_from_python(rated) -> None:
     run = run_of(rated())
-    assert isinstance(run, RegressionRun)
+    assert isinstance(run, Run)
     assert run.title == "arousal, valence: ridge on untrained control, bfloat16 by torch"
-    assert run.truth.shape == run.prediction.shape == (80, 2)
+    assert run.dataset.y.shape == run.result.output.shape == (80, 2)
 
 
 @pytest.mark.parametrize("head", ABLE)
@@ -343,8 +344,8 @@ def test_loaded_equals_saved(rated, tmp_path: Path, head: str) -> None:
     options = Options(cache=rated(), head=head, target="arousal,valence")
     trained = fit.train(options, scored=False)
     trained.save(tmp_path / "model")
-    again = model.Model.load(tmp_path / "model")
-    X = load_numbers(options)[0].X
+    again = trained.TrainedHead.load(tmp_path / "model")
+    X = load(options).X
     np.testing.assert_array_equal(again.head.predict(X), trained.head.predict(X))
     assert (again.targets, again.classes) == (("arousal", "valence"), [])
     assert again.card["support"] == {"arousal": 80, "valence": 80}
@@ -367,7 +368,7 @@ def test_from_audio_to_numbers(folder_corpus, tmp_path: Path, capsys, target: st
     names = [name for name in target.split(",") if name]
     assert list(answers) == ["file", *names]
     dataset = run_of(cache, "ridge", target, folds="auto").dataset
-    expected = model.Model.load(out).head.predict(dataset.X)
+    expected = trained.TrainedHead.load(out).head.predict(dataset.X)
     by_file = answers.set_index("file").loc[
         [str(root / path) for path in dataset.utterances["path"]]
     ]

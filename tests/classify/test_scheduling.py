@@ -6,9 +6,9 @@ import sys
 import pytest
 from workers import Crew
 
-from classify.compare.command import main as compare
-from classify.evaluate import main as evaluate
-from classify.probe.command import main as probe
+from classify.commands.compare import main as compare
+from classify.commands.evaluate import main as evaluate
+from classify.commands.probe import main as probe
 from data.errors import SchedulerError
 
 

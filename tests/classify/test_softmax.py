@@ -13,11 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from classify.heads import jobs
-from classify.heads.batched import Problems, log_probabilities, predictions
-from classify.heads.linear import SoftmaxRegression
-from classify.heads.softmax import Task, minimise
-from classify.heads.spaces import Features, Folded, Gram
+from classify.heads.linear import SoftmaxRegression, jobs
+from classify.heads.linear.batched import Problems, log_probabilities, predictions
+from classify.heads.linear.logistic import Task, minimise
+from classify.heads.linear.spaces import Features, Folded, Gram
 from classify.heads.standardize import scaling
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
 
-from classify.agreement import ccc
-from classify.metrics import confusion, uar
 from classify.stats import best, interval
 from classify.stats import intervals as of
+from classify.stats.agreement import ccc
+from classify.stats.metrics import confusion, uar
 from classify.stats.tests import permutation_test, uar_shares
 
 CLASSES = 3

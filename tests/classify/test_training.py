@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from classify import fit
+from classify.commands.evaluate import main
 from classify.dataset import load
-from classify.evaluate import main
-from classify.folds import split
+from classify.evaluation.folds import split
+from classify.evaluation.run import evaluate, new_head
+from classify.evaluation.tuning import SPACES, draw, tune
 from classify.heads import HEADS
+from classify.models import train as fit
 from classify.normalize import by_speaker
 from classify.options import Options
-from classify.run import evaluate, new_head
 from classify.training_options import TrainingOptions
-from classify.tuning import SPACES, draw, tune
 from data.errors import UsageError
 
 SHORT = TrainingOptions(epochs=4, hidden=8)

@@ -20,9 +20,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from sklearn.dummy import DummyClassifier
 
-from classify import fit, model_schema
 from classify.heads import HEADS, build, build_regressor, storage
-from classify.model import Model
+from classify.inference.model import Model
+from classify.models import schema as model_schema
+from classify.models import train as fit
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data.cache import recipe as recipes

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit, ndtri
 
-from classify.agreement import ccc
-from classify.metrics import uar
 from classify.stats import best, interval
+from classify.stats.agreement import ccc
 from classify.stats.intervals import of_ccc as interval_of_ccc
 from classify.stats.intervals import of_difference as interval_of_difference
+from classify.stats.metrics import uar
 
 CLASSES = 7
 SPEAKERS = (4, 6, 10, 24, 100)

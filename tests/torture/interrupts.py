@@ -51,7 +51,7 @@ class Hang(Exception):
 
 def make_model(folder: Path) -> Path:
     """A head on a tiny encoder with random weights."""
-    from classify.train import main as train
+    from classify.commands.train import main as train
     from extract.__main__ import main as extract
 
     noise = np.random.default_rng(0).normal(0, 0.1, (8, 8_000))
@@ -157,12 +157,12 @@ def listen(model: str) -> None:
 
     Each time audio comes through a new pipe, which stays open when it is used up.
     """
-    from classify.predict import command
-    from classify.stream.command import Listener, Model
+    from classify.commands import predict as command
+    from classify.commands.stream import Model, Predictor
     from data import console
 
-    listener = Listener.open(Model.load(Path(model)))
-    Listener.open = lambda *_: listener
+    predictor = Predictor.open(Model.load(Path(model)))
+    Predictor.open = lambda *_: predictor
     while True:
         sys.stdin, feed = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
         os.write(feed.fileno(), _noise())

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from classify.train import main as train
+from classify.commands.train import main as train
 from extract.__main__ import main as extract
 
 WATCH = """

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from classify.serve.hosts import Hosts
-from classify.serve.options import ServeOptions
+from classify.inference.serve.hosts import Hosts
+from classify.inference.serve.options import ServeOptions
 from data.errors import UsageError
 
 pytest.importorskip("gradio", reason="needs the extra [serve]")
@@ -223,7 +223,7 @@ def test_no_connection_becomes_a_websocket(server, host: str, origin: str) -> No
 def test_each_refusal_is_logged_once_and_not_without_end(caplog, monkeypatch) -> None:
     logger = logging.Logger("of this test")
     logger.addHandler(caplog.handler)
-    monkeypatch.setattr("classify.serve.hosts.log", logger)
+    monkeypatch.setattr("classify.inference.serve.hosts.log", logger)
     hosts = Hosts(ServeOptions())
     for _ in range(2):
         for number in range(30):

@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("gradio", reason="needs the extra [serve]")
 
-from classify.listener import Answer
-from classify.serve import render
-from classify.serve.desk import Heard
-from classify.timeline import Timeline
+from classify.inference.predictor import Answer
+from classify.inference.serve import render
+from classify.inference.serve.queue import Heard
+from classify.inference.timeline import Timeline
 from data.utterance import Utterance
 
 SAID = Utterance("0", "", Path(), "")

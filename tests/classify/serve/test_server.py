@@ -16,13 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from classify.listener import Listener
-from classify.model import Model
-from classify.predict import command as predict
-from classify.serve.command import listening
-from classify.serve.desk import Busy, Desk
-from classify.serve.options import MEGABYTE, ServeOptions
-from classify.serve.uploads import KEPT, Uploads
+from classify.commands import predict
+from classify.commands.serve import listening
+from classify.inference.model import Model
+from classify.inference.predictor import Predictor
+from classify.inference.serve.options import MEGABYTE, ServeOptions
+from classify.inference.serve.queue import Busy, RequestQueue
+from classify.inference.serve.uploads import KEPT, Uploads
 from data.errors import UsageError
 
 gradio_client = pytest.importorskip("gradio_client", reason="needs the extra [serve]")
@@ -257,40 +257,40 @@ def test_browsers_are_told_to_load_nothing_from_elsewhere(server) -> None:
 
 def test_one_more_than_may_wait_is_sent_away(model: Path, recordings: Path) -> None:
     recording = recordings / "anger" / "s0_00.wav"
-    desk = Desk(Listener.open(Model.load(model), "cpu"), ServeOptions(queue=1))
+    requests = RequestQueue(Predictor.open(Model.load(model), "cpu"), ServeOptions(queue=1))
     go_on = threading.Event()
 
     async def crowd() -> None:
-        first = asyncio.ensure_future(desk.ask(recording, lambda heard: go_on.wait(30)))
-        second = asyncio.ensure_future(desk.ask(recording, lambda heard: heard.answer.emotion))
+        first = asyncio.ensure_future(requests.ask(recording, lambda heard: go_on.wait(30)))
+        second = asyncio.ensure_future(requests.ask(recording, lambda heard: heard.answer.emotion))
         await asyncio.sleep(0)
         with pytest.raises(Busy, match="1 recordings are waiting"):
-            await desk.ask(recording, str)
+            await requests.ask(recording, str)
         second.cancel()  # hangs up, so the next one may wait
         await asyncio.sleep(0)
-        third = asyncio.ensure_future(desk.ask(recording, lambda heard: heard.answer.emotion))
+        third = asyncio.ensure_future(requests.ask(recording, lambda heard: heard.answer.emotion))
         await asyncio.sleep(0)
         go_on.set()
         assert await first
         assert await third in ("anger", "sadness")
 
     asyncio.run(crowd())
-    desk.close()
+    requests.close()
 
 
 def test_who_hangs_up_is_listened_to_no_further(model: Path, odd) -> None:
     """Hours of windows would keep the next one waiting, and a stop as well."""
     options = ServeOptions(max_seconds=600, window=0.5, hop=0.02)
-    desk = Desk(Listener.open(Model.load(model), "cpu"), options)
+    requests = RequestQueue(Predictor.open(Model.load(model), "cpu"), options)
     said = []
 
     async def leave() -> None:
-        asking = asyncio.ensure_future(desk.ask(odd["minutes"], said.append))
+        asking = asyncio.ensure_future(requests.ask(odd["minutes"], said.append))
         await asyncio.sleep(0.3)
         asking.cancel()
-        asking = asyncio.ensure_future(desk.ask(odd["minutes"], said.append))
+        asking = asyncio.ensure_future(requests.ask(odd["minutes"], said.append))
         await asyncio.sleep(0.3)
-        desk.close()
+        requests.close()
         with pytest.raises((Busy, asyncio.CancelledError)):
             await asking
 
@@ -323,7 +323,7 @@ def test_a_busy_port_is_told_or_passed_over(monkeypatch) -> None:
         port = first.getsockname()[1]
         with pytest.raises(UsageError, match=f"--port {port}: in use; name another"):
             listening(ServeOptions(port=port))
-        monkeypatch.setattr("classify.serve.command.FIRST_PORT", port)
+        monkeypatch.setattr("classify.commands.serve.FIRST_PORT", port)
         with listening(ServeOptions()) as second:
             assert second.getsockname()[1] > port
     with pytest.raises(UsageError, match=r"--host 192\.0\.2\.1"):

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from classify.listener import Listener
-from classify.model import Model
-from classify.predict import command as predict
+from classify.commands import predict
+from classify.inference.model import Model
+from classify.inference.predictor import Predictor
 from data.errors import AudioError, UsageError
 from extract import audio
 
@@ -52,7 +52,7 @@ def test_a_wav_file_through_a_pipe(model: Path, tmp_path: Path, waveform) -> Non
     assert [line["time"] for line in lines] == [2.0, 2.5, 3.0, 3.5, 4.0]
     whole = audio.read(file).waveform
     cut = [whole[round(t * 16_000) - 32_000 : round(t * 16_000)] for t in (2, 2.5, 3, 3.5, 4)]
-    for line, answer in zip(lines, Listener.open(Model.load(model)).waveforms(cut), strict=True):
+    for line, answer in zip(lines, Predictor.open(Model.load(model)).waveforms(cut), strict=True):
         assert list(line) == [
             "time", "voice", "level", "floor", "emotion", "probabilities", "smoothed", "skipped",
             "latency",

@@ -12,9 +12,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classify.pcm import PCM
-from classify.stream.decoder import Decoder
-from classify.stream.sources import StandardInput
+from classify.inference.pcm import PCM
+from classify.inference.stream.decoder import Decoder
+from classify.inference.stream.sources import StandardInput
 from data.errors import AudioError, UsageError
 from extract import audio
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from classify.listener import Answer
-from classify.stream.loop import Stream
-from classify.stream.options import StreamOptions
-from classify.stream.signals import Signals
+from classify.inference.predictor import Answer
+from classify.inference.stream.loop import Stream
+from classify.inference.stream.options import StreamOptions
+from classify.inference.stream.signals import Signals
 from data.utterance import Utterance
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -69,13 +69,13 @@ class Silent:
 def test_a_waiting_stream_ends_though_nothing_wakes_it() -> None:
     """What arrives right before a wait begins does not interrupt it, nor what another thread gets:
     for ever, if nothing comes any more."""
-    source, listener = Silent(2, signal.SIGINT), Listening()
-    stream = Stream(listener, source, OPTIONS)
+    source, predictor = Silent(2, signal.SIGINT), Listening()
+    stream = Stream(predictor, source, OPTIONS)
     with pytest.raises(KeyboardInterrupt), Signals(stream.stop, str):
         for _ in stream:
             pass
     assert not source.ended
-    assert listener.answers == 2
+    assert predictor.answers == 2
     source.released.set()
 
 
@@ -108,12 +108,12 @@ def test_nothing_is_broken_into() -> None:
     for number, handler in ((signal.SIGINT, None), (signal.SIGTERM, _stopped)):
         if handler:
             signal.signal(number, handler)
-        listener = Listening(lambda number=number: signal.raise_signal(number))
-        stream = Stream(listener, Silent(9), OPTIONS)
+        predictor = Listening(lambda number=number: signal.raise_signal(number))
+        stream = Stream(predictor, Silent(9), OPTIONS)
         shown = []
         with pytest.raises(KeyboardInterrupt), Signals(stream.stop, str):
             shown += stream
-        assert len(shown) == listener.answers == 1
+        assert len(shown) == predictor.answers == 1
 
 
 def _stopped(*_: object) -> None:
@@ -125,11 +125,11 @@ def test_the_second_signal_breaks_in() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    listener = Listening(twice)
-    stream = Stream(listener, Silent(9), OPTIONS)
+    predictor = Listening(twice)
+    stream = Stream(predictor, Silent(9), OPTIONS)
     with pytest.raises(KeyboardInterrupt), Signals(stream.stop, str):
         list(stream)
-    assert listener.answers == 0
+    assert predictor.answers == 0
 
 
 @contextlib.contextmanager

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classify.stream.latency import Latencies
-from classify.stream.smoothing import FORGOTTEN, Smoothing
+from classify.inference.stream.latency import Latencies
+from classify.inference.stream.smoothing import FORGOTTEN, Smoothing
 
 SHARES = st.floats(0, 1)
 

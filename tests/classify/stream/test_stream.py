@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.listener import Answer, Listener
-from classify.model import Model
-from classify.stream.display import Summary
-from classify.stream.loop import Stream
-from classify.stream.options import StreamOptions
+from classify.inference.model import Model
+from classify.inference.predictor import Answer, Predictor
+from classify.inference.stream.display import Summary
+from classify.inference.stream.loop import Stream
+from classify.inference.stream.options import StreamOptions
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
 from extract.audio import Waveform
@@ -22,7 +22,7 @@ UTTERANCE = Utterance("0", "", Path(), "")
 
 
 class Standing:
-    """Stands in for a listener: tells the mean of a window, after a while."""
+    """Stands in for a predictor: tells the mean of a window, after a while."""
 
     def __init__(self, delay: float = 0) -> None:
         self.delay = delay
@@ -37,19 +37,19 @@ class Standing:
 
 
 @pytest.fixture(scope="module")
-def listener(model: Path) -> Listener:
-    return Listener.open(Model.load(model))
+def predictor(model: Path) -> Predictor:
+    return Predictor.open(Model.load(model))
 
 
 @pytest.mark.parametrize("hop", [0.5, 0.33])
-def test_answers_equal_those_for_the_windows_cut_by_hand(listener, waveform, ready, hop) -> None:
+def test_answers_equal_those_for_the_windows_cut_by_hand(predictor, waveform, ready, hop) -> None:
     samples = waveform(3, 6.2)
     options = StreamOptions(hop=hop, half_life=0)
-    moments = list(Stream(listener, ready(np.array_split(samples, 77)), options))
+    moments = list(Stream(predictor, ready(np.array_split(samples, 77)), options))
     window, hop_samples = 32_000, round(hop * 16_000)
     ends = range(window, len(samples) + 1, hop_samples)
     assert [moment.time for moment in moments] == [end / 16_000 for end in ends]
-    expected = listener.waveforms([samples[end - window : end] for end in ends])
+    expected = predictor.waveforms([samples[end - window : end] for end in ends])
     for moment, answer in zip(moments, expected, strict=True):
         assert moment.values == moment.smoothed == pytest.approx(answer.probabilities, abs=1e-5)
         assert moment.heard.voice

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from classify.stream.voice import Heard, VoiceActivity, frame_levels, level
-from classify.stream.windows import Window
+from classify.inference.stream.voice import Heard, VoiceActivity, frame_levels, level
+from classify.inference.stream.windows import Window
 from extract import audio
 
 RATE = 16_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classify.stream.windows import SlidingWindow, Window
+from classify.inference.stream.windows import SlidingWindow, Window
 
 
 def all_windows(windows: SlidingWindow, blocks: list[np.ndarray]) -> list[Window]:

@@ -1,0 +1,73 @@
+"""``python -m classify``: cross-validate a head on a cache."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from classify.evaluation.scheduling import add_scheduler, scheduled
+from classify.heads import HEADS
+from classify.options import Options, add_arguments, add_jobs
+from data.console import Parser, common_options, configure_logging, show, show_json
+from data.errors import UsageError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    from classify.__main__ import COMMANDS
+
+    others = "\n".join(f"  {name:9} {line}" for name, (_, line) in COMMANDS.items() if name)
+    parser = Parser(
+        prog="python -m classify",
+        description="Cross-validate a head on cached embeddings: table here, files in the run's "
+        "folder.",
+        epilog=f"other commands:\n{others}\n\n'python -m classify COMMAND --help' tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the run's folder; one with an older run is overwritten (default: runs/<time>-<head>)",
+    )
+    parser.add_argument(
+        "--attention",
+        metavar="ID",
+        help="the utterance whose attention is drawn (default: the surest of each class)",
+    )
+    parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
+    add_jobs(parser)
+    add_scheduler(parser)
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    configure_logging(arguments.verbose, arguments.quiet)
+    options = Options.from_arguments(arguments)
+
+    from classify.report import folder as run_folder
+
+    run_folder.check(arguments.out)
+    if arguments.attention and not HEADS[options.head].attends:
+        able = ", ".join(name for name, head in HEADS.items() if head.attends)
+        raise UsageError(f"--attention: {options.head} attends to nothing; these do: {able}")
+
+    from classify.evaluation.run import evaluate
+    from classify.report import regression_text, text
+
+    with scheduled(arguments.scheduler):
+        run = evaluate(options, arguments.jobs)
+    folder = run_folder.write(run, arguments.out, arguments.attention)
+    if arguments.json:
+        show_json(run.metrics, indent=2)
+    else:
+        classes = bool(run.dataset.classes)
+        show((text if classes else regression_text).render(run), "")
+        figure = "confusion" if classes else "predictions"
+        name = "confusion matrix" if classes else figure
+        show(f"{name}  {folder / figure}.png")
+        show(f"{'report':{len(name)}}  {folder / 'report.html'}")
+    return 0

@@ -1,0 +1,174 @@
+"""``python -m classify serve``: a saved head as a page on this machine."""
+
+import argparse
+import errno
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from classify.inference.serve.options import FIRST_PORT, ServeOptions
+from data.console import Parser, common_options, configure_logging, show
+from data.errors import UsageError
+
+log = logging.getLogger("wav2emo")
+
+PORTS = 100  # tried from `FIRST_PORT` on
+SHUTDOWN = 3  # seconds that open connections get when the server is stopped
+QUIET = {  # settings of Gradio and of the hub's client: report nothing to anybody
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    default = ServeOptions()
+    parser = Parser(
+        prog="python -m classify serve",
+        description="Serve a page to record or drop a recording and see what the model hears, and "
+        "the same for programs: curl -T FILE http://HOST:PORT/predict. Stop it with Ctrl-C.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder from 'classify train'")
+    parser.add_argument(
+        "--host",
+        default=default.host,
+        help="address to listen at; 0.0.0.0: everybody who can reach this machine "
+        "(default: %(default)s, this machine alone)",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this host name too, as for a proxy or a name in the local network; may be "
+        "given several times (without: to the address it listens at and to localhost)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        metavar="N",
+        help=f"0: any free one (default: the first free one from {FIRST_PORT} on)",
+    )
+    parser.add_argument(
+        "--max-mb",
+        type=float,
+        default=default.max_mb,
+        metavar="MB",
+        help="refuse larger recordings before they are taken (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--max-seconds",
+        type=float,
+        default=default.max_seconds,
+        metavar="S",
+        help="refuse longer recordings (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--queue",
+        type=int,
+        default=default.queue,
+        metavar="N",
+        help="recordings that may wait; more are sent away (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--window",
+        type=float,
+        default=default.window,
+        metavar="S",
+        help="seconds that one answer of the timeline is about (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--hop",
+        type=float,
+        default=default.hop,
+        metavar="S",
+        help="seconds from one answer to the next (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--encoder", metavar="PATH", help="where the head's encoder is, if it has moved"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps")
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command until it is stopped; return its exit status."""
+    arguments = parser().parse_args(argv)
+    configure_logging(arguments.verbose, arguments.quiet)
+    chosen = {name: getattr(arguments, name) for name in ServeOptions.__dataclass_fields__}
+    options = ServeOptions(**chosen)
+    if find_spec("gradio") is None:
+        raise UsageError("the page needs Gradio: pip install 'wav2emo[serve]'")
+
+    from classify.models.trained import TrainedHead
+
+    model = TrainedHead.load(arguments.model)
+    with listening(options) as server, tempfile.TemporaryDirectory(prefix="wav2emo-") as root:
+        os.environ.update(QUIET, GRADIO_TEMP_DIR=f"{root}/sent")  # read when Gradio is imported
+        import uvicorn
+
+        from classify.inference.predictor import Predictor
+        from classify.inference.serve.app import application
+        from classify.inference.serve.queue import RequestQueue
+        from classify.inference.serve.uploads import Uploads
+
+        uploads = Uploads(Path(root), options.most_bytes)
+        requests = RequestQueue(Predictor.open(model, arguments.device, arguments.encoder), options)
+        app = application(model, arguments.model, requests, uploads, address(server))
+        if not options.is_local:
+            log.warning(
+                "--host %s: everybody who can reach this machine can use the page; there is no "
+                "password",
+                options.host,
+            )
+        show(f"{address(server)}  (Ctrl-C stops it)")
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN,
+        )
+        uvicorn.Server(config).run([server])
+    return 0
+
+
+def listening(options: ServeOptions) -> socket.socket:
+    """A socket that listens where the options say.
+
+    Raises:
+        UsageError: the port is in use, or the host is no address of this machine.
+    """
+    if options.port is not None:
+        ports = range(options.port, options.port + 1)
+    else:
+        ports = range(FIRST_PORT, FIRST_PORT + PORTS)
+    for port in ports:
+        try:
+            family, *_, place = socket.getaddrinfo(
+                options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            server = socket.create_server(place, family=family, backlog=128)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                said = error.strerror or error
+                raise UsageError(f"--host {options.host} --port {port}: {said}") from None
+            if options.port is None:
+                log.info("port %d is in use", port)
+        else:
+            return server
+    which = f"--port {ports[0]}: in use" if len(ports) == 1 else f"{FIRST_PORT}–{ports[-1]} in use"
+    raise UsageError(f"{which}; name another one, or --port 0 for any that is free")
+
+
+def address(server: socket.socket) -> str:
+    """Where a browser on this machine finds what the socket serves."""
+    host, port = server.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,94 @@
+"""``python -m classify predict MODEL - --stream``: answers while it comes in."""
+
+import argparse
+import logging
+import sys
+from dataclasses import replace
+
+import numpy as np
+
+from classify.inference.pcm import PCM
+from classify.inference.predictor import Predictor
+from classify.inference.stream.display import JSONLines, LiveLine, Summary
+from classify.inference.stream.loop import Stream
+from classify.inference.stream.options import StreamOptions
+from classify.inference.stream.signals import Signals
+from classify.inference.stream.sources import Microphone, Source, StandardInput
+from classify.models.trained import TrainedHead
+from data.console import SOME_REFUSED
+from data.errors import AudioError, UsageError
+from extract.audio import SAMPLING_RATE, Waveform
+
+log = logging.getLogger("wav2emo")
+
+MICROPHONE = "mic"  # or mic:NAME
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Listen as the command line of ``predict`` says, and return the exit status.
+
+    Raises:
+        UsageError: there is nothing that can be listened to.
+        AudioError: what was listened to is no audio, or less than a window.
+    """
+    options = StreamOptions.from_arguments(arguments)
+    for option in ("csv", "out"):
+        if getattr(arguments, option):
+            raise UsageError(
+                f"--{option} is for recordings; a stream answers in JSON lines: leave it out"
+            )
+    source, options = opened(arguments.inputs, PCM.from_arguments(arguments), options)
+    model = TrainedHead.load(arguments.model)
+    log.info("%s on %s", model.card["head"], model.encoder)
+    predictor = Predictor.open(model, arguments.device, arguments.encoder)
+    warm_up(predictor, options)
+    log.info("listening: %g s every %g s; Ctrl-C ends", options.window, options.hop)
+    stream, summary = Stream(predictor, source, options), Summary()
+    terminal = sys.stdout.isatty() and not (arguments.json or arguments.jsonl)
+    display = (LiveLine if terminal else JSONLines)(bool(model.targets))
+
+    def words() -> str:
+        return summary.words(stream.seconds, source.lost, options.hop)
+
+    with Signals(stream.stop, words) as signals:
+        try:
+            for moment in stream:
+                summary.add(moment, moment.latency)  # first: a signal may end what comes after
+                with signals.writing():
+                    display.show(moment)
+        finally:
+            if summary.moments:
+                display.finish()
+                for line in words().split("\n"):
+                    log.info("%s", line)
+    if not summary.moments:
+        raise AudioError(
+            f"{stream.seconds:.2f} s of audio came, less than a window of {options.window:g} s: "
+            "there is no answer"
+        )
+    return SOME_REFUSED if summary.refused else 0
+
+
+def opened(
+    names: list[str], raw: PCM | None, options: StreamOptions
+) -> tuple[Source, StreamOptions]:
+    """The source of that name, and the options that suit it."""
+    name, *more = names
+    kind, _, device = name.partition(":")
+    if more or (name != "-" and kind != MICROPHONE):
+        raise UsageError(
+            f"--stream: expected - or {MICROPHONE}, got {' '.join(names)}; of a file: "
+            "ffmpeg -i FILE -f wav - | python -m classify predict MODEL - --stream"
+        )
+    if name == "-":
+        return StandardInput(sys.stdin.fileno(), raw, options.hop), options
+    if raw:
+        raise UsageError("--rate, --channels and --encoding are for standard input")
+    return Microphone(device), replace(options, live=True)
+
+
+def warm_up(predictor: Predictor, options: StreamOptions) -> None:
+    """Answer once, so that the first window does not wait for what is only done the first time."""
+    samples = round(options.window * SAMPLING_RATE)
+    noise: Waveform = np.random.default_rng(0).standard_normal(samples, np.float32)
+    predictor.waveform(noise)

@@ -1,0 +1,53 @@
+"""``python -m classify train``: fit one head on everything in a cache and save it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from classify.options import Options, add_arguments, add_jobs
+from data.console import Parser, common_options, configure_logging, show
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = Parser(
+        prog="python -m classify train",
+        description="Fit one head on everything that is chosen and save it. Linear heads choose "
+        "their layer and C, unless these are given, by folds of speakers. The whole is "
+        "cross-validated too: scores, calibration and a model card go into the model's folder.",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="the model's folder; an older model in it is overwritten",
+    )
+    add_arguments(parser, seeds=False)
+    parser.add_argument(
+        "--fit-only",
+        action="store_true",
+        help="no cross-validation: no scores, no calibration; for a single speaker, or in a hurry",
+    )
+    add_jobs(parser)
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    configure_logging(arguments.verbose, arguments.quiet)
+    options = Options.from_arguments(arguments)
+
+    from classify.models import train as fit
+    from classify.models import trained
+    from classify.report import model_text
+
+    trained.check(arguments.out)
+    model = fit.train(options, arguments.jobs, scored=not arguments.fit_only)
+    model.save(arguments.out)
+    show(model_text.render(model))
+    show(f"model        {arguments.out}")
+    return 0

@@ -1,0 +1,196 @@
+"""Folds in which no speaker is on both sides, by scikit-learn's splitters."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import Selection, grouping
+from data.errors import UsageError
+
+log = logging.getLogger("wav2emo")
+
+CROSSED = "speaker+sentence"
+MANY_SPEAKERS = 30  # with more, "auto" no longer leaves out one at a time
+DEFAULT_FOLDS = 10
+INNER = 3  # folds of a training part, to choose settings by
+FEW_FOLDS = 5  # of unknown speakers, where a class is too small for the default
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How the utterances were parted."""
+
+    kind: str  # for people: "leave one speaker out"
+    parts: list[tuple[Rows, Rows]]  # training and test rows of each fold
+    by_speaker: bool
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    @property
+    def train(self) -> npt.NDArray[np.bool_]:
+        """(fold, utterance) what each fold is trained on."""
+        train = np.zeros((len(self), len(self.fold)), bool)
+        for row, (rows, _) in zip(train, self.parts, strict=True):
+            row[rows] = True
+        return train
+
+    @property
+    def fold(self) -> npt.NDArray[np.intp]:
+        """(utterance,) the fold that it is tested in."""
+        fold = np.empty(sum(len(test) for _, test in self.parts), np.intp)
+        for number, (_, test) in enumerate(self.parts):
+            fold[test] = number
+        return fold
+
+
+def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
+    """Part `dataset` as ``--folds`` says: "auto", "speaker", "speaker+sentence" or a number.
+
+    With known speakers every fold is speaker-independent. "auto" leaves out one speaker at a time,
+    or makes 10 folds of more than 30; "speaker+sentence" parts these further by sentence. Of
+    unknown speakers, folds can only be stratified by class; their scores are too good, and a
+    warning says so. Utterances without classes are stratified by nothing.
+
+    Raises:
+        UsageError: too few speakers or utterances, or a class that some fold could not train on.
+    """
+    y, names = dataset.strata, dataset.classes
+    if not dataset.speakers_known:
+        parts = _stratified(dataset, folds, seed)
+        how = "stratified" if names else "shuffled"
+        kind = f"{how} ({len(parts)}), speakers unknown"
+        return Folds(kind, parts, by_speaker=False)
+    speakers = dataset.speakers
+    count = len(np.unique(speakers))
+    if count < 2:
+        raise UsageError(
+            f"all {len(y)} utterances are of one speaker, {speakers[0]}: speaker-independent folds "
+            "need two or more"
+        )
+    if isinstance(folds, int) and folds > count:
+        raise UsageError(f"--folds {folds}: there are {count} speakers only")
+    if folds == "speaker" or (folds in ("auto", CROSSED) and count <= MANY_SPEAKERS):
+        kind, parts = "leave one speaker out", leave_one_out(speakers)
+    else:
+        number = folds if isinstance(folds, int) else DEFAULT_FOLDS
+        kind, parts = "grouped by speaker", grouped(y, speakers, number, seed)
+    for train, _ in parts:
+        missing = np.setdiff1d(y, y[train])
+        if len(missing):
+            of = ", ".join(np.unique(speakers[y == missing[0]]))
+            raise UsageError(
+                f"class {names[missing[0]]} is spoken by {of} alone, so it cannot be learned when "
+                "left out for testing: leave the class out, or merge it, with --labels"
+            )
+    made = Folds(kind, parts, by_speaker=True)
+    return crossed(made, dataset, seed) if folds == CROSSED else made
+
+
+def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
+    """Part every fold by sentence too, and keep the tested sentences out of its training part.
+
+    Each utterance is tested once, by a head that heard neither its speaker nor its sentence. Of
+    more than 10 sentences, 10 groups are made.
+
+    Raises:
+        UsageError: sentences are unknown, or a class is in one of them alone.
+    """
+    sentences = grouping(dataset.utterances, "sentence", f"--folds {CROSSED}", "--folds speaker")
+    names, sentence = np.unique(sentences, return_inverse=True)
+    groups = min(len(names), DEFAULT_FOLDS)
+    group = np.random.default_rng(seed).permutation(np.arange(len(names)) % groups)[sentence]
+    parts = [
+        (train[group[train] != number], test[group[test] == number])
+        for train, test in folds.parts
+        for number in np.unique(group[test])
+    ]
+    for train, _ in parts:
+        if len(missing := np.setdiff1d(dataset.strata, dataset.strata[train])):
+            what = f"class {dataset.classes[missing[0]]}" if dataset.classes else "the target"
+            raise UsageError(
+                f"--folds {CROSSED}: {what} cannot be learned where a speaker and a sentence are "
+                "left out; ask for --folds speaker"
+            )
+    by = "one sentence" if len(names) == groups else f"one of {groups} groups of sentences"
+    return Folds(f"{folds.kind}, and {by}", parts, folds.by_speaker)
+
+
+def inner_folds(
+    y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
+) -> tuple[list[tuple[Rows, Rows]], str]:
+    """Folds of a training part to choose settings by, and what they are, for people.
+
+    Of groups (speakers, say), or of utterances where groups are too few to train on two classes.
+    """
+    number = min(INNER, len(set(groups)))
+    if by and number > 1:
+        parts = grouped(y, groups, number, seed)
+        if min(len(set(y[train])) for train, _ in parts) > 1:
+            return parts, f"{number} folds of {by}s"
+    number = max(2, min(INNER, np.bincount(y).max()))
+    if np.bincount(y).max() < number:  # no class has two utterances
+        return parted(np.arange(len(y)) % number), f"{number} folds of utterances"
+    return stratified(y, number, seed), f"{number} folds of utterances"
+
+
+def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:
+    """`LeaveOneGroupOut`, without the seconds that scikit-learn takes to be imported."""
+    return parted(np.unique(groups, return_inverse=True)[1])
+
+
+def grouped(
+    y: npt.NDArray[np.intp], groups: npt.NDArray, number: int, seed: int
+) -> list[tuple[Rows, Rows]]:
+    """`number` parts, no group in two of them, stratified by class as well as groups allow."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # on rare classes: callers are stricter
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter.split(y, y, groups))
+
+
+def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """`number` parts, shuffled, with the classes in equal shares."""
+    from sklearn.model_selection import StratifiedKFold
+
+    splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # on rare classes
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter.split(y, y))
+
+
+def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
+    """Training and test rows of folds that are given by the number of each utterance's."""
+    return [
+        (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
+        for number in range(fold.max() + 1)
+    ]
+
+
+def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
+    if folds in ("speaker", CROSSED):
+        raise UsageError(f"--folds {folds}: the cache does not know the speakers")
+    sizes = np.bincount(dataset.strata)
+    fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
+    number = folds if isinstance(folds, int) else fallback
+    if sizes.min() < number and not dataset.classes:
+        raise UsageError(
+            f"{len(dataset.y)} utterances are fewer than the {number} folds: ask for fewer --folds"
+        )
+    if sizes.min() < number:
+        raise UsageError(
+            f"class {dataset.classes[sizes.argmin()]} has {sizes.min()} utterances, fewer than the "
+            f"{number} folds: leave it out, or merge it, with --labels, or ask for fewer --folds"
+        )
+    log.warning(
+        "the speakers are unknown, so the same voice may be in training and test: these scores say "
+        "nothing about new speakers, and are usually much too good"
+    )
+    return stratified(dataset.strata, number, seed)

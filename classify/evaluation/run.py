@@ -1,0 +1,206 @@
+"""A head, cross-validated: the result that reports and the run folder show."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import Dataset, load
+from classify.evaluation import classes, numbers
+from classify.evaluation.crossvalidate import CrossValidation, cross_validate
+from classify.evaluation.folds import Folds, split
+from classify.evaluation.tuning import Tuned, draw, tune
+from classify.heads import HEADS, build, build_regressor, naming
+from classify.options import Options
+from data.cache.recipe import encoder_json
+from data.errors import UsageError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One head, cross-validated on one selection of a cache; its target is a class or numbers."""
+
+    options: Options
+    dataset: Dataset
+    folds: Folds
+    result: CrossValidation
+    tuned: Tuned | None = None
+
+    @property
+    def title(self) -> str:
+        """Head and encoder, and the targets of a regression, for figures and pages."""
+        name = f"{self.options.head} on {self.dataset.encoder}"
+        targets = ", ".join(self.dataset.targets)
+        return f"{targets}: {name}" if targets else name
+
+    @cached_property
+    def metrics(self) -> Json:
+        """What ``metrics.json`` holds: neither times nor places, so equal runs give equal bytes."""
+        data = self.dataset
+        return {
+            **self._outcome.metrics(self),
+            "utterances": len(data.y),
+            "folds": [self._of_fold(number) for number in range(len(self.folds))],
+            "split": self.folds.kind,
+            **encoder_json(data.recipe),
+            "corpora": data.corpora,
+            "fingerprint": data.fingerprint,
+            "options": self.options.as_json() | data.features.as_json(),
+        }
+
+    def predictions(self) -> Iterator[list[str]]:
+        """The rows of ``predictions.csv``, the header first."""
+        table = self.dataset.utterances
+        about = zip(table["id"], table["speaker"], self.folds.fold, strict=True)
+        rows = self._outcome.predictions(self)
+        yield ["id", "speaker", "fold", *next(rows)]
+        for values, row in zip(about, rows, strict=True):
+            yield [*map(str, values), *row]
+
+    @property
+    def _outcome(self) -> Any:
+        """The module that scores this kind of target."""
+        return classes if self.dataset.classes else numbers
+
+    def _of_fold(self, number: int) -> Json:
+        test = self.folds.parts[number][1]
+        speakers = sorted(set(self.dataset.speakers[test])) if self.folds.by_speaker else []
+        about = {"fold": number, "speakers": speakers, "utterances": len(test)}
+        return {**about, **self._outcome.of_fold(self, number)}
+
+    @cached_property
+    def layer_weights(self) -> npt.NDArray[np.float64] | None:
+        """(fit, layer) how the layers were mixed; None of heads that mix none."""
+        fits = [fit for of_seed in self.result.fits for fit in of_seed]
+        weights = [fit.layer_weights for fit in fits if fit.layer_weights is not None]
+        return np.stack(weights) if weights else None
+
+    @cached_property
+    def attention(self) -> npt.NDArray[np.float64] | None:
+        """(utterance, step) attention to the test parts by heads of the first seed; NaN after an
+        utterance's last step; None of heads without attention."""
+        found = [fit.attention for fit in self.result.fits[0]]
+        some = [each for each in found if each is not None]
+        if len(some) < len(found):
+            return None
+        joined = np.full((len(self.dataset.y), max(each.shape[1] for each in some)), np.nan)
+        for (_, test), each in zip(self.folds.parts, some, strict=True):
+            joined[test, : each.shape[1]] = np.where(each > 0, each, np.nan)
+        return joined
+
+    def surest(self) -> list[int]:
+        """Of each class the utterance that is told right with the highest probability."""
+        y, said = self.dataset.y, self.result.by_seed[0]
+        sure = np.where(said.argmax(1) == y, said[np.arange(len(y)), y], 0)
+        best = [int(np.where(y == number, sure, -1).argmax()) for number in np.unique(y)]
+        return [row for row in best if sure[row] > 0]
+
+
+def evaluate(options: Options, jobs: int = -1) -> Run:
+    """Cross-validate the head that `options` name on what they choose of a cache.
+
+    Raises:
+        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
+        HeadError: the head cannot learn from it.
+    """
+    dataset = load(options)
+    return evaluate_folds(options, dataset, split(dataset, options.folds, options.seed), jobs)
+
+
+def evaluate_folds(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> Run:
+    """Cross-validate the head that `options` name on these folds.
+
+    Raises:
+        UsageError: the device is not there.
+        HeadError: the head cannot learn from a training part.
+    """
+    with naming(options.head, dataset.features):
+        return _cross_validated(options, dataset, folds, jobs)
+
+
+def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Run:
+    if not options.tune or not dataset.classes:  # `new_head` refuses to tune a regressor
+        heads = _by_seed(options, dataset, {})
+        return Run(
+            options, dataset, folds, cross_validate(dataset, [heads] * len(folds), folds, jobs)
+        )
+    tried = draw(options.head, options.tune, options.seed, options.fixed)
+    tuned = tune(
+        dataset,
+        folds,
+        tried,
+        lambda settings: new_head(options, dataset, settings),
+        options.seed,
+        jobs,
+    )
+    chosen = [_by_seed(options, dataset, tried[number]) for number in tuned.chosen]
+    result = cross_validate(dataset, chosen, folds, jobs)
+    return Run(options, dataset, folds, result, tuned)
+
+
+def new_head(
+    options: Options, dataset: Dataset, settings: Mapping[str, Any] | None = None, seed: int = 0
+) -> Any:
+    """The unfitted estimator that `options` name, told how to read the features of `dataset`.
+
+    Args:
+        options: the head and what is set of it.
+        dataset: whose features it is to read.
+        settings: more parameters.
+        seed: added to that of the options.
+
+    Raises:
+        UsageError: the device is not there, or an option is for classes and the target is numbers.
+    """
+    told = {**parameters(options, dataset, seed), **(settings or {})}
+    if dataset.classes:
+        return build(options.head, told)
+    _require_regression(options)
+    return build_regressor(options.head, told)
+
+
+def _require_regression(options: Options) -> None:
+    for flag, given in (
+        ("--balance", options.balance),
+        ("--C", options.C is not None),
+        ("--tune", options.tune),
+        ("--seeds", options.seeds > 1),
+        ("--label-smoothing", options.training.label_smoothing is not None),
+    ):
+        if given:
+            raise UsageError(f"{flag} is for classes; --target {options.target} is regressed")
+
+
+def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
+    """Parameters of the head that `options` name."""
+    head = HEADS[options.head]
+    told: Json = {"random_state": options.seed + seed} if head.random else {}
+    if options.C is not None:
+        told["C"] = options.C
+    if options.balance:
+        told["class_weight"] = "balanced"
+    if head.neural:
+        _require_device(options.device)
+        told |= {**dataset.parameters, **options.training.given, "device": options.device}
+        told["standardize"] = options.normalize != "none"
+    return told
+
+
+def _by_seed(options: Options, dataset: Dataset, settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(new_head(options, dataset, settings, seed) for seed in range(options.seeds))
+
+
+def _require_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"--device {name}: {str(error).splitlines()[0]}; --device cpu always works"
+        ) from error

@@ -1,0 +1,135 @@
+"""Settings of a head, chosen inside of each training part.
+
+Random search (Bergstra and Bengio 2012, JMLR 13): the head's own settings and random others are
+tried by folds of the training part's speakers, and the highest UAR over these folds together wins.
+Nothing of a test part has a share in the choice.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import Dataset
+from classify.evaluation.crossvalidate import Heads, Parts, fit_parts
+from classify.evaluation.folds import Folds, inner_folds
+from classify.evaluation.scheduling import spread
+from classify.stats.metrics import confusion, uar
+
+Settings = dict[str, Any]  # parameter → value; empty: the head's own
+Draw = Callable[[np.random.Generator], Any]
+
+
+def _log(low: float, high: float) -> Draw:
+    return lambda random: float(f"{np.exp(random.uniform(np.log(low), np.log(high))):.3g}")
+
+
+def _one_of(*values: Any) -> Draw:
+    return lambda random: values[random.integers(len(values))]
+
+
+NEURAL: Mapping[str, Draw] = {
+    "learning_rate": _log(3e-4, 1e-2),
+    "weight_decay": _log(1e-3, 1.0),
+    "dropout": _one_of(0.2, 0.35, 0.5, 0.65),
+    "hidden": _one_of(32, 64, 128, 256),
+    "label_smoothing": _one_of(0.0, 0.1, 0.2),
+    "epochs": _one_of(15, 30, 60),
+}
+SPACES: Mapping[str, Mapping[str, Draw]] = {
+    "logreg": {"C": _log(1e-4, 1.0)},
+    "ridge": {"C": _log(1e-5, 1e-1)},
+    "lda": {"C": _log(1e-2, 1e2)},
+    "svm": {"C": _log(1e-1, 1e2)},
+    "linear-svm": {"C": _log(1e-4, 1.0)},
+    "knn": {"n_neighbors": _one_of(1, 3, 5, 7, 10, 15, 20, 30)},
+    "forest": {"max_features": _one_of("sqrt", 0.1, 0.2), "min_samples_leaf": _one_of(1, 2, 4, 8)},
+    "boosting": {"max_iter": _one_of(50, 100, 200), "learning_rate": _log(0.03, 0.3)},
+    **dict.fromkeys(("mlp", "gru", "attention", "transformer"), NEURAL),
+}
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was tried, and what won in each fold."""
+
+    tried: list[Settings]
+    scores: npt.NDArray[np.float64]  # (fold, settings) UAR over the inner folds
+    kind: str  # of the inner folds, for people
+
+    @property
+    def chosen(self) -> npt.NDArray[np.intp]:
+        """(fold,) number of the settings of the highest score; of equal ones the first."""
+        return self.scores.argmax(1)
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "inner_folds": self.kind,
+            "tried": self.tried,
+            "chosen": self.chosen.tolist(),
+            "inner_uar": self.scores.max(1).tolist(),
+        }
+
+
+def draw(head: str, number: int, seed: int, fixed: Mapping[str, Any]) -> list[Settings]:
+    """`number` different settings of a head, its own the first of them.
+
+    Args:
+        head: its name.
+        number: how many; fewer where there are not so many.
+        seed: of the draws.
+        fixed: parameters that are set and not searched.
+    """
+    random = np.random.default_rng(seed)
+    space = {name: one for name, one in SPACES[head].items() if name not in fixed}
+    found: list[Settings] = [{}]
+    for _ in range(100 * number):
+        if len(found) == number:
+            break
+        settings = {name: one(random) for name, one in space.items()}
+        if settings not in found:
+            found.append(settings)
+    return found
+
+
+def tune(
+    dataset: Dataset,
+    folds: Folds,
+    tried: list[Settings],
+    head: Callable[[Settings], Any],
+    seed: int,
+    jobs: int = -1,
+) -> Tuned:
+    """Try settings inside of each training part.
+
+    Args:
+        dataset: the utterances.
+        folds: whose training parts choose.
+        tried: what they choose among.
+        head: makes an unfitted head of settings.
+        seed: of the inner folds.
+        jobs: as of `classify.evaluation.crossvalidate.cross_validate`.
+    """
+    by = "speaker" if folds.by_speaker else ""
+    parts, fold_of, kinds = [], [], set()
+    for number, (rows, _) in enumerate(folds.parts):
+        inner, kind = inner_folds(dataset.y[rows], dataset.speakers[rows], by, seed)
+        parts += [(rows[train], rows[test]) for train, test in inner]
+        fold_of += [number] * len(inner)
+        kinds.add(kind)
+    classes = len(dataset.classes)
+    counts = np.zeros((len(folds), len(tried), classes, classes), np.intp)
+    heads = [head(settings) for settings in tried]
+    for place, answers in enumerate(spread(_said, heads, dataset, parts, jobs)):
+        for number, (_, test), said in zip(fold_of, parts, answers, strict=True):
+            counts[number, place] += confusion(dataset.y[test], said, classes)
+    return Tuned(tried, uar(counts), " or ".join(sorted(kinds)))
+
+
+def _said(dataset: Dataset, parts: Parts, jobs: int, head: Any) -> list[npt.NDArray[np.intp]]:
+    """Of each part, (test utterance,) the number of the class that a head finds most probable."""
+    heads: Heads = (head,)
+    return [fit.output.argmax(1) for fit in fit_parts(heads, dataset, parts, jobs)[0]]

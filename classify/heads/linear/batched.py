@@ -1,0 +1,97 @@
+"""Fit one linear head to many problems that share a feature matrix, all at once."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+from joblib import cpu_count
+from threadpoolctl import threadpool_limits
+
+from classify.heads.linear.jobs import Answer, Job, closed_form_jobs, softmax_jobs
+from classify.heads.linear.problems import Problems
+
+__all__ = ["DEFAULT_C", "Problems", "log_probabilities", "predictions"]
+
+DEFAULT_C = {"logreg": 0.01, "ridge": 0.001, "lda": 1.0}  # head → C
+
+Finish = Callable[[npt.NDArray], npt.NDArray]  # of logits (class, problem, utterance)
+
+
+def log_probabilities(
+    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str = "cpu"
+) -> npt.NDArray[np.float32]:
+    """Fit `head` to every problem and ask each fit about all utterances.
+
+    Every problem standardises the features by the mean and deviation of its own training part, as
+    scikit-learn's `StandardScaler` does, and then fits
+
+    - ``logreg``: multinomial logistic regression, the optimum of `LogisticRegression(C=C)` to 1e-4
+      of its objective
+    - ``ridge``: `RidgeClassifier(alpha=1 / C)`; its "probabilities" are the softmax of its scores
+    - ``lda``: `LinearDiscriminantAnalysis(solver="lsqr", shrinkage=1 / (1 + C))`
+
+    Args:
+        head: logreg, ridge or lda.
+        X: (utterance, dim) features.
+        problems: what each fit is trained on.
+        device: "cpu", or for logreg a torch device such as "cuda".
+
+    Returns:
+        (problem, utterance, class) log-probabilities, of training and test utterances; -inf for a
+        class that is absent from the problem's training part.
+
+    Raises:
+        ValueError: X is not finite, or a training part has fewer than two classes.
+        NoOptimum: a fit does not converge.
+    """
+    found = np.empty((len(problems), len(X), problems.classes), np.float32)
+    for rows, part in _fitted(head, X, problems, device, _log_softmax):
+        found[rows] = part
+    return found
+
+
+def predictions(
+    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str = "cpu"
+) -> npt.NDArray[np.intp]:
+    """(problem, utterance) the most probable class; `log_probabilities` in less memory."""
+    found = np.empty((len(problems), len(X)), np.intp)
+    for rows, part in _fitted(head, X, problems, device, lambda logits: logits.argmax(0)):
+        found[rows] = part
+    return found
+
+
+def _log_softmax(logits: npt.NDArray) -> npt.NDArray:
+    """(problem, utterance, class) from logits (class, problem, utterance)."""
+    logits = logits - logits.max(0)
+    return np.moveaxis(logits - np.log(np.exp(logits).sum(0)), 0, 2)
+
+
+def _fitted(
+    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str, finish: Finish
+) -> Iterator[Answer]:
+    """Some problems after the other, each with what `finish` makes of its logits."""
+    if not np.isfinite(X).all():
+        raise ValueError("the features hold NaN or infinity")
+    present = problems.present
+    lacking = int((present.sum(0) < 2).sum())
+    if lacking:
+        raise ValueError(
+            f"{lacking} of {len(problems)} training parts have one class; expected two or more"
+        )
+
+    def run(job: Job) -> list[Answer]:
+        answers = []
+        for rows, logits in job():
+            logits[~present[:, rows]] = -np.inf
+            answers.append((rows, finish(logits)))
+        return answers
+
+    cores = cpu_count() if device == "cpu" else 1
+    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+        if head == "logreg":
+            jobs = softmax_jobs(X, problems, device)
+        else:
+            jobs = closed_form_jobs(head, X, problems)
+        for answers in pool.map(run, jobs):
+            yield from answers

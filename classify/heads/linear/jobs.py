@@ -1,0 +1,249 @@
+"""How problems are shared out among matrix products of a good size.
+
+Problems that share a training part are fitted on its utterances, or on their Gram matrix where that
+is quicker. Parts of few problems and one C share the features, with masks and scales of their own.
+Who is fitted together depends on the training parts alone, and chunks are of a fixed size: numbers
+depend neither on test rows nor on how many cores work on them.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.heads import NoOptimum
+from classify.heads.linear import closed_form
+from classify.heads.linear.logistic import Task, minimise
+from classify.heads.linear.problems import Problems, Rows
+from classify.heads.linear.spaces import Array, Features, Folded, Gram
+from classify.heads.standardize import Scaling, scaling
+
+TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
+STEPS = 20  # roughly, that a fit takes; weighs one way of fitting against the other
+CPU_CHUNK = 40_000  # numbers of an array, so that a core's cache holds a few
+DEVICE_CHUNK = 1 << 28
+FEW_COLUMNS = 40  # with so many, a product takes twice as long as with one
+GRAM_LIMIT = 20_000  # utterances of a Gram matrix
+COMMON = 0.25  # share of the utterances that all parts of a chunk have to train on
+FAR = 1e9  # deviations; what is further away in features that parts share could overflow float32
+
+Features64 = npt.NDArray[np.float64]
+Answer = tuple[Rows, npt.NDArray]  # some problems, and what was found of them
+Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A training part, and all features as its own statistics standardise them."""
+
+    X: npt.NDArray[np.floating]  # (utterance, dim)
+    scaled: Scaling
+    number: int  # of the part in `scaled`
+    train: npt.NDArray[np.bool_]  # (utterance,)
+
+    def standardised(self) -> Features64:
+        """(utterance, dim)."""
+        return self.scaled.of(self.X, self.number)
+
+
+def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -> list[Job]:
+    """Jobs that fit logistic regressions."""
+    train, members = problems.parts()
+    columns = problems.classes * np.array([len(rows) for rows in members])
+    by_gram = _cost_by_gram(train.sum(1), columns, X.shape[1])
+    by_features = STEPS * 4 * X.size * columns
+    double = _needs_float64(problems.strengths, X.size)
+    chunks: list[Rows] = []
+    if np.ndim(problems.C) == 0:
+        most = _most(problems.classes * max(X.shape), device)
+        chunks = _sharing(train, members, by_features <= by_gram, most)
+    common = [train[chunk].all(0) for chunk in chunks]
+    scaled = scaling(X, np.vstack([train, *common]))
+    parts = [Part(X, scaled, number, mask) for number, mask in enumerate([*train, *common])]
+    jobs: list[Job] = []
+    alone = np.ones(len(members), bool)
+    for chunk, reference in zip(chunks, parts[len(members) :], strict=True):
+        alone[chunk] = False
+        dtype = np.float64 if double[0] else np.float32
+        those = [(parts[part], members[part]) for part in chunk]
+        jobs.append(partial(_on_shared_features, reference, those, problems, dtype, device))
+    by_features = STEPS * 4 * X.size * (columns + FEW_COLUMNS)
+    for part in np.flatnonzero(alone).tolist():
+        rows, own = members[part], parts[part]
+        for dtype, some in ((np.float32, rows[~double[rows]]), (np.float64, rows[double[rows]])):
+            if len(some):
+                space = Gram if by_gram[part] < by_features[part] else Features
+                jobs.append(partial(_on_own_features, space, own, problems, some, dtype, device))
+    return jobs
+
+
+def closed_form_jobs(head: str, X: npt.NDArray[np.floating], problems: Problems) -> list[Job]:
+    """Jobs that fit ridge regressions or linear discriminants."""
+    train, members = problems.parts()
+    scaled = scaling(X, train)
+    return [
+        partial(_in_closed_form, head, Part(X, scaled, part, train[part]), problems, rows)
+        for part, rows in enumerate(members)
+    ]
+
+
+def _cost_by_gram(
+    sizes: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], dim: int
+) -> npt.NDArray[np.float64]:
+    """(part,) operations of its fits on its Gram matrix, roughly; infinite of one too large."""
+    cost = sizes**2 * (dim / 2 + STEPS * 2 * (columns + FEW_COLUMNS))
+    return np.where(sizes <= GRAM_LIMIT, cost, np.inf)
+
+
+def _sharing(
+    train: npt.NDArray[np.bool_], members: list[Rows], able: npt.NDArray[np.bool_], most: int
+) -> list[Rows]:
+    """Parts (chunk, part) that are fitted together on the same features.
+
+    These are centred and scaled by utterances that all parts of a chunk train on, so that no test
+    row decides how a feature is rounded. The training parts alone say which those are: whoever
+    shares with whom depends on no feature and no label.
+
+    Args:
+        train: (part, utterance).
+        members: the problems of each part.
+        able: (part,) whether it may.
+        most: problems of a chunk.
+    """
+    few = np.array([len(rows) < most for rows in members])
+    parts = np.flatnonzero(able & few)
+    number = -(-sum(len(members[part]) for part in parts) // most)
+    chunks = np.array_split(parts, min(max(2, number), max(1, len(parts))))
+    enough = COMMON * train.shape[1]
+    return [some for some in chunks if len(some) > 1 and train[some].all(0).sum() >= enough]
+
+
+def _needs_float64(C: npt.NDArray[np.float64], numbers: int) -> npt.NDArray[np.bool_]:
+    """(problem,) whether C is too large for float32.
+
+    A probability is off by eps, so the gradient by C eps √numbers at most: it has to be far smaller
+    than the gradient that ends a fit, which is the root of the tolerance on weights of norm 1.
+    """
+    return C * np.finfo(np.float32).eps * numbers**0.5 > TOLERANCE**0.5 / 10
+
+
+def _most(numbers: int, device: str) -> int:
+    """How many problems of so many numbers make arrays of a good size."""
+    return max(1, (CPU_CHUNK if device == "cpu" else DEVICE_CHUNK) // numbers)
+
+
+def _chunks(rows: Rows, problems: Problems, longest: int, device: str) -> list[Rows]:
+    """Problems of much the same C, so many that their arrays are of a good size."""
+    rows = rows[np.argsort(problems.strengths[rows], kind="stable")]
+    number = -(-len(rows) // _most(problems.classes * longest, device))
+    return np.array_split(rows, min(number, len(rows)))
+
+
+def _array(values: npt.NDArray, device: str) -> Array:
+    if device == "cpu":
+        return np.ascontiguousarray(values)
+    import torch
+
+    return torch.as_tensor(values, device=device)
+
+
+def _numpy(array: Array) -> npt.NDArray:
+    return array if isinstance(array, np.ndarray) else array.cpu().numpy()
+
+
+def _task(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array) -> Task:
+    """What the problems want of some utterances, in arrays like that of the features."""
+    device = "cpu" if isinstance(like, np.ndarray) else str(like.device)
+    dtype = np.dtype(str(like.dtype).removeprefix("torch."))
+    weights = problems.train[rows][:, utterances].astype(dtype)
+    labels = problems.labels_of(rows, utterances)
+    C = problems.strengths[rows].astype(dtype)
+    arrays = (_array(values, device) for values in (labels, weights, C))
+    labels, weights, C = arrays
+    return Task.of(labels, problems.classes, weights, C)
+
+
+def _on_shared_features(
+    reference: Part,
+    members: list[tuple[Part, Rows]],
+    problems: Problems,
+    dtype: type[np.floating],
+    device: str,
+) -> Iterator[Answer]:
+    """Fit problems of some training parts, of one C.
+
+    None leaves the batch before the last is done: how many there are decides how a product is
+    rounded, and when another fold is done is known by rows that this one tests.
+
+    Args:
+        reference: the utterances that all the parts train on.
+        members: each part with its problems.
+        problems: all of them.
+        dtype: float32 or float64.
+        device: "cpu", or a torch device.
+    """
+    scaled, rows = reference.scaled, np.concatenate([some for _, some in members])
+    centre, scale = (values[reference.number].astype(dtype) for values in scaled[:2])
+    Z = np.subtract(reference.X, centre, dtype=dtype)  # any centre and scale near theirs will do
+    Z /= scale
+    np.clip(Z, -FAR, FAR, out=Z)
+    numbers = np.repeat([part.number for part, _ in members], [len(some) for _, some in members])
+    inverse = np.where(scaled.constant[numbers], 0, scale / scaled.scale[numbers])
+    mean = (scaled.mean[numbers] - centre) / scale
+    arrays = [_array(a.astype(dtype, copy=False), device) for a in (Z, mean, inverse)]
+    space = Folded.within(arrays[0], _array(reference.train, device), *arrays[1:])
+    task = _task(problems, rows, slice(None), space.X)
+    optimum = minimise(space, task, TOLERANCE, together=True)
+    converged = _numpy(optimum.converged)
+    yield rows[converged], _numpy(optimum.logits)[:, converged]
+    for part, some in members:
+        if len(left := np.setdiff1d(some, rows[converged])):
+            yield from _more_exactly(part, problems, left, device)
+
+
+def _on_own_features(
+    kind: type[Features] | type[Gram],
+    part: Part,
+    problems: Problems,
+    rows: Rows,
+    dtype: type[np.floating],
+    device: str,
+) -> Iterator[Answer]:
+    """Fit problems that share a training part, on its utterances alone."""
+    Z, train = part.standardised().astype(dtype), part.train
+    known, new = _array(Z[train], device), _array(Z[~train], device)
+    space = kind.of(known)
+    longest = len(known) if kind is Gram else max(known.shape)
+    for chunk in _chunks(rows, problems, longest, device):
+        task = _task(problems, chunk, np.flatnonzero(train), known)
+        weights, intercept, logits, converged = minimise(space, task, TOLERANCE)
+        there = _numpy(converged)
+        found = np.empty((problems.classes, there.sum(), len(Z)), Z.dtype)
+        found[..., train] = _numpy(logits[:, converged])
+        others = space.logits_of(weights[:, converged], new) + intercept[:, converged]
+        found[..., ~train] = _numpy(others)
+        yield chunk[there], found
+        if there.all():
+            continue
+        if kind is Features and dtype is np.float64:
+            raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
+        yield from _more_exactly(part, problems, chunk[~there], device)
+
+
+def _more_exactly(part: Part, problems: Problems, rows: Rows, device: str) -> Iterator[Answer]:
+    """Fit problems of a training part in the way that loses the least to rounding."""
+    return _on_own_features(Features, part, problems, rows, np.float64, device)
+
+
+def _in_closed_form(head: str, part: Part, problems: Problems, rows: Rows) -> Iterator[Answer]:
+    """Fit problems that share a training part."""
+    Z, train = part.standardised(), part.train
+    fit = {"ridge": closed_form.ridge, "lda": closed_form.lda}[head]
+    product = closed_form.gram(Z[train])
+    for problem in rows:
+        labels = problems.labels_of(np.array([problem]))[0, train]
+        C = problems.strengths[problem]
+        weights, intercept = fit(Z[train], product, labels, problems.classes, C)
+        yield np.array([problem]), (weights @ Z.T + intercept[:, None])[:, None]

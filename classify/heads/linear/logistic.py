@@ -1,0 +1,216 @@
+"""Multinomial logistic regression of many problems in one batch of matrix products.
+
+Each problem p minimises, over the weights w of its classes and their free intercepts b,
+
+    f(w, b) = C Σᵢ vᵢ (log Σₖ exp(wₖ·zᵢ + bₖ) - w_yᵢ·zᵢ - b_yᵢ) + ½ Σₖ |wₖ|²
+
+for utterances i of weight vᵢ and standardised features zᵢ, which is what scikit-learn's
+`LogisticRegression` minimises. With two classes scikit-learn gives one vector to both, so C is
+halved there for the same solution.
+
+The method is that of nonlinear conjugate gradients (Polak and Ribière 1969) with a Newton step
+along every direction (Nocedal and Wright 2006, Numerical Optimization, section 5.2), preconditioned
+by the Hessian as it would be if every utterance had the mean curvature of its class, on the leading
+principal directions. Since f is strongly convex in w, ½ |∇f|² bounds what is left to gain, and
+decides when a problem is done. A problem's path depends on nothing but itself.
+
+Axes: (class, problem, dim) for weights and gradients, (class, problem, utterance) for logits, so
+that a layer of all problems is one matrix product. Arrays are NumPy's, or torch's on any device.
+"""
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from classify.heads.linear.spaces import Array, Space, inner, namespace, summed
+
+CAUTION = 0.5  # share of the mean curvature that the preconditioner supposes
+ABSENT = -1e30  # intercept of a class that does not occur in a problem
+TINY = 1e-20  # least curvature of a class whose utterances are all certain
+NO_WEIGHTS = 1e-3  # share of the objective; a smaller penalty does not ask for more precision
+ITERATIONS = 3000
+HALVINGS = 40
+
+
+@dataclass(frozen=True)
+class _PerProblem:
+    """Arrays whose last axis but one is the problem."""
+
+    def select(self, problems: Array) -> Self:
+        return type(self)(*(getattr(self, field.name)[..., problems, :] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Task(_PerProblem):
+    """What is to be fitted."""
+
+    targets: Array  # (class, problem, utterance) weight of the utterance in its class, 0 in others
+    weights: Array  # (problem, utterance) weight of the utterance, times C
+
+    @classmethod
+    def of(cls, labels: Array, classes: int, weights: Array, C: Array) -> Self:
+        """A task from labels (problem, utterance) or (1, utterance), weights and C (problem,)."""
+        xp = namespace(weights)
+        member = xp.stack([(weights > 0) & (labels == number) for number in range(classes)])
+        two = member.any(-1).sum(0) == 2
+        weights = weights * xp.where(two, C / 2, C)[:, None]
+        return cls(member * weights, weights)
+
+
+@dataclass(frozen=True)
+class _Point(_PerProblem):
+    weights: Array  # (class, problem, dim)
+    intercept: Array  # (class, problem, 1)
+    logits: Array  # (class, problem, utterance)
+    probabilities: Array  # (class, problem, utterance)
+    penalty: Array  # (problem, 1) half the squared norm of the weights
+    objective: Array  # (problem, 1)
+
+
+@dataclass(frozen=True)
+class _Direction(_PerProblem):
+    weights: Array  # (class, problem, dim)
+    intercept: Array  # (class, problem, 1)
+    logits: Array  # (class, problem, utterance), without intercept
+    slope: Array  # (problem, 1) of the objective along it
+    gradient: Array  # (class, problem, dim) where it was taken, by the weights
+    residual: Array  # (class, problem, 1) likewise by the intercepts
+    square: Array  # (problem, 1) squared norm of both in the metric of the preconditioner
+
+
+class Optimum(NamedTuple):
+    """What was found."""
+
+    weights: Array  # (class, problem, dim)
+    intercept: Array  # (class, problem, 1)
+    logits: Array  # (class, problem, utterance)
+    converged: Array  # (problem,) where not, the rest is of no meaning
+
+
+def minimise(space: Space, task: Task, tolerance: float, together: bool = False) -> Optimum:
+    """Fit every problem until its objective is at most `tolerance` (relative) above the least.
+
+    A problem does not converge where it would take more than `ITERATIONS`, or where rounding leaves
+    nothing of its gradient's norm.
+
+    Args:
+        space: how weights are held.
+        task: what is to be fitted.
+        tolerance: share of the objective.
+        together: whether problems stay in the batch when they are done, where they no longer move.
+            The shape of a product decides how it is rounded, so this is what keeps a problem from
+            depending on when others are done.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return _minimised(space, task, tolerance, together)
+
+
+def _minimised(space: Space, task: Task, tolerance: float, together: bool) -> Optimum:
+    point, direction = _start(space, task), None
+    names = ("weights", "intercept", "logits")
+    xp = namespace(task.weights)
+    found = [xp.zeros_like(getattr(point, name)) for name in names]
+    left = xp.arange(len(task.weights), device=task.weights.device)
+    converged = xp.zeros_like(left) > 0
+    for iteration in range(ITERATIONS + 1):
+        direction, gap = _descend(space, task, point, direction)
+        enough = point.penalty + NO_WEIGHTS * point.objective
+        rounding = xp.finfo(gap.dtype).eps * point.objective / 10
+        lost = ~(gap >= 0)[:, 0]
+        there = ((gap <= tolerance * enough) | (direction.square <= rounding))[:, 0] & ~lost
+        done = there | lost if iteration < ITERATIONS else there | True
+        if done.all() or (done.any() and not together):
+            for whole, name in zip(found, names, strict=True):
+                whole[:, left[done]] = getattr(point, name)[:, done]
+            converged[left[done]] = there[done]
+            if done.all():
+                break
+            left = left[~done]
+            space, task = space.select(~done), task.select(~done)
+            point, direction, done = point.select(~done), direction.select(~done), done[~done]
+        point = _advance(space, task, point, direction, done)
+    return Optimum(found[0], found[1], found[2], converged)
+
+
+def _start(space: Space, task: Task) -> _Point:
+    """No weights, and the intercepts of the classes' shares."""
+    xp = namespace(task.weights)
+    shares = summed(task.targets) / summed(task.weights)
+    absent = shares <= 0
+    intercept = xp.where(absent, ABSENT, xp.log(shares + absent))
+    logits = xp.zeros_like(task.targets) + intercept
+    probabilities, loss = _softmax(task, logits)
+    return _Point(space.zeros(logits), intercept, logits, probabilities, 0 * loss, loss)
+
+
+def _softmax(task: Task, logits: Array) -> tuple[Array, Array]:
+    """Probabilities, and the weighted cross-entropy (problem, 1) in nats."""
+    xp = namespace(logits)
+    logits = logits - xp.amax(logits, 0)
+    probabilities = xp.exp(logits)
+    total = probabilities.sum(0)
+    probabilities /= total
+    loss = summed(xp.log(total) * task.weights) - inner(task.targets, logits)
+    return probabilities, loss
+
+
+def _descend(
+    space: Space, task: Task, point: _Point, last: _Direction | None
+) -> tuple[_Direction, Array]:
+    """Where to go from a point, and at most how much the objective (problem, 1) can still fall."""
+    xp = namespace(task.weights)
+    least = xp.finfo(task.weights.dtype).tiny
+    errors = point.probabilities * task.weights
+    curvature = summed(errors) - summed(errors * point.probabilities)
+    curvature = xp.clip(curvature, TINY, None)
+    errors -= task.targets
+    gradient, residual = point.weights + space.gradient(errors), summed(errors)
+    weights, logits, norm = space.precondition(gradient, CAUTION * curvature)
+    intercept = residual / curvature
+    flat = (residual * intercept).sum(0)
+    gap = 0.5 * (norm + flat)
+    square = space.dot(gradient, weights, logits) + flat
+    if last is None:
+        first = -weights, -intercept, -logits
+        return _Direction(*first, -square, gradient, residual, square), gap
+    change = square - space.dot(last.gradient, weights, logits)
+    change = change - (last.residual * intercept).sum(0)
+    again = xp.clip(change / xp.clip(last.square, least, None), 0, None)
+    slope = space.dot(gradient, last.weights, last.logits) + (residual * last.intercept).sum(0)
+    slope = again * slope - square
+    again = xp.where(slope < 0, again, 0)
+    slope = xp.where(slope < 0, slope, -square)
+    weights = again * last.weights - weights
+    intercept = again * last.intercept - intercept
+    logits = again * last.logits - logits
+    return _Direction(weights, intercept, logits, slope, gradient, residual, square), gap
+
+
+def _advance(space: Space, task: Task, point: _Point, direction: _Direction, done: Array) -> _Point:
+    """A Newton step along the direction, halved until the objective does not rise.
+
+    Problems that are `done` (problem,) stay where they are.
+    """
+    xp = namespace(task.weights)
+    logits = direction.logits + direction.intercept
+    expected = point.probabilities * logits
+    variance = xp.clip((expected * logits).sum(0) - expected.sum(0) ** 2, 0, None)
+    square = space.dot(direction.weights, direction.weights, direction.logits)
+    along = space.dot(point.weights, direction.weights, direction.logits)
+    curvature = square + summed(variance * task.weights)
+    length = -direction.slope / xp.clip(curvature, xp.finfo(square.dtype).tiny, None)
+    length = xp.where(done[:, None], 0, length)
+    highest = point.objective * (1 + 8 * xp.finfo(length.dtype).eps)
+    for _ in range(HALVINGS):
+        further = point.logits + length * logits
+        probabilities, loss = _softmax(task, further)
+        penalty = point.penalty + length * (along + length * square / 2)
+        objective = loss + penalty
+        risen = objective > highest
+        if not risen.any():
+            break
+        length = xp.where(risen, length / 2, length)
+    weights = point.weights + length * direction.weights
+    intercept = point.intercept + length * direction.intercept
+    return _Point(weights, intercept, further, probabilities, penalty, objective)

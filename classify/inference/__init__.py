@@ -1,0 +1,1 @@
+"""Predictions for new audio: recordings, standard input, live streams, HTTP."""

@@ -1,0 +1,56 @@
+"""Answers on standard output: as a table for people, as CSV, JSON or JSON lines for machines."""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+from classify.inference.predictor import Answer
+from classify.inference.timeline import SILENCE, Segment, clock
+from data.console import show, show_csv, show_json
+
+
+def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
+    """``file`` and the `columns` of the answers, each line as soon as it is known.
+
+    Where the answers are of `parts` of recordings, ``start`` and ``end`` follow the file.
+    """
+    header = [*(("file", "start", "end") if parts else ("file",)), *columns]
+    rows = ({**answer.place, **answer.cells} for answer in answers)
+    show_csv(chain([header], ([row.get(name, "") for name in header] for row in rows)))
+
+
+def print_json(answers: Iterable[Answer]) -> None:
+    """A list of objects, in one piece."""
+    show_json(list(map(as_object, answers)), indent=2)
+
+
+def print_json_lines(answers: Iterable[Answer]) -> None:
+    """An object a line, each as soon as it is known."""
+    for answer in answers:
+        show_json(as_object(answer))
+
+
+def as_object(answer: Answer) -> dict[str, Any]:
+    """An answer as plain JSON."""
+    return {**answer.place, **answer.said}
+
+
+def print_table(answers: Iterable[Answer], names: Sequence[str]) -> None:
+    """For people: the two most probable classes, or all numbers, then the recording."""
+    width = max(map(len, names)) + 2
+    for answer in answers:
+        ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])[:2]
+        shown = answer.numbers.items() or ranked
+        cells = "".join(f"{name:{width}}{share:4.2f}   " for name, share in shown)
+        file, *seconds = map(str, answer.place.values())
+        show(cells + " ".join([file, "–".join(seconds)]).rstrip())
+
+
+def print_segments(segments: Iterable[Segment], file: str, names: Sequence[str]) -> None:
+    """For people: what is felt when in one recording."""
+    width = max(map(len, [*names, SILENCE])) + 2
+    for segment in segments:
+        share = "   –" if math.isnan(segment.probability) else f"{segment.probability:4.2f}"
+        time = f"{clock(segment.start)}–{clock(segment.end)}"
+        show(f"{segment.emotion:{width}}{share}   {file} {time}")

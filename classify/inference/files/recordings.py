@@ -1,0 +1,135 @@
+"""Listen to recordings, whole or through a window, and show what is heard."""
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from classify.inference.files import output
+from classify.inference.files.options import PredictOptions
+from classify.inference.predictor import Answer, Predictor, name_of
+from classify.inference.timeline import Timeline
+from classify.models.trained import TrainedHead
+from data.utterance import Utterance
+from extract.decoding import Refusal
+from extract.sliding import Sliding, Track
+
+Item = TypeVar("Item")
+
+log = logging.getLogger("wav2emo")
+
+
+class Listening:
+    """One run of the command: who listens, how, and how many recordings were refused."""
+
+    def __init__(
+        self, model: TrainedHead, options: PredictOptions, sliding: Sliding | None
+    ) -> None:
+        self.model = model
+        self.options = options
+        self.sliding = sliding
+        self.refused = 0
+        self._names = _Names()
+
+    def refuse(self, problems: Iterable[str]) -> None:
+        """Give each problem its line."""
+        for problem in problems:
+            self.refused += 1
+            log.error("%s", problem)
+
+    def show(self, utterances: Sequence[Utterance]) -> None:
+        """Print the answers in the form that was asked for, and keep timelines."""
+        form, regression = self.options.form, bool(self.model.targets)
+        if form == "table":
+            log.info("%s on %s", self.model.card["head"], self.model.encoder)
+        answers = self._answers(utterances) if utterances else iter(())
+        names = self.model.targets or self.model.classes
+        if form == "csv":
+            parts = self.sliding is not None or any(each.start or each.end for each in utterances)
+            output.print_csv(answers, names if regression else ["emotion", *names], parts)
+        elif form == "json":
+            output.print_json(answers)
+        elif form == "jsonl":
+            output.print_json_lines(answers)
+        elif self.sliding is None or regression:
+            output.print_table(answers, names)
+        else:
+            for _ in answers:
+                pass  # the segments of a recording are printed when all of it was heard
+
+    def _answers(self, utterances: Sequence[Utterance]) -> Iterator[Answer]:
+        predictor = Predictor.open(self.model, self.options.device, self.options.encoder)
+        if self.sliding is not None:
+            yield from self._of_windows(predictor, utterances, self.sliding)
+            return
+        for result in self._watched(predictor(utterances), " recordings", len(utterances)):
+            if isinstance(result, Answer):
+                yield result
+            else:
+                self._refuse(result)
+
+    def _of_windows(
+        self, predictor: Predictor, utterances: Sequence[Utterance], sliding: Sliding
+    ) -> Iterator[Answer]:
+        kept = self.options.out is not None or self.options.form == "table"
+        heard = self._watched(predictor.windows(map(Track, utterances), sliding), " windows")
+        for track, results in groupby(heard, key=lambda item: item[0]):
+            answers, refused = [], False
+            for _, result in results:
+                if isinstance(result, Answer):
+                    answers += [result] if kept else []
+                    yield result
+                elif not refused:
+                    self._refuse(result)
+                    refused = True
+            if kept and not refused:
+                self._keep(track.utterance, predictor.collected(track, answers))
+
+    def _keep(self, utterance: Utterance, timeline: Timeline) -> None:
+        """What is left to do when all windows of a recording were heard: files and segments."""
+        if self.options.out is not None:
+            from classify.inference.files import (
+                timeline_files,  # not before: matplotlib takes a while
+            )
+
+            timeline_files.write(timeline, self.options.out, self._names(utterance))
+        if self.options.form == "table":
+            with tqdm.external_write_mode():
+                output.print_segments(timeline.segments(), name_of(utterance), timeline.classes)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        with tqdm.external_write_mode():
+            self.refuse([f"{name_of(refusal.utterance)}: {refusal.reason}"])
+
+    def _watched(
+        self, heard: Iterable[Item], unit: str, total: int | None = None
+    ) -> Iterator[Item]:
+        """The same, with a bar on a terminal that nothing else is written to meanwhile."""
+        writes = self.options.form != "table" or self.sliding is None
+        hidden = not log.isEnabledFor(logging.INFO) or (writes and sys.stdout.isatty())
+        bar = tqdm(heard, total=total, unit=unit, leave=False, disable=hidden or None)
+        yield from bar
+
+
+class _Names:
+    """A name for the files of each recording, never the same twice."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def __call__(self, utterance: Utterance) -> str:
+        """The recording's own name, with the seconds of a segment and a number if it is taken."""
+        name = Path(utterance.path).stem
+        if utterance.start is not None or utterance.end is not None:
+            end = "" if utterance.end is None else f"{utterance.end:g}"
+            name += f"_{utterance.start or 0:g}-{end}"
+        number, free = 1, name
+        while free in self._given:
+            number += 1
+            free = f"{name}-{number}"
+        self._given.add(free)
+        return free

@@ -1,0 +1,99 @@
+"""A recording on standard input, kept in a file, where it can be read again at any place."""
+
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from classify.inference.files.options import STANDARD_INPUT
+from classify.inference.pcm import PCM
+from data.errors import AudioError, UsageError
+from data.utterance import Utterance
+
+MAX_BYTES = (4 << 30) - (1 << 16)  # what a WAV file can tell the length of
+BLOCK = 1 << 20  # bytes
+HEADERS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
+
+
+def check() -> None:
+    """See that standard input can be read.
+
+    Raises:
+        UsageError: it is a terminal.
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(
+            "'-' is standard input, and that is a terminal here: expected a recording, such as "
+            "'python -m classify predict MODEL - < speech.wav'"
+        )
+
+
+def receive(stream: BinaryIO, folder: Path, raw: PCM | None) -> Utterance:
+    """Read `stream` to its end into a file in `folder`; `raw` says what samples without a header
+    are.
+
+    Raises:
+        AudioError: it is empty, too long, or no recording.
+        OSError: the disk is full.
+    """
+    blocks = iter(partial(stream.read, BLOCK), b"")
+    first = next(blocks, b"")
+    if not first:
+        raise AudioError("empty; expected a recording")
+    if not first.startswith(HEADERS) and not raw:
+        raise AudioError(
+            "neither WAV nor FLAC by its first bytes; of samples without a header say what they "
+            "are: --encoding s16le --rate 16000 --channels 1"
+        )
+    file = folder / "standard-input.wav"
+    with file.open("w+b") as copy:
+        if raw and not first.startswith(HEADERS):
+            copy.write(_header(raw))
+        copy.writelines(_counted(chain([first], blocks)))
+        _tell_length(copy)
+    return Utterance(STANDARD_INPUT, "", folder, file.name)
+
+
+def _counted(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    total = 0
+    for block in blocks:
+        total += len(block)
+        if total > MAX_BYTES:
+            raise AudioError(f"more than {MAX_BYTES / 2**30:.1f} GiB; save it to files first")
+        yield block
+
+
+def _header(raw: PCM) -> bytes:
+    """The header of a WAV file whose length is not known yet."""
+    kind = struct.pack(
+        "<HHIIHH",
+        raw.kind,
+        raw.channels,
+        raw.rate,
+        raw.rate * raw.frame,
+        raw.frame,
+        8 * raw.width,
+    )
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", 0, b"WAVE", b"fmt ", len(kind)) + kind + b"data\0\0\0\0"
+    )
+
+
+def _tell_length(copy: BinaryIO) -> None:
+    """Write the length into a WAV header that says 0, as programs do that cannot know it yet."""
+    size, position = copy.tell(), 12
+    copy.seek(0)
+    if copy.read(4) != b"RIFF":
+        return
+    while position + 8 <= size:
+        copy.seek(position)
+        name, length = struct.unpack("<4sI", copy.read(8))
+        if name == b"data":
+            if length == 0:
+                copy.seek(position + 4)
+                copy.write(struct.pack("<I", size - position - 8))
+            return
+        position += 8 + length + length % 2

@@ -1,0 +1,84 @@
+"""A trained head that predicts from audio: the model of the Python interface."""
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classify.inference.predictor import Answer, Audio, Predictor
+from classify.inference.timeline import Timeline
+from classify.models.trained import TrainedHead
+from data.errors import UsageError
+from extract.decoding import Refusal
+
+_OPENING = threading.Lock()
+
+
+class Model(TrainedHead):
+    """A trained head together with its encoder.
+
+    model = Model.load("MODEL")
+    model.predict(["a.wav", "b.wav"])
+    """
+
+    def predictor(self, device: str = "auto", encoder: str | None = None) -> Predictor:
+        """This head with its encoder, which is loaded at the first call and kept.
+
+        Raises:
+            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+        """
+        with _OPENING:
+            opened = self.__dict__.setdefault("_predictors", {})
+            if (device, encoder) not in opened:
+                opened[device, encoder] = Predictor.open(self, device, encoder)
+            return opened[device, encoder]
+
+    def predict(
+        self,
+        recordings: Iterable[Audio],
+        rate: int = 16_000,
+        device: str = "auto",
+        encoder: str | None = None,
+    ) -> list[Answer | Refusal]:
+        """Answers for files and for waveforms in memory, in their order.
+
+        A recording that cannot be answered for gets a `Refusal` with its `reason` and stops no
+        other; ``result.refused`` tells the two apart. Threads may share a model; pickling leaves
+        the encoder out.
+
+        Args:
+            recordings: paths, and (sample,) arrays of floats within ±1 at `rate` Hz, mono.
+            rate: of the arrays; files know theirs.
+            device: auto, cpu, cuda[:N] or mps.
+            encoder: where the encoder is; None: where it was when the model was trained.
+
+        Raises:
+            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+            UsageError: a single path or array; expected a list of them.
+        """
+        if isinstance(recordings, str | Path | np.ndarray):
+            raise UsageError("predict() takes a list: of one recording, [recording]")
+        return list(self.predictor(device, encoder).hear(recordings, rate))
+
+    def timeline(
+        self,
+        recording: Audio,
+        window: float = 3.0,
+        hop: float = 1.0,
+        rate: int = 16_000,
+        device: str = "auto",
+        encoder: str | None = None,
+    ) -> Timeline:
+        """What is felt when in one recording of any length, heard through windows of `window`
+        seconds, one every `hop` seconds; the rest as in `predict`.
+
+        Raises:
+            AudioError: the recording is refused.
+            UsageError: window or hop make no sense.
+        """
+        return self.predictor(device, encoder).timeline(recording, window, hop, rate)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_predictors"}

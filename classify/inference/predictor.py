@@ -1,0 +1,195 @@
+"""A trained head together with its encoder: audio goes in, answers come out."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.inference.timeline import SILENCE, Timeline
+from classify.models.trained import TrainedHead
+from data.errors import AudioError
+from data.utterance import Utterance
+from extract.audio import SAMPLING_RATE, Waveform, resample
+from extract.decoding import Decoded, Refusal, ahead
+from extract.embed import Embedder, Embedding
+from extract.sliding import Silence, Sliding, Track, slide
+
+Audio = str | Path | npt.NDArray[np.floating]  # a file, or (sample,) floats
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says about one utterance; of a silent window all numbers are NaN."""
+
+    utterance: Utterance
+    probabilities: dict[str, float]  # class → probability, in the order of the classes
+    numbers: dict[str, float] = field(default_factory=dict)  # of a regression: target → number
+    refused: ClassVar[bool] = False  # a `Refusal` says True
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The recording, and of a part of it its seconds."""
+        place = {"file": name_of(self.utterance)}
+        seconds = {"start": self.utterance.start, "end": self.utterance.end}
+        return place | {name: value for name, value in seconds.items() if value is not None}
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody speaks."""
+        return any(map(math.isnan, (self.numbers or self.probabilities).values()))
+
+    @property
+    def emotion(self) -> str:
+        """The most probable class, or `SILENCE`."""
+        if self.silent:
+            return SILENCE
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The numbers, or the emotion with its probabilities; None stands for NaN."""
+        if self.numbers:
+            return dict.fromkeys(self.numbers) if self.silent else self.numbers
+        probabilities = None if self.silent else self.probabilities
+        return {"emotion": self.emotion, "probabilities": probabilities}
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The same for a table: column → text."""
+        shares = self.numbers or self.probabilities
+        emotion = {} if self.numbers else {"emotion": self.emotion}
+        texts = {name: "" if self.silent else f"{share:.6f}" for name, share in shares.items()}
+        return {**emotion, **texts}
+
+
+def name_of(utterance: Utterance) -> str:
+    """The recording's path; of what is of no corpus, its id."""
+    return str(utterance.file) if utterance.corpus else utterance.id
+
+
+class Predictor:
+    """Answers for audio, exactly as the head answers for the cache; the encoder is loaded once."""
+
+    def __init__(self, model: TrainedHead, embedder: Embedder) -> None:
+        self.model = model
+        self.embedder = embedder
+
+    @classmethod
+    def open(cls, model: TrainedHead, device: str = "auto", encoder: str | None = None) -> Self:
+        """Load the encoder that the model's recipe names, from `encoder` or from where it was when
+        the model was trained.
+
+        Raises:
+            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+        """
+        place = encoder or model.card["encoder_location"]
+        return cls(model, Embedder.from_recipe(model.recipe, device, place))
+
+    def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Answer | Refusal]:
+        """One answer per utterance, in their order, or the reason why there is none."""
+        return map(self._answer, self.embedder(utterances))
+
+    def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Answer | Refusal]:
+        """The same of (sample,) waveforms in memory: 16 kHz, mono, as recorded."""
+        return map(self._answer, self.embedder.waveforms(waveforms))
+
+    def hear(
+        self, recordings: Iterable[Audio], rate: int = SAMPLING_RATE
+    ) -> Iterator[Answer | Refusal]:
+        """The same of files and of (sample,) arrays of floats at `rate` Hz, mixed, in order.
+
+        An array is called by its number among the recordings.
+        """
+
+        def decoded(item: tuple[int, Audio]) -> Decoded | Refusal:
+            utterance, array = named(*item)
+            if array is None:
+                return self.embedder.decode(utterance)
+            try:
+                return self.embedder.prepare(utterance, resample(array, rate))
+            except AudioError as error:
+                return Refusal(utterance, str(error))
+
+        items = ahead(decoded, enumerate(recordings), self.embedder.threads)
+        return map(self._answer, self.embedder.stream(items))
+
+    def windows(
+        self, tracks: Iterable[Track], sliding: Sliding
+    ) -> Iterator[tuple[Track, Answer | Refusal]]:
+        """Answers for all windows of long recordings, each with its recording, in order.
+
+        A `Refusal` is of the whole recording, even if some of its windows were answered before.
+        """
+        for track, result in slide(tracks, sliding, self.embedder):
+            yield (
+                track,
+                self._silence(result) if isinstance(result, Silence) else self._answer(result),
+            )
+
+    def timeline(
+        self,
+        recording: Utterance | Audio,
+        window: float = 3.0,
+        hop: float | None = 1.0,
+        rate: int = SAMPLING_RATE,
+    ) -> Timeline:
+        """What is felt when in one recording of any length.
+
+        Args:
+            recording: an utterance, a file, or a (sample,) array of floats at `rate` Hz.
+            window: seconds.
+            hop: seconds from window to window; None: a third of a window.
+
+        Raises:
+            UsageError: window or hop make no sense.
+            AudioError: the recording is refused.
+        """
+        if isinstance(recording, Utterance):
+            track = Track(recording)
+        else:
+            utterance, array = named(0, recording)
+            track = Track(utterance, None if array is None else [resample(array, rate)])
+        answers = []
+        for _, answer in self.windows([track], Sliding(window, hop)):
+            if isinstance(answer, Refusal):
+                raise AudioError(f"{name_of(track.utterance)}: {answer.reason}")
+            answers.append(answer)
+        return self.collected(track, answers)
+
+    def collected(self, track: Track, answers: Sequence[Answer]) -> Timeline:
+        """The timeline that the answers for all windows of a recording make."""
+        seconds = [(answer.utterance.start, answer.utterance.end) for answer in answers]
+        starts, ends = np.array(seconds, float).T
+        rows = [list((answer.numbers or answer.probabilities).values()) for answer in answers]
+        names, regression = self.model.targets or self.model.classes, bool(self.model.targets)
+        return Timeline(starts, ends, np.array(rows), names, regression, track.peaks)
+
+    def _silence(self, silence: Silence) -> Answer:
+        numbers = dict.fromkeys(self.model.targets, math.nan)
+        return Answer(silence.utterance, dict.fromkeys(self.model.classes, math.nan), numbers)
+
+    def waveform(self, waveform: Waveform) -> Answer | Refusal:
+        """The same of one, at once."""
+        return self._answer(self.embedder.waveform(waveform))
+
+    def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:
+        if isinstance(result, Refusal):
+            return result
+        model, heard = self.model, (result.layers, result.sequence)
+        if model.targets:
+            numbers = zip(model.targets, model.numbers(*heard).tolist(), strict=True)
+            return Answer(result.utterance, {}, dict(numbers))
+        shares = zip(model.classes, model.probabilities(*heard).tolist(), strict=True)
+        return Answer(result.utterance, dict(shares))
+
+
+def named(number: int, recording: Audio) -> tuple[Utterance, npt.NDArray[np.floating] | None]:
+    """An utterance for a recording, which is called by its path, or for an array, by its number."""
+    if isinstance(recording, str | Path):
+        path = Path(recording)
+        return Utterance(str(recording), "", path.parent, path.name), None
+    return Utterance(str(number), "", Path(), ""), recording

@@ -1,0 +1,207 @@
+"""ASGI middleware: allow-list of paths, hosts and origins, size limits, security headers."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from classify.inference.serve.hosts import Hosts
+from classify.inference.serve.options import MEGABYTE
+from classify.inference.serve.queue import Busy
+from classify.inference.serve.uploads import Uploads
+from data.errors import AudioError
+
+FRAME = 64_000  # bytes of an upload that are not the recording, and of any other request
+STALLED = 30.0  # seconds without a byte after which an upload is given up
+LINGER = 5.0  # seconds in which a client that is refused may still send, so that it reads why
+UPLOADS = {("POST", "/gradio_api/upload"), ("POST", "/predict"), ("PUT", "/predict")}
+FILE = "/gradio_api/file="
+# What the page and gradio_client need of Gradio's many addresses
+READ = re.compile(
+    r"/|/config/?|/favicon\.ico|/theme\.css|/manifest\.json|/(assets|static|svelte)/.*"
+    r"|/gradio_api/(info/?|startup-events|upload_progress|queue/data|heartbeat/\w+|call/\w+/\w+)"
+)
+WRITE = re.compile(r"/gradio_api/(upload|queue/join|cancel|reset/?|call/\w+/?)|/predict")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' "
+    "'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Middleware:
+    """Wraps the page's application: refuses before anything is read, and tells browsers to load
+    nothing from anywhere else."""
+
+    def __init__(self, app: ASGIApp, uploads: Uploads, hosts: Hosts, max_bytes: int) -> None:
+        self.app = app
+        self.uploads = uploads
+        self.hosts = hosts
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or hand it on."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        if scope["type"] != "http":  # Gradio has no use for websockets
+            return await send({"type": "websocket.close"})
+        if reason := self.hosts.refused(scope) or self._refused(scope):
+            return await _refuse(*reason, scope, receive, send)
+        uploading = _is_upload(scope)
+        try:
+            with self.uploads.room(_size(scope)) if uploading else contextlib.nullcontext():
+                if uploading:
+                    receive = _patient(receive)
+                elif scope["method"] == "POST":
+                    receive = await self._checked(receive)
+                await self.app(_without_origin(scope), receive, _marked(send))
+        except Busy as error:
+            await _refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error), scope, receive, send)
+        except AudioError as error:
+            await _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), scope, receive, send)
+        except ClientDisconnect:  # in the middle of an upload; what came of it is swept
+            pass
+        return None
+
+    def _refused(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
+        """Why nothing of a request is read, if so: it goes to no open door, or is too large."""
+        if not self._open(scope["method"], scope["path"]):
+            return HTTPStatus.NOT_FOUND, "nothing here"
+        if "transfer-encoding" in Headers(scope=scope):
+            reason = "its length is not told (Content-Length), so it cannot be checked"
+            return HTTPStatus.LENGTH_REQUIRED, reason
+        size = _size(scope)
+        if not _is_upload(scope):
+            too_large = f"{size:,} bytes of question" if size > FRAME else None
+        elif size > self.max_bytes + FRAME:
+            too_large = (
+                f"{size / MEGABYTE:,.0f} MB is more than the {self.max_bytes / MEGABYTE:g} MB "
+                "taken; cut the recording, or send it as FLAC"
+            )
+        else:
+            too_large = None
+        return (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large) if too_large else None
+
+    def _open(self, method: str, path: str) -> bool:
+        if method in ("GET", "HEAD"):
+            if path.startswith(FILE):
+                return self.uploads.holds(path.removeprefix(FILE))
+            return READ.fullmatch(path) is not None
+        return method in ("POST", "PUT") and WRITE.fullmatch(path) is not None
+
+    async def _checked(self, receive: Receive) -> Receive:
+        """The body of a question to Gradio, whose files are all uploads: in place of one, Gradio
+        takes an address too, and fetches it.
+
+        Raises:
+            AudioError: it names something else.
+        """
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        try:
+            asked = json.loads(body or b"{}")
+            paths = list(_paths(asked))
+        except (ValueError, RecursionError):
+            raise AudioError("not JSON") from None
+        if not all(isinstance(path, str) and self.uploads.holds(path) for path in paths):
+            raise AudioError("a file that was not uploaded here; send the recording itself")
+        same = json.dumps(asked).encode() if body else b""  # no other reading than the checked one
+        messages = iter([{"type": "http.request", "body": same, "more_body": False}])
+
+        async def again() -> Message:
+            return next(messages, None) or await receive()
+
+        return again
+
+
+def _without_origin(scope: Scope) -> Scope:
+    """Gradio, asked from another site's page, would allow that page to read the answer."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
+    return {**scope, "headers": headers}
+
+
+def _is_upload(scope: Scope) -> bool:
+    return (scope["method"], scope["path"]) in UPLOADS
+
+
+def _size(scope: Scope) -> int:
+    """What the request's length is said to be; the server reads no more than that."""
+    return int(Headers(scope=scope).get("content-length", 0))
+
+
+def _paths(asked: Any) -> Iterator[Any]:
+    """Every ``path`` in what was sent as JSON."""
+    if isinstance(asked, dict):
+        if "path" in asked:
+            yield asked["path"]
+        for value in asked.values():
+            yield from _paths(value)
+    elif isinstance(asked, list):
+        for value in asked:
+            yield from _paths(value)
+
+
+def _marked(send: Send) -> Send:
+    """Adds `HEADERS` to the response."""
+    added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
+        await send(message)
+
+    return sending
+
+
+def _patient(receive: Receive) -> Receive:
+    """Takes a client that sends nothing for `STALLED` seconds for one that has hung up."""
+    whole = False
+
+    async def receiving() -> Message:
+        nonlocal whole
+        if whole:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), STALLED)
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        whole = not message.get("more_body", False)
+        return message
+
+    return receiving
+
+
+async def _refuse(
+    status: HTTPStatus, reason: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """One line of text. What the client is still sending is read for a while and dropped: it would
+    otherwise find its connection broken, and never look at the answer."""
+
+    async def lingering(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while (await receive()).get("more_body", False):
+                    pass
+        await send({"type": "http.response.body", "body": b""})
+
+    response = PlainTextResponse(f"{reason}\n", status, {"Connection": "close"})
+    await response(scope, receive, _marked(lingering))

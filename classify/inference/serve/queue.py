@@ -1,0 +1,113 @@
+"""One predictor, and a short line of those who wait for it."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from classify.inference.predictor import Answer, Predictor
+from classify.inference.serve.options import ServeOptions
+from classify.inference.timeline import Timeline
+from data.errors import AudioError, Wav2emoError
+from data.utterance import Utterance
+from extract import audio
+from extract.decoding import Refusal
+from extract.sliding import Silence, Sliding, Track
+
+Said = TypeVar("Said")
+
+
+class Busy(Wav2emoError):
+    """Others are served first; the same request may succeed in a while."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What there is to say about one recording."""
+
+    answer: Answer
+    seconds: float
+    timeline: Timeline
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: the answer, and those of the windows of the timeline, None of silence."""
+        line = self.timeline
+        rows = zip(line.starts, line.ends, line.probabilities, strict=True)
+        return {
+            "seconds": round(self.seconds, 3),
+            **self.answer.said,
+            "timeline": [
+                {
+                    "start": round(float(start), 3),
+                    "end": round(float(end), 3),
+                    "numbers" if line.regression else "probabilities": None
+                    if np.isnan(row).any()
+                    else dict(zip(line.classes, row.tolist(), strict=True)),
+                }
+                for start, end, row in rows
+            ],
+        }
+
+
+class RequestQueue:
+    """Asks the predictor about one recording at a time.
+
+    Some may wait while it listens; who comes when the line is full is sent away at once, which is
+    kinder than an answer in ten minutes.
+
+    Raises:
+        UsageError: the timeline's window or hop makes no sense.
+    """
+
+    def __init__(self, predictor: Predictor, options: ServeOptions) -> None:
+        self.predictor = predictor
+        self.options = options
+        self._sliding = Sliding(options.window, options.hop)
+        self._places = threading.BoundedSemaphore(options.queue + 1)
+        self._closed = threading.Event()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="listen")
+
+    async def ask(self, recording: Path, say: Callable[[Heard], Said]) -> Said:
+        """What `say` makes of what is heard in a recording, both in the predictor's thread.
+
+        Who is cancelled leaves the line, or is listened to no further.
+
+        Raises:
+            Busy: the line is full.
+            AudioError: the recording is refused.
+        """
+        if not self._places.acquire(blocking=False):
+            raise Busy(f"{self.options.queue} recordings are waiting already; try again in a while")
+        gone = threading.Event()
+        job = self._worker.submit(lambda: say(self._hear(recording, gone)))
+        job.add_done_callback(lambda _: self._places.release())
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            gone.set()
+            raise
+
+    def close(self) -> None:
+        """Listen to nothing more; leave off what is listened to."""
+        self._closed.set()
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _hear(self, path: Path, gone: threading.Event) -> Heard:
+        recording = audio.read(path, max_seconds=self.options.max_seconds)
+        (answer,) = self.predictor.waveforms([recording.waveform])
+        if isinstance(answer, Refusal):
+            raise AudioError(answer.reason)
+        track = Track(Utterance(path.name, "", path.parent, path.name))
+        parts: list[Any] = []
+        for _, part in self.predictor.windows([track], self._sliding):
+            if gone.is_set() or self._closed.is_set():
+                raise Busy("nobody waits for this answer")
+            if isinstance(part, Refusal) and not isinstance(part, Silence):
+                raise AudioError(part.reason)
+            parts.append(part)
+        return Heard(answer, recording.seconds, self.predictor.collected(track, parts))

@@ -1,0 +1,69 @@
+"""The words and pictures of the page."""
+
+import base64
+from itertools import cycle
+from pathlib import Path
+
+import jinja2
+
+from classify.inference import timeline_figure
+from classify.inference.serve.options import ServeOptions
+from classify.inference.serve.queue import Heard
+from classify.models.trained import TrainedHead
+from classify.report.style import PALETTE
+
+MODEL_CARD = "README.md"
+
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def heading(model: TrainedHead) -> str:
+    """What the model is, above everything."""
+    return _templates.get_template("heading.html.j2").render(model=model, card=model.card)
+
+
+def invitation(options: ServeOptions) -> str:
+    """What stands in place of an answer before there is one."""
+    return _templates.get_template("invitation.html.j2").render(options=options)
+
+
+def refusal(reason: str) -> str:
+    """Why there is no answer."""
+    return _templates.get_template("refusal.html.j2").render(reason=reason)
+
+
+def heard(found: Heard) -> str:
+    """The answer: probabilities as bars, and the timeline; or the numbers of a regression."""
+    shares = found.answer.probabilities
+    return _templates.get_template("heard.html.j2").render(
+        ranked=sorted(shares.items(), key=lambda item: -item[1]),
+        colours=dict(zip(shares, cycle(PALETTE), strict=False)),  # those of the timeline
+        numbers=found.answer.numbers,
+        seconds=found.seconds,
+        timeline=_timeline(found),
+    )
+
+
+def card(model: TrainedHead, folder: Path) -> str:
+    """The model card in Markdown, or the facts of a model that has none."""
+    try:
+        return (folder / MODEL_CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return _templates.get_template("facts.md.j2").render(model=model, card=model.card)
+
+
+def program(address: str) -> str:
+    """How a program asks, in Markdown."""
+    return _templates.get_template("program.md.j2").render(address=address)
+
+
+def _timeline(found: Heard) -> str:
+    """The figure as a ``data:`` address: a file of its own would have to be kept and cleaned up."""
+    image = timeline_figure.png(timeline_figure.draw(found.timeline))
+    return "data:image/png;base64," + base64.b64encode(image).decode()

@@ -1,0 +1,98 @@
+"""The folder of what was sent: bounded, and soon empty again."""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from classify.inference.serve.queue import Busy
+from data.errors import AudioError
+
+KEPT = 60.0  # seconds after its last byte that an upload waits to be asked about
+
+
+class Uploads:
+    """Recordings on their way from a socket to the predictor.
+
+    Gradio takes an upload and, a moment later, a question about it. By then another user may have
+    sent the same recording, which it keeps at the same place. So an answer holds on to a link of
+    its own, and what was sent goes after `KEPT` seconds whoever has asked, or nobody.
+    """
+
+    def __init__(self, root: Path, most_bytes: int) -> None:
+        self.sent = root / "sent"  # Gradio's
+        self.held = root / "held"
+        self.most_bytes = most_bytes
+        self._coming = 0  # bytes announced by uploads that are not over
+        for folder in (self.sent, self.held):
+            folder.mkdir(mode=0o700)
+
+    @contextlib.contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Promise `size` bytes of disk to an upload while it arrives.
+
+        Raises:
+            Busy: too much is here or on its way.
+        """
+        self.sweep()
+        if size + self._coming + self._lying() > self.most_bytes:
+            raise Busy("too many recordings are being sent; try again in a minute")
+        self._coming += size
+        try:
+            yield
+        finally:
+            self._coming -= size
+
+    def holds(self, path: str) -> bool:
+        """Whether a path is where Gradio keeps an upload, or has kept one."""
+        return path.startswith(f"{self.sent}/") and path == os.path.normpath(path)
+
+    @contextlib.contextmanager
+    def hold(self, sent: str) -> Iterator[Path]:
+        """What Gradio keeps at `sent`, for as long as the context lasts.
+
+        Raises:
+            AudioError: nothing that was sent is there.
+        """
+        with self.place() as held:
+            try:
+                if not self.holds(sent):
+                    raise FileNotFoundError
+                os.link(sent, held, follow_symlinks=False)
+            except OSError:
+                raise AudioError("the recording is no longer here; send it again") from None
+            yield held
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Path]:
+        """A path for a recording, which goes with the context."""
+        held = self.held / secrets.token_hex(16)
+        try:
+            yield held
+        finally:
+            held.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what was sent more than `KEPT` seconds ago, whole or in part."""
+        oldest = time.time() - KEPT
+        for folder, _, files in os.walk(self.sent, topdown=False):
+            for name in files:
+                with contextlib.suppress(FileNotFoundError):
+                    file = Path(folder, name)
+                    if file.stat().st_mtime < oldest:
+                        file.unlink()
+            if Path(folder) != self.sent:
+                with contextlib.suppress(OSError):  # not empty
+                    os.rmdir(folder)
+
+    def _lying(self) -> int:
+        """Bytes on disk; what has two names counts half for each."""
+        total = 0
+        for folder, _, files in os.walk(self.sent.parent):
+            for name in files:
+                with contextlib.suppress(FileNotFoundError):
+                    stat = Path(folder, name).stat()
+                    total += stat.st_size // max(stat.st_nlink, 1)
+        return total

@@ -1,0 +1,152 @@
+"""Bytes of a WAV file or of raw PCM, in pieces of any size, to mono samples."""
+
+import struct
+
+import numpy as np
+
+from classify.inference.pcm import CODINGS, FLOAT, PCM
+from data.errors import AudioError, UsageError
+from extract.audio import EXTENSIBLE, Waveform
+
+OF_HEADER = {(kind, 8 * width): name for name, (kind, width) in CODINGS.items()}
+ENDLESS = 0x7FFF0000  # a data chunk of this length or more, or of none, ends with the stream
+LONGEST_HEADER = 1 << 16  # bytes before the data
+LONGEST_MAGIC = 12  # bytes that tell a WAV file
+COMPRESSED = {b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3"}
+
+
+class Decoder:
+    """Turns bytes into samples, however they are cut into pieces.
+
+    Attributes:
+        format: known as soon as enough has come to see whether there is a WAV header.
+        wave: whether there is one; raw PCM otherwise.
+    """
+
+    def __init__(self, raw: PCM | None = None) -> None:
+        """`raw`: what samples without a header are; None: such are refused."""
+        self.format: PCM | None = None
+        self.wave = False
+        self._raw = raw
+        self._rest = b""  # a header that is not complete, or the beginning of a frame
+        self._left: int | None = None  # bytes of the data chunk to come; None: no end is known
+
+    def feed(self, data: bytes) -> Waveform:
+        """The samples (sample,) that `data` completes.
+
+        Raises:
+            AudioError: it is no PCM.
+        """
+        data = self._rest + data
+        if self.format is None:
+            data = self._after_header(data)
+        if self.format is None:
+            self._rest = data
+            return np.empty(0, np.float32)
+        if self._left is not None:
+            data = data[: self._left]
+        whole = len(data) - len(data) % self.format.frame
+        data, self._rest = data[:whole], data[whole:]
+        if self._left is not None:
+            self._left -= whole
+        return _mono(data, self.format)
+
+    def finish(self) -> Waveform:
+        """What `feed` held back in case that a header came, where the stream has ended.
+
+        Raises:
+            AudioError: there was nothing, or no more than a part of a header.
+        """
+        if self.wave and self.format is None:
+            raise AudioError("standard input ended in the header of a WAV file")
+        if self.format is None and not self._rest:
+            raise AudioError("standard input ended before there was any audio")
+        self.format = self.format or self._of_raw(self._rest)
+        return self.feed(b"")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the header said that no more samples come."""
+        return self.format is not None and self._left is not None and self._left < self.format.frame
+
+    def _after_header(self, data: bytes) -> bytes:
+        """Find the format; returns what follows a header, or all of it while that is incomplete."""
+        if len(data) < LONGEST_MAGIC:
+            return data
+        self.wave = data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE"
+        if not self.wave:
+            self.format = self._of_raw(data)
+            return data
+        position, found = 12, None
+        while len(data) >= position + 8:
+            name, length = struct.unpack_from("<4sI", data, position)
+            position += 8
+            if name == b"data" and found is not None:
+                self.format = found
+                self._left = length if 0 < length < ENDLESS else None
+                return data[position:]
+            if name == b"data" or position + length > LONGEST_HEADER:
+                raise AudioError("standard input: a WAV header without format or data")
+            if len(data) < position + length:
+                break
+            if name == b"fmt ":
+                found = _format(data[position : position + length])
+            position += length + length % 2
+        return data
+
+    def _of_raw(self, data: bytes) -> PCM:
+        """The format of what has no WAV header, by its first bytes."""
+        for magic, name in COMPRESSED.items():
+            if data.startswith(magic):
+                raise AudioError(
+                    f"standard input is {name}, expected WAV or raw PCM; decode it: "
+                    "ffmpeg -i … -f wav - | …"
+                )
+        if self._raw is None:
+            raise AudioError(
+                "standard input is no WAV by its first bytes; of samples without a header say "
+                "what they are: --encoding s16le --rate 16000 --channels 1"
+            )
+        return self._raw
+
+
+def _format(chunk: bytes) -> PCM:
+    """The format of a WAV file, from its ``fmt `` chunk."""
+    if len(chunk) < 16:
+        raise AudioError("standard input: a WAV header with a damaged format")
+    coding, channels, rate = struct.unpack_from("<HHI", chunk)
+    bits = int.from_bytes(chunk[14:16], "little")
+    if coding == EXTENSIBLE:
+        coding = int.from_bytes(chunk[24:26], "little")
+    if (coding, bits) not in OF_HEADER:
+        raise AudioError(
+            f"standard input is WAV of coding {coding:#06x} with {bits} bits, expected PCM or "
+            "float; convert it: ffmpeg -i … -f wav - | …"
+        )
+    try:
+        return PCM(OF_HEADER[coding, bits], rate, channels)
+    except UsageError as error:
+        raise AudioError(f"standard input: {error}") from None
+
+
+def _mono(data: bytes, coded: PCM) -> Waveform:
+    """(sample,) within ±1, the channels averaged, of whole frames, as libsndfile reads them."""
+    samples = _scaled(data, coded)
+    if coded.channels == 1:
+        return samples
+    return samples.reshape(-1, coded.channels).mean(axis=1, dtype=np.float32)
+
+
+def _scaled(data: bytes, coded: PCM) -> Waveform:
+    """Samples within ±1, channels interleaved."""
+    width = coded.width
+    if coded.encoding == "u8":
+        return ((np.frombuffer(data, np.uint8) - 128.0) / 128).astype(np.float32)
+    if coded.kind == FLOAT:
+        with np.errstate(over="ignore"):
+            return np.frombuffer(data, f"<f{width}").astype(np.float32)
+    if coded.encoding == "s24le":  # the upper bytes of 32 bits
+        wide = np.zeros((len(data) // width, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, width)
+        data, width = wide.tobytes(), 4
+    return (np.frombuffer(data, f"<i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)

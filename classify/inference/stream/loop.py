@@ -1,0 +1,133 @@
+"""From a source to answers, one a hop."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from classify.inference.predictor import Answer
+from classify.inference.stream.options import StreamOptions
+from classify.inference.stream.smoothing import Smoothing
+from classify.inference.stream.sources import Source
+from classify.inference.stream.voice import Heard, VoiceActivity
+from classify.inference.stream.windows import SlidingWindow, Window
+from data.errors import AudioError
+from extract.audio import SAMPLING_RATE, Waveform
+from extract.decoding import Refusal
+
+PATIENCE = 0.2  # seconds that a reader which waits for its source is given to end
+
+
+class PredictsWaveform(Protocol):
+    """What of a `Predictor` a stream needs."""
+
+    def waveform(self, waveform: Waveform) -> Answer | Refusal:
+        """What is said about (sample,) samples at 16 kHz."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is known at one hop.
+
+    Attributes:
+        time: seconds of audio from the stream's start to the window's end.
+        heard: whether somebody speaks in the window, and how loud it is.
+        values: the window's own probabilities, or numbers; None: no voice, or refused.
+        smoothed: the same, smoothed over time; None: nothing was heard lately.
+        refused: why the encoder gave no answer, if it was asked.
+        skipped: hops that were passed over right before this one.
+        arrived: when the window's last sample did, by `time.monotonic`.
+    """
+
+    time: float
+    heard: Heard
+    values: dict[str, float] | None
+    smoothed: dict[str, float] | None
+    refused: str | None
+    skipped: int
+    arrived: float
+
+    @property
+    def latency(self) -> float:
+        """Seconds from then to now."""
+        return time.monotonic() - self.arrived
+
+
+class Stream:
+    """Listens to a source until it ends; iterate over it once.
+
+        for moment in Stream(Predictor.open(model), Microphone(), StreamOptions(live=True)):
+            print(moment.time, moment.smoothed)
+
+    The source is read in a thread of its own. When the loop is left, reading ends as well.
+    """
+
+    def __init__(self, predictor: PredictsWaveform, source: Source, options: StreamOptions) -> None:
+        self.options = options
+        self._listener, self._source = predictor, source
+        window, hop = (round(s * SAMPLING_RATE) for s in (options.window, options.hop))
+        self._windows = SlidingWindow(window, hop, options.live)
+        self._voice = VoiceActivity()
+        self._smoothing = Smoothing(options.half_life)
+        self._stopped = False
+
+    @property
+    def seconds(self) -> float:
+        """Of audio that has come so far."""
+        return self._windows.count / SAMPLING_RATE
+
+    def stop(self) -> None:
+        """End the iteration after the answer that is being computed. Any thread and any signal
+        handler may call this."""
+        self._stopped = True
+        self._windows.close()
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Moments in the order of time.
+
+        Raises:
+            AudioError, OSError: the source cannot be read any further.
+        """
+        reader = threading.Thread(target=self._read, name="source", daemon=True)
+        reader.start()
+        try:
+            while (window := self._windows.take()) is not None and not self._stopped:
+                yield self._answer(window)
+        finally:
+            self._windows.close()
+            reader.join(PATIENCE)
+
+    def _read(self) -> None:
+        windows = self._windows
+        try:
+            blocks = self._source.blocks()
+            while not windows.closed:
+                windows.wait_until_wanted()
+                block = next(blocks, None)
+                if block is None:
+                    break
+                if not np.isfinite(block).all():
+                    raise AudioError(
+                        f"NaN or infinity among the samples after {self.seconds:.2f} s"
+                    )
+                windows.put(block, self._source.arrived)
+            windows.close()
+        except BaseException as error:  # raised where the answers are waited for
+            windows.close(error)
+
+    def _answer(self, window: Window) -> Moment:
+        heard = self._voice(window)
+        values = refused = None
+        if heard.voice or not self.options.voice_only:
+            result = self._listener.waveform(window.samples)
+            if isinstance(result, Refusal):
+                refused = result.reason
+            else:
+                values = result.numbers or result.probabilities
+        smoothed = self._smoothing(window.seconds, values)
+        return Moment(
+            window.seconds, heard, values, smoothed, refused, window.skipped, window.arrived
+        )

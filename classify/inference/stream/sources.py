@@ -1,0 +1,150 @@
+"""Where a stream comes from: standard input or a microphone."""
+
+import logging
+import os
+import select
+import sys
+import time
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Protocol
+
+import numpy as np
+
+from classify.inference.pcm import PCM
+from classify.inference.stream.decoder import Decoder
+from data.errors import AudioError, UsageError
+from extract.audio import Waveform, resampled
+
+log = logging.getLogger("wav2emo")
+
+HEADER = 4096  # bytes read at once until the format is known
+LONGEST_WAIT = 0.1  # seconds that standard input is waited for at once
+BLOCK_SECONDS = 0.02  # that are read of a microphone at once
+
+
+class Source(Protocol):
+    """Samples as they come."""
+
+    arrived: float  # when the block that was given last did, by `time.monotonic`
+    lost: int  # times that the source lost samples, for all that is known
+
+    def blocks(self) -> Iterator[Waveform]:
+        """(sample,) blocks at 16 kHz, mono, waiting for each; to be used up once, in one thread."""
+
+
+class StandardInput:
+    """A WAV file or raw PCM that is read from a file descriptor."""
+
+    def __init__(self, descriptor: int, raw: PCM | None, seconds: float) -> None:
+        """`raw`: what samples without a header are; at most `seconds` are read at once."""
+        if os.isatty(descriptor):
+            raise UsageError(
+                "standard input is a terminal, expected audio from a pipe: arecord -q -t wav "
+                "-f S16_LE -r 16000 | python -m classify predict MODEL - --stream --live"
+            )
+        self.arrived = time.monotonic()
+        self.lost = 0
+        self._descriptor, self._seconds = descriptor, seconds
+        self._decoder = Decoder(raw)
+
+    def blocks(self) -> Iterator[Waveform]:
+        """See `Source`.
+
+        Raises:
+            AudioError: what comes is no audio that is read here.
+            OSError: it cannot be read.
+        """
+        blocks = self._mono()
+        first = next(blocks)
+        form = self._decoder.format
+        assert form is not None  # before it is known there are no blocks
+        log.info("standard input: %s, %s", "WAV" if self._decoder.wave else "taken as raw", form)
+        yield from resampled(chain([first], blocks), form.rate)
+
+    def _mono(self) -> Iterator[Waveform]:
+        """Blocks at the stream's own rate, from when it is known."""
+        decoder = self._decoder
+        while not decoder.ended:
+            form = decoder.format
+            if not _comes(self._descriptor):
+                if form:  # an empty block, after which a reader that is not wanted any more ends
+                    yield np.empty(0, np.float32)
+                continue
+            at_once = HEADER if form is None else round(self._seconds * form.rate) * form.frame
+            data = os.read(self._descriptor, at_once)
+            self.arrived = time.monotonic()
+            if not data:
+                yield decoder.finish()
+                return
+            samples = decoder.feed(data)
+            if decoder.format:
+                yield samples
+
+
+def _comes(descriptor: int) -> bool:
+    """Whether there is something to read, or the end, within `LONGEST_WAIT`; where that cannot be
+    found out (Windows), True."""
+    if sys.platform == "win32":
+        return True
+    return bool(select.select([descriptor], [], [], LONGEST_WAIT)[0])
+
+
+class Microphone:
+    """A microphone by PortAudio; what it is called, or the default one."""
+
+    def __init__(self, name: str = "") -> None:
+        """Find and open it; it records as soon as `blocks` are asked for.
+
+        Raises:
+            UsageError: the extra is not installed.
+            AudioError: there is no such microphone, or it cannot be opened.
+        """
+        portaudio = _portaudio()
+        device = int(name) if name.isdecimal() else name or None
+        try:
+            self._rate = round(portaudio.query_devices(device, "input")["default_samplerate"])
+            self._stream = portaudio.InputStream(
+                samplerate=self._rate, device=device, channels=1, dtype="float32"
+            )
+        except (ValueError, portaudio.PortAudioError) as error:
+            raise AudioError(
+                f"no microphone{f' {name!r}' if name else ''}: {error}; 'python -m sounddevice' "
+                "lists what there is, 'mic:NAME' takes one of them"
+            ) from None
+        self._failure = portaudio.PortAudioError
+        self.arrived = time.monotonic()
+        self.lost = 0
+
+    def blocks(self) -> Iterator[Waveform]:
+        """See `Source`.
+
+        Raises:
+            AudioError: the microphone has gone.
+        """
+        with self._stream:
+            yield from resampled(self._mono(), self._rate)
+
+    def _mono(self) -> Iterator[Waveform]:
+        frames = round(BLOCK_SECONDS * self._rate)
+        while True:
+            try:
+                block, overflowed = self._stream.read(frames)
+            except self._failure as error:
+                raise AudioError(f"the microphone has gone: {error}") from None
+            self.arrived = time.monotonic()
+            self.lost += overflowed
+            yield np.ascontiguousarray(block[:, 0])
+
+
+def _portaudio() -> Any:
+    try:
+        import sounddevice
+    except ImportError:
+        raise UsageError("the microphone needs an extra: pip install 'wav2emo[mic]'") from None
+    except OSError as error:
+        raise UsageError(
+            f"the microphone needs PortAudio ({error}): apt install libportaudio2, or your "
+            "system's package of it"
+        ) from None
+    return sounddevice

@@ -1,0 +1,68 @@
+"""Voice activity by energy, above a noise floor that adapts."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from classify.inference.stream.windows import Window
+from extract.audio import SAMPLING_RATE
+
+FRAME = SAMPLING_RATE // 50  # samples: 20 ms
+SILENCE = -100.0  # dB re full scale, the lowest level that is told
+MEMORY = 10.0  # seconds that the floor is found in
+FLOOR = 0.1  # the quantile of their levels: people pause that much even in a long sentence
+MARGIN = 9.0  # dB above the floor that speech has; a stationary noise varies by 2
+QUIETEST = -60.0  # dB re full scale: what is below is not speech, however quiet the room
+SHARE = 0.2  # of a window's frames that are speech, if somebody speaks in it
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the energy of a window tells."""
+
+    voice: bool
+    level: float  # dB re full scale, of the whole window
+    floor: float  # dB re full scale, the noise floor at its end
+
+
+class VoiceActivity:
+    """Says of each window of a stream whether somebody speaks in it.
+
+    The floor is the 10 % quantile of the levels of 20 ms frames in the last 10 s, digital silence
+    left out, so it follows a noise that comes within 9 s and one that goes within 1 s. (As Martin's
+    minimum statistics, 2001, with a quantile in the place of the smoothed minimum.) A frame is
+    speech if it is 9 dB above the floor and above -60 dB; a window has voice if a fifth of its
+    frames are speech.
+    """
+
+    def __init__(self) -> None:
+        self._levels: deque[float] = deque(maxlen=round(MEMORY * SAMPLING_RATE / FRAME))
+        self._end = 0  # of the last window, in samples of the stream
+
+    def __call__(self, window: Window) -> Heard:
+        """Windows in the order of the stream."""
+        levels = frame_levels(window.samples)
+        fresh = min(round((window.end - self._end) / FRAME), len(levels))
+        self._end = window.end
+        recent = levels[len(levels) - fresh :]
+        self._levels.extend(recent[recent > SILENCE].tolist())
+        floor = float(np.quantile(self._levels, FLOOR)) if self._levels else SILENCE
+        speech = levels > max(floor + MARGIN, QUIETEST)
+        return Heard(bool(speech.mean() >= SHARE), level(window.samples), floor)
+
+
+def frame_levels(samples: np.ndarray) -> np.ndarray:
+    """(frame,) dB re full scale of frames of 20 ms, the last of them at the end of `samples`."""
+    count = len(samples) // FRAME
+    frames = samples[len(samples) - count * FRAME :].reshape(count, FRAME)
+    return _decibels(np.square(frames, dtype=float).mean(axis=1))
+
+
+def level(samples: np.ndarray) -> float:
+    """dB re full scale of (sample,) samples."""
+    return float(_decibels(np.square(samples, dtype=float).mean()))
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, 10 ** (SILENCE / 10)))

@@ -1,0 +1,142 @@
+"""What is felt when, under the waveform."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
+
+from classify.inference.timeline import SILENCE, Timeline, clock
+from classify.report.style import FAINT, PAGE, PALETTE, SOFT, panels, style
+
+COLUMNS = 1400  # of the waveform: what the page resolves
+SHOWN = 300  # windows at most: of more, neighbours are averaged
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds from tick to tick
+TICKS = 10
+STRIP = 0.07  # height of the strip of emotions, of the panel's
+
+Peaks = npt.NDArray[np.float32]  # (column, lowest and highest)
+
+
+def draw(
+    timeline: Timeline, waveform: npt.NDArray[np.float32] | None = None, rate: int = 16_000
+) -> Figure:
+    """The waveform above, with a strip of its emotions; below on the same axis of time the
+    probabilities, stacked, or the numbers of a regression, as lines. Of a long recording each
+    column is the mean of some windows.
+
+    Args:
+        timeline: of one recording.
+        waveform: (sample,) of all of it; None: the peaks that the timeline has kept.
+        rate: of the waveform, in Hz.
+    """
+    peaks = timeline.peaks if waveform is None else np.stack([waveform, waveform], axis=1)
+    timeline = _coarse(timeline)
+    with style():
+        figure, (above, below) = panels(2, 1, PAGE, 3.2)
+        above.sharex(below)
+        _waveform(above, timeline, _reduced(peaks))
+        if timeline.regression:
+            _numbers(below, timeline)
+        else:
+            _strip(above, timeline)
+            _stacked(below, timeline)
+        below.set(xlim=(timeline.starts[0], timeline.ends[-1]), xlabel="time")
+        below.xaxis.set_major_locator(_locator(timeline.ends[-1] - timeline.starts[0]))
+        below.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
+        _legend(figure, timeline)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG, without time or version in it."""
+    image = io.BytesIO()
+    with style():
+        figure.savefig(image, format="png", metadata={"Software": None})
+    return image.getvalue()
+
+
+def _coarse(timeline: Timeline) -> Timeline:
+    """At most `SHOWN` windows; silent is what is silent throughout."""
+    count = len(timeline.starts)
+    if count <= SHOWN:
+        return timeline
+    first = np.linspace(0, count, SHOWN, endpoint=False).astype(int)
+    last = np.append(first[1:], count) - 1
+    heard = np.add.reduceat(~timeline.silent, first)[:, None]
+    sums = np.add.reduceat(np.nan_to_num(timeline.probabilities), first)
+    means = np.where(heard > 0, sums / np.maximum(heard, 1), np.nan)
+    return replace(
+        timeline, starts=timeline.starts[first], ends=timeline.ends[last], probabilities=means
+    )
+
+
+def _locator(seconds: float) -> Locator:
+    """Ticks at full seconds, minutes or hours."""
+    if seconds < STEPS[0] * TICKS / 2:
+        return MaxNLocator(TICKS)
+    step = next((step for step in STEPS if seconds <= step * TICKS), seconds // TICKS)
+    return MultipleLocator(step)
+
+
+def _reduced(peaks: Peaks) -> Peaks:
+    """At most `COLUMNS` rows, lowest and highest of what falls into each."""
+    first = np.linspace(0, len(peaks), min(len(peaks), COLUMNS), endpoint=False).astype(int)
+    low = np.minimum.reduceat(peaks[:, 0], first) if len(first) else peaks[:, 0]
+    high = np.maximum.reduceat(peaks[:, 1], first) if len(first) else peaks[:, 1]
+    return np.stack([low, high], axis=1)
+
+
+def _waveform(axes: Axes, timeline: Timeline, peaks: Peaks) -> None:
+    times = np.linspace(timeline.starts[0], timeline.ends[-1], len(peaks))
+    axes.fill_between(times, peaks[:, 0], peaks[:, 1], color=SOFT, lw=0.3)
+    loudest = max(float(np.abs(peaks).max(initial=0)), 1e-3)
+    axes.set(ylabel="waveform", ylim=(-1.1 * loudest, 1.3 * loudest))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(labelbottom=False)
+
+
+def _strip(axes: Axes, timeline: Timeline) -> None:
+    """The segments, as a band of their colours at the top."""
+    for segment in timeline.segments():
+        colour = _colour(timeline, segment.emotion)
+        axes.axvspan(segment.start, segment.end, 1 - STRIP, 1, color=colour, lw=0)
+
+
+def _stacked(axes: Axes, timeline: Timeline) -> None:
+    edges = timeline.bounds
+    sides = np.repeat(edges, 2)[1:-1]  # left and right of each window
+    tops = np.repeat(np.cumsum(timeline.probabilities, axis=1), 2, axis=0)
+    low = np.zeros(len(sides))
+    for name, high in zip(timeline.classes, tops.T, strict=True):
+        axes.fill_between(sides, low, high, color=_colour(timeline, name), lw=0)
+        low = high
+    axes.set(ylabel="probability", ylim=(0, 1))
+    for start, end in zip(edges[:-1][timeline.silent], edges[1:][timeline.silent], strict=True):
+        axes.axvspan(start, end, color=FAINT, alpha=0.35, lw=0)
+
+
+def _numbers(axes: Axes, timeline: Timeline) -> None:
+    sides = np.repeat(timeline.bounds, 2)[1:-1]
+    for name, values in zip(timeline.classes, timeline.probabilities.T, strict=True):
+        axes.plot(sides, np.repeat(values, 2), color=_colour(timeline, name))
+    axes.set_ylabel("number")
+
+
+def _legend(figure: Figure, timeline: Timeline) -> None:
+    shown = list(timeline.classes)
+    if not timeline.regression and timeline.silent.any():
+        shown.append(SILENCE)
+    patches = [Patch(color=_colour(timeline, name), label=name) for name in shown]
+    figure.legend(handles=patches, loc="outside right center", handlelength=1, handleheight=1)
+
+
+def _colour(timeline: Timeline, name: str) -> str:
+    if name not in timeline.classes:
+        return FAINT
+    return PALETTE[list(timeline.classes).index(name) % len(PALETTE)]

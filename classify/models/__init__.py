@@ -1,0 +1,1 @@
+"""Trained heads: how they are chosen, fitted, calibrated, scored and kept."""

@@ -1,0 +1,107 @@
+"""What answers about held-out speakers are worth: scores with intervals, overall and in parts.
+
+Intervals are of 95 %, over speakers (`classify.stats.intervals`); below four speakers there are
+none. Where the speakers are unknown, utterances take their place, which makes intervals too narrow.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import Selection, as_text
+from classify.evaluation.folds import Folds
+from classify.stats import intervals
+from classify.stats.metrics import METRICS, Counts, confusions, per_class, scores
+
+GROUPS = ("sex", "corpus")  # columns that scores are told apart by
+
+Json = dict[str, Any]
+Rows = npt.NDArray[np.intp]
+
+
+def of_held_out(selection: Selection, folds: Folds, said: npt.NDArray[np.floating]) -> Json:
+    """The scores of held-out probabilities (utterance, class), as ``model.json`` holds them.
+
+    Args:
+        selection: the utterances.
+        folds: by which they were held out.
+        said: probabilities.
+    """
+    everything = np.arange(len(selection.y))
+    names, counts = _by_speaker(selection, said.argmax(1), everything)
+    return {
+        "split": folds.kind,
+        "folds": len(folds),
+        "intervals": {"over": _units(selection)},
+        "chance": 1 / len(selection.classes),
+        "overall": _summary(counts),
+        "classes": _classes(counts, selection.classes),
+        "confusion": counts.sum(0).tolist(),
+        "speakers": _speakers(names, counts) if selection.speakers_known else {},
+        "groups": {
+            column: {
+                value: _summary(_by_speaker(selection, said.argmax(1), rows)[1])
+                for value, rows in _groups(selection, column).items()
+            }
+            for column in GROUPS
+            if _groups(selection, column)
+        },
+    }
+
+
+def _units(selection: Selection) -> str:
+    return "speakers" if selection.speakers_known else "utterances"
+
+
+def _by_speaker(
+    selection: Selection, prediction: npt.NDArray[np.intp], rows: Rows
+) -> tuple[npt.NDArray[np.str_], Counts]:
+    """Names of the speakers, and their counts (speaker, truth, prediction) of some utterances."""
+    known = selection.speakers_known
+    units = selection.speakers if known else selection.utterances["id"].to_numpy(object)
+    names, unit = np.unique(units[rows].astype(str), return_inverse=True)
+    y, classes = selection.y[rows], len(selection.classes)
+    return names, confusions(y, prediction[None, rows], unit, classes)[:, 0]
+
+
+def _summary(counts: Counts) -> Json:
+    """Scores and intervals of counts (speaker, truth, prediction)."""
+    total = counts.sum(0)
+    return {
+        "utterances": int(total.sum()),
+        "units": len(counts),
+        **scores(total),
+        "ci95": _intervals(counts),
+    }
+
+
+def _classes(counts: Counts, classes: tuple[str, ...]) -> Json:
+    """Scores of each class, with an interval of its recall over the speakers who have it."""
+    alone = counts[:, None] * np.eye(len(classes), dtype=int)[:, :, None]  # one class of the truth
+    bounds = intervals.as_json(intervals.of_score(alone))  # whose UAR is its recall
+    return {
+        name: {**row, "ci95": pair}
+        for (name, row), pair in zip(per_class(counts.sum(0), classes).items(), bounds, strict=True)
+    }
+
+
+def _speakers(names: npt.NDArray[np.str_], counts: Counts) -> Json:
+    return {
+        str(name): {**scores(own), "utterances": int(own.sum())}
+        for name, own in zip(names, counts, strict=True)
+    }
+
+
+def _intervals(counts: Counts) -> Json | None:
+    found = {name: intervals.as_json(intervals.of_score(counts, name)) for name in METRICS}
+    return found if found["uar"] else None
+
+
+def _groups(selection: Selection, column: str) -> dict[str, Rows]:
+    """Value → rows, of a column with two values or more; "" is not among them."""
+    if column not in selection.utterances:
+        return {}
+    values = as_text(selection.utterances[column]).to_numpy(str)
+    groups = {str(v): np.flatnonzero(values == v) for v in np.unique(values) if v}
+    return groups if len(groups) > 1 else {}

@@ -1,0 +1,173 @@
+"""What a head is given, chosen by folds of its training part's speakers.
+
+Linear heads choose among layers and C, others among settings where that is asked for (``--tune``).
+The choice for all utterances, and that of every training part of a cross-validation, which is to be
+judged by what had no share in it, are made together.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import Dataset, Selection
+from classify.evaluation.crossvalidate import Heads, cross_validate, learning_from
+from classify.evaluation.folds import Folds, inner_folds
+from classify.evaluation.run import new_head
+from classify.evaluation.tuning import Settings, draw, tune
+from classify.features import Features, Matrix
+from classify.heads import naming
+from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
+from classify.options import Options
+from classify.probe.curves import Choice as ChoiceOfC
+from classify.probe.curves import Curve, Layer, candidates, curve
+from classify.probe.selection import nested
+from classify.probe.targets import Task
+from data.cache import Cache
+from data.errors import UsageError
+
+Probabilities = npt.NDArray[np.float64]  # (utterance, class)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was tried on all utterances and what won, there and in every training part."""
+
+    by: str  # the inner folds, for people
+    tried: list[tuple[Settings, float]]  # with the UAR over the inner folds
+    settings: Settings  # that won
+    in_folds: list[Settings]  # that won in each training part
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "by": self.by,
+            "tried": [{"settings": settings, "uar": uar} for settings, uar in self.tried],
+            "chosen": self.settings,
+            "in_folds": self.in_folds,
+        }
+
+
+def chooses_layer(options: Options) -> bool:
+    """Whether the head chooses its layer and C: linear ones do, for all their fits are one batch.
+
+    Raises:
+        UsageError: it is asked to choose by ``--tune`` as well.
+    """
+    given = options.layer is not None and options.C is not None
+    if options.head not in DEFAULT_C or options.balance or given:
+        return False
+    if options.tune:
+        raise UsageError(
+            f"--tune {options.tune}: {options.head} chooses its layer and C by itself; leave it out"
+        )
+    return True
+
+
+def by_layer_and_C(
+    options: Options, selection: Selection, folds: Folds, cache: Cache
+) -> tuple[Choice, Probabilities]:
+    """Choose among the mean of the layers, every layer alone, and seven values of C of each.
+
+    What `options` fix stays as it is. Of equal layers the first is taken.
+
+    Returns:
+        The choice, and what each fold's own says of its test part.
+
+    Raises:
+        HeadError: the head cannot learn from a training part.
+    """
+    layers: tuple[int | str, ...]
+    layers = ("mean", *cache.layers) if options.layer is None else (options.layer,)
+    features = [Features.chosen(replace(options, layer=layer), cache) for layer in layers]
+    C = candidates(options.head) if options.C is None else np.array([options.C])
+    task = _task(options, selection, folds)
+
+    def matrices() -> Iterator[tuple[Layer, Matrix]]:
+        for layer, each in zip(layers, features, strict=True):
+            yield layer, each.of_cache(cache, selection.rows)
+
+    with learning_from(len(selection.y)):
+        found = curve(
+            task,
+            matrices(),
+            options.head,
+            ChoiceOfC.nested(task, C, options.seed),
+            "choice of the layer",
+        )
+        best = nested(found).chosen  # (fold,) the last is that of all utterances
+        said = _held_out(options.head, found, best, features, cache)
+    settings = [
+        {"layer": layers[index], "C": float(found.C[index, fold])}
+        for fold, index in enumerate(best)
+    ]
+    assert found.inner is not None
+    tried = [
+        ({"layer": layer, "C": float(strengths[-1])}, float(uar[-1]))
+        for layer, strengths, uar in zip(layers, found.C, found.inner, strict=True)
+    ]
+    return Choice(_inner_kind(task, options.seed), tried, settings[-1], settings[:-1]), said
+
+
+def by_tuning(
+    options: Options, dataset: Dataset, folds: Folds, jobs: int
+) -> tuple[Choice, Probabilities]:
+    """Choose among ``--tune`` settings; otherwise as `by_layer_and_C`."""
+    tried = draw(options.head, options.tune, options.seed, options.fixed)
+    tuned = tune(
+        dataset,
+        _with_everything(folds, len(dataset.y)),
+        tried,
+        lambda settings: new_head(options, dataset, settings),
+        options.seed,
+        jobs,
+    )
+    heads: list[Heads] = [(new_head(options, dataset, tried[n]),) for n in tuned.chosen[:-1]]
+    said = of_folds(dataset, heads, folds, jobs)
+    settings = [tried[number] for number in tuned.chosen]
+    scored = list(zip(tried, tuned.scores[-1].tolist(), strict=True))
+    return Choice(tuned.kind, scored, settings[-1], settings[:-1]), said
+
+
+def of_folds(dataset: Dataset, heads: list[Heads], folds: Folds, jobs: int) -> Probabilities:
+    """(utterance, class) what each fold's head says of its test part; nothing without folds."""
+    if not len(folds):
+        return np.empty((0, len(dataset.classes)))
+    return cross_validate(dataset, heads, folds, jobs).output
+
+
+def _task(options: Options, selection: Selection, folds: Folds) -> Task:
+    whole = _with_everything(folds, len(selection.y))
+    if selection.speakers_known:
+        return Task(options.target, selection, whole, selection.speakers, "speaker")
+    return Task(options.target, selection, whole, np.arange(len(selection.y)).astype(object), "")
+
+
+def _with_everything(folds: Folds, utterances: int) -> Folds:
+    """`folds` and one more, trained on all. Alone it is tested there too: a `Folds` tests all."""
+    rows = np.arange(utterances)
+    return replace(folds, parts=[*folds.parts, (rows, rows[: 0 if folds.parts else None])])
+
+
+def _inner_kind(task: Task, seed: int) -> str:
+    return inner_folds(task.y, task.groups, task.grouped_by, seed)[1]
+
+
+def _held_out(
+    head: str, found: Curve, best: npt.NDArray[np.intp], features: list[Features], cache: Cache
+) -> Probabilities:
+    """What the layer and C that won in each fold but the last say of its test part."""
+    task = found.task
+    said = np.empty((len(task.y), len(task.classes)))
+    for index in np.unique(best[:-1]):
+        X = features[index].of_cache(cache, task.selection.rows)
+        some = np.flatnonzero(best[:-1] == index)
+        problems = Problems(task.train[some], task.y, len(task.classes), found.C[index, some])
+        with naming(head, features[index]):
+            all_answers = log_probabilities(head, X, problems)
+        for fold, answers in zip(some, all_answers, strict=True):
+            _, test = task.folds.parts[fold]
+            said[test] = np.exp(answers[test].astype(np.float64))
+    return said

@@ -1,0 +1,189 @@
+"""A model from a cache: chosen, cross-validated, calibrated, and fitted on everything.
+
+What it is worth is told by the whole procedure, choice included, on folds that it does not see.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import (
+    Dataset,
+    Selection,
+    has_numbers,
+    load,
+    log_kind,
+    select,
+    sound,
+    with_features,
+)
+from classify.evaluation.crossvalidate import converging, learning_from
+from classify.evaluation.folds import Folds, split
+from classify.evaluation.run import Run, evaluate, new_head, parameters
+from classify.evaluation.tuning import Settings
+from classify.heads import HEADS, naming
+from classify.models import scores as held_out
+from classify.models.calibration import calibrate
+from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
+from classify.models.trained import TrainedHead
+from classify.options import Options
+from classify.stats.agreement import AGREEMENTS
+from data.cache import Cache
+from data.errors import UsageError
+
+Json = dict[str, Any]
+UNSCORED = Folds("none", [], by_speaker=False)
+
+
+def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
+    """Fit the head that `options` name, or its regressor, on everything that they choose.
+
+    Linear heads choose their layer and C, and ``--tune`` settings, by inner folds of speakers. The
+    same is done in each fold of a cross-validation, whose answers give the scores and the
+    temperature that the probabilities are calibrated by.
+
+    Args:
+        options: the head and what it is trained on; ``seeds`` is 1.
+        jobs: at most so many processes; -1: one a core. Results do not depend on it.
+        scored: whether there is a cross-validation; without it, nothing is calibrated either.
+
+    Raises:
+        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
+        HeadError: the head cannot learn from it.
+    """
+    if options.normalize == "speaker":
+        raise UsageError(
+            "--normalize speaker needs all recordings of a speaker at once, so it is for "
+            "cross-validation; train with --normalize global"
+        )
+    with sound(options.cache) as cache:
+        if not has_numbers(cache.utterances, options):
+            log_kind(cache.utterances, options)
+            return _classes(options, cache, jobs, scored)
+    return _numbers(options, jobs, scored)
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """What is to be fitted, and what its like said of utterances that were held out."""
+
+    dataset: Dataset
+    settings: Settings
+    choice: Choice | None
+    said: npt.NDArray[np.float64]  # (utterance, class)
+
+
+def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> TrainedHead:
+    selection = select(cache.utterances, options, scored)
+    folds = split(selection, options.folds, options.seed) if scored else UNSCORED
+    held_out_answers = _hold_out(options, selection, folds, cache, jobs)
+    data, found = held_out_answers.dataset, {}
+    if scored:
+        calibration = calibrate(held_out_answers.said, data.y, folds.fold)
+        found = {
+            "scores": held_out.of_held_out(selection, folds, held_out_answers.said),
+            "temperature": calibration.temperature,
+            "calibration": calibration.as_json(),
+        }
+    told = {**parameters(options, data), **held_out_answers.settings}
+    head = _fitted(new_head(options, data, held_out_answers.settings), options, data, data.truth)
+    support = dict(sorted(Counter(data.truth.tolist()).items()))
+    choice = held_out_answers.choice.as_json() if held_out_answers.choice else None
+    card = _card(options, data, head, told) | {"support": support, "choice": choice} | found
+    return TrainedHead(head, data.features, card)
+
+
+def _hold_out(
+    options: Options, selection: Selection, folds: Folds, cache: Cache, jobs: int
+) -> _HeldOut:
+    """Choose, where there is something to choose, and cross-validate."""
+    if chooses_layer(options):
+        choice, said = by_layer_and_C(options, selection, folds, cache)
+        layer, C = choice.settings["layer"], choice.settings["C"]
+        data = with_features(selection, replace(options, layer=layer), cache)
+        return _HeldOut(data, {"C": C}, choice, said)
+    data = with_features(selection, options, cache)
+    with naming(options.head, data.features):
+        if options.tune:
+            choice, said = by_tuning(options, data, folds, jobs)
+            return _HeldOut(data, choice.settings, choice, said)
+        said = of_folds(data, [(new_head(options, data),)] * len(folds), folds, jobs)
+        return _HeldOut(data, {}, None, said)
+
+
+def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
+    run = evaluate(options, jobs) if scored else None
+    data = run.dataset if run else load(options, folds=False)
+    head = _fitted(new_head(options, data), options, data, data.y)
+    card = _card(options, data, head, parameters(options, data)) | {
+        "support": dict.fromkeys(data.targets, len(data.y)),
+        "scores": _agreement(run) if run else None,
+    }
+    return TrainedHead(head, data.features, card)
+
+
+def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
+    """`head`, fitted on everything; neural ones are told whom to hold out for early stopping."""
+    neural = HEADS[options.head].neural
+    told = {"groups": data.speakers} if neural and data.speakers_known else {}
+    with naming(options.head, data.features), learning_from(len(y)), converging(head):
+        return head.fit(data.X, y, **told)
+
+
+def _card(options: Options, data: Dataset, head: Any, told: Json) -> Json:
+    """What ``model.json`` says of any head, and of one that was not scored."""
+    about = HEADS[options.head]
+    scaled = options.normalize != "none" and (about.scaled or not data.classes)
+    return {
+        "head": options.head,
+        "parameters": head.get_params() if about.neural else told,
+        "seed": options.seed,
+        "scaler": "standard" if scaled else "none",
+        "target": options.target,
+        "labels": options.labels,
+        "classes": list(data.classes),
+        "features": data.features.as_json(),
+        "dim": _dim(data),
+        "recipe": data.recipe,
+        "fingerprint": data.fingerprint,
+        "encoder_location": data.encoder_location,
+        "corpora": data.corpora,
+        "speakers": _speakers(data),
+        "choice": None,
+        "scores": None,
+        "temperature": 1.0,
+        "calibration": None,
+    }
+
+
+def _dim(data: Dataset) -> int:
+    """Width of the encoder's layers."""
+    return data.X.shape[1] // (data.parameters["steps"] * data.features.width(1))
+
+
+def _speakers(data: Dataset) -> Json:
+    """Corpus → its speakers; those that are unknown do not count."""
+    table = data.utterances
+    found = {}
+    for corpus in data.corpora:
+        ids = sorted(set(table["speaker"][table["corpus"] == corpus].astype(str)) - {""})
+        found[corpus] = {"count": len(ids), "ids": ids}
+    return found
+
+
+def _agreement(run: Run) -> Json:
+    """The scores of a regression, as ``model.json`` holds them."""
+    metrics, names = run.metrics, (*AGREEMENTS, "ci95")
+    return {
+        "split": metrics["split"],
+        "folds": len(run.folds),
+        "intervals": {"over": "speakers" if run.dataset.speakers_known else "utterances"},
+        "targets": {
+            target: {name: row[name] for name in names} | {"deviation": row["truth"]["deviation"]}
+            for target, row in metrics["targets"].items()
+        },
+        "mean": {name: metrics["mean"][name] for name in names},
+    }

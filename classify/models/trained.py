@@ -1,0 +1,232 @@
+"""A head fitted on everything, and the folder that keeps it.
+
+``model.json`` says what the head is and which encoder it listens to; ``head.skops`` (scikit-learn)
+or ``head.safetensors`` (torch) holds what it learned; ``README.md`` tells people. Nothing in
+the folder can run code when it is loaded: `classify.heads.storage`, `classify.models.schema`.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.features import Features
+from classify.heads import HEADS, build, build_regressor, storage
+from classify.models import card as model_card
+from classify.models import schema as model_schema
+from classify.models.calibration import tempered
+from classify.options import split_one
+from data.atomic import publish_bytes, remove_stale
+from data.cache.recipe import in_words
+from data.errors import ModelError, UsageError
+
+CARD, README = "model.json", "README.md"
+FILES = {False: "head.skops", True: "head.safetensors"}  # by whether the head is neural
+MOST_OF_CARD = 16 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """A fitted head with all that new audio has to go through before it."""
+
+    head: Any  # a fitted classifier of scikit-learn's kind, or a regressor
+    features: Features
+    card: Mapping[str, Any]  # what ``model.json`` holds, see `classify.models.schema`
+
+    @property
+    def classes(self) -> list[str]:
+        """Sorted, as the columns of the probabilities; none of a regression."""
+        return list(self.card["classes"])
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the numbers of a regression are; none where there are classes."""
+        return () if self.classes else split_one(self.card["target"])
+
+    @property
+    def temperature(self) -> float:
+        """What the logarithms of the head's probabilities are divided by; 1: not calibrated."""
+        return float(self.card["temperature"])
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The encoder that the head listens to."""
+        return dict(self.card["recipe"])
+
+    @property
+    def encoder(self) -> str:
+        """Name of the encoder, whether it is a control, precision and engine, for tables."""
+        return in_words(self.recipe)
+
+    def probabilities(
+        self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
+    ) -> npt.NDArray[np.float64]:
+        """(class,) calibrated probabilities of one utterance.
+
+        Args:
+            layers: pooling → (layer, dim), of the encoder that `recipe` names.
+            sequence: (layer, step, dim), where the recipe asks for one.
+        """
+        return self.of_features(self.features.of_embedding(self.recipe, layers, sequence))[0]
+
+    def numbers(
+        self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
+    ) -> npt.NDArray[np.float64]:
+        """(target,) what a regression says of one utterance, given as to `probabilities`."""
+        return self.of_features(self.features.of_embedding(self.recipe, layers, sequence))[0]
+
+    def of_features(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(utterance, class) calibrated probabilities, or (utterance, target) numbers.
+
+        Args:
+            X: (utterance, step · dim), as `features` reads them from a cache or from new audio.
+        """
+        if self.targets:
+            return self.head.predict(X).reshape(len(X), -1)
+        return tempered(self.head.predict_proba(X), self.temperature)
+
+    def save(self, folder: Path) -> None:
+        """Write the model's folder, over an older model if one is there.
+
+        ``model.json`` goes first and comes last: what is stopped in between is no model.
+
+        Raises:
+            UsageError: something else is in the folder.
+            OSError: the disk is full or fails.
+        """
+        check(folder)
+        neural = HEADS[self.card["head"]].neural
+        content = storage.dumps(self.head)
+        card = {
+            "format": model_schema.FORMAT,
+            "version": model_schema.VERSION,
+            **self.card,
+            "head_sha256": hashlib.sha256(content).hexdigest(),
+        }
+        card["sha256"] = model_schema.seal(card)
+        told = model_card.render(card)
+        model_schema.check(card, model_schema.SCHEMA)
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_stale(folder)
+        for name in (CARD, FILES[not neural]):
+            (folder / name).unlink(missing_ok=True)
+        publish_bytes(folder / FILES[neural], content)
+        publish_bytes(folder / README, told.encode())
+        text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        publish_bytes(folder / CARD, text.encode())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model's folder, which may be from anybody.
+
+        Raises:
+            ModelError: it is not there, incomplete, altered, of a version that this one does not
+                know, or its head does not fit what it is said to be.
+        """
+        folder = Path(folder)
+        card = _read_card(folder)
+        file = folder / FILES[HEADS[card["head"]].neural]
+        content = _read(file, storage.MOST_BYTES)
+        if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
+            raise ModelError(f"{file}: altered since it was trained; train again")
+        make = build if card["classes"] else build_regressor
+        try:
+            unfitted = make(card["head"], card["parameters"])
+            head = storage.loads(content, unfitted, card["classes"])
+            model = cls(head, Features.from_json(card["features"]), card)
+            model._require_fit()
+        except Exception as error:  # skops raises nearly everything on what it refuses
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(f"{file}: refused: {reason:.200}") from error
+        return model
+
+    def _require_fit(self) -> None:
+        """See that the head takes these features, and gives what the card says it gives.
+
+        Raises:
+            ValueError: it does not.
+        """
+        head, features, classes = self.head, self.features, self.classes
+        if classes and list(head.classes_) != classes:
+            raise ValueError(f"its classes are not those of {CARD}")
+        width = features.width(self.card["dim"])
+        moments = head.steps if features.sequences else 1
+        if head.n_features_in_ != width * moments:
+            raise ValueError(
+                f"it takes {head.n_features_in_} features, and {CARD} says {width * moments}"
+            )
+        said = self.of_features(np.zeros((1, width), np.float32))
+        expected = (1, len(classes or self.targets))
+        if said.shape != expected or not np.isfinite(said).all():
+            raise ValueError(f"it does not answer with {expected[1]} finite numbers")
+
+
+def check(folder: Path) -> None:
+    """See that a model may be written to `folder`: a new or empty one, or that of a model.
+
+    Raises:
+        UsageError: it is a file, or a folder with something else in it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: a file is there; name a folder for the model")
+    if not folder.is_dir():
+        return
+    parts = {CARD, *FILES.values()}
+    names = {entry.name for entry in folder.iterdir() if not _is_temporary(entry.name)}
+    if names - parts - {README} or names == {README}:
+        raise UsageError(
+            f"{folder}: something other than a model is in there; name a new or empty folder"
+        )
+
+
+def _is_temporary(name: str) -> bool:
+    """Whether a file was left by a `save` that was killed."""
+    parts = tuple(f".{part}." for part in (CARD, README, *FILES.values()))
+    return name.startswith(parts) and name.endswith(".tmp")
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    """``model.json``, verified."""
+    file = folder / CARD
+    if not file.exists():
+        if any((folder / name).exists() for name in FILES.values()):
+            raise ModelError(
+                f"{folder}: incomplete, for {CARD} is missing: was its training stopped? "
+                "Train again"
+            )
+        raise ModelError(
+            f"{folder}: no {CARD} in it; make a model with 'python -m classify train -o {folder}'"
+        )
+    try:
+        return model_schema.parse(_read(file, MOST_OF_CARD))
+    except model_schema.Malformed as error:
+        raise ModelError(f"{file}: {error}; train again") from None
+
+
+def _read(file: Path, most: int) -> bytes:
+    """The bytes of a regular file, or of one that a link leads to.
+
+    Raises:
+        ModelError: it is missing, of another kind, or of more than `most` bytes.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for a writer
+    except FileNotFoundError:
+        missing = f"{file.parent}: incomplete: {file.name} is missing; train again"
+        raise ModelError(missing) from None
+    except OSError as error:
+        raise ModelError(f"{file}: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{file}: not a file")
+        if status.st_size > most:
+            raise ModelError(f"{file}: {status.st_size:,} bytes; at most {most:,} are read")
+        return opened.read(most + 1)

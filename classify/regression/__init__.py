@@ -1,1 +1,0 @@
-"""Numbers instead of classes: arousal, valence, age, regressed on cached embeddings."""

@@ -1,0 +1,154 @@
+"""The folder that keeps a run.
+
+``run.json`` is written first and marks the folder as a run's, ``metrics.json`` (of a probe
+``probe.json``, of a comparison ``compare.json``) last and marks it as complete.
+"""
+
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data import spreadsheet
+from data.atomic import publish_bytes
+from data.errors import UsageError
+
+if TYPE_CHECKING:
+    from classify.dataset import Dataset
+    from classify.evaluation.run import Run
+    from classify.options import Options
+
+FORMAT = "wav2emo run"
+MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
+COMPARE = "compare.json"
+FIGURES = (  # of runs that tell classes apart, and of those that predict numbers
+    "confusion.png", "f1.png", "curves.png", "layers.png", "attention.png",
+    "predictions.png", "predictions.svg", "plane.png", "plane.svg",
+)  # fmt: skip
+LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
+
+
+def check(out: Path | None) -> None:
+    """See that a run may be written to `out`: a new or empty folder, or that of another run.
+
+    Raises:
+        UsageError: it is a file, or a folder with something else in it.
+    """
+    if out is None or not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"--out {out}: a file is there; name a folder")
+    if any(out.iterdir()) and not _is_run(out):
+        raise UsageError(
+            f"--out {out}: something other than a run is in there; name a new or empty folder"
+        )
+
+
+def write(run: "Run", out: Path | None = None, chosen: str | None = None) -> Path:
+    """Write all files of `run` and return their folder.
+
+    Args:
+        run: what to write.
+        out: exactly this folder, emptied of the run that it may hold; None: a new
+            ``runs/<time>-<head>``.
+        chosen: id of the utterance whose attention is drawn; None: the surest of each class.
+
+    Raises:
+        UsageError: see `check`.
+        OSError: the disk is full or fails.
+    """
+    from classify.report import html, plots, regression_figures, regression_page
+
+    folder = begin(out, run.options.head, about(run.options, run.dataset))
+    write_table(folder / "predictions.csv", run.predictions())
+    if run.dataset.classes:
+        page = html.render(run, plots.draw(run, folder, chosen))
+    else:
+        page = regression_page.render(run, regression_figures.draw(run, folder))
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    publish_bytes(folder / RESULT, as_json(run.metrics))
+    return folder
+
+
+def about(options: "Options", dataset: "Dataset") -> dict[str, Any]:
+    """What ``run.json`` says of the cross-validation of a head."""
+    return {
+        "options": options.as_json() | {"cache": str(options.cache.absolute())},
+        "seed": options.seed,
+        "fingerprint": dataset.fingerprint,
+        "recipe": dataset.recipe,
+    }
+
+
+def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
+    """Make or empty a run's folder, mark it, and return it.
+
+    Args:
+        out: exactly this folder; None: a new ``runs/<time>-<name>``.
+        name: of the folder, where there is to be a new one.
+        about: what was run; time, versions and git revision are added.
+
+    Raises:
+        UsageError: see `check`.
+    """
+    check(out)
+    folder = _new_folder(name) if out is None else out
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (RESULT, PROBE, COMPARE, "predictions.csv", "report.html", *FIGURES):
+        (folder / stale).unlink(missing_ok=True)
+    publish_bytes(folder / MARK, as_json(_circumstances(about)))
+    return folder
+
+
+def write_table(file: Path, rows: Iterable[Sequence[str]]) -> None:
+    """A CSV file; see `data.spreadsheet`."""
+    with open(file, "w", newline="", encoding="utf-8") as opened:
+        spreadsheet.write(opened, rows)
+
+
+def as_json(value: object) -> bytes:
+    """Indented JSON, a line at the end."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _new_folder(name: str) -> Path:
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    candidates = (Path("runs", f"{name}-{n}" if n else name) for n in range(1000))
+    return next(folder for folder in candidates if not folder.exists())
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return json.loads((folder / MARK).read_bytes())["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _circumstances(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``run.json`` holds: how, when and with what the run was made."""
+    return {
+        "format": FORMAT,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **about,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+        "git": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    """Commit of the source, with ``-dirty`` where files differ from it; None outside of git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

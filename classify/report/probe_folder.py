@@ -1,0 +1,48 @@
+"""The files of a probe."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from classify.probe.options import ProbeOptions
+from classify.probe.result import Probe
+from classify.report import folder as run_folder
+from classify.report import probe_figures, probe_page
+from data.atomic import publish_bytes
+
+
+def write(probe: Probe, options: ProbeOptions, out: Path | None = None) -> Path:
+    """Write the files of `probe` and return their folder; see `run_folder.write`."""
+    places = {
+        name: place and str(place.absolute())
+        for name, place in (
+            ("cache", options.cache),
+            ("control", options.control),
+            ("against", options.against),
+        )
+    }
+    about = {
+        "options": options.as_json() | places,
+        "seed": options.seed,
+        "fingerprint": probe.metrics["fingerprint"],
+    }
+    folder = run_folder.begin(out, "probe", about)
+    run_folder.write_table(folder / "predictions.csv", predictions(probe))
+    figures = probe_figures.draw(probe, folder)
+    (folder / "report.html").write_text(probe_page.render(probe, figures, folder), encoding="utf-8")
+    publish_bytes(folder / run_folder.PROBE, run_folder.as_json(probe.metrics))
+    return folder
+
+
+def predictions(probe: Probe) -> Iterator[list[str]]:
+    """Rows of ``predictions.csv``, the header first: what every layer said of every utterance."""
+    layers = next(iter(probe.targets.values())).layers
+    yield ["target", "id", "speaker", "fold", "truth", "nested", *(f"layer_{n}" for n in layers)]
+    for target in probe.targets.values():
+        names = np.array(target.classes)
+        said = names[target.predictions]
+        nested = np.full(len(target.y), "") if target.nested is None else names[target.nested]
+        columns = (target.ids, target.speakers, target.fold, names[target.y], nested, *said)
+        for values in zip(*columns, strict=True):
+            yield [target.name, *map(str, values)]
