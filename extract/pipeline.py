@@ -23,7 +23,7 @@ from data.errors import CacheError
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
-from extract.embed import Embedding, embed
+from extract.embedder import Embedding, embed
 from extract.engines import Engine
 
 SHARD_UTTERANCES = 512
@@ -59,6 +59,7 @@ class Settings:
 class Summary:
     """What a run did."""
 
+    recipe: Recipe = field(default_factory=dict)
     embedded: int = 0
     cached: int = 0  # were there already
     pruned: int = 0
@@ -168,7 +169,7 @@ def complete(
         embed_missing: embeds, into the parts, what is not known yet (id → SHA-256 of its audio),
             and keeps the summary.
     """
-    summary = Summary()
+    summary = Summary(recipe)
     parts = Shards(cache)
     try:
         parts.claim(recipe)

@@ -23,9 +23,9 @@ from workers import Crew
 from data import Cache, corpora
 from data.errors import SchedulerError
 from extract import pipeline
+from extract.commands.verify import main as verify
 from extract.parallel import dask
 from extract.parallel.workers import Cluster
-from extract.verify import main as verify
 
 
 @dataclass
