@@ -23,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "torture"))
 
 from workers import Crew
 
-from data import corpora
+from data import corpora, scheduler
 from data.utterance import Utterance
-from extract import cluster, pipeline
-from extract.foreman import Foreman
+from extract import pipeline
+from extract.parallel import dask
+from extract.parallel.tasks import Job, NamedEncoder
+from extract.parallel.workers import Cluster, Workers
 from extract.recipe import Request
-from extract.worker import Job, NamedEncoder
 
 PROCESSES = 2
 GOAL, ADDED = 0.85, 2.0
@@ -82,19 +83,18 @@ def threads() -> int:
 
 
 def on_workers(args: argparse.Namespace, crew: Crew, out: Path) -> float:
-    """Seconds of audio a second, of workers; as `extract.cluster.extract`, but for the clock."""
-    job = Job("bench", NamedEncoder(args.model, Request()), out, None, None, 600.0, 1)
-    foreman = Foreman(job, ONE_THREAD, cluster.Cluster(crew.scheduler))
-    try:
-        recipe = foreman.agree().recipe
-        listed = utterances(args.corpus, args.repeat)
-        began = time.monotonic()
-        summary = pipeline.complete(
-            listed, recipe, out, False, lambda *given: foreman.embed(listed, *given)
-        )
-        seconds = time.monotonic() - began
-    finally:
-        foreman.end()
+    """Seconds of audio a second, of workers; as `dask.extract`, but for the clock."""
+    job = Job("bench", NamedEncoder(args.model, Request()), out, ONE_THREAD)
+    with scheduler.connected(crew.scheduler) as client:
+        workers = Workers(client, job, Cluster(crew.scheduler))
+        try:
+            encoder = workers.agree()
+            listed = utterances(args.corpus, args.repeat)
+            began = time.monotonic()
+            summary = dask.embed(listed, encoder, out, ONE_THREAD, workers)
+            seconds = time.monotonic() - began
+        finally:
+            workers.end()
     return summary.seconds / seconds
 
 
@@ -102,7 +102,7 @@ def warm(args: argparse.Namespace, crew: Crew, folder: Path) -> None:
     """Let the workers import what they need."""
     few, source = utterances(args.corpus, 1)[:FEW], NamedEncoder(args.model, Request())
     out = folder / f"warm{time.time_ns()}.h5"
-    cluster.extract(few, source, out, ONE_THREAD, cluster.Cluster(crew.scheduler))
+    dask.extract(few, source, out, ONE_THREAD, Cluster(crew.scheduler))
 
 
 def added(args: argparse.Namespace, crew: Crew, folder: Path) -> float:
@@ -112,8 +112,8 @@ def added(args: argparse.Namespace, crew: Crew, folder: Path) -> float:
     pipeline.extract(few, source(), folder / "here.h5", ONE_THREAD)
     here = time.monotonic() - began
     began = time.monotonic()
-    on = cluster.Cluster(crew.scheduler)
-    cluster.extract(few, source, folder / "there.h5", ONE_THREAD, on)
+    on = Cluster(crew.scheduler)
+    dask.extract(few, source, folder / "there.h5", ONE_THREAD, on)
     return time.monotonic() - began - here
 
 

@@ -81,7 +81,7 @@ def baseline(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
     import transformers
 
     from extract import audio
-    from extract.encoder import untrained_model
+    from extract.encoders.encoder import untrained_model
     from extract.engines.torch import let_float32_be_exact
 
     let_float32_be_exact()  # on a GPU, convolutions would be in TF32

@@ -9,7 +9,7 @@ COMMANDS = {
     "demo": ("data.commands.demo", "make a small corpus of synthetic emotional speech"),
     "info": ("data.commands.info", "what is in a cache, in one screen"),
     # named, not imported: with --sample it embeds, and data does not import extract
-    "verify": ("extract.verify", "check every number and name of a cache"),
+    "verify": ("extract.commands.verify", "check every number and name of a cache"),
     "pack": ("data.commands.pack", "merge caches and parts of one recipe into one file"),
     "export": ("data.commands.export", "npz, Parquet or a Hugging Face data set from a cache"),
 }

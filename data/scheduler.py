@@ -1,9 +1,9 @@
-"""A Dask scheduler and its workers: how every command that computes on them gets there.
+"""Connect to a Dask scheduler.
 
 ``--scheduler`` is ``local`` or ``local:4`` (workers on this machine while the command runs),
 ``tcp://host:8786``, ``tls://host:8786`` (certificates as Dask's own configuration names them), or
-``file:scheduler.json``, which ``dask scheduler --scheduler-file`` writes. What Dask would say in
-twenty lines is said in one here.
+``file:scheduler.json``, which ``dask scheduler --scheduler-file`` writes. Errors take one line,
+where Dask's own take many.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,14 +31,13 @@ HELP = (
     "compute on the workers of a Dask scheduler: local[:N], tcp://HOST:PORT, tls://HOST:PORT or "
     "file:scheduler.json"
 )
-ANSWER_SECONDS = 7.0  # that a scheduler has to answer
-PATIENCE = 5.0  # seconds for an answer that can be done without
-WORKER_SECONDS = 60.0  # that a first worker has to come
+ANSWER_SECONDS = 7.0  # within which a scheduler must answer
+WORKER_SECONDS = 60.0  # within which a first worker must connect
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 REMOTE = re.compile(r"(tcp|tls)://\S+:[0-9]+")
 FILE = "file:"
-# a terminal sends Ctrl-C to workers too, which are to go on and publish until they are told to end
-DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+# a terminal sends Ctrl-C to workers too; they must go on until the client stops them
+IGNORE_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
 def parse(text: str) -> str:
@@ -56,17 +55,18 @@ def parse(text: str) -> str:
 
 
 @contextlib.contextmanager
-def connected(scheduler: str) -> "Iterator[Client]":
-    """A client of a scheduler that has at least one worker.
+def connected(
+    scheduler: str, seconds: float | None = None, resource: str | None = None
+) -> "Iterator[Client]":
+    """A client of a scheduler that has at least one worker, with `resource` if that is given.
 
     Raises:
-        SchedulerError: the scheduler does not answer, or no worker comes.
+        SchedulerError: the scheduler does not answer, or no worker connects within `seconds`.
         UsageError: Dask is not installed.
     """
     client = connect(scheduler)
     try:
-        wait_for_worker(client, WORKER_SECONDS)
-        warn_of_versions(client)
+        _wait_for_worker(client, WORKER_SECONDS if seconds is None else seconds, resource)
         yield client
     finally:
         close(client)
@@ -87,24 +87,26 @@ def connect(scheduler: str) -> "Client":
         logging.getLogger(name).setLevel(logging.CRITICAL)
     dask.config.set({"distributed.comm.timeouts.connect": f"{ANSWER_SECONDS}s"})
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
-        if local := LOCAL.fullmatch(scheduler):
-            return _start_local(int(local[1] or _cores()))
-        address = _from_file(scheduler) if scheduler.startswith(FILE) else scheduler
-        _require_certificates(scheduler, address)
-        try:
-            with ThreadPoolExecutor(1) as thread:  # there may be an event loop in this one
-                thread.submit(asyncio.run, _knock(address)).result()
-            return distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
-        except Exception as error:  # of nearly any kind, where something else answers
-            log.debug("%s", error, exc_info=True)
-            raise SchedulerError(_unreachable(scheduler, address, error)) from None
+    if local := LOCAL.fullmatch(scheduler):
+        return _start_local(int(local[1] or _cores()))
+    address = _from_file(scheduler) if scheduler.startswith(FILE) else scheduler
+    _require_certificates(scheduler, address)
+    try:
+        with ThreadPoolExecutor(1) as thread:  # there may be an event loop in this one
+            thread.submit(asyncio.run, _require_answer(address)).result()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", distributed.versions.VersionMismatchWarning)
+            client = distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
+    except Exception as error:  # of nearly any kind, where something else answers
+        log.debug("%s", error, exc_info=True)
+        raise SchedulerError(_unreachable(scheduler, address, error)) from None
+    _warn_of_versions(caught)
+    return client
 
 
-async def _knock(address: str) -> None:
-    """See that a scheduler answers: a `Client` waits for ever for one that is silent, and cannot be
-    closed after it has found something else.
+async def _require_answer(address: str) -> None:
+    """Connect and disconnect: a `Client` waits for ever for a silent scheduler, and cannot be
+    closed after it has found another server.
     """
     from distributed import Security
     from distributed.comm.core import connect
@@ -115,9 +117,9 @@ async def _knock(address: str) -> None:
 
 
 def close(client: "Client") -> None:
-    """Part from a scheduler; a local one ends with its workers."""
+    """Disconnect from a scheduler; a local one ends with its workers."""
     cluster = client.cluster
-    with contextlib.suppress(Exception):  # it may be gone already, and then there is nothing to do
+    with contextlib.suppress(Exception):  # it may be gone already
         client.close(timeout=2)
     if cluster is not None:
         with contextlib.suppress(Exception):
@@ -125,77 +127,45 @@ def close(client: "Client") -> None:
 
 
 def workers(client: "Client") -> dict[str, dict[str, Any]]:
-    """Address → what a worker tells of itself: name, host, nthreads, resources …
+    """Address → name, host, nthreads, resources … of every worker.
 
     Raises:
-        OSError: the scheduler does not answer now; `Client.scheduler_info` would tell of none.
+        OSError, TimeoutError: the scheduler does not answer; `Client.scheduler_info` would return
+            no worker.
     """
 
     async def ask() -> dict[str, Any]:
         identity: dict[str, Any] = await client.scheduler.identity(n_workers=-1)
         return identity
 
-    return dict(client.sync(ask)["workers"])
+    return dict(client.sync(ask, callback_timeout=ANSWER_SECONDS)["workers"])
 
 
-def wait_for_worker(client: "Client", seconds: float, resource: str | None = None) -> None:
-    """Wait until there is a worker, one with `resource` where that is asked for.
-
-    Raises:
-        SchedulerError: none has come in time.
-    """
-    end, told = time.monotonic() + seconds, False
+def _wait_for_worker(client: "Client", seconds: float, resource: str | None) -> None:
+    end, logged = time.monotonic() + seconds, False
     while True:
         present = workers(client)
         if any(resource is None or resource in about["resources"] for about in present.values()):
             return
         if time.monotonic() >= end:
             raise SchedulerError(_without_worker(client, present, resource, seconds))
-        if not told and time.monotonic() > end - seconds + 2:
+        if not logged and time.monotonic() > end - seconds + 2:
             log.info("waiting for a worker, at most %.0f s", seconds)
-            told = True
+            logged = True
         time.sleep(0.1)
 
 
-def warn_of_versions(client: "Client") -> None:
-    """Say in a line what scheduler and workers have in other versions than this process."""
-    from distributed.versions import get_versions
-
-    async def ask() -> dict[str, Any]:
-        of_workers = await client.scheduler.broadcast(msg={"op": "versions"}, on_error="ignore")
-        return {"the scheduler": await client.scheduler.versions(), **of_workers}
-
-    here = get_versions()["packages"]
-    try:
-        others = client.sync(ask, callback_timeout=PATIENCE)
-    except (OSError, TimeoutError) as error:  # a worker hangs, and will be found out
-        log.debug("the versions of the workers are not known: %s", error)
-        return
-    differing: dict[str, list[str]] = {}
-    for place, found in others.items():
-        for line in _differences(here, (found or {}).get("packages", {}), place):
-            differing.setdefault(line, []).append(place)
-    for line, places in differing.items():
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        log.warning("%s at %s%s; install the same where something fails", line, places[0], more)
-
-
-def _differences(here: Mapping[str, str], there: Mapping[str, str], place: str) -> list[str]:
-    names = ["python", "dask", "distributed", "msgpack", "cloudpickle", "tornado"]
-    if place != "the scheduler":  # which never sees an array
-        names.append("numpy")
-    pairs = {name: (_short(here.get(name)), _short(there.get(name))) for name in names}
-    told = [
-        f"{name} {mine} here, {other}" for name, (mine, other) in pairs.items() if mine != other
-    ]
-    return ["; ".join(told)] if told else []
-
-
-def _short(version: str | None) -> str:
-    """Of Python's five numbers the first two: 3.11.4.final.0 and 3.11.9.final.0 get along."""
-    if version and version.count(".") == 4:
-        return ".".join(version.split(".")[:2])
-    return version or "none"
+def _warn_of_versions(caught: Sequence[warnings.WarningMessage]) -> None:
+    """Log in a line each what Dask shows as a table: packages whose versions differ."""
+    for warning in caught:
+        for row in re.findall(r"^\|(.+)\|$", str(warning.message), re.MULTILINE):
+            package, here, scheduler, workers = (cell.strip() for cell in row.split("|"))
+            if package != "Package":
+                log.warning(
+                    "%s is %s here, %s at the scheduler, %s at workers; install the same if "
+                    "something fails",
+                    package, here, scheduler, workers,
+                )  # fmt: skip
 
 
 def _require_dask() -> None:
@@ -216,7 +186,7 @@ def _start_local(count: int) -> "Client":
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
-        preload=[DEAF],
+        preload=[IGNORE_INTERRUPTS],
         memory_limit=0,  # a worker near its limit is paused, and nothing would move on
         silence_logs=logging.CRITICAL,
     )

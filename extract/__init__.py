@@ -1,0 +1,101 @@
+"""Embed recordings once, all layers, into one cache.
+
+``extract.extract`` fills a cache, ``extract.Embedder`` embeds audio in memory as a cache was made,
+and ``extract.untrained_model`` is a plain transformers model with random weights, a control.
+Importing this package imports no torch.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import transformers
+
+    from data.utterance import Utterance
+    from extract.embedder import Embedder as Embedder
+    from extract.embedder import Embedding as Embedding
+    from extract.pipeline import Portion, Settings, Summary
+    from extract.recipe import Request as Request
+
+__all__ = ["Embedder", "Embedding", "Request", "extract", "untrained_model"]
+
+DEFAULT_MODEL = "facebook/wav2vec2-base"
+
+_HOMES = {
+    "Embedder": "extract.embedder",
+    "Embedding": "extract.embedder",
+    "Request": "extract.recipe",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a class when it is used."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'extract' has no attribute {name!r}")
+
+
+def extract(
+    utterances: "Sequence[Utterance] | Portion",
+    cache: str | Path,
+    model: str = DEFAULT_MODEL,
+    request: "Request | None" = None,
+    device: str = "auto",
+    settings: "Settings | None" = None,
+) -> "Summary":
+    """Embed what a cache does not hold yet of `utterances`, and pack it.
+
+    An interruption or an error leaves everything finished beside the cache, where the next call
+    finds it. Refused utterances are listed in ``<cache>.errors.jsonl``, and in the summary.
+
+    Args:
+        utterances: for example ``data.corpora.read("corpora/emodb").utterances``.
+        cache: the file to make or extend.
+        model: a name on the Hugging Face hub, a folder, or ``untrained[:large|:tiny]``.
+        request: layers, poolings, precision, engine … to store. What it leaves open is as in the
+            cache, if there is one.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        settings: batch size, threads …, which do not change the numbers.
+
+    Raises:
+        EncoderError: the encoder cannot be loaded.
+        UsageError: the device or the engine is not there.
+        RecipeMismatch: the cache was made by another recipe.
+        CacheError: it is damaged, or every utterance was refused.
+        OSError: the disk is full or cannot be written.
+    """
+    import logging
+
+    from data.cache.recipe import in_words
+    from data.cache.shards import Shards
+    from extract import pipeline
+    from extract.engines import BFLOAT16_IS_QUICKER, open_engine
+    from extract.recipe import Request
+
+    log = logging.getLogger("wav2emo")
+    cache, request = Path(cache), request or Request()
+    recipe = Shards(cache).recipe()
+    if recipe is not None:
+        request = request.fitted_to(recipe)
+    engine = open_engine(model, request, device)
+    log.info("encoder: %s (%s)%s", in_words(engine.recipe), engine.provenance["device"],
+             ", as in the cache" if recipe == engine.recipe else "")  # fmt: skip
+    if engine.suggests_bfloat16:
+        log.info(BFLOAT16_IS_QUICKER)
+    return pipeline.extract(utterances, engine, cache, settings)
+
+
+def untrained_model(name: str = "untrained") -> "transformers.PreTrainedModel":
+    """The plain transformers model of an untrained control, with weights from a fixed seed.
+
+    Args:
+        name: ``untrained`` (wav2vec2-base), ``untrained:large`` or ``untrained:tiny``.
+
+    Raises:
+        EncoderError: there is no such control.
+    """
+    from extract.encoders.encoder import untrained_model as make
+
+    return make(name)

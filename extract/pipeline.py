@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,16 @@ from data.errors import CacheError
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
-from extract.embed import Embedding, embed
+from extract.embedder import Embedding, embed
 from extract.engines import Engine
 
 SHARD_UTTERANCES = 512
 SHARD_SECONDS = 20.0  # of work, so that with what is being written less than 30 s can be lost
 SHARD_BYTES = 64 << 20
+
+
+def _ignore(seconds: float) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,14 @@ class Settings:
     max_seconds: float = audio.MAX_SECONDS
     threads: int = 2
     prune: bool = False
-    watch: Callable[[float], None] = lambda seconds: None
+    watch: Callable[[float], None] = _ignore
 
 
 @dataclass
 class Summary:
     """What a run did."""
 
+    recipe: Recipe = field(default_factory=dict)
     embedded: int = 0
     cached: int = 0  # were there already
     pruned: int = 0
@@ -64,9 +70,70 @@ class Summary:
     refused: list[Refusal] = field(default_factory=list)
     shards: list[str] = field(default_factory=list)  # names of those published
 
+    def refused_rows(self) -> list[dict[str, str]]:
+        """The refused utterances, as they are listed in files."""
+        return [refusal.row() for refusal in self.refused]
+
+
+class Portion(Protocol):
+    """What one run does of a list of utterances: all (`Whole`), or one part of several
+    (`extract.parallel.shards.Share`).
+    """
+
+    @property
+    def own(self) -> Sequence[Utterance]:
+        """The utterances that this run embeds."""
+
+    def begin(self, cache: Path) -> None:
+        """Called when the cache is claimed, before anything is embedded."""
+
+    def leave(self, cache: Path, summary: Summary) -> None:
+        """Called when nothing more is embedded, after an interruption or an error too."""
+
+    def finish(self, parts: Shards, known: Collection[str], summary: Summary) -> None:
+        """Pack the parts, if this run is to do that. `known` were in the cache before."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole list of utterances: the run that embeds it packs the cache."""
+
+    own: Sequence[Utterance]
+    prune: bool = False  # drop utterances that their corpus no longer has
+
+    def begin(self, cache: Path) -> None:
+        """Nothing."""
+
+    def leave(self, cache: Path, summary: Summary) -> None:
+        """List the refused utterances."""
+        write_errors(cache, summary.refused_rows())
+
+    def finish(self, parts: Shards, known: Collection[str], summary: Summary) -> None:
+        """Pack.
+
+        Raises:
+            CacheError: nothing is embedded, now or before.
+        """
+        cache = parts.cache
+        if not known and not summary.embedded:
+            raise CacheError(
+                f"none of {len(self.own)} utterances could be embedded, the first because: "
+                f"{summary.refused[0].reason}; all are listed in {errors_file(cache)}"
+            )
+        current = {utterance.id: utterance for utterance in self.own}
+        stale = _stale(known, current) if self.prune else set()
+        summary.pruned = len(stale)
+        summary.total = parts.pack(current)
+        if stale:  # only now: a shard that waits to be packed would bring them back after a crash
+            summary.total = parts.pack(leave_out=stale)
+        collect(cache, parts.ids)
+
 
 def extract(
-    utterances: Sequence[Utterance], engine: Engine, cache: Path, settings: Settings | None = None
+    utterances: Sequence[Utterance] | Portion,
+    engine: Engine,
+    cache: Path,
+    settings: Settings | None = None,
 ) -> Summary:
     """Embed what `cache` does not hold yet of `utterances`, and pack it.
 
@@ -79,51 +146,40 @@ def extract(
         OSError: the disk is full or cannot be written.
     """
     settings = settings or Settings()
+    portion = Whole(utterances, settings.prune) if isinstance(utterances, Sequence) else utterances
 
     def here(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
-        embed_missing(utterances, known, parts, engine, settings, summary)
+        embed_missing(portion.own, known, parts, engine, settings, summary)
 
-    return complete(utterances, engine.recipe, cache, settings.prune, here)
+    return complete(portion, engine.recipe, cache, here)
 
 
 def complete(
-    utterances: Sequence[Utterance],
+    portion: Portion,
     recipe: Recipe,
     cache: Path,
-    prune: bool,
     embed_missing: Callable[[Shards, Mapping[str, str], Summary], None],
 ) -> Summary:
     """Claim `cache`, let `embed_missing` fill its parts, and pack them; see `extract`.
 
     Args:
-        utterances: what the cache is to hold.
-        recipe: by which.
+        portion: what this run does.
+        recipe: that of the engine.
         cache: the file.
-        prune: as of `Settings`.
         embed_missing: embeds, into the parts, what is not known yet (id → SHA-256 of its audio),
             and keeps the summary.
     """
-    summary = Summary()
+    summary = Summary(recipe)
     parts = Shards(cache)
     try:
         parts.claim(recipe)
+        portion.begin(cache)
         known = parts.known()
         try:
             embed_missing(parts, known, summary)
         finally:
-            write_errors(cache, [refusal.row() for refusal in summary.refused])
-        if not known and not summary.embedded:
-            raise CacheError(
-                f"none of {len(utterances)} utterances could be embedded, the first because: "
-                f"{summary.refused[0].reason}; all are listed in {errors_file(cache)}"
-            )
-        current = {utterance.id: utterance for utterance in utterances}
-        stale = _stale(known, current) if prune else set()
-        summary.pruned = len(stale)
-        summary.total = parts.pack(current)
-        if stale:  # only now: a shard that waits to be packed would bring them back after a crash
-            summary.total = parts.pack(leave_out=stale)
-        collect(cache, parts.ids)
+            portion.leave(cache, summary)
+        portion.finish(parts, known, summary)
     finally:
         parts.clean()
     return summary

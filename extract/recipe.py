@@ -8,7 +8,7 @@ from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import UsageError
 
 if TYPE_CHECKING:
-    from extract.encoder import Encoder
+    from extract.encoders.encoder import Encoder
 
 POOLINGS = ("mean", "std", "max")
 BASELINES = ("logmel", "energy")  # see extract.logmel
@@ -117,7 +117,7 @@ def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any
     """The recipe of `request` with an encoder that has all its layers."""
     from extract.logmel import PARAMETERS  # not before: numpy would slow --help down
 
-    depth = len(encoder.model.encoder.layers)
+    depth = encoder.depth
     stored = request.sequence is not None
     baselines = {name: PARAMETERS[name] for name in request.baselines}
     return {

@@ -11,7 +11,7 @@ from data.errors import UsageError
 from data.utterance import Utterance
 from extract.audio import checksum
 from extract.decoding import Refusal
-from extract.embed import Embedder
+from extract.embedder import Embedder
 
 
 def sample(cache: Cache, count: int, roots: Sequence[Path], seed: int = 0) -> list[Utterance]:

@@ -11,7 +11,7 @@ from data.errors import AudioError, UsageError
 from data.utterance import Utterance
 from extract.audio import MAX_SECONDS, SAMPLING_RATE, Waveform, stream
 from extract.decoding import Decoded, Refusal
-from extract.embed import Embedder, Embedding
+from extract.embedder import Embedder, Embedding
 
 SHORTEST_WINDOW = 0.1  # seconds
 SHORTEST_HOP = 0.02  # seconds, the step of the encoders' frames

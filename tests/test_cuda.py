@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from data import Cache
-from extract.checkpoint import Checkpoint
-from extract.encoder import load, untrained_model
+from extract.encoders.checkpoint import Checkpoint
+from extract.encoders.encoder import load, untrained_model
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 

@@ -1,8 +1,8 @@
 """From padded waveforms to an encoder's features, every step of which an ONNX graph can hold.
 
-The same numbers as `extract.audio.normalise` and `extract.convolutions`, computed another way.
-There the statistics of one utterance at a time are taken, in float64; here a mask over the whole
-batch does it, in the float32 that every runtime computes in.
+The same numbers as `extract.audio.normalise` and `extract.encoders.convolutions`, computed another
+way. There the statistics of one utterance at a time are taken, in float64; here a mask over the
+whole batch does it, in the float32 that every runtime computes in.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from extract.audio import NORMALISATION_EPSILON
-from extract.convolutions import Sizes, frames
+from extract.encoders.convolutions import Sizes, frames
 
 
 class Frontend(nn.Module):

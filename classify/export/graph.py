@@ -8,9 +8,9 @@ from classify.export.frontend import Frontend
 from classify.export.heads import module_of
 from classify.models.trained import TrainedHead
 from extract.audio import MAX_SECONDS
-from extract.encoder import Encoder
-from extract.pooled import PooledEncoder
-from extract.pooling import steps_of
+from extract.encoders.encoder import Encoder
+from extract.encoders.pooled import PooledEncoder
+from extract.encoders.pooling import steps_of
 
 
 class Graph(nn.Module):
@@ -73,7 +73,7 @@ class Graph(nn.Module):
         return pooled.permute(2, 0, 1, 3)
 
     def _steps(self, valid: torch.Tensor) -> torch.Tensor:
-        """`extract.pooling.step_of_frames`, by a table that no runtime can round otherwise."""
+        """`encoders.pooling.step_of_frames`, by a table that no runtime can round otherwise."""
         step = self.step[: valid.shape[1]]
         count = step[-1] + 1  # a tensor: an int would be a constant of the graph
         member = torch.arange(count)[:, None] == step  # type: ignore[call-overload]

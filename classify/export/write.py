@@ -13,8 +13,8 @@ from classify.models.trained import TrainedHead
 from data.atomic import publish_bytes
 from data.errors import AudioError, UsageError
 from extract import audio
-from extract.checkpoint import find
-from extract.encoder import load
+from extract.encoders.checkpoint import find
+from extract.encoders.encoder import load
 
 log = logging.getLogger("wav2emo")
 

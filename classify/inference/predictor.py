@@ -15,7 +15,7 @@ from data.errors import AudioError
 from data.utterance import Utterance
 from extract.audio import SAMPLING_RATE, Waveform, resample
 from extract.decoding import Decoded, Refusal, ahead
-from extract.embed import Embedder, Embedding
+from extract.embedder import Embedder, Embedding
 from extract.sliding import Silence, Sliding, Track, slide
 
 Audio = str | Path | npt.NDArray[np.floating]  # a file, or (sample,) floats

@@ -1,69 +1,13 @@
 """Engines run an encoder over batches. All give the same numbers within their precision."""
 
-import logging
-import platform
-import sys
-from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from data.cache.recipe import TOLERANCE
 from data.errors import UsageError
-from extract.checkpoint import find
+from extract.encoders.checkpoint import find
+from extract.engines.base import BFLOAT16_IS_QUICKER, Engine, Pooled
 from extract.recipe import Request
 
-log = logging.getLogger("wav2emo")
-
-BFLOAT16_IS_QUICKER = (
-    "this hardware multiplies bfloat16: --precision bfloat16 is quicker, with a relative error of "
-    f"up to {TOLERANCE['bfloat16']:g} instead of {TOLERANCE['float32']:g}"
-)
-
-# OpenVINO reports every import of itself to its makers, except where its reporter is missing
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """What is kept of one batch."""
-
-    layers: dict[str, npt.NDArray[np.float32]]  # pooling → (layer, utterance, dim)
-    sequences: list[npt.NDArray[np.float16]] | None  # (layer, step, dim) of each utterance
-
-
-class Engine(Protocol):
-    """Turns waveforms into pooled hidden states."""
-
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """Everything that decides the numbers."""
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Hardware, versions and places: what does not."""
-
-    @property
-    def suggests_bfloat16(self) -> bool:
-        """Whether nobody named a precision, and the hardware multiplies bfloat16."""
-
-    @property
-    def receptive_field(self) -> int:
-        """The fewest samples that can be embedded."""
-
-    @property
-    def batch_seconds(self) -> float:
-        """Padded audio of a batch that suits engine and hardware."""
-
-    @property
-    def streams(self) -> int:
-        """Batches that are best embedded at once, each from a thread of its own."""
-
-    def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
-        """Embed (sample,) waveforms, each as if it were alone."""
+__all__ = ["BFLOAT16_IS_QUICKER", "Engine", "Pooled", "open_engine"]
 
 
 def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
@@ -85,7 +29,7 @@ def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
         if device not in ("auto", "cpu"):
             raise UsageError(f"--device {device}: OpenVINO is here for the CPU; use --engine torch")
         device = "cpu"
-    from extract.encoder import load  # not before: torch takes seconds to import
+    from extract.encoders.encoder import load  # not before: torch takes seconds to import
     from extract.engines import torch as torch_engine
 
     device = torch_engine.pick_device(device)
@@ -97,13 +41,3 @@ def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
         if request.engine == "openvino" or possible:
             return openvino_engine.OpenVINOEngine(encoder, request)
     return torch_engine.TorchEngine(encoder, request, device)
-
-
-def provenance(device: str, location: str | None, *libraries: str) -> dict[str, Any]:
-    """Where a cache's numbers come from: hardware, versions, the checkpoint's folder."""
-    return {
-        "device": device,
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "transformers", "h5py", *libraries)},
-        "location": location,
-    }

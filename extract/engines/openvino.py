@@ -28,11 +28,11 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from data.atomic import publish_bytes
 from data.cache.recipe import fingerprint
 from data.errors import EncoderError, UsageError
-from extract import convolutions, masking, pooled, pooling
-from extract.encoder import Encoder
-from extract.engines import Pooled, provenance
+from extract.encoders import architecture, convolutions, masking, pooled, pooling
+from extract.encoders.encoder import Encoder
+from extract.encoders.pooled import PooledEncoder
+from extract.engines.base import Pooled, as_pooled, provenance
 from extract.engines.torch import let_float32_be_exact, multiplies_bfloat16
-from extract.pooled import PooledEncoder, as_pooled
 from extract.recipe import Request, describe
 
 log = logging.getLogger("wav2emo")
@@ -65,7 +65,7 @@ class OpenVINOEngine:
         first = batch.samples[:1], batch.kernels[:1]
         second = [self._encoder.features(batch), batch.valid]
         second += [] if batch.steps is None else [batch.steps]
-        identity = fingerprint(self.recipe)
+        identity = fingerprint(self.recipe) + inspect.getsource(type(encoder.architecture))
         self._convolve = _compiled(core, self._encoder.convolutions, first, identity + "1")
         self._transform = _compiled(core, self._encoder, second, identity + "2")
         del self._encoder.transformer, self._encoder.project, self._encoder.convolutions.others
@@ -188,7 +188,8 @@ def _folder() -> Path:
 
 def _name(core: openvino.Core, identity: str) -> str:
     """What is compiled, hardware, libraries and the source of the graph, digested."""
-    source = [inspect.getsource(module) for module in (convolutions, masking, pooled, pooling)]
+    modules = (architecture, convolutions, masking, pooled, pooling)
+    source = [inspect.getsource(module) for module in modules]
     parts = [
         identity,
         core.get_property(DEVICE, "FULL_DEVICE_NAME"),

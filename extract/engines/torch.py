@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 
 from data.errors import UsageError
-from extract.encoder import Encoder
-from extract.engines import Pooled, provenance
-from extract.pooled import Batch, PooledEncoder, as_pooled
+from extract.encoders.encoder import Encoder
+from extract.encoders.pooled import Batch, PooledEncoder
+from extract.engines.base import Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
 
 log = logging.getLogger("wav2emo")

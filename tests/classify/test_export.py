@@ -40,8 +40,8 @@ from classify.training_options import TrainingOptions
 from data.errors import EncoderError, ModelError, UsageError
 from extract import audio
 from extract.__main__ import main as extract
-from extract.checkpoint import Checkpoint
-from extract.encoder import UNTRAINED, load, untrained_model
+from extract.encoders.checkpoint import Checkpoint
+from extract.encoders.encoder import UNTRAINED, load, untrained_model
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 

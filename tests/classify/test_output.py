@@ -27,7 +27,7 @@ from classify.commands import compare
 from classify.commands import predict
 from classify.commands import probe
 from data.commands import export, info, pack, scan
-from extract import verify
+from extract.commands import verify
 from data.console import run
 from extract.__main__ import main as extract
 

@@ -15,7 +15,7 @@ from data.cache.shards import Shards
 from data.cache.writer import write_cache
 from data.commands import export, info, pack
 from data.errors import CacheError
-from extract import verify
+from extract.commands import verify
 
 RECIPE = {
     "model": "m",

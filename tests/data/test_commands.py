@@ -16,7 +16,8 @@ from data.cache.verify import problems
 from data.cache.writer import write_cache
 from data.commands import export, info, pack
 from data.errors import CacheError, UsageError
-from extract import pipeline, verify
+from extract import pipeline
+from extract.commands import verify
 from extract.pipeline import Settings, extract
 
 

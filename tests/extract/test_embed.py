@@ -9,8 +9,8 @@ from standin import StandIn
 from data import Cache
 from data.errors import RecipeMismatch, UsageError
 from extract.decoding import Refusal
-from extract.embed import Embedder, Embedding
-from extract.encoder import untrained_model
+from extract.embedder import Embedder, Embedding
+from extract.encoders.encoder import untrained_model
 from extract.engines import open_engine
 from extract.pipeline import extract
 from extract.recipe import Request

@@ -10,10 +10,10 @@ import torch
 
 from data import Cache
 from data.errors import RecipeMismatch, UsageError
-from extract.convolutions import Convolutions
 from extract.decoding import prefetched
-from extract.embed import Embedder
-from extract.encoder import untrained_model
+from extract.embedder import Embedder
+from extract.encoders.convolutions import Convolutions
+from extract.encoders.encoder import untrained_model
 from extract.engines import open_engine
 from extract.pipeline import extract
 from extract.recipe import Request

@@ -12,9 +12,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.checkpoint import Checkpoint
-from extract.convolutions import Convolutions
-from extract.encoder import Encoder, _checksum, load, untrained_model
+from extract.encoders.checkpoint import Checkpoint
+from extract.encoders.convolutions import Convolutions
+from extract.encoders.encoder import Encoder, _checksum, load, untrained_model
 from extract.engines import Engine
 from extract.engines.openvino import OpenVINOEngine
 from extract.engines.torch import TorchEngine

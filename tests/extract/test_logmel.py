@@ -12,7 +12,7 @@ from data import Cache
 from data.errors import CacheError
 from extract import audio
 from extract.decoding import Refusal
-from extract.embed import Embedder
+from extract.embedder import Embedder
 from extract.engines import open_engine
 from extract.logmel import baselines, energy, logmel
 from extract.pipeline import extract

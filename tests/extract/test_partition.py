@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data.errors import UsageError
 from data.utterance import Utterance
-from extract.partition import PIECES, Part, Share, cut, plan
+from extract.parallel.shards import PIECES, Part, Share, cut, plan
 
 
 def one(number, recording=None):

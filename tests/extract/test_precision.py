@@ -18,9 +18,9 @@ from data.cache.recipe import TOLERANCE
 from data.errors import RecipeMismatch, UsageError
 from extract import pipeline
 from extract.__main__ import main as extract
-from extract.checkpoint import Checkpoint
-from extract.embed import Embedder
-from extract.encoder import load
+from extract.embedder import Embedder
+from extract.encoders.checkpoint import Checkpoint
+from extract.encoders.encoder import load
 from extract.engines import open_engine
 from extract.engines.openvino import OpenVINOEngine
 from extract.engines.torch import TorchEngine, multiplies_bfloat16

@@ -18,10 +18,9 @@ from data.cache.shards import Shards
 from data.commands.pack import main as pack
 from data.commands.scan import main as scan_command
 from data.errors import CacheError, RecipeMismatch
-from extract.partition import Part, Share
+from extract.parallel.paths import placed
+from extract.parallel.shards import Part, Share
 from extract.pipeline import extract
-from extract.placement import placed
-from extract.share import extract_part
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def do(corpus, cache, part, engine=None, prefixes=()):
     found = corpora.read_all([corpus])
     listed = placed((u for c in found for u in c.utterances), prefixes)
     share = Share.of(listed, scan.seconds(found, quiet=True), Part.parse(part))
-    summary = extract_part(share, engine or StandIn(), cache)
+    summary = extract(share, engine or StandIn(), cache)
     return summary.embedded, summary.cached, summary.missing, summary.packed
 
 

@@ -53,6 +53,9 @@ class StandIn:
             print("a batch", file=sys.stderr, flush=True)
             time.sleep(self.slow)
         self.embedded += len(waveforms)
+        fatal = int(os.environ.get("STANDIN_FATAL", 0))  # samples of an utterance that kills
+        if fatal in map(len, waveforms):
+            os._exit(1)
         layers = np.array(self.recipe["layers"], np.float32)
         pooled = {}
         for number, name in enumerate(self.recipe["pooling"]):

@@ -33,9 +33,8 @@ def main() -> int:
     from data import corpora, scan
     from data.cache import lock
     from extract import pipeline
-    from extract.partition import Part, Share
-    from extract.placement import parse_prefix, placed
-    from extract.share import extract_part
+    from extract.parallel.paths import parse_prefix, placed
+    from extract.parallel.shards import Part, Share
 
     lock.LEASE, lock.RENEWAL, lock.POLL = 2.0, 0.2, 0.02
     pipeline.SHARD_UTTERANCES = 20
@@ -48,7 +47,7 @@ def main() -> int:
     share = Share.of(utterances, scan.seconds(found, quiet=True), Part.parse(args.part))
     settings = pipeline.Settings(batch_seconds=2.0)
     engine = StandIn(slow=args.slow, weights=args.weights)
-    summary = extract_part(share, engine, args.out, settings)
+    summary = pipeline.extract(share, engine, args.out, settings)
     print(summary.embedded, summary.cached, summary.missing, summary.packed, flush=True)
     return 3 if summary.refused else 0
 

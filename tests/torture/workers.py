@@ -24,7 +24,9 @@ class Crew:
         …  # crew.scheduler is what --scheduler takes
     """
 
-    def __init__(self, folder: Path, workers: int = 2, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, workers: int = 2, arguments: tuple[str, ...] = (), **environment: str
+    ) -> None:
         self.file = folder / "scheduler.json"
         self.scheduler = f"file:{self.file}"
         self.log = (folder / "dask.log").open("ab")
@@ -32,6 +34,7 @@ class Crew:
         self._workers: dict[int, subprocess.Popen] = {}
         self._count = workers
         self._arguments = arguments
+        self._environment = environment
         self._ended = threading.Event()
         self._tending = threading.Thread(target=self._tend)
 
@@ -107,7 +110,7 @@ class Crew:
             stdout=self.log,
             stderr=self.log,
             preexec_fn=preexec,
-            env=os.environ | {"PYTHONPATH": path} | environment,
+            env=os.environ | {"PYTHONPATH": path} | self._environment | environment,
             cwd=self.file.parent,
         )
 

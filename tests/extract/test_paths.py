@@ -6,7 +6,7 @@ import pytest
 
 from data.errors import UsageError
 from data.utterance import Utterance
-from extract.placement import parse_prefix, placed
+from extract.parallel.paths import parse_prefix, placed
 
 
 def at(root, path="wav/a.wav"):

@@ -12,9 +12,10 @@ import transformers
 
 from data.errors import EncoderError
 from extract.audio import SAMPLING_RATE
-from extract.checkpoint import Checkpoint
+from extract.encoders.architecture import Architecture
+from extract.encoders.architectures import architecture
+from extract.encoders.checkpoint import Checkpoint
 
-ARCHITECTURES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # XLS-R is a wav2vec2
 UNTRAINED_SEED = 0
 UNUSED = ("masked_spec_embed",)  # parameters that only pretraining needs
 
@@ -54,10 +55,19 @@ class Encoder:
     location: str | None = None  # the folder that it was loaded from
 
     @property
+    def architecture(self) -> Architecture:
+        """What is special about the kind of model."""
+        return architecture(self.model.config.model_type, self.name)
+
+    @property
+    def depth(self) -> int:
+        """Transformer layers."""
+        return len(self.architecture.layers(self.model))
+
+    @property
     def convolutions(self) -> tuple[tuple[int, int], ...]:
-        """(kernel, stride) of each convolution of the feature extractor."""
-        config = self.model.config
-        return tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
+        """(kernel, stride) of each convolution of the front end."""
+        return self.architecture.sizes(self.model.config)
 
     @property
     def frame_rate(self) -> float:
@@ -88,7 +98,7 @@ def untrained_model(name: str = "untrained") -> transformers.PreTrainedModel:
 
 
 def load(checkpoint: Checkpoint) -> Encoder:
-    """Load an encoder that `extract.checkpoint.find` found.
+    """Load an encoder that `extract.encoders.checkpoint.find` found.
 
     Raises:
         EncoderError: it is of an unknown kind, or weights of it are missing.
@@ -114,9 +124,7 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
         raise EncoderError(f"{folder}: no checkpoint: config.json is missing")
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        if config.model_type not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise EncoderError(f"{name} is a {config.model_type}; expected one of {known}")
+        architecture(config.model_type, name)
         model, report = transformers.AutoModel.from_pretrained(
             folder,
             config=config,

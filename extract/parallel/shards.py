@@ -1,4 +1,7 @@
-"""Cut a list of utterances into parts for as many machines, each about as much audio.
+"""Job arrays: cut a list of utterances into parts of about as much audio each, one a machine.
+
+Any number of machines may do parts of one cache on a file system that they share, in any order, and
+two of them the same part. The last to finish packs.
 
 Every machine cuts for itself, so the cut depends on ids, recordings and seconds alone. What is cut
 are recordings: one with many segments is read and hashed by a single machine, unless it is more
@@ -7,13 +10,20 @@ than a small share of everything.
 
 import hashlib
 import heapq
+import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
-from data.errors import UsageError
+from data.cache import refusals
+from data.cache.shards import Shards
+from data.errors import CacheError, UsageError
 from data.utterance import Utterance
+from extract.pipeline import Summary
+
+log = logging.getLogger("wav2emo")
 
 PIECES = 8  # of a part, at least, before a recording is left whole: what keeps parts even
 NOTHING = 0.001  # seconds, of an utterance whose length is not known: it costs some work, too
@@ -48,18 +58,60 @@ class Part:
 
 @dataclass(frozen=True)
 class Share:
-    """One part of a list of utterances, and what it was cut from."""
+    """One part of a list of utterances, and what it was cut from; a `pipeline.Portion`."""
 
     part: Part
     own: Sequence[Utterance]  # of this part
     whole: Sequence[Utterance]
-    plan: str  # tells machines that they have cut the same list
+    plan: str  # equal if two machines have cut the same list
 
     @classmethod
     def of(cls, whole: Sequence[Utterance], seconds: Mapping[str, float], part: Part) -> "Share":
         """Cut a part; for `seconds` see `cut`."""
         own = cut(whole, seconds, part.of)[part.number - 1]
         return cls(part, own, whole, plan(whole, seconds))
+
+    def begin(self, cache: Path) -> None:
+        """Warn if another part was cut from another list: then the parts do not fit together."""
+        for report in refusals.read(cache):
+            if report.of == self.part.of and report.plan != self.plan:
+                log.warning(
+                    "part %d/%d was cut from another list of utterances (%d there, %d here), so "
+                    "some may be in no part. Make one list, 'python -m data scan CORPUS -o "
+                    "all.jsonl', and give it to every part",
+                    report.number, report.of, report.utterances, len(self.whole),
+                )  # fmt: skip
+                return
+
+    def leave(self, cache: Path, summary: Summary) -> None:
+        """Nothing: an unfinished part leaves no report."""
+
+    def finish(self, parts: Shards, known: Collection[str], summary: Summary) -> None:
+        """Report that the part is done, and pack if all others are done.
+
+        Raises:
+            CacheError: every utterance of the part was refused.
+        """
+        part, cache = self.part, parts.cache
+        if self.own and not summary.embedded and not summary.cached:
+            first = summary.refused[0]
+            raise CacheError(
+                f"none of the {len(self.own)} utterances of part {part} could be embedded, the "
+                f"first because: {first.utterance.file}: {first.reason}. Does this machine see the "
+                "recordings? --audio-prefix OLD=NEW tells where they are"
+            )
+        whole = {utterance.id: utterance for utterance in self.whole}
+        report = refusals.Report(
+            part.number, part.of, self.plan, len(whole), summary.refused_rows()
+        )
+        refusals.publish(cache, report)
+        packed = parts.pack_if_last(whole, lambda: refusals.refused(cache, self.plan))
+        present = parts.ids()
+        summary.packed = packed is not None
+        if summary.packed:
+            refusals.collect(cache, lambda: present)
+        summary.total = len(present)
+        summary.missing = len(whole.keys() - present - refusals.refused(cache, self.plan).keys())
 
 
 def cut(

@@ -12,12 +12,10 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from data.cache.recipe import Recipe
-from data.errors import EncoderError
-from extract.convolutions import Convolutions, Convolve, frames
-from extract.encoder import Encoder
-from extract.engines import Pooled
-from extract.masking import blind_to_padding
-from extract.pooling import average, pool, step_of_frames
+from extract.encoders.convolutions import Convolve, frames
+from extract.encoders.encoder import Encoder
+from extract.encoders.masking import hide_padding
+from extract.encoders.pooling import average, pool, step_of_frames
 
 
 @dataclass(frozen=True)
@@ -41,17 +39,19 @@ class PooledEncoder(nn.Module):
 
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
         super().__init__()
-        self.convolutions = Convolutions(encoder.model.feature_extractor)
-        self.project = encoder.model.feature_projection
-        self.transformer = encoder.model.encoder
+        kind, model = encoder.architecture, encoder.model
+        self.convolutions = kind.front_end(model)
+        self.project = kind.projection(model)
+        self.transformer = kind.transformer(model)
         self.layers, self.poolings = recipe["layers"], recipe["pooling"]
         self.sequence_layers = recipe["sequence_layers"]
         self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / encoder.frame_rate
-        del self.transformer.layers[max([*self.layers, *self.sequence_layers, 1]) :]
+        layers = kind.layers(model)
+        del layers[max([*self.layers, *self.sequence_layers, 1]) :]
         self.requires_grad_(False)
         self._running = threading.local()  # the batch that each thread encodes
-        blind_to_padding(self.transformer, lambda: self._running.mask)
-        self._capture(self.transformer.layers)
+        hide_padding(kind.leaks(model), lambda: self._running.mask)
+        self._capture(layers)
 
     def forward(
         self,
@@ -133,28 +133,3 @@ class PooledEncoder(nn.Module):
             running.pooled[layer] = pool(hidden, running.valid, self.poolings)
         if layer in self.sequence_layers:
             running.stepped[layer] = average(hidden, running.steps)
-
-
-def as_pooled(
-    recipe: Recipe,
-    batch: Batch,
-    pooled: npt.NDArray[np.float32],
-    sequences: npt.NDArray[np.float32] | None = None,
-) -> Pooled:
-    """What `PooledEncoder` made of a batch, in the form in which it is kept.
-
-    Raises:
-        EncoderError: sequences hold numbers that float16 does not.
-    """
-    layers = {name: pooled[:, index] for index, name in enumerate(recipe["pooling"])}
-    if sequences is None or batch.steps is None:
-        return Pooled(layers, None)
-    with np.errstate(over="ignore"):
-        half = sequences.astype(np.float16)
-    if np.isinf(half).any() and np.isfinite(sequences).all():
-        raise EncoderError(
-            "hidden states beyond ±65504 do not fit the float16 of sequences; "
-            "leave those layers out with --sequence-layers"
-        )
-    counts = (batch.steps.sum(dim=2) > 0).sum(dim=1).tolist()
-    return Pooled(layers, [half[:, row, :count] for row, count in enumerate(counts)])

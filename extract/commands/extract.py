@@ -1,0 +1,304 @@
+"""``python -m extract CORPUS…``: embed every recording once, all layers, into one cache."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data import scheduler
+from data.console import (
+    SOME_REFUSED,
+    Parser,
+    common_options,
+    configure_logging,
+    log,
+    show,
+    show_json,
+)
+from data.errors import UsageError
+from data.text import several
+from extract import DEFAULT_MODEL, extract
+from extract.parallel.paths import parse_prefix, placed
+from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
+
+if TYPE_CHECKING:
+    from data.corpora import Corpus
+    from data.utterance import Utterance
+    from extract.parallel.paths import Prefix
+    from extract.parallel.shards import Part, Share
+    from extract.pipeline import Settings, Summary
+
+SHOWN = 5  # refusals that are printed
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m extract``."""
+    parser = Parser(
+        prog="python -m extract",
+        description="Embed every recording of the corpora once, all layers, into one cache. "
+        "Run it again to go on after an interruption, or to add what is new.",
+    )
+    add = parser.add_argument
+    add(
+        "corpora",
+        nargs="+",
+        metavar="CORPUS",
+        help="a corpus's folder, a folder of labels, a table, or a list that 'data scan -o' wrote",
+    )
+    add("-o", "--out", type=Path, default=Path("embeddings.h5"), metavar="CACHE",
+        help="the cache to make or extend (default: %(default)s)")  # fmt: skip
+    add(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="a name on the Hugging Face hub, a folder, or "
+        "'untrained[:large|:tiny]', a control with random weights (default: %(default)s)",
+    )
+    add("--layers", default="all", help="'all', or such as '0-6' or '6,9' (default: all)")
+    add(
+        "--pooling", default="mean,std", help=f"some of {','.join(POOLINGS)} (default: %(default)s)"
+    )
+    add("--sequence", type=float, metavar="RATE", help="also store sequences, RATE steps a second")
+    add("--sequence-layers", default="all", metavar="LAYERS", help="layers of the sequences")
+    add("--shard", metavar="K/N", help="do the K-th of N parts, as one of N tasks on machines "
+        "that share the cache; the last to finish packs it")  # fmt: skip
+    add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="recordings below "
+        "OLD lie below NEW on this machine (may be repeated)")  # fmt: skip
+    add("--corpus", metavar="NAME", help="what the corpora are, if it is not recognised")
+    add("--pattern", help="how files are named, such as '{speaker}/{emotion}_{take}.wav'")
+    add("--follow-links", action="store_true", help="read what links and '..' lead to outside")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add("--precision", choices=PRECISIONS, help="(default: what the cache has, else "
+        f"{DEFAULT_PRECISION})")  # fmt: skip
+    add("--engine", default="auto", choices=ENGINES, help="(default: what the cache has, else "
+        "openvino on a CPU where it is installed)")  # fmt: skip
+    add(
+        "--batch-seconds",
+        type=float,
+        metavar="S",
+        help="padded audio of one batch (default: what suits the hardware and its memory)",
+    )
+    add("--max-seconds", type=float, default=600.0, metavar="S",
+        help="refuse longer utterances (default: %(default)g)")  # fmt: skip
+    add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
+        help="threads that decode (default: %(default)s)")  # fmt: skip
+    add("--scheduler", type=scheduler.parse, metavar="ADDRESS", help=scheduler.HELP)
+    add("--worker-resource", metavar="NAME", help="use only Dask workers that announce it "
+        "(default: GPU, where one does)")  # fmt: skip
+    add("--worker-wait", type=float, default=scheduler.WORKER_SECONDS, metavar="S",
+        help="seconds within which a first worker must connect (default: %(default)g)")  # fmt: skip
+    add("--worker-timeout", type=float, default=900.0, metavar="S",
+        help="seconds without a finished chunk after which the chunks of busy workers go to "
+        "others (default: %(default)g)")  # fmt: skip
+    add("--prune", action="store_true", help="drop utterances that their corpus no longer has")
+    add("--dry-run", action="store_true", help="say what would be done, and stop")
+    add("--json", action="store_true", help="print the summary as JSON")
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parse, extract, print; return the exit status."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    request = Request(
+        args.layers,
+        tuple(args.pooling.split(",")),
+        args.sequence,
+        args.sequence_layers,
+        args.precision,
+        args.engine,
+    )
+    seconds = (args.batch_seconds, args.max_seconds)
+    if not all(value is None or 0 < value < float("inf") for value in seconds) or args.jobs < 1:
+        raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
+    if not args.out.name or args.out.is_dir():
+        raise UsageError(f"-o {args.out}: a folder is there; name a file, such as embeddings.h5")
+    part = _part(args.shard) if args.shard else None
+    if part and args.prune:
+        raise UsageError("--prune with --shard: prune in a run without --shard, when all is done")
+    if part and args.scheduler:
+        raise UsageError("--shard with --scheduler: its workers share all parts; leave --shard out")
+    found = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
+    utterances = [utterance for corpus in found for utterance in corpus.utterances]
+    share = _share(found, utterances, part, args.quiet) if part else None
+    if args.dry_run:
+        return _dry_run(args.out, share.own if share else utterances)
+    return _extract(args, request, utterances, share)
+
+
+def _part(text: str) -> "Part":
+    from extract.parallel.shards import Part
+
+    return Part.parse(text)
+
+
+def _corpora(args: argparse.Namespace, prefixes: "Sequence[Prefix]") -> "list[Corpus]":
+    from data import corpora
+
+    found = corpora.read_all(
+        args.corpora, name=args.corpus, pattern=args.pattern, follow_links=args.follow_links
+    )
+    for corpus in found:
+        for warning in corpus.warnings:
+            log.warning("%s: %s", corpus.name, warning)
+        log.info(
+            "%s: %s in %s", corpus.name, several(len(corpus.utterances), "utterance"), corpus.root
+        )
+    return [
+        replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes))) for corpus in found
+    ]
+
+
+def _share(
+    found: "Sequence[Corpus]", utterances: "Sequence[Utterance]", part: "Part", quiet: bool
+) -> "Share":
+    from data.scan import seconds
+    from extract.parallel.shards import Share
+
+    lengths = seconds(found, quiet)
+    share = Share.of(utterances, lengths, part)
+    hours, whole = (
+        sum(lengths.get(u.id, 0.0) for u in some) / 3600 for some in (share.own, utterances)
+    )
+    log.info(
+        "part %s: %s of %d, %.2f of %.2f h",
+        part, several(len(share.own), "utterance"), len(utterances), hours, whole,
+    )  # fmt: skip
+    return share
+
+
+def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
+    from data.cache.shards import Shards
+    from extract.decoding import Checksums
+
+    known, checksum = Shards(cache).known(), Checksums()
+    done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)
+    show(f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}")
+    return 0
+
+
+def _extract(
+    args: argparse.Namespace,
+    request: Request,
+    utterances: "list[Utterance]",
+    share: "Share | None",
+) -> int:
+    from tqdm import tqdm
+
+    from extract.pipeline import Settings, Whole
+
+    began = time.monotonic()
+    heard, workers = 0.0, ""
+    with tqdm(
+        total=len(share.own if share else utterances), unit="utt", dynamic_ncols=True,
+        disable=args.quiet or not sys.stderr.isatty(), smoothing=0.05,
+    ) as bar:  # fmt: skip
+
+        def watch(seconds: float) -> None:
+            nonlocal heard
+            with bar.get_lock():
+                heard += seconds
+                rate = f"{heard / (time.monotonic() - began):.1f}× real time"
+                bar.set_postfix_str(rate + workers, False)
+                bar.update()
+
+        def watch_workers(count: int) -> None:
+            nonlocal workers
+            workers = f", {several(count, 'worker')}"
+
+        settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
+        try:
+            if args.scheduler:
+                summary = _on_workers(args, request, utterances, settings, watch_workers)
+            else:
+                portion = share or Whole(utterances, args.prune)
+                summary = extract(portion, args.out, args.model, request, args.device, settings)
+        except KeyboardInterrupt:
+            log.warning("stopped; what is finished is kept: run the same command again to go on")
+            raise
+    _report(args, summary, time.monotonic() - began)
+    return SOME_REFUSED if summary.refused else 0
+
+
+def _on_workers(
+    args: argparse.Namespace,
+    request: Request,
+    utterances: "list[Utterance]",
+    settings: "Settings",
+    watch_workers: Callable[[int], None],
+) -> "Summary":
+    """Extract on the workers of a scheduler."""
+    from extract.parallel import dask
+    from extract.parallel.tasks import NamedEncoder
+    from extract.parallel.workers import Cluster
+
+    folder = Path(args.model).expanduser()
+    source = NamedEncoder(
+        str(folder.resolve()) if folder.is_dir() else args.model, request, args.device
+    )
+    cluster = Cluster(
+        args.scheduler, args.worker_resource, args.worker_wait, args.worker_timeout, watch_workers
+    )
+    return dask.extract(utterances, source, args.out, settings, cluster)[1]
+
+
+def _report(args: argparse.Namespace, summary: "Summary", elapsed: float) -> None:
+    from data.cache.file import parts_folder
+    from data.cache.refusals import errors_file
+
+    if args.json:
+        show_json(
+            {
+                "cache": str(args.out),
+                "utterances": summary.total,
+                "missing": summary.missing,
+                "packed": summary.packed,
+                "embedded": summary.embedded,
+                "cached": summary.cached,
+                "pruned": summary.pruned,
+                "refused": [{"id": r.utterance.id, "reason": r.reason} for r in summary.refused],
+                "audio_seconds": round(summary.seconds, 3),
+                "seconds": round(elapsed, 3),
+            }
+        )
+    else:
+        show(_headline(args, summary))
+        if summary.embedded:
+            show(
+                f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
+                f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
+            )
+        if summary.cached:
+            show(f"  {summary.cached} were there already")
+        if summary.pruned:
+            show(f"  {summary.pruned} pruned")
+        if not summary.packed:
+            show(f"  {_unpacked(args.out, summary)}")
+    for refusal in summary.refused[:SHOWN]:
+        log.error("%s: %s", refusal.utterance.file, refusal.reason)
+    if summary.refused:
+        listed = errors_file(args.out) if summary.packed else parts_folder(args.out)
+        log.error("refused %s: see %s", several(len(summary.refused), "utterance"), listed)
+
+
+def _headline(args: argparse.Namespace, summary: "Summary") -> str:
+    if not summary.packed:
+        return f"{args.out}: part {args.shard} is done"
+    layers, pooling = len(summary.recipe["layers"]), ", ".join(summary.recipe["pooling"])
+    megabytes = args.out.stat().st_size / 1e6
+    size = f"{megabytes:.{0 if megabytes >= 10 else 2}f} MB"
+    utterances = several(summary.total, "utterance")
+    return f"{args.out}: {utterances} × {layers} layers × {pooling} ({size})"
+
+
+def _unpacked(cache: Path, summary: "Summary") -> str:
+    if not summary.missing:
+        return "nothing is missing; a task that still runs packs when it is done"
+    return (
+        f"{several(summary.missing, 'utterance')} of other parts are missing yet; the last part "
+        f"packs, or 'python -m data pack {cache}' what is there"
+    )

@@ -1,0 +1,21 @@
+"""data2vec (Baevski et al. 2022), for audio."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from extract.encoders.architecture import Architecture
+
+
+class Data2VecAudio(Architecture):
+    """Five positional convolutions with layer norms between."""
+
+    model_types = ("data2vec-audio",)
+
+    def leaks(self, model: Any) -> Sequence[nn.Module]:
+        """The positional convolutions after the first."""
+        return [layer.conv for layer in list(model.encoder.pos_conv_embed.layers)[1:]]
+
+
+ARCHITECTURE = Data2VecAudio()

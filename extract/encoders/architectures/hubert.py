@@ -1,0 +1,24 @@
+"""HuBERT (Hsu et al. 2021)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from extract.encoders.architecture import Architecture
+
+
+class Hubert(Architecture):
+    """Some have a batch norm before the positional convolution, which makes padding other than
+    zero.
+    """
+
+    model_types = ("hubert",)
+
+    def leaks(self, model: Any) -> Sequence[nn.Module]:
+        """The positional convolution after a batch norm."""
+        position = model.encoder.pos_conv_embed
+        return [position.conv] if position.batch_norm is not None else []
+
+
+ARCHITECTURE = Hubert()

@@ -1,0 +1,269 @@
+"""Extract on the workers of a Dask scheduler.
+
+Chunks of utterances are submitted as tasks. Dask decides which worker runs a chunk, balances the
+workers, and runs a chunk again when its worker is lost. A worker publishes its chunk as shards in
+``<cache>.parts/`` (`extract.parallel.tasks`); when nothing is left, the client packs. Shards are
+immutable, and of an utterance in two the newer counts, so a chunk may be done twice.
+"""
+
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data import scheduler
+from data.cache.recipe import in_words
+from data.cache.shards import Shards
+from data.errors import SchedulerError
+from data.text import several
+from data.utterance import Utterance
+from extract import pipeline
+from extract.decoding import Checksums, Refusal
+from extract.engines import BFLOAT16_IS_QUICKER
+from extract.parallel.tasks import EngineSource, Job, Opened, OtherFiles, Report, embed_chunk
+from extract.parallel.workers import ANSWER_SECONDS, Cluster, Workers
+from extract.pipeline import Settings, Summary
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+log = logging.getLogger("wav2emo")
+
+CHUNK_SECONDS = 20.0  # of work, as a shard's
+FIRST, FEWEST, MOST = 16, 4, 4096  # utterances of a chunk
+AT_ONCE = 2  # chunks a worker: it never waits for the next
+RETRIES = 2  # of a chunk that raises an unexpected exception
+TRIES = 3  # workers that look for a recording before it is refused
+STOP_SECONDS = 60.0  # within which workers must publish after an interruption
+
+
+def extract(
+    utterances: Sequence[Utterance],
+    source: EngineSource,
+    cache: Path,
+    settings: Settings,
+    cluster: Cluster,
+) -> tuple[Opened, Summary]:
+    """As `extract.pipeline.extract`, on the workers of a scheduler.
+
+    Returns:
+        The encoder, and a summary.
+
+    Raises:
+        SchedulerError: it cannot be reached, or is lost, or no worker is left.
+        And what `extract.pipeline.extract` raises.
+    """
+    cache = cache.absolute()  # workers have working directories of their own
+    roots = {utterance.root: utterance.root.absolute() for utterance in utterances}
+    utterances = [replace(utterance, root=roots[utterance.root]) for utterance in utterances]
+    recipe = Shards(cache).recipe()
+    if recipe is not None:
+        source = source.fitted_to(recipe)
+    plain = Settings(settings.batch_seconds, settings.max_seconds, settings.threads)
+    job = Job(secrets.token_hex(4), source, cache, plain, recipe)
+    with scheduler.connected(cluster.scheduler, cluster.wait, cluster.resource) as client:
+        workers = Workers(client, job, cluster)
+        try:
+            encoder = workers.agree()
+            described = f"{in_words(encoder.recipe)} ({encoder.provenance['device']})"
+            log.info("encoder: %s on %s", described, several(workers.count(), "worker"))
+            if encoder.suggests_bfloat16:
+                log.info(BFLOAT16_IS_QUICKER)
+            summary = embed(utterances, encoder, cache, settings, workers)
+        finally:
+            workers.end()
+    return encoder, summary
+
+
+def embed(
+    utterances: Sequence[Utterance],
+    encoder: Opened,
+    cache: Path,
+    settings: Settings,
+    workers: Workers,
+) -> Summary:
+    """Embed and pack, by workers that have agreed on an encoder."""
+
+    def there(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
+        _Run(utterances, workers, parts, known, summary, settings.watch).embed()
+
+    portion = pipeline.Whole(utterances, settings.prune)
+    return pipeline.complete(portion, encoder.recipe, cache, there)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Utterances that are embedded by one task."""
+
+    utterances: Sequence[Utterance]
+    tried: frozenset[str] = frozenset()  # addresses of workers that do not see the recordings
+    missing: Sequence[Refusal] = ()  # what the last of them reported
+    alone: bool = False  # it may kill its worker, so no other chunk is submitted beside it
+
+
+@dataclass
+class _Run:
+    """Submits chunks, and collects reports."""
+
+    utterances: Sequence[Utterance]
+    workers: Workers
+    parts: Shards
+    known: Mapping[str, str]
+    summary: Summary
+    watch: Callable[[float], None]
+
+    def __post_init__(self) -> None:
+        from distributed import as_completed  # not before: options are parsed without Dask
+
+        self._next = 0  # utterance that was in no chunk yet
+        self._size = FIRST
+        self._again: deque[_Chunk] = deque()
+        self._pending: dict[Future, tuple[_Chunk, frozenset[str]]] = {}  # workers that may run it
+        self._completed = as_completed(loop=self.workers.client.loop)
+        self._progressed = time.monotonic()
+        self._checksum = Checksums()
+
+    def embed(self) -> None:
+        """Embed all utterances, or until an interruption."""
+        try:
+            while self._pending or self._again or self._next < len(self.utterances):
+                self.workers.poll()
+                self._submit()
+                self._collect()
+        except KeyboardInterrupt:
+            self.workers.end()
+            until = time.monotonic() + STOP_SECONDS
+            while self._pending and time.monotonic() < until:
+                self.workers.poll()
+                self._collect()
+            raise
+
+    def _submit(self) -> None:
+        """Submit as many chunks as keep all workers busy."""
+        ready = frozenset(self.workers.ready)
+        for future, (_, allowed) in list(self._pending.items()):
+            if allowed.isdisjoint(ready):  # Dask would wait for one of them
+                self._withdraw(future)
+        while len(self._pending) < AT_ONCE * len(ready) and (chunk := self._take(len(ready))):
+            if self._pending and (
+                chunk.alone or any(one.alone for one, _ in self._pending.values())
+            ):
+                self._again.appendleft(chunk)
+                return
+            allowed = ready - chunk.tried
+            if not allowed or len(chunk.tried) >= TRIES:
+                self._refuse(chunk.missing)
+                continue
+            utterances = chunk.utterances
+            known = {u.id: self.known[u.id] for u in utterances if u.id in self.known}
+            sha256 = self._checksum(utterances[0].file)
+            sample = (utterances[0].id, sha256) if sha256 else None
+            arguments = (self.workers.job, utterances, known, sample)
+            future = self.workers.submit(allowed, embed_chunk, *arguments, retries=RETRIES)
+            self._pending[future] = chunk, allowed
+            self._completed.add(future)
+
+    def _take(self, workers: int) -> _Chunk | None:
+        """The next chunk. Chunks shrink towards the end, so that all workers finish together."""
+        if self._again:
+            return self._again.popleft()
+        left = len(self.utterances) - self._next
+        size = max(FEWEST, min(self._size, left // (4 * workers)))
+        taken = self.utterances[self._next : self._next + size]
+        self._next += len(taken)
+        return _Chunk(taken) if taken else None
+
+    def _collect(self) -> None:
+        """Wait a moment for chunks that are completed."""
+        if not self._pending:
+            self._progressed = time.monotonic()
+        if not self._completed.has_ready():
+            time.sleep(0.05)
+            if time.monotonic() - self._progressed > self.workers.cluster.timeout:
+                self._refuse_hanging()
+        for future in self._completed.next_batch(block=False):
+            if future in self._pending:
+                self._progressed = time.monotonic()
+                self._settle(future, self._pending.pop(future)[0])
+
+    def _settle(self, future: "Future", chunk: _Chunk) -> None:
+        if future.status == "error":
+            self._divide(chunk, future.exception())
+            return
+        try:
+            report = future.result(timeout=ANSWER_SECONDS)
+        except Exception as error:  # cancelled, or its worker was lost with the report
+            log.debug("%s", error)
+            self._again.append(chunk)
+            return
+        unfit = report.unfit
+        if unfit is None and not self._visible(chunk, report):
+            unfit = OtherFiles(
+                f"has published {report.shards[0]}, which is not in {self.parts.folder} here: its "
+                "file system is another"
+            )
+        if unfit is not None:
+            self.workers.refuse(report.worker, unfit)
+            self._again.append(chunk)
+        else:
+            self._add(chunk, report)
+
+    def _add(self, chunk: _Chunk, report: Report) -> None:
+        count = CHUNK_SECONDS * len(chunk.utterances) / max(report.took, 0.01)
+        self._size = min(round(count), MOST)
+        self.summary.embedded += report.embedded
+        self.summary.cached += report.cached
+        self.summary.seconds += report.seconds
+        self.summary.shards += report.shards
+        for number in range(report.embedded + report.cached):
+            self.watch(report.seconds / report.embedded if number < report.embedded else 0.0)
+        self._refuse(report.refused)
+        if report.missing:
+            ids = {refusal.utterance.id for refusal in report.missing}
+            some = [utterance for utterance in chunk.utterances if utterance.id in ids]
+            self._again.append(_Chunk(some, chunk.tried | {report.worker}, report.missing))
+
+    def _visible(self, chunk: _Chunk, report: Report) -> bool:
+        """Whether the shards that a worker has published are where the client will pack them."""
+        if all((self.parts.folder / name).exists() for name in report.shards):
+            return True
+        known = self.parts.known()  # another process may have packed them just now
+        absent = {refusal.utterance.id for refusal in (*report.refused, *report.missing)}
+        return all(u.id in known or u.id in absent for u in chunk.utterances)
+
+    def _divide(self, chunk: _Chunk, error: BaseException) -> None:
+        """Halve a chunk whose workers were lost again and again, as Dask says, or refuse the
+        utterance that is left of it.
+        """
+        half = len(chunk.utterances) // 2
+        if half or not chunk.alone:  # another chunk may have killed its workers
+            log.debug("a chunk is halved: %s", error)
+            for some in filter(None, (chunk.utterances[:half], chunk.utterances[half:])):
+                self._again.append(replace(chunk, utterances=some, alone=True))
+            return
+        killed = type(error).__name__ == "KilledWorker"
+        reason = "killed, or out of memory" if killed else f"{type(error).__name__}: {error}"
+        self._refuse([Refusal(chunk.utterances[0], f"lost worker after worker: {reason}")])
+
+    def _refuse(self, refusals: Sequence[Refusal]) -> None:
+        self.summary.refused += refusals
+        for _ in refusals:
+            self.watch(0.0)
+
+    def _withdraw(self, future: "Future") -> None:
+        self._again.append(self._pending.pop(future)[0])
+        future.cancel()
+
+    def _refuse_hanging(self) -> None:
+        """No chunk was completed for too long: stop using the workers that are busy with one."""
+        error = SchedulerError(f"has not answered for {self.workers.cluster.timeout:.0f} s")
+        keys = {future.key for future in self._pending}
+        for address, busy in self.workers.client.processing().items():
+            if not keys.isdisjoint(busy):
+                self.workers.refuse(address, error)
+        for future in list(self._pending):
+            self._withdraw(future)
