@@ -5,7 +5,8 @@ import math
 import re
 from pathlib import Path
 
-from classify.report.timeline_figure import draw, png
+from classify.report.style import as_bytes
+from classify.report.timeline_figure import draw
 from classify.timeline import Timeline
 from data import spreadsheet
 from data.atomic import publish_bytes
@@ -13,7 +14,7 @@ from data.atomic import publish_bytes
 
 def write(timeline: Timeline, folder: Path, name: str) -> list[Path]:
     """Write ``<name>.csv``, ``<name>.png`` and, unless it is of a regression, ``<name>.rttm``."""
-    contents = {".csv": as_csv(timeline).encode(), ".png": png(draw(timeline))}
+    contents = {".csv": as_csv(timeline).encode(), ".png": as_bytes(draw(timeline))}
     if not timeline.regression:
         contents[".rttm"] = as_rttm(timeline, name).encode()
     folder.mkdir(parents=True, exist_ok=True)

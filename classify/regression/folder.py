@@ -14,6 +14,7 @@ def write(run: RegressionRun, out: Path | None = None) -> Path:
     folder = run_folder.begin(out, run.options.head, about)
     run_folder.write_table(folder / "predictions.csv", run.predictions())
     figures = regression_figures.draw(run, folder)
-    (folder / "report.html").write_text(regression_page.render(run, figures), encoding="utf-8")
+    page = regression_page.html(run, figures, folder)
+    (folder / "report.html").write_text(page, encoding="utf-8")
     publish_bytes(folder / run_folder.RESULT, run_folder.as_json(run.metrics))
     return folder

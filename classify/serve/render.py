@@ -8,7 +8,7 @@ import jinja2
 
 from classify.model import Model
 from classify.report import timeline_figure
-from classify.report.style import PALETTE
+from classify.report.style import PALETTE, as_bytes
 from classify.serve.desk import Heard
 from classify.serve.options import ServeOptions
 
@@ -65,5 +65,5 @@ def program(address: str) -> str:
 
 def _timeline(found: Heard) -> str:
     """The figure as a ``data:`` address: a file of its own would have to be kept and cleaned up."""
-    image = timeline_figure.png(timeline_figure.draw(found.timeline))
+    image = as_bytes(timeline_figure.draw(found.timeline))
     return "data:image/png;base64," + base64.b64encode(image).decode()

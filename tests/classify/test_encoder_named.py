@@ -8,7 +8,6 @@ import pytest
 from classify.compare.command import main as compare
 from classify.evaluate import main as evaluate
 from classify.probe.command import main as probe
-from classify.report.style import entitle, panels
 from classify.train import main as train
 from data.commands.info import main as info
 
@@ -66,13 +65,3 @@ def test_beside_the_scores_of_a_model(cache, tmp_path, capsys) -> None:
 def test_first_in_data_info(cache, capsys) -> None:
     assert info([str(cache)]) == 0
     assert capsys.readouterr().out.splitlines()[1].strip() == WORDS
-
-
-@pytest.mark.parametrize("width", [3.5, 5.0, 7.0])
-def test_long_titles_stay_within_a_figure(width) -> None:
-    figure, _ = panels(1, 1, width, 3.0)
-    entitle(figure, "logreg on facebook/wav2vec2-large-xlsr-53, float32 by openvino: UAR 0.750")
-    figure.draw_without_rendering()
-    extent = figure._suptitle.get_window_extent()
-    assert extent.x0 >= 0
-    assert extent.x1 <= figure.bbox.x1
