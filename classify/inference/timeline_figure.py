@@ -1,7 +1,7 @@
-"""What is felt when, under the waveform."""
+"""Emotion over time, under the waveform."""
 
-import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
 from classify.inference.timeline import SILENCE, Timeline, clock
+from classify.report.elements import legend
 from classify.report.style import FAINT, PAGE, PALETTE, SOFT, panels, style
 
 COLUMNS = 1400  # of the waveform: what the page resolves
@@ -18,13 +19,12 @@ SHOWN = 300  # windows at most: of more, neighbours are averaged
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # seconds from tick to tick
 TICKS = 10
 STRIP = 0.07  # height of the strip of emotions, of the panel's
+HATCHES = ("", "//", "..", "xx")
 
 Peaks = npt.NDArray[np.float32]  # (column, lowest and highest)
 
 
-def draw(
-    timeline: Timeline, waveform: npt.NDArray[np.float32] | None = None, rate: int = 16_000
-) -> Figure:
+def draw(timeline: Timeline, waveform: npt.NDArray[np.float32] | None = None) -> Figure:
     """The waveform above, with a strip of its emotions; below on the same axis of time the
     probabilities, stacked, or the numbers of a regression, as lines. Of a long recording each
     column is the mean of some windows.
@@ -32,12 +32,11 @@ def draw(
     Args:
         timeline: of one recording.
         waveform: (sample,) of all of it; None: the peaks that the timeline has kept.
-        rate: of the waveform, in Hz.
     """
     peaks = timeline.peaks if waveform is None else np.stack([waveform, waveform], axis=1)
     timeline = _coarse(timeline)
     with style():
-        figure, (above, below) = panels(2, 1, PAGE, 3.2)
+        figure, (above, below) = panels(2, 1, PAGE, 3.0)
         above.sharex(below)
         _waveform(above, timeline, _reduced(peaks))
         if timeline.regression:
@@ -48,16 +47,11 @@ def draw(
         below.set(xlim=(timeline.starts[0], timeline.ends[-1]), xlabel="time")
         below.xaxis.set_major_locator(_locator(timeline.ends[-1] - timeline.starts[0]))
         below.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
-        _legend(figure, timeline)
+        shown = list(timeline.classes)
+        if not timeline.regression and timeline.silent.any():
+            shown.append(SILENCE)
+        legend(figure, [Patch(label=name, **_look(timeline, name)) for name in shown])
     return figure
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as PNG, without time or version in it."""
-    image = io.BytesIO()
-    with style():
-        figure.savefig(image, format="png", metadata={"Software": None})
-    return image.getvalue()
 
 
 def _coarse(timeline: Timeline) -> Timeline:
@@ -104,39 +98,34 @@ def _waveform(axes: Axes, timeline: Timeline, peaks: Peaks) -> None:
 def _strip(axes: Axes, timeline: Timeline) -> None:
     """The segments, as a band of their colours at the top."""
     for segment in timeline.segments():
-        colour = _colour(timeline, segment.emotion)
-        axes.axvspan(segment.start, segment.end, 1 - STRIP, 1, color=colour, lw=0)
+        look = _look(timeline, segment.emotion)
+        axes.axvspan(segment.start, segment.end, 1 - STRIP, 1, **look)
 
 
 def _stacked(axes: Axes, timeline: Timeline) -> None:
-    edges = timeline.bounds
-    sides = np.repeat(edges, 2)[1:-1]  # left and right of each window
-    tops = np.repeat(np.cumsum(timeline.probabilities, axis=1), 2, axis=0)
-    low = np.zeros(len(sides))
-    for name, high in zip(timeline.classes, tops.T, strict=True):
-        axes.fill_between(sides, low, high, color=_colour(timeline, name), lw=0)
-        low = high
+    sides = np.repeat(timeline.bounds, 2)[1:-1]  # left and right of each window
+    looks = [_look(timeline, name) for name in timeline.classes]
+    axes.stackplot(
+        sides, np.repeat(timeline.probabilities, 2, axis=0).T, lw=0,
+        colors=[look["facecolor"] for look in looks], hatch=[look["hatch"] for look in looks],
+    )  # fmt: skip
     axes.set(ylabel="probability", ylim=(0, 1))
-    for start, end in zip(edges[:-1][timeline.silent], edges[1:][timeline.silent], strict=True):
-        axes.axvspan(start, end, color=FAINT, alpha=0.35, lw=0)
+    windows = zip(timeline.bounds[:-1], timeline.bounds[1:], strict=True)
+    for (start, end), silent in zip(windows, timeline.silent, strict=True):
+        if silent:
+            axes.axvspan(start, end, color=FAINT, alpha=0.35, lw=0)
 
 
 def _numbers(axes: Axes, timeline: Timeline) -> None:
     sides = np.repeat(timeline.bounds, 2)[1:-1]
     for name, values in zip(timeline.classes, timeline.probabilities.T, strict=True):
-        axes.plot(sides, np.repeat(values, 2), color=_colour(timeline, name))
+        axes.plot(sides, np.repeat(values, 2), color=_look(timeline, name)["facecolor"])
     axes.set_ylabel("number")
 
 
-def _legend(figure: Figure, timeline: Timeline) -> None:
-    shown = list(timeline.classes)
-    if not timeline.regression and timeline.silent.any():
-        shown.append(SILENCE)
-    patches = [Patch(color=_colour(timeline, name), label=name) for name in shown]
-    figure.legend(handles=patches, loc="outside right center", handlelength=1, handleheight=1)
-
-
-def _colour(timeline: Timeline, name: str) -> str:
+def _look(timeline: Timeline, name: str) -> dict[str, Any]:
+    """Colour of a class; of more classes than colours, its hatching too."""
     if name not in timeline.classes:
-        return FAINT
-    return PALETTE[list(timeline.classes).index(name) % len(PALETTE)]
+        return {"facecolor": FAINT, "lw": 0}
+    cycle, colour = divmod(list(timeline.classes).index(name), len(PALETTE))
+    return {"facecolor": PALETTE[colour], "hatch": HATCHES[cycle % len(HATCHES)], "lw": 0}

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 FORMAT = "wav2emo run"
 MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
 COMPARE = "compare.json"
-FIGURES = (  # of runs that tell classes apart, and of those that predict numbers
-    "confusion.png", "f1.png", "curves.png", "layers.png", "attention.png",
-    "predictions.png", "predictions.svg", "plane.png", "plane.svg",
+FIGURES = (  # of every kind of run; the files are <name>.png and <name>.svg
+    "confusion", "f1", "curves", "layers", "attention", "predictions", "plane", "scores", "ranks",
+    "targets", "selection", "description_length", "recall", "speakers", "similarity", "against",
+    "maps",
 )  # fmt: skip
 LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
 
@@ -61,14 +62,14 @@ def write(run: "Run", out: Path | None = None, chosen: str | None = None) -> Pat
         UsageError: see `check`.
         OSError: the disk is full or fails.
     """
-    from classify.report import html, plots, regression_figures, regression_page
+    from classify.report import class_figures, class_page, regression_figures, regression_page
 
     folder = begin(out, run.options.head, about(run.options, run.dataset))
     write_table(folder / "predictions.csv", run.predictions())
     if run.dataset.classes:
-        page = html.render(run, plots.draw(run, folder, chosen))
+        page = class_page.html(run, class_figures.draw(run, folder, chosen), folder)
     else:
-        page = regression_page.render(run, regression_figures.draw(run, folder))
+        page = regression_page.html(run, regression_figures.draw(run, folder), folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
     publish_bytes(folder / RESULT, as_json(run.metrics))
     return folder
@@ -98,8 +99,11 @@ def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
     check(out)
     folder = _new_folder(name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (RESULT, PROBE, COMPARE, "predictions.csv", "report.html", *FIGURES):
+    for stale in (RESULT, PROBE, COMPARE, "predictions.csv", "report.html"):
         (folder / stale).unlink(missing_ok=True)
+    for figure in FIGURES:
+        for kind in (".png", ".svg"):
+            (folder / f"{figure}{kind}").unlink(missing_ok=True)
     publish_bytes(folder / MARK, as_json(_circumstances(about)))
     return folder
 

@@ -4,18 +4,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-from matplotlib.axes import Axes
+import seaborn
 from matplotlib.figure import Figure
 
+from classify.report.elements import (
+    CHANCE,
+    LINE,
+    entry,
+    heat_map,
+    height_of,
+    legend,
+    wrapped,
+)
 from classify.report.style import (
-    BLACK,
     BLUE,
+    DASHED,
+    FAINT,
     MARKERS,
     PAGE,
     PALETTE,
     SEQUENTIAL,
-    SHARES,
     panels,
 )
 
@@ -25,43 +33,34 @@ if TYPE_CHECKING:
     from classify.probe.similarity import Similarity
 
 Json = dict[str, Any]
-Table = npt.NDArray[np.floating]
 
-MANY_CELLS = 15  # in a row; of more the numbers would not be legible
-MANY_ROWS = 40  # speakers; of more the names would not be
-MANY_KEYS = 26  # names beside a map
+MANY_ROWS = 40  # speakers; the names of more are not legible
+MANY_KEYS = 30  # groups in a map; the names of more are not shown
 
 
 def similarity_figure(similarity: "Similarity") -> Figure:
     """Linear CKA of layers with layers, as a heat map."""
-    figure, (axes,) = panels(1, 1, 4.6, 4.0)
     values = similarity.values
     bottom = max(0.0, np.floor(10 * np.nanmin(values, initial=1.0)) / 10)
     rows, columns = (list(map(str, layers)) for layers in similarity.layers)
-    image = _heat(axes, values, rows, columns, low=min(bottom, 0.9))
+    figure, axes = heat_map(
+        values, rows, columns, "linear CKA, debiased", min(bottom, 0.9), SEQUENTIAL
+    )
     axes.invert_yaxis()
     own = similarity.encoders[0] == similarity.encoders[1]
     whose = ["hidden layer"] * 2 if own else [f"layer of {name}" for name in similarity.encoders]
-    axes.set(ylabel=whose[0], xlabel=whose[1])
-    bar = figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
-    bar.set_label("linear CKA, debiased")
-    bar.outline.set_linewidth(0)
+    axes.set(ylabel=wrapped([whose[0]], 30)[0], xlabel=wrapped([whose[1]], 40)[0])
     return figure
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
-    """Shares of each true class, the diagonal being its recall."""
-    table = np.array(counts, float)
+    """Shares of each true class, of which the diagonal is the recall, above the counts."""
+    table = np.array(counts)
     support = table.sum(1, keepdims=True)
-    side = 1.5 + 0.42 * len(classes)
-    figure, (axes,) = panels(1, 1, min(PAGE, side + 0.6), min(PAGE, side))
-    names = [f"{name} ({int(n)})" for name, n in zip(classes, support[:, 0], strict=True)]
-    image = _heat(axes, table / np.maximum(support, 1), names, list(classes), colours=SHARES)
-    axes.set_xticklabels(classes, rotation=40, ha="right", rotation_mode="anchor")
+    names = [f"{name} ({n})" for name, n in zip(classes, support[:, 0], strict=True)]
+    shares = table / np.maximum(support, 1)
+    figure, axes = heat_map(shares, names, classes, "share of the true class", counts=table)
     axes.set(xlabel="predicted", ylabel="true (utterances)")
-    bar = figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02)
-    bar.set_label("share of the true class")
-    bar.outline.set_linewidth(0)
     return figure
 
 
@@ -69,97 +68,63 @@ def recall_figure(target: Json) -> Figure:
     """Recall of each class on each layer, as a heat map."""
     rows, classes = target["layers"], target["classes"]
     values = np.array([[row["per_class"][name]["recall"] for row in rows] for name in classes])
-    width = min(PAGE, 2.0 + 0.4 * len(rows))
-    figure, (axes,) = panels(1, 1, width, 0.9 + 0.3 * len(classes))
     names = [f"{name} ({target['support'][name]})" for name in classes]
-    image = _heat(axes, values, names, [str(row["layer"]) for row in rows], colours=SHARES)
+    figure, axes = heat_map(values, names, [str(row["layer"]) for row in rows], "recall")
     axes.set(xlabel="hidden layer", ylabel="class (utterances)")
-    bar = figure.colorbar(image, ax=axes, pad=0.02)
-    bar.set_label("recall")
-    bar.outline.set_linewidth(0)
     return figure
 
 
 def speakers_figure(row: Json, chance: float) -> Figure:
     """UAR of each speaker, from lowest to highest."""
-    speakers = sorted(row["per_speaker"].items(), key=lambda item: item[1]["uar"])
-    names = _short([name for name, _ in speakers])
+    speakers = sorted(row["per_speaker"].items(), key=lambda item: -item[1]["uar"])
+    names, places = wrapped(_short([name for name, _ in speakers])), range(len(speakers))
     values = [score["uar"] for _, score in speakers]
-    figure, (axes,) = panels(1, 1, PAGE * 0.72, 0.8 + 0.15 * min(MANY_ROWS, max(8, len(names))))
-    axes.hlines(range(len(names)), 0, values, color=BLUE, lw=0.6, alpha=0.4)
-    axes.plot(values, range(len(names)), "o", color=BLUE, clip_on=False)
-    axes.axvline(row["uar"], color=BLUE, lw=0.8, ls=(0, (4, 2)))
-    axes.axvline(chance, color=BLACK, lw=0.7, ls=(0, (1, 2)))
-    for place, words, colour in ((row["uar"], "all", BLUE), (chance, "chance", BLACK)):
-        axes.annotate(words, (place, 1), xycoords=axes.get_xaxis_transform(), ha="center",
-                      va="bottom", color=colour, fontsize=7)  # fmt: skip
-    axes.set_yticks(range(len(names)), names if len(names) <= MANY_ROWS else [""] * len(names))
+    shown = min(MANY_ROWS, max(4, len(names)))
+    high = height_of(names) if len(names) <= MANY_ROWS else LINE
+    figure, (axes,) = panels(1, 1, PAGE, 0.6 + 1.15 * high * shown)
+    axes.hlines(places, 0, values, color=BLUE, lw=0.8, alpha=0.4)
+    seaborn.stripplot(x=values, y=list(places), orient="h", ax=axes, color=BLUE, size=5,
+                      jitter=False, clip_on=False)  # fmt: skip
+    axes.axvline(row["uar"], color=BLUE, lw=0.8, ls=DASHED)
+    axes.axvline(chance, **CHANCE)
+    axes.set_yticks(places, names if len(names) <= MANY_ROWS else [""] * len(names))
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="UAR", ylabel="speaker", xlim=(0, 1.01), ylim=(-0.7, len(names) - 0.3))
+    axes.set(xlabel="UAR", ylabel="speaker", xlim=(0, 1.01))
+    legend(figure, [entry(f"all utterances: {row['uar']:.3f}", BLUE, lw=0.8, ls=DASHED),
+                    entry(f"chance: {chance:.3f}", **CHANCE)])  # fmt: skip
     return figure
 
 
 def maps_figure(layer: "LayerMaps", target: "TargetResult") -> Figure:
     """Maps of one layer: a row coloured by class, a row coloured by speaker."""
     count = len(layer.maps)
-    figure, every = panels(2, count, PAGE, 5.4)
-    speakers = np.unique(target.speakers.astype(str), return_inverse=True)[1]
-    voices = sorted(set(target.speakers.astype(str)))
+    figure, every = panels(2, count, PAGE, 4.6)
+    voices, speakers = np.unique(target.speakers.astype(str), return_inverse=True)
     colourings = (
         (target.y, target.classes, target.name),
-        (speakers, _short(voices), "speaker"),
+        (speakers, _short(voices.tolist()), "speaker"),
     )
     for row, (groups, names, title) in enumerate(colourings):
+        colours = [PALETTE[n % len(PALETTE)] for n in range(len(names))]
+        markers = [MARKERS[n // len(PALETTE) % len(MARKERS)] for n in range(len(names))]
         for column, each in enumerate(layer.maps):
             axes = every[row * count + column]
-            _scatter(axes, each.points, groups[each.rows])
+            of = groups[each.rows]
+            seaborn.scatterplot(
+                x=each.points[:, 0], y=each.points[:, 1], hue=of, style=of, ax=axes, s=9, lw=0.2,
+                palette=dict(enumerate(colours)), markers=dict(enumerate(markers)), legend=False,
+            )  # fmt: skip
             axes.set(xlabel=each.axes[0], ylabel=each.axes[1], xticks=[], yticks=[])
             shown = " (held-out speakers)" if each.kind == "LDA" else ""
-            axes.set_title(f"{each.kind}{shown}" if row == 0 else "", pad=4)
-        _key(figure, every[row * count + count - 1], names, title)
+            axes.set_title(f"{each.kind}{shown}" if row == 0 else "")
+        entries = [
+            entry(name, colour, ls="", marker=marker)
+            for name, colour, marker in zip(names, colours, markers, strict=True)
+        ]
+        if len(names) > MANY_KEYS:
+            title, entries = f"{len(names)} {title}s", [entry("…", FAINT, ls="")]
+        legend(figure, entries, title, above=row == 0)
     return figure
-
-
-def _heat(
-    axes: Axes,
-    values: Table,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    low: float = 0.0,
-    colours: str = SEQUENTIAL,
-) -> Any:
-    """A heat map of values up to 1, with its numbers in it, if they are legible."""
-    image = axes.imshow(values, cmap=colours, vmin=low, vmax=1, aspect="auto")
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set_xticks(range(len(columns)), columns)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    if len(columns) <= MANY_CELLS:
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value) and (value or colours != SHARES):
-                red, green, blue, _ = image.cmap((value - low) / (1 - low))
-                bright = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
-                words = f"{value:.2f}".replace("0.", ".").replace("-", "−")
-                axes.text(column, row, words, ha="center", va="center", fontsize=6,
-                          color=BLACK if bright else "white")  # fmt: skip
-    return image
-
-
-def _scatter(axes: Axes, points: Table, groups: npt.NDArray[np.intp]) -> None:
-    """Points in the colours of their groups; beyond as many as there are, in other shapes too."""
-    for group in np.unique(groups):
-        axes.plot(*points[groups == group].T, _marker(group), color=_colour(group), ms=2.6,
-                  mew=0.25, mec="white", alpha=0.9, ls="")  # fmt: skip
-
-
-def _key(figure: Figure, axes: Axes, names: Sequence[str], title: str) -> None:
-    if len(names) > MANY_KEYS:
-        title, names = f"{len(names)} {title}s", ["…"]
-    for group, name in enumerate(names):
-        axes.plot([], [], _marker(group), color=_colour(group), ms=4, ls="", label=name)
-    axes.legend(title=title, loc="center left", bbox_to_anchor=(1.02, 0.5), title_fontsize=7,
-                ncols=1 if len(names) <= 12 else 2, handletextpad=0.1, columnspacing=0.6,
-                fontsize=6.5)  # fmt: skip
 
 
 def _short(speakers: Sequence[str]) -> list[str]:
@@ -171,11 +136,3 @@ def _short(speakers: Sequence[str]) -> list[str]:
     if len({name.partition("/")[0] for name in speakers}) > 1:
         return list(speakers)
     return [name.partition("/")[2] or name for name in speakers]
-
-
-def _colour(group: int) -> str:
-    return PALETTE[group % len(PALETTE)]
-
-
-def _marker(group: int) -> str:
-    return MARKERS[group // len(PALETTE) % len(MARKERS)]

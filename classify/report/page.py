@@ -1,18 +1,75 @@
-"""Pages that need nothing but themselves: no network, no other file."""
+"""One page for every study: title, facts, sections; it needs no network and no other file.
+
+A study gives a `Page` to `render`. Texts are escaped, apart from what is a `markupsafe.Markup`.
+"""
 
 import base64
 import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
-from data.cache.recipe import encoder_in_words
+from classify.report.style import Illustration
 
-KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
+Json = Mapping[str, Any]
+
+UNTRAINED = (
+    "The encoder is an untrained control: its weights are random. These scores show what "
+    "architecture and head find without any pretraining; they are the floor for a pretrained "
+    "encoder, not a result of one."
+)
+UNKNOWN_SPEAKERS = (
+    "The speakers are unknown, so the same voice may be in training and test. These scores say "
+    "nothing about new speakers, and the intervals take utterances for independent."
+)
 
 
-def page(template: str) -> jinja2.Template:
-    """A template beside this file; it fails on what it is not given."""
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells; a table without a head has names and their values."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    words: bool = False  # cells are text: at the left, and wrapped
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, and what is below it: a figure, a table, a paragraph."""
+
+    title: str
+    figure: Illustration | None = None
+    table: Table | None = None
+    text: str = ""
+    level: int = 2  # 3: part of the section before it
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a study found.
+
+    Attributes:
+        title: head, encoder.
+        lead: utterances, corpora, classes, folds; below the title.
+        warnings: what limits the scores.
+        facts: (name, value, note) of the scores that are shown large.
+        sections: in the order of the page.
+    """
+
+    title: str
+    lead: str
+    warnings: Sequence[str]
+    sections: Sequence[Section]
+    facts: Sequence[tuple[str, str, str]] = ()
+
+
+def render(page: Page, folder: Path) -> str:
+    """The page as HTML, with the figures that lie in `folder` inside of it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -20,23 +77,104 @@ def page(template: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["score"] = "{:.3f}".format
-    environment.filters["signed"] = lambda value: f"{value:+.3f}".replace("-", "−")
-    environment.filters["plain"] = _plain
-    environment.filters["encoder"] = encoder_in_words
-    return environment.get_template(template)
+    environment.filters["anchor"] = anchor
+    environment.filters["picture"] = lambda figure: _inline(folder / f"{figure.name}.svg")
+    return environment.get_template("page.html.j2").render(page=page)
 
 
-def inline(path: Path) -> str:
-    """A picture as a ``data:`` address, to stand inside of a page."""
-    content = base64.b64encode(path.read_bytes()).decode()
-    return f"data:{KINDS[path.suffix]};base64,{content}"
+def anchor(title: str) -> str:
+    """Name of a section in links.
+
+    >>> anchor("F1 of each class")
+    'f1-of-each-class'
+    """
+    return re.sub(r"\W+", "-", title.lower())
 
 
-def _plain(value: object) -> str:
+def illustrated(figures: Iterable[Illustration]) -> list[Section]:
+    """A section for each figure."""
+    return [Section(figure.title, figure) for figure in figures]
+
+
+def made(found: Json, more: Mapping[str, object], files: str) -> Section:
+    """How a result was made: its options, `more`, the fingerprint; and which files have the rest.
+
+    Args:
+        found: ``metrics.json`` or its like.
+        more: name → value, before the options.
+        files: sentences about the files beside the page.
+    """
+    rows = [(name, plain(value)) for name, value in (more | found["options"]).items()]
+    rows.append(("fingerprint", Markup("<code>{}</code>").format(found["fingerprint"])))
+    text = Markup(
+        "The fingerprint names the recipe that made the embeddings; <code>run.json</code> beside "
+        "this page has options, versions and places. " + files
+    )
+    return Section("How this was made", table=Table((), rows, words=True), text=text)
+
+
+def folds(found: Json, scores: Mapping[str, Sequence[object]]) -> Table:
+    """A row a fold: what is held out, and `scores`, column → one value a fold."""
+    rows = [
+        (", ".join(fold["speakers"]) or fold["fold"], fold["utterances"], *values)
+        for fold, *values in zip(found["folds"], *scores.values(), strict=True)
+    ]
+    return Table(["held out", "utterances", *scores], rows)
+
+
+def per_class(rows: Mapping[str, Json]) -> Table:
+    """Scores of each class."""
+    return Table(
+        ["class", "precision", "recall", "F1", "utterances"],
+        [
+            (name, *(score(row[key]) for key in ("precision", "recall", "f1")), row["support"])
+            for name, row in rows.items()
+        ],
+    )
+
+
+def counted(corpora: Json) -> str:
+    """Corpora with their numbers of utterances.
+
+    >>> counted({"emodb": 535, "ravdess": 1440})
+    'emodb 535, ravdess 1440'
+    """
+    return ", ".join(f"{name} {count}" for name, count in corpora.items())
+
+
+def score(value: float | None) -> str:
+    """Three digits, or a dash where it is not defined.
+
+    >>> score(0.5), score(None)
+    ('0.500', '–')
+    """
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """Three digits after a sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Two bounds in brackets, or a dash where there is no interval."""
+    return "–" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
+
+
+def scored(row: Json) -> str:
+    """A UAR with its interval, where it has one."""
+    return f"{row['uar']:.3f} {interval(row['ci95'])}".removesuffix(" –")
+
+
+def plain(value: object) -> object:
     """An option's value as a person would write it."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items()) or "default"
+        return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "default"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "all"
     return "default" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _inline(file: Path) -> str:
+    """An SVG as a ``data:`` address."""
+    return "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes()).decode()

@@ -1,14 +1,12 @@
 """The figures of a probe: which there are, what they show, as PNG and SVG."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
 from classify.report import curve_figures, matrix_figures
 from classify.report.published import anchors
-from classify.report.style import Illustration, clear, save, style
+from classify.report.style import Illustration, Planned, write
+from data.cache.recipe import encoder_in_words
 
 if TYPE_CHECKING:
     from classify.probe.geometry import LayerMaps, Similarities
@@ -16,27 +14,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-NAMES = (
-    "curves", "targets", "selection", "description_length", "confusion", "recall", "speakers",
-    "similarity", "against", "maps",
-)  # fmt: skip
-
 
 def draw(probe: "Probe", folder: Path) -> list[Illustration]:
-    """Write the figures of `probe` into `folder`, those of an older run removed.
-
-    Of a quick probe, which has the curves alone, there is one.
-    """
-    clear(folder, NAMES)
-    drawn = []
-    for illustration, make in _planned(probe):
-        with style():
-            save(make(), folder, illustration.name)
-        drawn.append(illustration)
-    return drawn
-
-
-Planned = tuple[Illustration, Callable[[], Figure]]
+    """Write the figures of `probe` into `folder`; of a quick probe the curves alone."""
+    return write(_planned(probe), folder, f"Probe of {encoder_in_words(probe.metrics)}")
 
 
 def _planned(probe: "Probe") -> list[Planned]:
@@ -73,12 +54,15 @@ def _planned(probe: "Probe") -> list[Planned]:
 def _of_curves(metrics: Json, name: str) -> str:
     words = [
         "UAR on held-out folds by hidden layer (0: input of the first transformer layer).",
-        "Bands: 95 % intervals over speakers. Dashes at the left: chance of each target.",
+        "Bands: 95 % intervals over speakers.",
     ]
     if "controls" in metrics["targets"][name]:
         words.append(f"Grey: controls of {name}.")
     if anchors(metrics):
-        words.append("Diamonds: published scores by other protocols, for orientation only.")
+        words.append(
+            "White markers: published scores by other protocols, for orientation only: they are "
+            "not comparable."
+        )
     return " ".join(words)
 
 
@@ -99,7 +83,7 @@ def _of_choice(probe: "Probe", name: str) -> list[Planned]:
         (
             Illustration(
                 "selection",
-                "The honest choice",
+                "Nested choice of the layer",
                 "Left: layer and C chosen inside of each training part (filled), beside the layer "
                 "best on test (open); the distance is its optimism. Right: the layers chosen.",
             ),
@@ -109,7 +93,8 @@ def _of_choice(probe: "Probe", name: str) -> list[Planned]:
             Illustration(
                 "confusion",
                 f"Confusion of {name}",
-                "Answers of the nested choice, as shares of the true class.",
+                "Predictions of the nested choice: shares of the true class, and counts where "
+                "there is room.",
             ),
             lambda: matrix_figures.confusion_figure(row["confusion"], first["classes"]),
         ),

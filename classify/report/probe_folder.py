@@ -30,7 +30,8 @@ def write(probe: Probe, options: ProbeOptions, out: Path | None = None) -> Path:
     folder = run_folder.begin(out, "probe", about)
     run_folder.write_table(folder / "predictions.csv", predictions(probe))
     figures = probe_figures.draw(probe, folder)
-    (folder / "report.html").write_text(probe_page.render(probe, figures, folder), encoding="utf-8")
+    page = probe_page.html(probe.metrics, figures, folder)
+    (folder / "report.html").write_text(page, encoding="utf-8")
     publish_bytes(folder / run_folder.PROBE, run_folder.as_json(probe.metrics))
     return folder
 

@@ -9,7 +9,8 @@ from classify.commands.evaluate import main
 from classify.commands.probe import main as probe
 from classify.evaluation.run import evaluate
 from classify.heads import LEAST_C, MOST_C, classical
-from classify.heads.linear import LDA, Ridge, SoftmaxRegression, softmax
+from classify.heads.linear import LDA, Ridge, SoftmaxRegression
+from classify.heads.linear import logistic as softmax
 from classify.heads.linear.batched import Problems, log_probabilities
 from classify.models.train import train
 from classify.options import Options

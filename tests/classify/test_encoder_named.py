@@ -9,7 +9,6 @@ from classify.commands.compare import main as compare
 from classify.commands.evaluate import main as evaluate
 from classify.commands.probe import main as probe
 from classify.commands.train import main as train
-from classify.report.style import entitle, panels
 from data.commands.info import main as info
 
 WORDS = "untrained control, bfloat16 by torch"  # as the recipe of tests/classify/conftest.py
@@ -66,13 +65,3 @@ def test_beside_the_scores_of_a_model(cache, tmp_path, capsys) -> None:
 def test_first_in_data_info(cache, capsys) -> None:
     assert info([str(cache)]) == 0
     assert capsys.readouterr().out.splitlines()[1].strip() == WORDS
-
-
-@pytest.mark.parametrize("width", [3.5, 5.0, 7.0])
-def test_long_titles_stay_within_a_figure(width) -> None:
-    figure, _ = panels(1, 1, width, 3.0)
-    entitle(figure, "logreg on facebook/wav2vec2-large-xlsr-53, float32 by openvino: UAR 0.750")
-    figure.draw_without_rendering()
-    extent = figure._suptitle.get_window_extent()
-    assert extent.x0 >= 0
-    assert extent.x1 <= figure.bbox.x1

@@ -114,8 +114,10 @@ def test_run_folder_is_whole_and_consistent(cache: Path, tmp_path: Path, head: s
     assert "untrained control" in page
     assert f"{metrics['uar']:.3f}" in page
     assert metrics["fingerprint"] in page
-    assert not re.search(r'(src|href)="(?!data:image/png;base64,)', page)
-    assert page.count("data:image/png;base64,") == len(list(out.glob("*.png")))
+    pictures = {file.name for file in out.glob("*.png")}
+    assert set(re.findall(r'href="([^#].*?)"', page)) == pictures
+    assert re.findall(r'src="(.{26})', page) == ["data:image/svg+xml;base64,"] * len(pictures)
+    assert {file.stem for file in out.glob("*.svg")} == {Path(name).stem for name in pictures}
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
 
 

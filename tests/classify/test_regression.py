@@ -296,8 +296,8 @@ def test_run_folder_is_whole_and_consistent(rated, tmp_path: Path, target: str, 
     page = (out / "report.html").read_text()
     assert "untrained control" in page
     assert f"{metrics['mean']['ccc']:.3f}" in page
-    assert not re.search(r'(src|href)="(?!data:image/png;base64,)', page)
-    assert page.count("data:image/png;base64,") == len(pictures)
+    assert set(re.findall(r'href="([^#].*?)"', page)) == pictures
+    assert re.findall(r'src="(.{26})', page) == ["data:image/svg+xml;base64,"] * len(pictures)
     assert "http" not in re.sub(r"base64,[^\"]*", "", page)
 
 

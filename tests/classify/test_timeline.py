@@ -20,7 +20,8 @@ from classify.commands.predict import main as predict
 from classify.inference.files.timeline_files import as_csv, as_rttm
 from classify.inference.predictor import Answer
 from classify.inference.timeline import Segment, Timeline, clock
-from classify.inference.timeline_figure import _coarse, draw, png
+from classify.inference.timeline_figure import _coarse, draw
+from classify.report.style import as_bytes
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
 from extract import audio
@@ -189,13 +190,13 @@ def test_csv_has_a_line_per_window(timeline: Timeline) -> None:
 
 
 def test_a_figure_shows_the_whole_recording_twice(timeline: Timeline, waveform) -> None:
-    figure = draw(timeline, waveform(0, 7.5), 16_000)
+    figure = draw(timeline, waveform(0, 7.5))
     above, below = figure.axes
     assert above.get_xlim() == below.get_xlim() == (0, 7.5)
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert words == ["anger", "joy of life", "silence"]
     assert len(below.collections) == 2  # an area per class
-    assert png(figure).startswith(b"\x89PNG")
+    assert as_bytes(figure).startswith(b"\x89PNG")
 
 
 def test_a_long_recording_is_drawn_in_means() -> None:

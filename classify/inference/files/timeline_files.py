@@ -6,14 +6,15 @@ import re
 from pathlib import Path
 
 from classify.inference.timeline import Timeline
-from classify.inference.timeline_figure import draw, png
+from classify.inference.timeline_figure import draw
+from classify.report.style import as_bytes
 from data import spreadsheet
 from data.atomic import publish_bytes
 
 
 def write(timeline: Timeline, folder: Path, name: str) -> list[Path]:
     """Write ``<name>.csv``, ``<name>.png`` and, unless it is of a regression, ``<name>.rttm``."""
-    contents = {".csv": as_csv(timeline).encode(), ".png": png(draw(timeline))}
+    contents = {".csv": as_csv(timeline).encode(), ".png": as_bytes(draw(timeline))}
     if not timeline.regression:
         contents[".rttm"] = as_rttm(timeline, name).encode()
     folder.mkdir(parents=True, exist_ok=True)

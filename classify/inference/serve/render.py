@@ -10,7 +10,7 @@ from classify.inference import timeline_figure
 from classify.inference.serve.options import ServeOptions
 from classify.inference.serve.queue import Heard
 from classify.models.trained import TrainedHead
-from classify.report.style import PALETTE
+from classify.report.style import PALETTE, as_bytes
 
 MODEL_CARD = "README.md"
 
@@ -65,5 +65,5 @@ def program(address: str) -> str:
 
 def _timeline(found: Heard) -> str:
     """The figure as a ``data:`` address: a file of its own would have to be kept and cleaned up."""
-    image = timeline_figure.png(timeline_figure.draw(found.timeline))
+    image = as_bytes(timeline_figure.draw(found.timeline))
     return "data:image/png;base64," + base64.b64encode(image).decode()

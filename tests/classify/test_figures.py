@@ -1,0 +1,191 @@
+"""Every figure, of 2 to 30 classes and with long names: no text is cut, no legend covers a line."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from classify.inference.timeline import Timeline
+from classify.probe.geometry import LayerMaps
+from classify.probe.maps import Map
+from classify.probe.result import TargetResult
+from classify.probe.similarity import Similarity
+from classify.report import (
+    class_figures,
+    compare_figures,
+    curve_figures,
+    matrix_figures,
+    regression_figures,
+    timeline_figure,
+)
+from classify.report.style import TYPE, Illustration, style, write
+
+LONG = "a very long name of a pleasantly surprised class from another corpus, number {}"
+
+
+def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
+    """Name → how to draw it with `count` classes, speakers, targets and heads of made-up scores."""
+    random = np.random.default_rng(count)
+    names = [LONG.format(n) if long else f"class {n}" for n in range(count)]
+    confusion = random.poisson(3, (count, count)) + np.diag(random.poisson(60, count))
+    score = dict(zip(names, random.uniform(0.3, 1, count), strict=True))
+    per_class = {
+        name: {"precision": value, "recall": value, "f1": value, "support": 127}
+        for name, value in score.items()
+    }
+    layers = [
+        {"layer": n, "uar": u, "ci95": [u - 0.08, u + 0.08], "per_class": per_class}
+        for n, u in enumerate(random.uniform(0.5, 0.9, 25))
+    ]
+    shuffled = [{"layer": n, "uar": 0.2, "deviation": 0.02} for n in range(25)]
+    speakers = {f"corpus/{name}": {"uar": value} for name, value in score.items()}
+    control = {"encoder": LONG if long else "untrained control", "layers": layers[:13]}
+    target = {
+        "classes": names,
+        "support": dict.fromkeys(names, 127),
+        "chance": 1 / count,
+        "layers": layers,
+        "best": {"layer": 6, "equals": [6, 7, 8]},
+        "removed": {"what": "mean of each speaker", "layers": layers},
+        "controls": {
+            "control": control | {"control": True, "engine": "torch", "precision": "float32"},
+            "logmel": {"uar": 0.5},
+            "energy": {"uar": 0.4},
+            "shuffled": {"layers": shuffled},
+        },
+        "selection": {
+            "uar": 0.8, "ci95": [0.7, 0.85], "best_on_test": 0.84, "per_speaker": speakers,
+            "folds": [{"layer": n % 3 + 6} for n in range(10)],
+        },
+        "description_length": [
+            {"layer": n, "bits": 900, "uniform_bits": 1500, "deviation": 40} for n in range(25)
+        ],
+    }  # fmt: skip
+    targets = ["emotion", *(names[1:4] if long else ["sex", "speaker"])]
+    probe = {"corpora": {"emodb": 535}, "targets": dict.fromkeys(targets, target)}
+    heads = [
+        {"head": name, "features": "layers 0-12, mean+std, standardised", "uar": value,
+         "ci95": [value - 0.1, value + 0.1], "rank": 1 + rank}
+        for rank, (name, value) in enumerate(score.items())
+    ]  # fmt: skip
+    comparison = {
+        "heads": heads,
+        "best": {"head": names[0], "equals": names[:2]},
+        "chance": 1 / count,
+        "units": {"count": 10},
+        "nemenyi": {"critical_difference": 1.5, "groups": [names[:2], names[-2:]]},
+    }
+    history = {
+        f"{part}_{kind}": list(1 / np.arange(1, 40))
+        for part in ("train", "stop", "heldout")
+        for kind in ("loss", "accuracy", "uar")
+    }
+    numbers = random.normal(size=(200, 3))
+    names3 = [names[0], names[1], "dominance"]
+    alike = Similarity(
+        (LONG, "other") if long else ("one", "one"),
+        (tuple(range(25)), tuple(range(25))),
+        ("mean",),
+        random.uniform(0.2, 1, (25, 25)),
+        500,
+        535,
+    )
+    groups = np.arange(300) % count
+    points = [Map(kind, (f"{kind} 1", f"{kind} 2"), np.arange(300), random.normal(size=(300, 2)))
+              for kind in ("PCA", "LDA", "t-SNE")]  # fmt: skip
+    voices = np.array(names, object)[groups]
+    empty = np.empty(0)
+    shown = TargetResult("emotion", groups, voices, groups, tuple(names), voices, groups, (0,),
+                         empty, None, {})  # fmt: skip
+    starts = np.arange(60.0)
+    shares = random.dirichlet(np.ones(count), 60)
+    shares[20:25] = np.nan
+    timeline = Timeline(starts, starts + 2, shares, names)
+    return {
+        "confusion": lambda: matrix_figures.confusion_figure(confusion.tolist(), names),
+        "recall": lambda: matrix_figures.recall_figure(target),
+        "similarity": lambda: matrix_figures.similarity_figure(alike),
+        "speakers": lambda: matrix_figures.speakers_figure(target["selection"], 1 / count),
+        "maps": lambda: matrix_figures.maps_figure(LayerMaps(6, points), shown),
+        "f1": lambda: class_figures.f1_figure(per_class, 0.7),
+        "training": lambda: class_figures.curves_figure([history] * 3, 1 / count),
+        "layers": lambda: class_figures.layers_figure(
+            {str(n): {"mean": 1 / count, "deviation": 0.01} for n in range(count)}
+        ),
+        "attention": lambda: class_figures.attention_figure(
+            {name: random.dirichlet(np.ones(150)) for name in names}, 0.02
+        ),
+        "curves": lambda: curve_figures.curves_figure(probe),
+        "targets": lambda: curve_figures.targets_figure(probe),
+        "selection": lambda: curve_figures.selection_figure(probe),
+        "description": lambda: curve_figures.description_length_figure(probe),
+        "scores": lambda: compare_figures.scores_figure(comparison),
+        "ranks": lambda: compare_figures.ranks_figure(comparison),
+        "predictions": lambda: regression_figures.predictions_figure(
+            names3, numbers, numbers / 2, dict.fromkeys(names3, 0.5)
+        ),
+        "plane": lambda: regression_figures.plane_figure(
+            names3[:2], numbers[:, :2], numbers[:, 1:]
+        ),
+        "timeline": lambda: timeline_figure.draw(timeline, random.normal(size=1000)),
+    }
+
+
+@pytest.mark.parametrize(("count", "long"), [(2, False), (7, False), (7, True), (30, True)])
+@pytest.mark.parametrize("name", figures(2, False))
+def test_no_text_is_cut_and_no_legend_covers_a_line(name: str, count: int, long: bool) -> None:
+    with style(), matplotlib.rc_context({"figure.dpi": 72}):  # small, and so quick
+        figure = figures(count, long)[name]()
+        figure.draw_without_rendering()
+    canvas = figure.bbox
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert texts
+    drawn = _drawn(figure, texts)
+    for text in drawn:
+        assert text.get_fontsize() == TYPE
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0, text  # noqa: PT018
+        assert box.x1 <= canvas.x1 and box.y1 <= canvas.y1, text  # noqa: PT018
+    legends = [each.get_window_extent() for each in figure.legends]
+    for box, axes in itertools.product(legends, figure.axes):
+        assert not box.overlaps(axes.get_window_extent()), f"a legend covers {axes}"
+    for axes, axis in itertools.product(figure.axes, ("x", "y")):
+        assert min(axes.get_window_extent().size) > 4, "the layout left no room for a panel"
+        labels = [
+            each
+            for each in getattr(axes, f"get_{axis}ticklabels")()
+            if each in drawn and each.get_text()
+        ]
+        boxes = [each.get_window_extent() for each in labels]
+        assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes)), labels
+
+
+def _drawn(figure: Figure, texts: list[Text]) -> list[Text]:
+    """Texts that are in the picture: ticks outside of the limits and hidden axes are not."""
+    hidden: set[Text] = set()
+    for axes in figure.axes:
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            low, high = sorted(limits)
+            for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+                if not (low <= tick.get_loc() <= high and axes.axison):
+                    hidden |= {tick.label1, tick.label2}
+        if not axes.axison:
+            hidden |= {axes.xaxis.label, axes.yaxis.label}
+    return [text for text in texts if text not in hidden]
+
+
+def test_equal_figures_give_equal_bytes_and_name_what_they_are_of(tmp_path: Path) -> None:
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        planned = (Illustration("f1", "F1 of each class", ""), figures(7, False)["f1"])
+        (drawn,) = write([planned], folder, "ridge on untrained control")
+        assert drawn.inches == 7
+    for kind in ("png", "svg"):
+        one, two = (tmp_path / folder / f"f1.{kind}" for folder in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+        assert b"ridge on untrained control: F1 of each class" in one.read_bytes()
