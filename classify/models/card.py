@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from classify.features import Features
+from classify.stats.metrics import METRICS
 from data.cache.recipe import in_words
 
 ALL_SPEAKERS = 24  # of so many each is told, of more the worst, the median and the best
@@ -45,7 +46,25 @@ def render(card: Mapping[str, Any]) -> str:
         utterances=sum(card["corpora"].values()),
         speakers=_speakers((card["scores"] or {}).get("speakers", {})),
         targets=[] if card["classes"] else list(card["support"]),
+        **_metrics(card),
     )
+
+
+def _metrics(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics that the card has: of all utterances, beside the UAR, and by speaker."""
+    if not card["scores"] or not card["classes"]:
+        return {"metrics": {}, "others": [], "of_speakers": []}
+    overall, speakers = card["scores"]["overall"], card["scores"]["speakers"]
+    known = {name: metric for name, metric in METRICS.items() if name in overall}
+    return {
+        "metrics": known,
+        "others": [metric for name, metric in known.items() if name != "uar"],
+        "of_speakers": [
+            metric
+            for name, metric in known.items()
+            if all(name in row for row in speakers.values())
+        ],
+    }
 
 
 def _text(value: object) -> str:

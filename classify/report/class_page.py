@@ -21,6 +21,8 @@ from classify.report.page import (
     score,
 )
 from classify.report.style import Illustration
+from classify.stats.intervals import interval_key
+from classify.stats.metrics import METRICS
 
 TRANSDUCTIVE = (
     "Features are normalised by each speaker's own statistics, those of tested speakers included "
@@ -33,24 +35,23 @@ def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:
     found = run.metrics
     warnings = {UNTRAINED: found["control"], UNKNOWN_SPEAKERS: not run.folds.by_speaker,
                 TRANSDUCTIVE: found["transductive"]}  # fmt: skip
-    bounds = "95 %: {:.3f} to {:.3f}; ".format(*found["ci95"]) if found["ci95"] else ""
     sections = [Section("Classes", table=per_class(found["per_class"])), *illustrated(figures)]
     if "seeds" in found:
         sections.append(Section("Seeds", text=_seeds(found["seeds"])))
     if "tuned" in found:
         sections.append(_tuning(found))
-    columns = {"UAR": "uar", "accuracy": "accuracy", "F1, macro": "f1_macro"}
-    by_fold = {name: [score(fold[key]) for fold in found["folds"]] for name, key in columns.items()}
+    by_fold = {
+        metric.label: [score(fold[name]) for fold in found["folds"]]
+        for name, metric in METRICS.items()
+    }
     page = Page(
         title=run.title,
         lead=f"{found['utterances']} utterances ({counted(found['corpora'])}), "
         f"{len(found['classes'])} classes, {found['split']}",
         warnings=[text for text, holds in warnings.items() if holds],
         facts=[
-            ("UAR", score(found["uar"]), f"{bounds}chance {found['chance']:.3f}"),
-            ("Accuracy", score(found["accuracy"]), ""),
-            ("F1, macro", score(found["f1_macro"]), ""),
-            ("F1, weighted", score(found["f1_weighted"]), ""),
+            (metric.label, score(found[name]), _note(found, name))
+            for name, metric in METRICS.items()
         ],
         sections=[
             *sections,
@@ -65,12 +66,19 @@ def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:
     return render(page, folder)
 
 
+def _note(found: Json, name: str) -> str:
+    """Interval of a metric; chance level of the UAR."""
+    bounds = found[interval_key(name)]
+    words = ["95 %: {:.3f} to {:.3f}".format(*bounds)] if bounds else []
+    words += [f"chance {found['chance']:.3f}"] if name == "uar" else []
+    return "; ".join(words)
+
+
 def _seeds(seeds: Json) -> str:
-    spread = {
-        name: f"{seeds[key]['mean']:.3f} ± {seeds[key]['deviation']:.3f}"
-        for name, key in (("UAR", "uar"), ("accuracy", "accuracy"))
-    }
-    scores = ", ".join(f"{name} {words}" for name, words in spread.items())
+    scores = ", ".join(
+        f"{metric.label} {seeds[name]['mean']:.3f} ± {seeds[name]['deviation']:.3f}"
+        for name, metric in METRICS.items()
+    )
     return (
         f"{seeds['count']} fits of each fold: {scores}. The tables count the predictions of all "
         "of them."

@@ -14,6 +14,8 @@ from classify.report.page import (
     counted,
     illustrated,
     made,
+    other_labels,
+    others,
     render,
     score,
     scored,
@@ -82,11 +84,11 @@ def _heads(found: Json, seconds: Mapping[str, float]) -> Section:
         words = Markup("<b>{}</b>" if name in best["equals"] else "{}").format(scored(row))
         rank = "" if row["rank"] is None else f"{row['rank']:.2f}"
         rows.append((
-            name if against else f"{name} (best)", words, score(row["accuracy"]),
-            score(row["f1_macro"]), score(against["difference"]) if against else "",
+            name if against else f"{name} (best)", words,
+            *others(row), score(against["difference"]) if against else "",
             score(against["p"]) if against else "", rank, f"{seconds[name]:.1f}", row["features"],
         ))  # fmt: skip
-    head = ["head", "UAR [95 %]", "accuracy", "F1, macro", "below best", "p", "mean rank",
+    head = ["head", "UAR [95 %]", *other_labels(), "below best", "p", "mean rank",
             "seconds", "features"]  # fmt: skip
     text = (
         f"UAR is the mean recall of the classes; chance is {found['chance']:.3f}. Intervals are of "

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from classify.report.page import other_labels, others
 from classify.stats.intervals import FEWEST
 from classify.stats.tests import ALPHA
 from data import console
@@ -33,14 +34,20 @@ def _heads(metrics: Json, seconds: dict[str, float]) -> list[str]:
     name = max(len("head"), *(len(row["head"]) for row in rows))
     seen = max(len("features"), *(len(row["features"]) for row in rows))
     lines = [
-        f"{'head':{name}}  {'features':{seen}}  UAR [95 %]            accuracy  F1 macro  seconds"
+        f"{'head':{name}}  {'features':{seen}}  UAR [95 %]            "
+        + "".join(f"{label}  " for label in other_labels())
+        + "seconds"
     ]
     for row in rows:
         interval = "[{:.3f},{:.3f}]".format(*row["ci95"]) if row["ci95"] else ""
         lines.append(
             f"{row['head']:{name}}  {row['features']:{seen}}  "
             f"{row['uar']:.3f} {interval:13} {_mark(row['head'], metrics['best'])}  "
-            f"{row['accuracy']:6.3f}  {row['f1_macro']:8.3f}  {seconds[row['head']]:7.1f}"
+            + "".join(
+                f"{value:>{len(label)}}  "
+                for label, value in zip(other_labels(), others(row), strict=True)
+            )
+            + f"{seconds[row['head']]:7.1f}"
         )
     units = metrics["units"]
     intervals = f"intervals over {units['what']}"

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from classify.report.style import Illustration
+from classify.stats.metrics import METRICS
 
 Json = Mapping[str, Any]
 
@@ -149,6 +150,16 @@ def score(value: float | None) -> str:
     ('0.500', '–')
     """
     return "–" if value is None else f"{value:.3f}"
+
+
+def others(row: Json) -> list[str]:
+    """The metrics of a row beside its UAR, under `other_labels`."""
+    return [score(row[name]) for name in METRICS if name != "uar"]
+
+
+def other_labels() -> list[str]:
+    """Headings of `others`."""
+    return [metric.label for name, metric in METRICS.items() if name != "uar"]
 
 
 def signed(value: float) -> str:

@@ -17,6 +17,8 @@ from classify.report.page import (
     counted,
     illustrated,
     made,
+    other_labels,
+    others,
     per_class,
     render,
     score,
@@ -26,6 +28,7 @@ from classify.report.page import (
 from classify.report.probe_text import spans
 from classify.report.published import CITATIONS, anchors
 from classify.report.style import Illustration
+from classify.stats.metrics import METRICS
 from data.cache.recipe import encoder_in_words
 
 AUDIT = Markup(
@@ -133,18 +136,19 @@ def _layers(name: str, target: Json) -> list[Section]:
         Section(_heading(name), table=Table([head for head, _ in columns], rows), text=text)
     ]
     if baselines := [(title, found[key]) for key, title in BASELINES.items() if key in found]:
-        rows = [(title, scored(row), *_others(row)) for title, row in baselines]
-        table = Table(["features", "UAR [95 %]", "accuracy", "F1, macro"], rows)
+        rows = [(title, scored(row), *others(row)) for title, row in baselines]
+        table = Table(["features", "UAR [95 %]", *other_labels()], rows)
         sections.append(Section("Without a model", table=table, level=3))
     if chosen := target.get("selection"):
         table = per_class(chosen["per_class"])
         sections.append(Section("Classes, by the nested choice", table=table, level=3))
         if name != "speaker":
+            labels = [metric.label for metric in METRICS.values()]
             rows = [
-                (speaker, score(row["uar"]), score(row["accuracy"]), row["utterances"])
+                (speaker, *(score(row[key]) for key in METRICS), row["utterances"])
                 for speaker, row in chosen["per_speaker"].items()
             ]
-            table = Table(["speaker", "UAR", "accuracy", "utterances"], rows)
+            table = Table(["speaker", *labels, "utterances"], rows)
             sections.append(Section("Speakers, by the nested choice", table=table, level=3))
     return sections
 
@@ -155,12 +159,10 @@ def _columns(target: Json) -> list[Column]:
     compared = {row["layer"]: row for row in target["best"]["compared"]}
     against = [compared.get(row["layer"]) for row in rows]
     bold = [Markup("{}" if other else "<b>{}</b>") for other in against]
-    accuracies, f1s = zip(*map(_others, rows), strict=True)
     columns: list[Column] = [
         ("layer", [row["layer"] for row in rows]),
         ("UAR [95 %]", [each.format(scored(row)) for each, row in zip(bold, rows, strict=True)]),
-        ("accuracy", list(accuracies)),
-        ("F1, macro", list(f1s)),
+        *zip(other_labels(), map(list, zip(*map(others, rows), strict=True)), strict=True),
         ("below best", [score(other["difference"]) if other else "best" for other in against]),
         ("p", [score(other["p"]) if other else "" for other in against]),
     ]
@@ -180,10 +182,6 @@ def _columns(target: Json) -> list[Column]:
         add("bits", lengths, "bits", "{:.0f}".format)
         add("compression", lengths, "compression", "{:.2f}".format)
     return columns
-
-
-def _others(row: Json) -> tuple[str, str]:
-    return score(row["accuracy"]), score(row["f1_macro"])
 
 
 def _audit(found: Json) -> list[Section]:

@@ -3,7 +3,8 @@
 import statistics
 
 from classify.evaluation.run import Run
-from classify.stats.intervals import in_words
+from classify.stats.intervals import in_words, interval_key
+from classify.stats.metrics import METRICS
 from data import console
 
 WIDTH = 11  # of the first column
@@ -15,6 +16,8 @@ def render(run: Run) -> console.Lines:
     width = max(WIDTH, *(len(name) for name in data.classes))
     corpora = ", ".join(f"{name} {count}" for name, count in data.corpora.items())
     uars = [fold["uar"] for fold in scores["folds"]]
+    mean, deviation = statistics.mean(uars), statistics.stdev(uars)
+    about = f"   chance {scores['chance']:.3f}, folds {mean:.3f} ± {deviation:.3f}"
     rows = [
         ("head", run.options.head),
         ("encoder", data.encoder),
@@ -26,14 +29,14 @@ def render(run: Run) -> console.Lines:
         ),
         *_more(run),
         ("", ""),
-        ("accuracy", f"{scores['accuracy']:.3f}"),
-        (
-            "UAR",
-            f"{scores['uar']:.3f} {in_words(scores['ci95'])}   chance {scores['chance']:.3f}, "
-            f"folds {statistics.mean(uars):.3f} ± {statistics.stdev(uars):.3f}",
+        *(
+            (
+                metric.label,
+                f"{scores[name]:.3f} {in_words(scores[interval_key(name)])}"
+                + (about if name == "uar" else ""),
+            )
+            for name, metric in METRICS.items()
         ),
-        ("F1 macro", f"{scores['f1_macro']:.3f}"),
-        ("F1 weighted", f"{scores['f1_weighted']:.3f}"),
     ]
     lines = [f"{name:{width}}  {value}".rstrip() for name, value in rows]
     lines += ["", f"{'class':{width}}  precision  recall     F1  utterances"]

@@ -244,8 +244,7 @@ def degrees_of_freedom(shares: Scores) -> Scores:
 
 
 def of_metrics(counts: Counts, over_classes: bool = False) -> dict[str, Any]:
-    """The intervals of all metrics, as `as_json` gives them: ``ci95`` of the UAR, ``ci95_NAME`` of
-    any other.
+    """The intervals of all metrics by `interval_key`, as `as_json` gives them.
 
     Args:
         counts: as of `interval`.
@@ -253,10 +252,12 @@ def of_metrics(counts: Counts, over_classes: bool = False) -> dict[str, Any]:
     """
     total = counts.sum(0) if over_classes else counts
     of_one = of_classes if over_classes else of_score
-    return {
-        "ci95" if name == "uar" else f"ci95_{name}": as_json(of_one(total, name))
-        for name in METRICS
-    }
+    return {interval_key(name): as_json(of_one(total, name)) for name in METRICS}
+
+
+def interval_key(name: str) -> str:
+    """Key of a metric's interval in JSON."""
+    return "ci95" if name == "uar" else f"ci95_{name}"
 
 
 def _metric(score: str | Score) -> Metric:
