@@ -41,7 +41,7 @@ class Options:
     layer: int | str | None = None  # a layer, "mean" or "mix"; None: as the head does best
     C: float | None = None  # inverse strength of regularisation; None: the head's own
     poolings: tuple[str, ...] = ()  # concatenated; none: all of the cache
-    folds: int | str = "auto"  # "auto", "speaker", "speaker+sentence" or a number
+    folds: int | str = "auto"  # see `classify.evaluation.folds.split`
     axis: str | None = None  # what sequence heads go along: "time" or "layer"; None: time if stored
     normalize: str = "global"  # or "speaker" (transductive), or "none" (neural heads)
     balance: bool = False  # whether all classes weigh the same in training
@@ -252,10 +252,11 @@ def add_folds(parser: argparse.ArgumentParser) -> None:
         "--folds",
         type=_folds,
         default=Options.folds,
-        metavar="auto|speaker|speaker+sentence|N",
+        metavar="auto|speaker|speaker+sentence|N|FILE",
         help="speaker: leave one speaker out; N: so many parts, no speaker in two of them; "
         "auto: by speaker up to 30 speakers, then 10; speaker+sentence: auto, and neither speaker "
-        "nor sentence of the test in training (default: %(default)s)",
+        "nor sentence of the test in training; FILE: a CSV with the columns id and fold "
+        "(default: %(default)s)",
     )
 
 
@@ -290,9 +291,7 @@ def _layer(text: str) -> int | str:
 
 
 def _folds(text: str) -> int | str:
-    if text in ("auto", "speaker", "speaker+sentence"):
-        return text
-    return _whole_number(text, "expected auto, speaker, speaker+sentence or a number")
+    return int(text) if text.isdecimal() else text
 
 
 def _whole_number(text: str, expected: str) -> int:

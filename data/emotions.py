@@ -1,4 +1,6 @@
-"""One shared vocabulary of emotions, and how every corpus's labels map into it.
+"""One shared vocabulary of emotions, and how labels map into it.
+
+Each module in `data.corpora` has the map of its own labels; other labels are English words.
 
 Caches store native labels; the mapping happens when classifying, so a change of mind costs nothing.
 """
@@ -6,6 +8,7 @@ Caches store native labels; the mapping happens when classifying, so a change of
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from data import corpora
 from data.errors import UsageError
 
 SHARED = (
@@ -23,65 +26,6 @@ SHARED = (
     "surprise",
     "other",
 )
-
-CORPORA: Mapping[str, Mapping[str, str | None]] = {
-    "ravdess": {
-        "neutral": "neutral",
-        "calm": "calm",
-        "happy": "happiness",
-        "sad": "sadness",
-        "angry": "anger",
-        "fearful": "fear",
-        "disgust": "disgust",
-        "surprised": "surprise",
-    },
-    "crema-d": {
-        "ANG": "anger",
-        "DIS": "disgust",
-        "FEA": "fear",
-        "HAP": "happiness",
-        "NEU": "neutral",
-        "SAD": "sadness",
-        # the crowd's votes, in emotion_perceived
-        "A": "anger",
-        "D": "disgust",
-        "F": "fear",
-        "H": "happiness",
-        "N": "neutral",
-        "S": "sadness",
-    },
-    "tess": {
-        "angry": "anger",
-        "disgust": "disgust",
-        "fear": "fear",
-        "happy": "happiness",
-        "neutral": "neutral",
-        "ps": "surprise",
-        "sad": "sadness",
-    },
-    "emodb": {
-        "W": "anger",
-        "L": "boredom",
-        "E": "disgust",
-        "A": "fear",
-        "F": "happiness",
-        "T": "sadness",
-        "N": "neutral",
-    },
-    "iemocap": {
-        "ang": "anger",
-        "hap": "happiness",
-        "exc": "excitement",
-        "sad": "sadness",
-        "neu": "neutral",
-        "fru": "frustration",
-        "fea": "fear",
-        "sur": "surprise",
-        "dis": "disgust",
-        "oth": "other",
-        "xxx": None,  # the annotators did not agree
-    },
-}
 
 _ENGLISH = {  # shared → what else it is called in folders and tables
     "anger": "angry ang mad rage",
@@ -126,7 +70,7 @@ def to_shared(corpus: str, native: str | None) -> str | None:
     """
     if not native:
         return None
-    known = CORPORA.get(corpus, {})
+    known = corpora.labels(corpus)
     return known[native] if native in known else WORDS.get(_plain(native), native)
 
 

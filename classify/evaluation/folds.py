@@ -1,11 +1,17 @@
-"""Folds in which no speaker is on both sides, by scikit-learn's splitters."""
+"""Folds in which no speaker is on both sides, by scikit-learn's splitters.
+
+To add a scheme, write a function and enter it in `SCHEMES`.
+"""
 
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from classify.dataset import Selection, grouping
 from data.errors import UsageError
@@ -50,46 +56,124 @@ class Folds:
 
 
 def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
-    """Part `dataset` as ``--folds`` says: "auto", "speaker", "speaker+sentence" or a number.
+    """Part `dataset` as ``--folds`` says: a name in `SCHEMES`, a number, or a CSV file.
 
-    With known speakers every fold is speaker-independent. "auto" leaves out one speaker at a time,
-    or makes 10 folds of more than 30; "speaker+sentence" parts these further by sentence. Of
-    unknown speakers, folds can only be stratified by class; their scores are too good, and a
-    warning says so. Utterances without classes are stratified by nothing.
+    With known speakers every fold is speaker-independent, unless a file says otherwise. Of unknown
+    speakers, folds can only be stratified by class; their scores are too good, and a warning says
+    so. Utterances without classes are stratified by nothing.
 
     Raises:
         UsageError: too few speakers or utterances, or a class that some fold could not train on.
     """
-    y, names = dataset.strata, dataset.classes
+    if isinstance(folds, int):
+        made = _numbered(dataset, folds, seed)
+    elif folds in SCHEMES:
+        made = SCHEMES[folds](dataset, seed)
+    else:
+        made = of_file(Path(folds), dataset)
+    _require_learnable(made, dataset)
+    return made
+
+
+def _require_learnable(folds: Folds, dataset: Selection) -> None:
+    y = dataset.strata
+    for train, _ in folds.parts:
+        if len(missing := np.setdiff1d(y, y[train])):
+            of = ", ".join(np.unique(dataset.speakers[y == missing[0]]))
+            raise UsageError(
+                f"class {dataset.classes[missing[0]]} is spoken by {of} alone, so it cannot be "
+                "learned when left out for testing: leave the class out, or merge it, with --labels"
+            )
+
+
+def _numbered(dataset: Selection, number: int, seed: int) -> Folds:
     if not dataset.speakers_known:
-        parts = _stratified(dataset, folds, seed)
-        how = "stratified" if names else "shuffled"
-        kind = f"{how} ({len(parts)}), speakers unknown"
-        return Folds(kind, parts, by_speaker=False)
-    speakers = dataset.speakers
-    count = len(np.unique(speakers))
+        return _stratified(dataset, number, seed)
+    count = _require_speakers(dataset)
+    if number > count:
+        raise UsageError(f"--folds {number}: there are {count} speakers only")
+    parts = grouped(dataset.strata, dataset.speakers, number, seed)
+    return Folds("grouped by speaker", parts, by_speaker=True)
+
+
+def by_speaker(dataset: Selection, seed: int) -> Folds:
+    """Leave one speaker out."""
+    if not dataset.speakers_known:
+        raise UsageError("--folds speaker: the cache does not know the speakers")
+    _require_speakers(dataset)
+    return Folds("leave one speaker out", leave_one_out(dataset.speakers), by_speaker=True)
+
+
+def automatic(dataset: Selection, seed: int) -> Folds:
+    """Leave one speaker out; 10 folds of more than 30 speakers; stratified where speakers are
+    unknown."""
+    if not dataset.speakers_known:
+        return _stratified(dataset, None, seed)
+    if _require_speakers(dataset) <= MANY_SPEAKERS:
+        return by_speaker(dataset, seed)
+    return _numbered(dataset, DEFAULT_FOLDS, seed)
+
+
+def by_speaker_and_sentence(dataset: Selection, seed: int) -> Folds:
+    """`automatic`, parted further by sentence; see `crossed`."""
+    if not dataset.speakers_known:
+        raise UsageError(f"--folds {CROSSED}: the cache does not know the speakers")
+    folds = automatic(dataset, seed)
+    _require_learnable(folds, dataset)
+    return crossed(folds, dataset, seed)
+
+
+SCHEMES: dict[str, Callable[[Selection, int], Folds]] = {  # --folds → folds of a selection and seed
+    "auto": automatic,
+    "speaker": by_speaker,
+    CROSSED: by_speaker_and_sentence,
+}
+
+
+def _require_speakers(dataset: Selection) -> int:
+    """How many speakers there are."""
+    count = len(np.unique(dataset.speakers))
     if count < 2:
         raise UsageError(
-            f"all {len(y)} utterances are of one speaker, {speakers[0]}: speaker-independent folds "
-            "need two or more"
+            f"all {len(dataset.y)} utterances are of one speaker, {dataset.speakers[0]}: "
+            "speaker-independent folds need two or more"
         )
-    if isinstance(folds, int) and folds > count:
-        raise UsageError(f"--folds {folds}: there are {count} speakers only")
-    if folds == "speaker" or (folds in ("auto", CROSSED) and count <= MANY_SPEAKERS):
-        kind, parts = "leave one speaker out", leave_one_out(speakers)
-    else:
-        number = folds if isinstance(folds, int) else DEFAULT_FOLDS
-        kind, parts = "grouped by speaker", grouped(y, speakers, number, seed)
-    for train, _ in parts:
-        missing = np.setdiff1d(y, y[train])
-        if len(missing):
-            of = ", ".join(np.unique(speakers[y == missing[0]]))
-            raise UsageError(
-                f"class {names[missing[0]]} is spoken by {of} alone, so it cannot be learned when "
-                "left out for testing: leave the class out, or merge it, with --labels"
-            )
-    made = Folds(kind, parts, by_speaker=True)
-    return crossed(made, dataset, seed) if folds == CROSSED else made
+    return count
+
+
+def of_file(path: Path, dataset: Selection) -> Folds:
+    """Folds from a CSV file with the columns ``id`` and ``fold``; each fold is tested once.
+
+    Raises:
+        UsageError: there is no such file, or it lacks a column or an utterance.
+    """
+    expected = "a CSV file with the columns id and fold"
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        known = ", ".join(SCHEMES)
+        raise UsageError(
+            f"--folds {path}: expected {known}, a number, or {expected}: {error}"
+        ) from error
+    if not {"id", "fold"} <= set(table.columns):
+        raise UsageError(f"--folds {path}: it has the columns {', '.join(table)}; {expected}")
+    of = dict(zip(table["id"], table["fold"], strict=True))
+    ids = dataset.utterances["id"].tolist()
+    lacking = [name for name in ids if not of.get(name)]
+    if lacking:
+        raise UsageError(
+            f"--folds {path}: {len(lacking)} of {len(ids)} utterances have no fold, such as "
+            f"{lacking[0]}"
+        )
+    names, fold = np.unique([of[name] for name in ids], return_inverse=True)
+    if len(names) < 2:
+        raise UsageError(f"--folds {path}: all utterances are in fold {names[0]}; expected two")
+    parts = parted(fold)
+    both = [set(dataset.speakers[train]) & set(dataset.speakers[test]) for train, test in parts]
+    apart = dataset.speakers_known and not any(both)
+    if not apart:
+        log.warning("%s: speakers are in training and test parts of one fold", path)
+    return Folds(f"folds of {path.name}", parts, by_speaker=apart)
 
 
 def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
@@ -174,12 +258,11 @@ def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
     ]
 
 
-def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[Rows, Rows]]:
-    if folds in ("speaker", CROSSED):
-        raise UsageError(f"--folds {folds}: the cache does not know the speakers")
+def _stratified(dataset: Selection, number: int | None, seed: int) -> Folds:
+    """Folds of utterances, where the speakers are unknown."""
     sizes = np.bincount(dataset.strata)
     fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
-    number = folds if isinstance(folds, int) else fallback
+    number = number or fallback
     if sizes.min() < number and not dataset.classes:
         raise UsageError(
             f"{len(dataset.y)} utterances are fewer than the {number} folds: ask for fewer --folds"
@@ -193,4 +276,6 @@ def _stratified(dataset: Selection, folds: int | str, seed: int) -> list[tuple[R
         "the speakers are unknown, so the same voice may be in training and test: these scores say "
         "nothing about new speakers, and are usually much too good"
     )
-    return stratified(dataset.strata, number, seed)
+    parts = stratified(dataset.strata, number, seed)
+    how = "stratified" if dataset.classes else "shuffled"
+    return Folds(f"{how} ({len(parts)}), speakers unknown", parts, by_speaker=False)

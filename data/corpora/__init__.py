@@ -1,12 +1,13 @@
 """Corpora by name: each module turns the names below a folder into utterances.
 
-A corpus module has the constants ``TITLE, SIZE, ORIGIN, TERMS, CITATION``, the code tables of its
-file names, and two functions: ``recognise(tree) -> bool`` and
-``read(tree) -> (utterances, warnings)``. No module is imported before it is needed.
+To add a corpus, add a module to this folder. It has the constants ``TITLE, SIZE, ORIGIN, TERMS,
+CITATION``; ``LABELS``, from native to shared emotions; and two functions, ``recognise(tree) ->
+bool`` and ``read(tree) -> (utterances, warnings)``. No module is imported before it is needed.
 """
 
 import importlib
 import os
+import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from data.corpora.tree import Tree, walk
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
-_NAMES = ("ravdess", "crema-d", "tess", "emodb", "iemocap", "table", "folder")  # first match wins
+_LAST = ("table", "folder")  # which recognise what no corpus does
+_NO_CORPUS = (*_LAST, "tree")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,14 @@ class Corpus:
 
 def names() -> tuple[str, ...]:
     """Names of all corpora that can be read, as ``--corpus`` takes them."""
-    return _NAMES
+    found = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+    return (*(name for name in found if name not in _NO_CORPUS), *_LAST)
+
+
+def labels(name: str) -> Mapping[str, str | None]:
+    """Native label → shared emotion of a corpus; nothing where no module reads it."""
+    found: Mapping[str, str | None] = module(name).LABELS if name in names() else {}
+    return found
 
 
 def module(name: str) -> ModuleType:
@@ -53,8 +62,8 @@ def module(name: str) -> ModuleType:
     Raises:
         UsageError: no corpus is called so.
     """
-    if name not in _NAMES:
-        raise UsageError(f"no corpus is called {name!r}; known: {', '.join(_NAMES)}")
+    if name not in names():
+        raise UsageError(f"no corpus is called {name!r}; known: {', '.join(names())}")
     return importlib.import_module(f"data.corpora.{name.replace('-', '_')}")
 
 
@@ -139,7 +148,7 @@ def _listed(path: Path, follow_links: bool) -> list[Corpus]:
     return [
         Corpus(
             name,
-            name if name in _NAMES else "folder",
+            name if name in names() else "folder",
             root,
             tuple(utterances[key] for key in sorted(utterances)),
             seconds={key: seconds[key] for key in utterances if key in seconds},
@@ -149,7 +158,7 @@ def _listed(path: Path, follow_links: bool) -> list[Corpus]:
 
 
 def _recognise(tree: Tree) -> str:
-    return next(name for name in _NAMES if module(name).recognise(tree))
+    return next(name for name in names() if module(name).recognise(tree))
 
 
 def _each_once(corpora: list[Corpus]) -> list[Corpus]:

@@ -6,6 +6,7 @@ Names are four codes, ``AudioWAV/1001_DFA_ANG_XX.wav``: actor, sentence, emotion
 
 import csv
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from data.corpora.tree import Tree, by_name, mostly
@@ -21,7 +22,22 @@ CITATION = (
     "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4): 377-390."
 )
 
-EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "ANG": "anger",
+    "DIS": "disgust",
+    "FEA": "fear",
+    "HAP": "happiness",
+    "NEU": "neutral",
+    "SAD": "sadness",
+    # the crowd's votes, in emotion_perceived
+    "A": "anger",
+    "D": "disgust",
+    "F": "fear",
+    "H": "happiness",
+    "N": "neutral",
+    "S": "sadness",
+}
+EMOTIONS = tuple(label for label in LABELS if len(label) == 3)
 INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
 SENTENCES = {
     "DFA": "Don't forget a jacket",

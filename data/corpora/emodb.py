@@ -5,6 +5,7 @@ version a. ``erkennung.txt`` has what twenty listeners heard.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from data.corpora.tree import Tree, by_name, mostly
@@ -19,6 +20,15 @@ CITATION = (
     "speech. Interspeech, 1517-1520."
 )
 
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "W": "anger",
+    "L": "boredom",
+    "E": "disgust",
+    "A": "fear",
+    "F": "happiness",
+    "T": "sadness",
+    "N": "neutral",
+}
 EMOTIONS = {  # letter → the German word that it stands for
     "W": "Wut",
     "L": "Langeweile",

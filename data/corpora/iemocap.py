@@ -6,6 +6,7 @@ capture markers; who speaks is the letter of the *turn*.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from data.corpora.tree import Tree, by_name, mostly, tally
@@ -22,7 +23,19 @@ CITATION = (
     "42(4): 335-359."
 )
 
-EMOTIONS = ("ang", "hap", "exc", "sad", "neu", "fru", "fea", "sur", "dis", "oth", "xxx")
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "ang": "anger",
+    "hap": "happiness",
+    "exc": "excitement",
+    "sad": "sadness",
+    "neu": "neutral",
+    "fru": "frustration",
+    "fea": "fear",
+    "sur": "surprise",
+    "dis": "disgust",
+    "oth": "other",
+    "xxx": None,  # the annotators did not agree
+}
 SEXES = {"F": "female", "M": "male"}
 STYLES = {"impro": "improvised", "script": "scripted"}
 
@@ -31,7 +44,7 @@ GRAMMAR = re.compile(
 )
 EVALUATION = re.compile(r"(.*/)?EmoEvaluation/[^/]+\.txt")
 TURN = re.compile(  # [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
-    rf"\[[\d.]+ - [\d.]+\]\s+(?P<turn>\w+)\s+(?P<emotion>{'|'.join(EMOTIONS)})"
+    rf"\[[\d.]+ - [\d.]+\]\s+(?P<turn>\w+)\s+(?P<emotion>{'|'.join(LABELS)})"
     r"\s+\[(?P<valence>[\d.]+), *(?P<arousal>[\d.]+), *(?P<dominance>[\d.]+)\]"
 )
 DIALOGUES = re.compile(r"(.*/)?dialog/wav/[^/]+")  # whole dialogues, of which the turns were cut

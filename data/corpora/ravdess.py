@@ -6,6 +6,7 @@ time in a nested folder.
 """
 
 import re
+from collections.abc import Mapping
 
 from data.corpora.tree import Tree, by_name, mostly, tally
 from data.utterance import Utterance
@@ -20,6 +21,16 @@ CITATION = (
 )
 
 CHANNELS = {"01": "speech", "02": "song"}
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "neutral": "neutral",
+    "calm": "calm",
+    "happy": "happiness",
+    "sad": "sadness",
+    "angry": "anger",
+    "fearful": "fear",
+    "disgust": "disgust",
+    "surprised": "surprise",
+}
 EMOTIONS = {
     "01": "neutral",
     "02": "calm",

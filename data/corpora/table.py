@@ -8,7 +8,7 @@ lies in it, if there is one such table alone.
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TITLE = "Table of recordings"
 SIZE = None
 ORIGIN = TERMS = CITATION = "your own"
+LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 
 OWN = ("file", "start", "end", "emotion", "speaker")
 TEXT = {"file": str, "emotion": str, "speaker": str}  # speaker 01 is not the number 1

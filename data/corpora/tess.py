@@ -6,6 +6,7 @@ common download holds the whole corpus a second time in a nested folder.
 """
 
 import re
+from collections.abc import Mapping
 
 from data.corpora.tree import Tree, by_name, mostly
 from data.utterance import Utterance
@@ -19,14 +20,22 @@ CITATION = (
     "doi:10.5683/SP2/E8H2MF."
 )
 
-EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "ps", "sad")  # ps: pleasant surprise
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "neutral": "neutral",
+    "ps": "surprise",  # pleasant surprise
+    "sad": "sadness",
+}
 SPEAKERS: dict[str, dict[str, str | float]] = {
     "OAF": {"sex": "female", "age": 64, "age_group": "older"},
     "YAF": {"sex": "female", "age": 26, "age_group": "younger"},
 }
 
 GRAMMAR = re.compile(
-    rf"(?P<speaker>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>{'|'.join(EMOTIONS)})", re.IGNORECASE
+    rf"(?P<speaker>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>{'|'.join(LABELS)})", re.IGNORECASE
 )
 
 

@@ -12,7 +12,7 @@ from data.console import Parser, common_options
 from data.errors import UsageError
 
 STANDARD_INPUT = "-"
-FORMS = ("table", "csv", "json", "jsonl")
+FORMS = ("csv", "json", "jsonl")  # that have an option of their own
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PredictOptions:
     Attributes:
         model: the model's folder.
         inputs: files, folders, globs, tables, or `STANDARD_INPUT`.
-        form: one of `FORMS`.
+        form: one of `classify.inference.files.output.FORMATS`.
         window: seconds of a window that slides over each recording; None: each is heard as a whole.
         hop: seconds from window to window; None: a third of a window.
         out: folder for timelines.
@@ -49,7 +49,7 @@ class PredictOptions:
         return cls(
             model=arguments.model,
             inputs=tuple(arguments.inputs),
-            form=next((form for form in FORMS if getattr(arguments, form, False)), "table"),
+            form=next((form for form in FORMS if getattr(arguments, form)), arguments.format),
             window=arguments.window,
             hop=arguments.hop,
             out=arguments.out,
@@ -99,6 +99,12 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="the same as a list of objects")
     form.add_argument(
         "--jsonl", action="store_true", help="an object a line, each as soon as it is known"
+    )
+    form.add_argument(
+        "--format",
+        default="table",
+        metavar="NAME",
+        help="table, csv, json or jsonl (default: table)",
     )
     add_window_arguments(parser)
     parser.add_argument(

@@ -1,13 +1,17 @@
-"""Answers on standard output: as a table for people, as CSV, JSON or JSON lines for machines."""
+"""Predictions on standard output, as a table, CSV, JSON or JSON lines.
+
+To add a format, write a function and enter it in `FORMATS`; ``predict --format NAME`` takes it.
+"""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 from classify.inference.predictor import Answer
 from classify.inference.timeline import SILENCE, Segment, clock
 from data.console import show, show_csv, show_json
+from data.errors import UsageError
 
 
 def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
@@ -20,12 +24,12 @@ def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) ->
     show_csv(chain([header], ([row.get(name, "") for name in header] for row in rows)))
 
 
-def print_json(answers: Iterable[Answer]) -> None:
+def print_json(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
     """A list of objects, in one piece."""
     show_json(list(map(as_object, answers)), indent=2)
 
 
-def print_json_lines(answers: Iterable[Answer]) -> None:
+def print_json_lines(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
     """An object a line, each as soon as it is known."""
     for answer in answers:
         show_json(as_object(answer))
@@ -36,9 +40,9 @@ def as_object(answer: Answer) -> dict[str, Any]:
     return {**answer.place, **answer.said}
 
 
-def print_table(answers: Iterable[Answer], names: Sequence[str]) -> None:
-    """For people: the two most probable classes, or all numbers, then the recording."""
-    width = max(map(len, names)) + 2
+def print_table(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
+    """The two most probable classes, or all numbers, then the recording."""
+    width = max(len(name) for name in columns if name != "emotion") + 2
     for answer in answers:
         ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])[:2]
         shown = answer.numbers.items() or ranked
@@ -47,8 +51,29 @@ def print_table(answers: Iterable[Answer], names: Sequence[str]) -> None:
         show(cells + " ".join([file, "–".join(seconds)]).rstrip())
 
 
+# (predictions, columns, whether they are of parts of recordings)
+Format = Callable[[Iterable[Answer], Sequence[str], bool], None]
+FORMATS: dict[str, Format] = {
+    "table": print_table,
+    "csv": print_csv,
+    "json": print_json,
+    "jsonl": print_json_lines,
+}
+
+
+def format_of(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"--format {name}: expected one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
 def print_segments(segments: Iterable[Segment], file: str, names: Sequence[str]) -> None:
-    """For people: what is felt when in one recording."""
+    """The segments of one recording, a line each."""
     width = max(map(len, [*names, SILENCE])) + 2
     for segment in segments:
         share = "   –" if math.isnan(segment.probability) else f"{segment.probability:4.2f}"

@@ -33,6 +33,7 @@ class Listening:
         self.options = options
         self.sliding = sliding
         self.refused = 0
+        output.format_of(options.form)
         self._names = _Names()
 
     def refuse(self, problems: Iterable[str]) -> None:
@@ -42,24 +43,19 @@ class Listening:
             log.error("%s", problem)
 
     def show(self, utterances: Sequence[Utterance]) -> None:
-        """Print the answers in the form that was asked for, and keep timelines."""
+        """Print the predictions in the format asked for, and keep timelines."""
         form, regression = self.options.form, bool(self.model.targets)
         if form == "table":
             log.info("%s on %s", self.model.card["head"], self.model.encoder)
         answers = self._answers(utterances) if utterances else iter(())
         names = self.model.targets or self.model.classes
-        if form == "csv":
+        if form != "table" or self.sliding is None or regression:
             parts = self.sliding is not None or any(each.start or each.end for each in utterances)
-            output.print_csv(answers, names if regression else ["emotion", *names], parts)
-        elif form == "json":
-            output.print_json(answers)
-        elif form == "jsonl":
-            output.print_json_lines(answers)
-        elif self.sliding is None or regression:
-            output.print_table(answers, names)
+            columns = names if regression else ["emotion", *names]
+            output.format_of(form)(answers, columns, parts)
         else:
             for _ in answers:
-                pass  # the segments of a recording are printed when all of it was heard
+                pass  # the segments of a recording are printed at its end
 
     def _answers(self, utterances: Sequence[Utterance]) -> Iterator[Answer]:
         predictor = Predictor.open(self.model, self.options.device, self.options.encoder)
