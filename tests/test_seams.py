@@ -1,4 +1,4 @@
-"""One of each thing that users may add, added from outside of the packages, in the real commands."""
+"""One of each thing that users may add, added from outside, and used by the real commands."""
 
 import json
 import re
@@ -263,13 +263,13 @@ def test_a_file_of_folds(toy, tmp_path, caplog) -> None:
     assert found["split"] == "folds of own.csv"
     assert found["confusion"] == json.loads(before)["confusion"]
     assert not [record for record in caplog.records if "training and test" in record.message]
-    rows.assign(fold=np.arange(24) // 2 % 2)[["id", "fold"]].to_csv(own, index=False)
+    rows.assign(fold=np.arange(24) % 2)[["id", "fold"]].to_csv(own, index=False)
     assert evaluate([*args, "--folds", str(own)]) == 0
     assert "speakers are in training and test parts" in caplog.text
     rows[["id", "fold"]][:-1].to_csv(own, index=False)
     with pytest.raises(UsageError, match="1 of 24 utterances have no fold"):
         evaluate([*args, "--folds", str(own)])
-    with pytest.raises(UsageError, match="expected auto, speaker, .* or a CSV file"):
+    with pytest.raises(UsageError, match=r"expected auto, speaker, .* or a CSV file"):
         evaluate([*args, "--folds", "nothing"])
 
 

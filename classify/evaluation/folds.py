@@ -79,10 +79,13 @@ def _require_learnable(folds: Folds, dataset: Selection) -> None:
     y = dataset.strata
     for train, _ in folds.parts:
         if len(missing := np.setdiff1d(y, y[train])):
-            of = ", ".join(np.unique(dataset.speakers[y == missing[0]]))
+            alone = f"in one test part of the {folds.kind} alone"
+            if folds.by_speaker:
+                speakers = np.unique(dataset.speakers[y == missing[0]])
+                alone = f"spoken by {', '.join(speakers)} alone"
             raise UsageError(
-                f"class {dataset.classes[missing[0]]} is spoken by {of} alone, so it cannot be "
-                "learned when left out for testing: leave the class out, or merge it, with --labels"
+                f"class {dataset.classes[missing[0]]} is {alone}, so it cannot be learned when left "
+                "out for testing: leave the class out, or merge it, with --labels"
             )
 
 
