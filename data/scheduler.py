@@ -130,8 +130,7 @@ def workers(client: "Client") -> dict[str, dict[str, Any]]:
     """Address → name, host, nthreads, resources … of every worker.
 
     Raises:
-        OSError, TimeoutError: the scheduler does not answer; `Client.scheduler_info` would return
-            no worker.
+        OSError: the scheduler does not answer; `Client.scheduler_info` would return no worker.
     """
 
     async def ask() -> dict[str, Any]:

@@ -6,10 +6,10 @@ workers, and runs a chunk again when its worker is lost. A worker publishes its 
 immutable, and of an utterance in two the newer counts, so a chunk may be done twice.
 """
 
+import contextlib
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from data.utterance import Utterance
 from extract import pipeline
 from extract.decoding import Checksums, Refusal
 from extract.engines import BFLOAT16_IS_QUICKER
+from extract.parallel.chunks import Chunk, Chunks
 from extract.parallel.tasks import EngineSource, Job, Opened, OtherFiles, Report, embed_chunk
 from extract.parallel.workers import ANSWER_SECONDS, Cluster, Workers
 from extract.pipeline import Settings, Summary
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("wav2emo")
 
 CHUNK_SECONDS = 20.0  # of work, as a shard's
-FIRST, FEWEST, MOST = 16, 4, 4096  # utterances of a chunk
+FIRST_SECONDS = 60.0  # of audio in a chunk, while the speed of workers is unknown
 AT_ONCE = 2  # chunks a worker: it never waits for the next
 RETRIES = 2  # of a chunk that raises an unexpected exception
 TRIES = 3  # workers that look for a recording before it is refused
@@ -95,16 +96,6 @@ def embed(
     return pipeline.complete(portion, encoder.recipe, cache, there)
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """Utterances that are embedded by one task."""
-
-    utterances: Sequence[Utterance]
-    tried: frozenset[str] = frozenset()  # addresses of workers that do not see the recordings
-    missing: Sequence[Refusal] = ()  # what the last of them reported
-    alone: bool = False  # it may kill its worker, so no other chunk is submitted beside it
-
-
 @dataclass
 class _Run:
     """Submits chunks, and collects reports."""
@@ -119,10 +110,9 @@ class _Run:
     def __post_init__(self) -> None:
         from distributed import as_completed  # not before: options are parsed without Dask
 
-        self._next = 0  # utterance that was in no chunk yet
-        self._size = FIRST
-        self._again: deque[_Chunk] = deque()
-        self._pending: dict[Future, tuple[_Chunk, frozenset[str]]] = {}  # workers that may run it
+        self._chunks = Chunks(self.utterances)
+        self._seconds = FIRST_SECONDS  # of audio in a chunk
+        self._pending: dict[Future, tuple[Chunk, frozenset[str]]] = {}  # workers that may run it
         self._completed = as_completed(loop=self.workers.client.loop)
         self._progressed = time.monotonic()
         self._checksum = Checksums()
@@ -130,16 +120,17 @@ class _Run:
     def embed(self) -> None:
         """Embed all utterances, or until an interruption."""
         try:
-            while self._pending or self._again or self._next < len(self.utterances):
+            while self._chunks or self._pending:
                 self.workers.poll()
                 self._submit()
                 self._collect()
         except KeyboardInterrupt:
             self.workers.end()
             until = time.monotonic() + STOP_SECONDS
-            while self._pending and time.monotonic() < until:
-                self.workers.poll()
-                self._collect()
+            with contextlib.suppress(SchedulerError):
+                while self._pending and time.monotonic() < until:
+                    self.workers.poll()
+                    self._collect()
             raise
 
     def _submit(self) -> None:
@@ -148,11 +139,11 @@ class _Run:
         for future, (_, allowed) in list(self._pending.items()):
             if allowed.isdisjoint(ready):  # Dask would wait for one of them
                 self._withdraw(future)
-        while len(self._pending) < AT_ONCE * len(ready) and (chunk := self._take(len(ready))):
-            if self._pending and (
-                chunk.alone or any(one.alone for one, _ in self._pending.values())
-            ):
-                self._again.appendleft(chunk)
+        while self._chunks and len(self._pending) < AT_ONCE * len(ready):
+            chunk = self._chunks.take(self._seconds, len(ready))
+            others = [other for other, _ in self._pending.values()]
+            if others and (chunk.alone or others[0].alone):
+                self._chunks.put_back(chunk, first=True)
                 return
             allowed = ready - chunk.tried
             if not allowed or len(chunk.tried) >= TRIES:
@@ -167,16 +158,6 @@ class _Run:
             self._pending[future] = chunk, allowed
             self._completed.add(future)
 
-    def _take(self, workers: int) -> _Chunk | None:
-        """The next chunk. Chunks shrink towards the end, so that all workers finish together."""
-        if self._again:
-            return self._again.popleft()
-        left = len(self.utterances) - self._next
-        size = max(FEWEST, min(self._size, left // (4 * workers)))
-        taken = self.utterances[self._next : self._next + size]
-        self._next += len(taken)
-        return _Chunk(taken) if taken else None
-
     def _collect(self) -> None:
         """Wait a moment for chunks that are completed."""
         if not self._pending:
@@ -190,7 +171,7 @@ class _Run:
                 self._progressed = time.monotonic()
                 self._settle(future, self._pending.pop(future)[0])
 
-    def _settle(self, future: "Future", chunk: _Chunk) -> None:
+    def _settle(self, future: "Future", chunk: Chunk) -> None:
         if future.status == "error":
             self._divide(chunk, future.exception())
             return
@@ -198,7 +179,7 @@ class _Run:
             report = future.result(timeout=ANSWER_SECONDS)
         except Exception as error:  # cancelled, or its worker was lost with the report
             log.debug("%s", error)
-            self._again.append(chunk)
+            self._chunks.put_back(chunk)
             return
         unfit = report.unfit
         if unfit is None and not self._visible(chunk, report):
@@ -208,13 +189,12 @@ class _Run:
             )
         if unfit is not None:
             self.workers.refuse(report.worker, unfit)
-            self._again.append(chunk)
+            self._chunks.put_back(chunk)
         else:
             self._add(chunk, report)
 
-    def _add(self, chunk: _Chunk, report: Report) -> None:
-        count = CHUNK_SECONDS * len(chunk.utterances) / max(report.took, 0.01)
-        self._size = min(round(count), MOST)
+    def _add(self, chunk: Chunk, report: Report) -> None:
+        self._seconds = CHUNK_SECONDS * chunk.seconds / max(report.took, 0.01)
         self.summary.embedded += report.embedded
         self.summary.cached += report.cached
         self.summary.seconds += report.seconds
@@ -225,9 +205,11 @@ class _Run:
         if report.missing:
             ids = {refusal.utterance.id for refusal in report.missing}
             some = [utterance for utterance in chunk.utterances if utterance.id in ids]
-            self._again.append(_Chunk(some, chunk.tried | {report.worker}, report.missing))
+            tried = chunk.tried | {report.worker}
+            again = replace(chunk, utterances=some, tried=tried, missing=report.missing)
+            self._chunks.put_back(again)
 
-    def _visible(self, chunk: _Chunk, report: Report) -> bool:
+    def _visible(self, chunk: Chunk, report: Report) -> bool:
         """Whether the shards that a worker has published are where the client will pack them."""
         if all((self.parts.folder / name).exists() for name in report.shards):
             return True
@@ -235,15 +217,13 @@ class _Run:
         absent = {refusal.utterance.id for refusal in (*report.refused, *report.missing)}
         return all(u.id in known or u.id in absent for u in chunk.utterances)
 
-    def _divide(self, chunk: _Chunk, error: BaseException) -> None:
+    def _divide(self, chunk: Chunk, error: BaseException) -> None:
         """Halve a chunk whose workers were lost again and again, as Dask says, or refuse the
         utterance that is left of it.
         """
-        half = len(chunk.utterances) // 2
-        if half or not chunk.alone:  # another chunk may have killed its workers
+        if len(chunk.utterances) > 1 or not chunk.alone:  # another one may have killed its workers
             log.debug("a chunk is halved: %s", error)
-            for some in filter(None, (chunk.utterances[:half], chunk.utterances[half:])):
-                self._again.append(replace(chunk, utterances=some, alone=True))
+            self._chunks.put_back(*chunk.halves())
             return
         killed = type(error).__name__ == "KilledWorker"
         reason = "killed, or out of memory" if killed else f"{type(error).__name__}: {error}"
@@ -255,7 +235,7 @@ class _Run:
             self.watch(0.0)
 
     def _withdraw(self, future: "Future") -> None:
-        self._again.append(self._pending.pop(future)[0])
+        self._chunks.put_back(self._pending.pop(future)[0])
         future.cancel()
 
     def _refuse_hanging(self) -> None:

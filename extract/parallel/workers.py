@@ -124,7 +124,7 @@ class Workers:
         before = self.count()
         try:
             present = scheduler.workers(self.client)
-        except (OSError, TimeoutError) as error:  # it may be busy
+        except OSError as error:  # it may be busy
             log.debug("the scheduler does not answer: %s", error)
             if now - self._answered > SILENT_SECONDS:
                 raise self._lost() from None
@@ -140,8 +140,13 @@ class Workers:
             self.cluster.watch(self.count())
         self._require_workers()
 
-    def submit(self, addresses: Iterable[str], function: Callable[..., Any], *args: Any,
-               retries: int = 0) -> "Future":  # fmt: skip
+    def submit(
+        self,
+        addresses: Iterable[str],
+        function: Callable[..., Any],
+        *args: Any,
+        retries: int = 0,
+    ) -> "Future":
         """Submit a task for one of some workers."""
         return self.client.submit(
             function,
