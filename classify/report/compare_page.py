@@ -5,18 +5,15 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from classify.report.formats import Json, counted, score, scored
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
-    Json,
     Page,
     Section,
     Table,
-    counted,
     illustrated,
     made,
     render,
-    score,
-    scored,
 )
 from classify.report.style import Illustration
 from data.cache.recipe import encoder_in_words

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from classify.features import Features
+from classify.report.formats import score
 from data.cache.recipe import in_words
 
 ALL_SPEAKERS = 24  # of so many each is told, of more the worst, the median and the best
@@ -29,7 +30,7 @@ def render(card: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "score": lambda value: "–" if value is None else f"{value:.3f}",
+        "score": score,
         "interval": lambda pair: "" if pair is None else "{:.3f} to {:.3f}".format(*pair),
         "text": _text,
         "shown": lambda value: f"{value:.3g}" if isinstance(value, float) else _text(value),

@@ -8,21 +8,17 @@ from markupsafe import Markup
 
 from classify.probe.table import spans
 from classify.report.curve_figures import BASELINES
+from classify.report.formats import Json, counted, score, scored, signed
 from classify.report.page import (
     UNTRAINED,
-    Json,
     Page,
     Section,
     Table,
     anchor,
-    counted,
     illustrated,
     made,
     per_class,
     render,
-    score,
-    scored,
-    signed,
 )
 from classify.report.published import CITATIONS, anchors
 from classify.report.style import Illustration

@@ -1,6 +1,7 @@
 """Figures of a regression: predictions against the truth, and both in the plane of two targets."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from classify.report.style import (
     PAGE,
     VERMILION,
     Illustration,
-    Planned,
     panels,
     write,
 )
@@ -29,28 +29,24 @@ OUTSIDE = (0.05, 0.25, 0.5, 0.75)  # shares of the density below each contour
 
 Values = npt.NDArray[np.float64]
 
-PREDICTIONS = Illustration(
-    "predictions",
-    "Predictions and truth",
-    "Every utterance as predicted by the head that was not trained on its speaker or fold. On the "
-    "dashed line a prediction is right; a cloud flatter than it is drawn towards the mean.",
-)
-PLANE = Illustration(
-    "plane",
-    "The plane of both targets",
-    "Lines and shades enclose 25, 50, 75 and 95 % of the density, by a Gaussian kernel estimate "
-    "(Scott 1992). Crosses: means.",
-)
-
 
 def draw(run: RegressionRun, folder: Path) -> list[Illustration]:
     """Write the figures of `run` into `folder`. A plane is of two targets."""
+    found = run.targets, run.truth, run.prediction
     scores = {name: row["ccc"] for name, row in run.metrics["targets"].items()}
-    planned: list[Planned] = [
-        (PREDICTIONS, lambda: predictions_figure(run.targets, run.truth, run.prediction, scores))
-    ]
+    words = (
+        "Every utterance as predicted by the head that was not trained on its speaker or fold. On "
+        "the dashed line a prediction is right; a cloud flatter than it is drawn towards the mean."
+    )
+    make = partial(predictions_figure, *found, scores)
+    planned = [Illustration("predictions", "Predictions and truth", words, make)]
     if len(run.targets) == 2:
-        planned.append((PLANE, lambda: plane_figure(run.targets, run.truth, run.prediction)))
+        words = (
+            "Lines and shades enclose 25, 50, 75 and 95 % of the density, by a Gaussian kernel "
+            "estimate (Scott 1992). Crosses: means."
+        )
+        make = partial(plane_figure, *found)
+        planned.append(Illustration("plane", "The plane of both targets", words, make))
     return write(planned, folder, run.title)
 
 

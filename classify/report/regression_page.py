@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.regression.run import RegressionRun
+from classify.report.formats import counted, interval, score
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
     UNTRAINED,
     Page,
     Section,
     Table,
-    counted,
     folds,
     illustrated,
-    interval,
     made,
     render,
-    score,
 )
 from classify.report.style import Illustration
 

@@ -2,6 +2,7 @@
 
 import statistics
 
+from classify.report.formats import counted
 from classify.run import Run
 from classify.stats.intervals import in_words
 from data import console
@@ -13,13 +14,12 @@ def render(run: Run) -> console.Lines:
     """The table, without a line feed at its end."""
     scores, data = run.metrics, run.dataset
     width = max(WIDTH, *(len(name) for name in data.classes))
-    corpora = ", ".join(f"{name} {count}" for name, count in data.corpora.items())
     uars = [fold["uar"] for fold in scores["folds"]]
     rows = [
         ("head", run.options.head),
         ("encoder", data.encoder),
         ("features", str(data.features)),
-        ("utterances", f"{len(data.y)} ({corpora}) in {len(data.classes)} classes"),
+        ("utterances", f"{len(data.y)} ({counted(data.corpora)}) in {len(data.classes)} classes"),
         (
             "folds",
             f"{run.folds.kind} ({len(run.folds)})" if run.folds.by_speaker else run.folds.kind,
