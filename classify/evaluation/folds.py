@@ -84,8 +84,8 @@ def _require_learnable(folds: Folds, dataset: Selection) -> None:
                 speakers = np.unique(dataset.speakers[y == missing[0]])
                 alone = f"spoken by {', '.join(speakers)} alone"
             raise UsageError(
-                f"class {dataset.classes[missing[0]]} is {alone}, so it cannot be learned when left "
-                "out for testing: leave the class out, or merge it, with --labels"
+                f"class {dataset.classes[missing[0]]} is {alone}, so it cannot be learned when "
+                "left out for testing: leave the class out, or merge it, with --labels"
             )
 
 

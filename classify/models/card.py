@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from classify.features import Features
+from classify.formats import score
 from classify.stats.metrics import METRICS
 from data.cache.recipe import in_words
 
@@ -30,7 +31,7 @@ def render(card: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "score": lambda value: "–" if value is None else f"{value:.3f}",
+        "score": score,
         "interval": lambda pair: "" if pair is None else "{:.3f} to {:.3f}".format(*pair),
         "text": _text,
         "shown": lambda value: f"{value:.3g}" if isinstance(value, float) else _text(value),

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from classify.report.style import (
     PAGE,
     SOFT,
     Illustration,
-    Planned,
     panels,
     write,
 )
@@ -46,15 +46,19 @@ def draw(run: Run, folder: Path, chosen: str | None = None) -> list[Illustration
             recognised with the highest probability.
     """
     scores = run.metrics
-    words = "Shares of each true class, and counts where there is room; the diagonal is the recall."
-    planned: list[Planned] = [
-        (
-            Illustration("confusion", "Confusion matrix", words),
-            lambda: confusion_figure(scores["confusion"], scores["classes"]),
+    planned = [
+        Illustration(
+            "confusion",
+            "Confusion matrix",
+            "Shares of each true class, and counts where there is room; the diagonal is the "
+            "recall.",
+            partial(confusion_figure, scores["confusion"], scores["classes"]),
         ),
-        (
-            Illustration("f1", "F1 of each class", "In brackets: utterances."),
-            lambda: f1_figure(scores["per_class"], scores["f1_macro"]),
+        Illustration(
+            "f1",
+            "F1 of each class",
+            "In brackets: utterances.",
+            partial(f1_figure, scores["per_class"], scores["f1_macro"]),
         ),
     ]
     if run.result.histories:
@@ -63,29 +67,16 @@ def draw(run: Run, folder: Path, chosen: str | None = None) -> list[Illustration
             "under dropout. The test fold is only observed: neither epoch nor parameters are "
             "chosen by it."
         )
-        planned.append(
-            (
-                Illustration("curves", "Training curves", words),
-                lambda: curves_figure(run.result.histories, scores["chance"]),
-            )
-        )
+        make = partial(curves_figure, run.result.histories, scores["chance"])
+        planned.append(Illustration("curves", "Training curves", words, make))
     if run.layer_weights is not None:
         words = "Share of each hidden layer in the mix: mean and one standard deviation over folds."
-        planned.append(
-            (
-                Illustration("layers", "Layer weights", words),
-                lambda: layers_figure(scores["layer_weights"]),
-            )
-        )
-    attention = run.attention
-    if attention is not None and (rows := _chosen(run, chosen)):
+        make = partial(layers_figure, scores["layer_weights"])
+        planned.append(Illustration("layers", "Layer weights", words, make))
+    if run.attention is not None and (rows := _chosen(run, chosen)):
         words = "Attention weights of single utterances, by a head not trained on them."
-        planned.append(
-            (
-                Illustration("attention", "Attention", words),
-                lambda: attention_figure(*_attended(run, attention, rows)),
-            )
-        )
+        make = partial(attention_figure, *_attended(run, run.attention, rows))
+        planned.append(Illustration("attention", "Attention", words, make))
     return write(planned, folder, run.title)
 
 

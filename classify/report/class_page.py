@@ -4,21 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.evaluation.run import Run
+from classify.formats import Json, counted, score
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
     UNTRAINED,
-    Json,
     Page,
     Section,
     Table,
-    counted,
     folds,
     illustrated,
     made,
     per_class,
     plain,
     render,
-    score,
 )
 from classify.report.style import Illustration
 from classify.stats.intervals import interval_key

@@ -1,6 +1,7 @@
 """Figures of a comparison of heads: their scores with intervals, and their ranks."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from classify.report.style import (
     PAGE,
     SOFT,
     Illustration,
-    Planned,
     panels,
     write,
 )
@@ -27,32 +27,19 @@ Json = dict[str, Any]
 def draw(metrics: Json, folder: Path) -> list[Illustration]:
     """Write the figures into `folder`; ranks only where they were tested."""
     units = metrics["units"]["what"]
-    planned: list[Planned] = [
-        (
-            Illustration(
-                "scores",
-                "Scores",
-                f"UAR with its 95 % interval over {units}. Ring: the best. Filled: heads that are "
-                f"not distinguishable from it (model confidence set over {units}, p > 0.05). "
-                "Intervals that overlap may still belong to heads that differ: the test pairs the "
-                f"answers of the same {units}.",
-            ),
-            lambda: scores_figure(metrics),
-        )
-    ]
+    words = (
+        f"UAR with its 95 % interval over {units}. Ring: the best. Filled: heads that are not "
+        f"distinguishable from it (model confidence set over {units}, p > 0.05). Heads may differ "
+        f"although their intervals overlap: the test pairs the predictions of the same {units}."
+    )
+    planned = [Illustration("scores", "Scores", words, partial(scores_figure, metrics))]
     if metrics["nemenyi"]:
-        planned.append(
-            (
-                Illustration(
-                    "ranks",
-                    "Ranks",
-                    "Mean rank of each head over the speakers, by their UAR (1: best). Bars join "
-                    "heads nearer than the critical difference, which cannot be told apart "
-                    "(Nemenyi, p ≥ 0.05; Demšar 2006).",
-                ),
-                lambda: ranks_figure(metrics),
-            )
+        words = (
+            "Mean rank of each head over the speakers, by their UAR (1: best). Bars join heads "
+            "nearer than the critical difference, which are not distinguishable (Nemenyi, "
+            "p ≥ 0.05; Demšar 2006)."
         )
+        planned.append(Illustration("ranks", "Ranks", words, partial(ranks_figure, metrics)))
     return write(planned, folder, f"Heads on {encoder_in_words(metrics)}")
 
 
@@ -65,7 +52,7 @@ def scores_figure(metrics: Json) -> Figure:
         for row in rows
         for head, features in [wrapped([row["head"], row["features"]], 32)]
     ]
-    figure, (axes,) = panels(1, 1, PAGE, 0.5 + 1.2 * height_of(names) * len(rows))
+    figure, (axes,) = panels(1, 1, PAGE, 0.5 + 1.5 * height_of(names) * len(rows))
     for place, row in zip(places, rows, strict=True):
         words = f"{row['uar']:.3f}"
         if row["ci95"]:

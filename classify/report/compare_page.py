@@ -5,20 +5,15 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from classify.formats import Json, counted, other_labels, others, score, scored
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
-    Json,
     Page,
     Section,
     Table,
-    counted,
     illustrated,
     made,
-    other_labels,
-    others,
     render,
-    score,
-    scored,
 )
 from classify.report.style import Illustration
 from data.cache.recipe import encoder_in_words

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from classify.report.page import other_labels, others
+from classify.formats import other_labels, others
 from classify.stats.intervals import FEWEST
 from classify.stats.tests import ALPHA
 from data import console

@@ -110,7 +110,7 @@ def heat_map(
     lines = height_of(rows) if counts is None else max(height_of(rows), 2.2 * LINE)
     across = max(0.13, min(0.75, (PAGE - beside) / len(columns)))
     numbers = across >= CELL
-    crowded = width_of(columns) + CHARACTER > across
+    crowded = width_of(columns) > across
     below = width_of(columns) if crowded else LINE
     figure, (axes,) = panels(
         1, 1, min(PAGE, max(beside + across * len(columns), 3.2)),

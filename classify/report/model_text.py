@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from classify.formats import counted, score
 from classify.models.trained import TrainedHead
 from classify.stats.intervals import in_words
 from data import console
@@ -10,13 +11,11 @@ from data import console
 def render(model: TrainedHead) -> console.Lines:
     """The table, without a line feed at its end."""
     card = model.card
-    counts = ", ".join(f"{name} {count}" for name, count in card["support"].items())
-    corpora = ", ".join(f"{name} {count}" for name, count in card["corpora"].items())
     rows = [
         ("head", f"{card['head']}, {model.features}"),
         ("encoder", model.encoder),
-        ("trained on", f"{sum(card['corpora'].values())} utterances ({corpora})"),
-        ("targets" if model.targets else "classes", counts),
+        ("trained on", f"{sum(card['corpora'].values())} utterances ({counted(card['corpora'])})"),
+        ("targets" if model.targets else "classes", counted(card["support"])),
         ("chosen", _chosen(model)),
         *_scores(card),
     ]
@@ -45,7 +44,7 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     how = f"{scores['split']} ({scores['folds']})"
     if not card["classes"]:
         return [
-            (f"CCC {name}", f"{_score(row['ccc'])} {in_words(row['ci95'])}   {how}")
+            (f"CCC {name}", f"{score(row['ccc'])} {in_words(row['ci95'])}   {how}")
             for name, row in scores["targets"].items()
         ]
     overall, quality = scores["overall"], card["calibration"]
@@ -56,7 +55,3 @@ def _scores(card: Any) -> list[tuple[str, str]]:
         ("UAR", f"{overall['uar']:.3f} {in_words(bounds)}   {chance}"),
         ("ECE", f"{before:.3f} → {after:.3f}   temperature {card['temperature']:.2f}"),
     ]
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

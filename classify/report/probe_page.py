@@ -6,24 +6,18 @@ from typing import Any
 
 from markupsafe import Markup
 
+from classify.formats import Json, counted, other_labels, others, score, scored, signed
 from classify.report.curve_figures import BASELINES
 from classify.report.page import (
     UNTRAINED,
-    Json,
     Page,
     Section,
     Table,
     anchor,
-    counted,
     illustrated,
     made,
-    other_labels,
-    others,
     per_class,
     render,
-    score,
-    scored,
-    signed,
 )
 from classify.report.probe_text import spans
 from classify.report.published import CITATIONS, anchors

@@ -1,6 +1,7 @@
 """Figures of a regression: predictions against the truth, and both in the plane of two targets."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from classify.report.style import (
     PAGE,
     VERMILION,
     Illustration,
-    Planned,
     panels,
     write,
 )
@@ -29,27 +29,24 @@ OUTSIDE = (0.05, 0.25, 0.5, 0.75)  # shares of the density below each contour
 
 Values = npt.NDArray[np.float64]
 
-PREDICTIONS = Illustration(
-    "predictions",
-    "Predictions and truth",
-    "Every utterance as predicted by the head that was not trained on its speaker or fold. On the "
-    "dashed line a prediction is right; a cloud flatter than it is drawn towards the mean.",
-)
-PLANE = Illustration(
-    "plane",
-    "The plane of both targets",
-    "Lines and shades enclose 25, 50, 75 and 95 % of the density, by a Gaussian kernel estimate "
-    "(Scott 1992). Crosses: means.",
-)
-
 
 def draw(run: Run, folder: Path) -> list[Illustration]:
     """Write the figures of `run` into `folder`. A plane is of two targets."""
-    ccc = {name: row["ccc"] for name, row in run.metrics["targets"].items()}
-    shown = run.dataset.targets, run.dataset.y, run.result.output
-    planned: list[Planned] = [(PREDICTIONS, lambda: predictions_figure(*shown, ccc))]
+    found = run.dataset.targets, run.dataset.y, run.result.output
+    scores = {name: row["ccc"] for name, row in run.metrics["targets"].items()}
+    words = (
+        "Every utterance as predicted by the head that was not trained on its speaker or fold. On "
+        "the dashed line a prediction is right; a cloud flatter than it is drawn towards the mean."
+    )
+    make = partial(predictions_figure, *found, scores)
+    planned = [Illustration("predictions", "Predictions and truth", words, make)]
     if len(run.dataset.targets) == 2:
-        planned.append((PLANE, lambda: plane_figure(*shown)))
+        words = (
+            "Lines and shades enclose 25, 50, 75 and 95 % of the density, by a Gaussian kernel "
+            "estimate (Scott 1992). Crosses: means."
+        )
+        make = partial(plane_figure, *found)
+        planned.append(Illustration("plane", "The plane of both targets", words, make))
     return write(planned, folder, run.title)
 
 

@@ -4,19 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.evaluation.run import Run
+from classify.formats import counted, interval, score
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
     UNTRAINED,
     Page,
     Section,
     Table,
-    counted,
     folds,
     illustrated,
-    interval,
     made,
     render,
-    score,
 )
 from classify.report.style import Illustration
 from classify.stats.agreement import AGREEMENTS

@@ -4,6 +4,7 @@ import statistics
 from typing import Any
 
 from classify.evaluation.run import Run
+from classify.formats import counted, score
 from data import console
 
 WIDTH = 11  # of the first column
@@ -12,12 +13,11 @@ WIDTH = 11  # of the first column
 def render(run: Run) -> console.Lines:
     """The table, without a line feed at its end."""
     scores, data = run.metrics, run.dataset
-    corpora = ", ".join(f"{name} {count}" for name, count in data.corpora.items())
     rows = [
         ("head", run.options.head),
         ("encoder", data.encoder),
         ("features", str(data.features)),
-        ("utterances", f"{scores['utterances']} ({corpora})"),
+        ("utterances", f"{scores['utterances']} ({counted(data.corpora)})"),
         (
             "folds",
             f"{run.folds.kind} ({len(run.folds)})" if run.folds.by_speaker else run.folds.kind,
@@ -47,12 +47,3 @@ def _cells(row: dict[str, Any], by_fold: list[float | None]) -> str:
         f"{score(row['ccc']):>6}  {interval:14}  {folds:14} {score(row['pearson']):>7}  "
         f"{score(row['rmse']):>5}"
     )
-
-
-def score(value: float | None) -> str:
-    """Three digits, or a dash where it is not defined.
-
-    >>> score(0.5), score(None)
-    ('0.500', '–')
-    """
-    return "–" if value is None else f"{value:.3f}"

@@ -70,10 +70,8 @@ class Illustration:
     name: str  # the files are <name>.png and <name>.svg
     title: str
     caption: str
+    make: Callable[[], Figure]
     inches: float = PAGE  # width
-
-
-Planned = tuple[Illustration, Callable[[], Figure]]
 
 
 def style() -> contextlib.AbstractContextManager[None]:
@@ -89,12 +87,12 @@ def panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure
     return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
-def write(planned: Iterable[Planned], folder: Path, title: str) -> list[Illustration]:
+def write(planned: Iterable[Illustration], folder: Path, title: str) -> list[Illustration]:
     """Draw figures and write each as PNG and SVG, with `title` in their metadata."""
     drawn = []
-    for illustration, make in planned:
+    for illustration in planned:
         with style():
-            figure = make()
+            figure = illustration.make()
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # both files have this layout
             for kind in ("png", "svg"):

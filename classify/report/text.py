@@ -3,6 +3,7 @@
 import statistics
 
 from classify.evaluation.run import Run
+from classify.formats import counted
 from classify.stats.intervals import in_words, interval_key
 from classify.stats.metrics import METRICS
 from data import console
@@ -14,7 +15,6 @@ def render(run: Run) -> console.Lines:
     """The table, without a line feed at its end."""
     scores, data = run.metrics, run.dataset
     width = max(WIDTH, *(len(name) for name in data.classes))
-    corpora = ", ".join(f"{name} {count}" for name, count in data.corpora.items())
     uars = [fold["uar"] for fold in scores["folds"]]
     mean, deviation = statistics.mean(uars), statistics.stdev(uars)
     about = f"   chance {scores['chance']:.3f}, folds {mean:.3f} ± {deviation:.3f}"
@@ -22,7 +22,7 @@ def render(run: Run) -> console.Lines:
         ("head", run.options.head),
         ("encoder", data.encoder),
         ("features", str(data.features)),
-        ("utterances", f"{len(data.y)} ({corpora}) in {len(data.classes)} classes"),
+        ("utterances", f"{len(data.y)} ({counted(data.corpora)}) in {len(data.classes)} classes"),
         (
             "folds",
             f"{run.folds.kind} ({len(run.folds)})" if run.folds.by_speaker else run.folds.kind,

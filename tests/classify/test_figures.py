@@ -182,7 +182,7 @@ def _drawn(figure: Figure, texts: list[Text]) -> list[Text]:
 def test_equal_figures_give_equal_bytes_and_name_what_they_are_of(tmp_path: Path) -> None:
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
-        planned = (Illustration("f1", "F1 of each class", ""), figures(7, False)["f1"])
+        planned = Illustration("f1", "F1 of each class", "", figures(7, False)["f1"])
         (drawn,) = write([planned], folder, "ridge on untrained control")
         assert drawn.inches == 7
     for kind in ("png", "svg"):

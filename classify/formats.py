@@ -1,0 +1,51 @@
+"""How scores are written, in the terminal and on pages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from classify.stats.metrics import METRICS
+
+Json = Mapping[str, Any]
+
+
+def counted(corpora: Json) -> str:
+    """Corpora with their numbers of utterances.
+
+    >>> counted({"emodb": 535, "ravdess": 1440})
+    'emodb 535, ravdess 1440'
+    """
+    return ", ".join(f"{name} {count}" for name, count in corpora.items())
+
+
+def score(value: float | None) -> str:
+    """Three digits, or a dash where it is not defined.
+
+    >>> score(0.5), score(None)
+    ('0.500', '–')
+    """
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """Three digits after a sign."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Two bounds in brackets, or a dash where there is no interval."""
+    return "–" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
+
+
+def scored(row: Json) -> str:
+    """A UAR with its interval, where it has one."""
+    return f"{row['uar']:.3f} {interval(row['ci95'])}".removesuffix(" –")
+
+
+def others(row: Json) -> list[str]:
+    """The metrics of a row beside its UAR, under `other_labels`."""
+    return [score(row[name]) for name in METRICS if name != "uar"]
+
+
+def other_labels() -> list[str]:
+    """Headings of `others`."""
+    return [metric.label for name, metric in METRICS.items() if name != "uar"]
