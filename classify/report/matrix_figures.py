@@ -28,9 +28,9 @@ from classify.report.style import (
 )
 
 if TYPE_CHECKING:
-    from classify.probe.geometry import LayerMaps
-    from classify.probe.result import TargetResult
-    from classify.probe.similarity import Similarity
+    from classify.probing.geometry import LayerMaps
+    from classify.probing.result import TargetResult
+    from classify.probing.similarity import Similarity
 
 Json = dict[str, Any]
 

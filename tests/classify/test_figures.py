@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from classify.inference.timeline import Timeline
-from classify.probe.geometry import LayerMaps
-from classify.probe.maps import Map
-from classify.probe.result import TargetResult
-from classify.probe.similarity import Similarity
+from classify.probing.geometry import LayerMaps
+from classify.probing.maps import Map
+from classify.probing.result import TargetResult
+from classify.probing.similarity import Similarity
 from classify.report import (
     class_figures,
     compare_figures,

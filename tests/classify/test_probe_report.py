@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from classify.probe.options import ProbeOptions
-from classify.probe.study import probe
+from classify.probing.options import ProbeOptions
+from classify.probing.study import probe
 from classify.report import probe_folder as folder
 from classify.report.published import ANCHORS, anchors
 from data.errors import UsageError
