@@ -200,7 +200,7 @@ def test_a_quick_probe_draws_the_curves_alone(made, tmp_path):
     shutil.copytree(made[0], tmp_path / "run")  # figures of an older run are not left beside it
     code = f"""
 import sys
-from classify.__main__ import COMMANDS
+from classify.commands import COMMANDS
 from importlib import import_module
 main = import_module(COMMANDS["probe"][0]).main
 main(["--cache", {str(cache)!r}, "--quick", "--head", "lda", "--out", {str(tmp_path / "run")!r}])
