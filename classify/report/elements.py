@@ -56,7 +56,7 @@ def curve(
 ) -> None:
     """A line, and between the lower and upper values of `band` a shade of its colour."""
     if band is not None:
-        axes.fill_between(x, *band, color=color, alpha=0.18, lw=0)
+        axes.fill_between(x, *band, color=color, alpha=0.16, lw=0)
     seaborn.lineplot(x=x, y=y, ax=axes, color=color, errorbar=None, estimator=None, **line)
 
 
