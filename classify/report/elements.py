@@ -18,7 +18,7 @@ Table = npt.NDArray[np.floating]
 
 CHARACTER = 0.62 * TYPE / 72  # inches, mean width in DejaVu Sans with some room
 LINE = 1.25 * TYPE / 72  # inches
-CELL = 0.4  # inches; a number of three digits is legible in it
+CELL = 0.29  # inches; "1.00" fits into it
 BAR = 1.0  # inches of a colour bar with its label
 CHANCE: dict[str, Any] = {"color": BLACK, "lw": 0.8, "ls": DOTTED}
 LONG, LINES = 24, 3  # characters in a line of a name, lines of a name
