@@ -26,9 +26,9 @@ from sklearn.preprocessing import StandardScaler
 from classify.dataset import of_corpora
 from classify.evaluation.folds import INNER
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
-from classify.probe.curves import Choice, candidates, curve
-from classify.probe.options import ProbeOptions
-from classify.probe.targets import tasks
+from classify.probing.curves import Choice, candidates, curve
+from classify.probing.options import ProbeOptions
+from classify.probing.targets import tasks
 from data import Cache
 
 C = DEFAULT_C["logreg"]

@@ -8,7 +8,7 @@ import sys
 
 from playwright.sync_api import sync_playwright
 
-WIDTH, HEIGHT = 820, 1090  # CSS pixels
+WIDTH, HEIGHT = 820, 1120  # CSS pixels
 
 if __name__ == "__main__":
     address, recording, picture = sys.argv[1:]

@@ -13,7 +13,7 @@ from data.errors import UsageError
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    from classify.__main__ import COMMANDS
+    from classify.commands import COMMANDS
 
     others = "\n".join(f"  {name:9} {line}" for name, (_, line) in COMMANDS.items() if name)
     parser = Parser(

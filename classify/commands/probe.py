@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.evaluation.scheduling import add_scheduler, scheduled
-from classify.probe.options import ProbeOptions, add_arguments
+from classify.probing.options import ProbeOptions, add_arguments
 from data.console import Parser, common_options, complain, configure_logging, show, show_json
 
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = ProbeOptions.from_arguments(arguments)
 
-    from classify.probe.study import probe
+    from classify.probing.study import probe
     from classify.report import folder as run_folder
     from classify.report import probe_text as table
     from classify.report.probe_folder import write

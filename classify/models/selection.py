@@ -21,10 +21,10 @@ from classify.features import Features, Matrix
 from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.options import Options
-from classify.probe.curves import Choice as ChoiceOfC
-from classify.probe.curves import Curve, Layer, candidates, curve
-from classify.probe.selection import nested
-from classify.probe.targets import Task
+from classify.probing.curves import Choice as ChoiceOfC
+from classify.probing.curves import Curve, Layer, candidates, curve
+from classify.probing.selection import nested
+from classify.probing.targets import Task
 from data.cache import Cache
 from data.errors import UsageError
 

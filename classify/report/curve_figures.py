@@ -28,9 +28,9 @@ from data.cache.recipe import encoder_in_words
 Json = dict[str, Any]
 
 BASELINES = {"logmel": "log-mel", "energy": "level", "duration": "duration"}
-DASHES = {"logmel": (0, (6, 2)), "energy": (0, (1, 1.5)), "duration": (0, (3, 1.5, 1, 1.5))}
+DASHES = {"logmel": (0, (7, 2)), "energy": (0, (2, 2)), "duration": (0, (5, 2, 1, 2))}
 REMOVED: dict[str, Any] = {"color": BLACK, "lw": 1.1, "ls": DASHED}
-CONTROL: dict[str, Any] = {"color": SOFT, "lw": 1.1, "ls": DASHED}
+CONTROL: dict[str, Any] = {"color": SOFT, "lw": 1.1, "marker": "x", "mec": SOFT}
 SHUFFLED: dict[str, Any] = {"color": FAINT, "lw": 1.1}
 LAYER = "hidden layer"
 UAR = "UAR"
@@ -64,8 +64,9 @@ def targets_figure(metrics: Json) -> Figure:
     across = min(3, len(targets))
     down = -(-len(targets) // across)
     figure, every = panels(down, across, PAGE, 0.3 + 1.9 * down)
+    entries: dict[str, Line2D] = {}
     for number, (axes, (name, target)) in enumerate(zip(every, targets.items(), strict=False)):
-        entries = _controls(axes, target, "")
+        entries |= {str(each.get_label()): each for each in _controls(axes, target)}
         _scores(axes, target["layers"], **_look(number))
         _mark_best(axes, target, _look(number))
         axes.axhline(target["chance"], **CHANCE)
@@ -76,12 +77,12 @@ def targets_figure(metrics: Json) -> Figure:
         axes.set_xlabel(LAYER if number >= across * (down - 1) else "")
     for axes in every[len(targets) :]:
         axes.set_axis_off()
-    entries += [
+    marks = [
         entry("not distinguishable from the best (ring)", marker="o", ls=""),
         entry("worse than the best", marker="o", mfc="white", ls=""),
         entry("chance", **CHANCE),
     ]
-    legend(figure, entries)
+    legend(figure, [*entries.values(), *marks])
     return figure
 
 
@@ -148,25 +149,28 @@ def _look(number: int) -> dict[str, Any]:
             "mec": "white", "mew": 0.3, "ms": 4.5}  # fmt: skip
 
 
-def _scores(axes: Axes, rows: Sequence[Json], **look: Any) -> list[int]:
-    """Draw the UAR by layer, with its interval as a band; return the layers."""
+def _scores(axes: Axes, rows: Sequence[Json], *, banded: bool = True, **look: Any) -> list[int]:
+    """Draw the UAR by layer, with its interval as a band if it has one; return the layers."""
     layers = [row["layer"] for row in rows]
-    known = all(row["ci95"] for row in rows)
+    known = banded and all(row["ci95"] for row in rows)
     band = tuple(np.transpose([row["ci95"] for row in rows])) if known else None
     curve(axes, layers, [row["uar"] for row in rows], band=band, clip_on=False, **look)
     return layers
 
 
-def _controls(axes: Axes, target: Json, prefix: str) -> list[Line2D]:
-    """Draw the controls of a target's curve, in greys, and return their entries in a legend."""
+def _controls(axes: Axes, target: Json, prefix: str = "") -> list[Line2D]:
+    """Draw the controls of a target's curve, in greys, and return their entries in a legend.
+
+    With a prefix, where other targets are on the same axes, they have no intervals.
+    """
     entries = []
     layers = [row["layer"] for row in target["layers"]]
     found = target.get("controls", {})
     if removed := target.get("removed"):
-        _scores(axes, removed["layers"], **REMOVED)
+        _scores(axes, removed["layers"], banded=not prefix, **REMOVED)
         entries.append(entry(f"{prefix}without {removed['what']}", **REMOVED))
     if control := found.get("control"):
-        _scores(axes, control["layers"], **CONTROL)
+        _scores(axes, control["layers"], banded=not prefix, **CONTROL)
         entries.append(entry(f"{prefix}{encoder_in_words(control)}", **CONTROL))
     for name, words in BASELINES.items():
         if name in found:

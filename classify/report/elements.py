@@ -18,7 +18,7 @@ Table = npt.NDArray[np.floating]
 
 CHARACTER = 0.62 * TYPE / 72  # inches, mean width in DejaVu Sans with some room
 LINE = 1.25 * TYPE / 72  # inches
-CELL = 0.4  # inches; a number of three digits is legible in it
+CELL = 0.29  # inches; "1.00" fits into it
 BAR = 1.0  # inches of a colour bar with its label
 CHANCE: dict[str, Any] = {"color": BLACK, "lw": 0.8, "ls": DOTTED}
 LONG, LINES = 24, 3  # characters in a line of a name, lines of a name
@@ -56,7 +56,7 @@ def curve(
 ) -> None:
     """A line, and between the lower and upper values of `band` a shade of its colour."""
     if band is not None:
-        axes.fill_between(x, *band, color=color, alpha=0.18, lw=0)
+        axes.fill_between(x, *band, color=color, alpha=0.16, lw=0)
     seaborn.lineplot(x=x, y=y, ax=axes, color=color, errorbar=None, estimator=None, **line)
 
 

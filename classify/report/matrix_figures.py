@@ -28,9 +28,9 @@ from classify.report.style import (
 )
 
 if TYPE_CHECKING:
-    from classify.probe.geometry import LayerMaps
-    from classify.probe.result import TargetResult
-    from classify.probe.similarity import Similarity
+    from classify.probing.geometry import LayerMaps
+    from classify.probing.result import TargetResult
+    from classify.probing.similarity import Similarity
 
 Json = dict[str, Any]
 
@@ -106,12 +106,12 @@ def maps_figure(layer: "LayerMaps", target: "TargetResult") -> Figure:
     )
     for row, (groups, names, title) in enumerate(colourings):
         colours = [PALETTE[n % len(PALETTE)] for n in range(len(names))]
-        markers = [MARKERS[n // len(PALETTE) % len(MARKERS)] for n in range(len(names))]
+        markers = [MARKERS[n % len(MARKERS)] for n in range(len(names))]
         for column, each in enumerate(layer.maps):
             axes = every[row * count + column]
             of = groups[each.rows]
             seaborn.scatterplot(
-                x=each.points[:, 0], y=each.points[:, 1], hue=of, style=of, ax=axes, s=9, lw=0.2,
+                x=each.points[:, 0], y=each.points[:, 1], hue=of, style=of, ax=axes, s=11, lw=0.2,
                 palette=dict(enumerate(colours)), markers=dict(enumerate(markers)), legend=False,
             )  # fmt: skip
             axes.set(xlabel=each.axes[0], ylabel=each.axes[1], xticks=[], yticks=[])

@@ -22,7 +22,7 @@ from classify.report.style import Illustration, write
 from data.cache.recipe import encoder_in_words
 
 if TYPE_CHECKING:
-    from classify.probe.result import Probe
+    from classify.probing.result import Probe
     from classify.similarity import Similarity
 
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from classify.probe.options import ProbeOptions
-from classify.probe.result import Probe
+from classify.probing.options import ProbeOptions
+from classify.probing.result import Probe
 from classify.report import folder as run_folder
 from classify.report import probe_figures, probe_page
 from data.atomic import publish_bytes

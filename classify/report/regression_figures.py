@@ -69,7 +69,7 @@ def predictions_figure(
         axes.set_title(f"{wrapped([name])[0]}\nCCC {score}")
         axes.set(xlabel="truth", xlim=limits, ylim=limits, aspect="equal")
         axes.set_ylabel("prediction" if column % across == 0 else "")
-        axes.locator_params(nbins=5)
+        axes.locator_params(nbins=6)
     for axes in every[len(names) :]:
         axes.set_axis_off()
     return figure

@@ -37,7 +37,7 @@ def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:
         lead=f"{found['utterances']} utterances ({counted(found['corpora'])}), {found['split']}",
         warnings=[text for text, holds in warnings.items() if holds],
         facts=[
-            (f"CCC of {name}", score(row["ccc"]), f"95 %: {interval(row['ci95'])}")
+            (f"CCC, {name}", score(row["ccc"]), f"95 %: {interval(row['ci95'])}")
             for name, row in rows.items()
         ],
         sections=[

@@ -25,8 +25,7 @@ DPI = 220
 TYPE = 8  # points
 
 _COLORBLIND = seaborn.color_palette("colorblind").as_hex()
-GREY = _COLORBLIND.pop(7)  # kept for what is neither a class nor a target
-PALETTE = tuple(_COLORBLIND)
+PALETTE = tuple(_COLORBLIND[n] for n in (0, 1, 2, 3, 4, 9, 5, 6, 8))  # without grey, pale ones last
 BLUE, ORANGE, _, VERMILION = PALETTE[:4]
 MARKERS = "osD^vPX*"
 BLACK = "#000000"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from classify.evaluation.folds import Folds, parted
-from classify.probe.audit import Pairs, checks, near_pairs, same_sound
-from classify.probe.options import ProbeOptions
-from classify.probe.targets import Task, task
+from classify.probing.audit import Pairs, checks, near_pairs, same_sound
+from classify.probing.options import ProbeOptions
+from classify.probing.targets import Task, task
 from data import Cache
 
 NOTHING = Pairs(np.empty((0, 2), np.intp), np.empty((0, 2), np.intp))
@@ -119,8 +119,8 @@ def test_near_pairs_are_those_of_a_loop(dim: int, monkeypatch) -> None:
     X[20] = X[90] + 0.02 * X.std(0)
     X[140] = X[3]
     X[100] = X[50] + 0.6 * X.std(0) * np.sign(rng.normal(size=dim))  # near, not near enough
-    monkeypatch.setattr("classify.probe.audit.BLOCK", 1000)
-    monkeypatch.setattr("classify.probe.audit.MANY", 100 if dim > 100 else 1000)
+    monkeypatch.setattr("classify.probing.audit.BLOCK", 1000)
+    monkeypatch.setattr("classify.probing.audit.MANY", 100 if dim > 100 else 1000)
     assert sorted(map(tuple, near_pairs(X).tolist())) == [(3, 140), (20, 90)]
 
 

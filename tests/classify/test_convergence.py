@@ -14,8 +14,8 @@ from classify.heads.linear import logistic as softmax
 from classify.heads.linear.batched import Problems, log_probabilities
 from classify.models.train import train
 from classify.options import Options
-from classify.probe.options import ProbeOptions
-from classify.probe.study import probe as probed
+from classify.probing.options import ProbeOptions
+from classify.probing.study import probe as probed
 from classify.training_options import TrainingOptions
 from data.errors import HeadError, UsageError
 

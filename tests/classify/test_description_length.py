@@ -8,14 +8,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classify.probe.description_length import (
+from classify.probing.description_length import (
     ORDERS,
     blocks,
     description_length,
     online_code_length,
 )
-from classify.probe.options import ProbeOptions
-from classify.probe.targets import task
+from classify.probing.options import ProbeOptions
+from classify.probing.targets import task
 from data import Cache
 
 

@@ -158,7 +158,7 @@ def test_runs_go_to_new_folders_by_default(cache: Path, tmp_path: Path, monkeypa
 
 HEAVY = (
     "torch", "transformers", "numpy", "pandas", "sklearn", "h5py", "onnx", "onnxruntime", "gradio",
-    "dask", "distributed",
+    "dask", "distributed", "matplotlib", "seaborn",
 )  # fmt: skip
 
 

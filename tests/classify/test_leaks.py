@@ -21,11 +21,11 @@ from classify.heads import HEADS
 from classify.heads.linear.batched import Problems, log_probabilities
 from classify.models.selection import by_layer_and_C, by_tuning
 from classify.options import Options
-from classify.probe.curves import Choice, curve
-from classify.probe.options import ProbeOptions
-from classify.probe.removal import without_speaker_subspace
-from classify.probe.study import probe
-from classify.probe.targets import task
+from classify.probing.curves import Choice, curve
+from classify.probing.options import ProbeOptions
+from classify.probing.removal import without_speaker_subspace
+from classify.probing.study import probe
+from classify.probing.targets import task
 from classify.training_options import TrainingOptions
 
 REPLACED, KEPT = np.arange(16, 32, 2), np.arange(17, 32, 2)  # utterances of speaker 01

@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from classify.probe.maps import MOST, draw_maps
+from classify.probing.maps import MOST, draw_maps
 
 
 def clouds(separation, speakers=8, classes=4, takes=5, dim=120, seed=0):
@@ -66,7 +66,7 @@ def test_too_few_utterances_have_no_map(count):
 
 
 def test_of_very_many_some_are_shown(monkeypatch):
-    monkeypatch.setattr("classify.probe.maps.MOST", 60)
+    monkeypatch.setattr("classify.probing.maps.MOST", 60)
     X, y, speakers = clouds(2)
     for each in draw_maps(X, y, speakers):
         assert len(each.rows) <= 60 < MOST

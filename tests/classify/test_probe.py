@@ -17,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from classify.commands.probe import command_line, main
-from classify.probe.options import ProbeOptions
-from classify.probe.removal import without_speaker_means, without_speaker_subspace
-from classify.probe.study import probe
+from classify.probing.options import ProbeOptions
+from classify.probing.removal import without_speaker_means, without_speaker_subspace
+from classify.probing.study import probe
 from classify.report.folder import as_json
 from data import Cache
 from data.cache.writer import write_cache

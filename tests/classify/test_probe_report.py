@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from classify.probe.options import ProbeOptions
-from classify.probe.study import probe
+from classify.probing.options import ProbeOptions
+from classify.probing.study import probe
 from classify.report import probe_folder as folder
 from classify.report.published import ANCHORS, anchors
 from data.errors import UsageError
@@ -200,7 +200,7 @@ def test_a_quick_probe_draws_the_curves_alone(made, tmp_path):
     shutil.copytree(made[0], tmp_path / "run")  # figures of an older run are not left beside it
     code = f"""
 import sys
-from classify.__main__ import COMMANDS
+from classify.commands import COMMANDS
 from importlib import import_module
 main = import_module(COMMANDS["probe"][0]).main
 main(["--cache", {str(cache)!r}, "--quick", "--head", "lda", "--out", {str(tmp_path / "run")!r}])

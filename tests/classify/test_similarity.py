@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classify.probe import similarity
-from classify.probe.similarity import cka, compare
+from classify.probing import similarity
+from classify.probing.similarity import cka, compare
 from data import Cache
 from data.cache.writer import write_cache
 from data.errors import UsageError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from classify.probe.options import ProbeOptions
-from classify.probe.targets import task, tasks
+from classify.probing.options import ProbeOptions
+from classify.probing.targets import task, tasks
 from data import Cache
 from data.errors import UsageError
 

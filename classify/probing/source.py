@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.features import Features
-from classify.probe.curves import Matrix
+from classify.probing.curves import Matrix
 from data.cache import Cache
 from data.errors import CacheError, UsageError
 

@@ -13,16 +13,16 @@ from classify.dataset import grouping, of_corpora
 from classify.evaluation.scheduling import spread
 from classify.heads.linear.batched import DEFAULT_C
 from classify.options import EMOTION_TARGETS
-from classify.probe import controls, scores
-from classify.probe.audit import Audit, checks, constant_features, same_sound
-from classify.probe.curves import Choice, Curve, candidates, counts_by, curve
-from classify.probe.description_length import description_length
-from classify.probe.options import ProbeOptions
-from classify.probe.removal import without_speaker_means, without_speaker_subspace
-from classify.probe.result import Json, Probe, TargetResult
-from classify.probe.selection import Nested, nested
-from classify.probe.source import Control, Source
-from classify.probe.targets import Task, tasks
+from classify.probing import controls, scores
+from classify.probing.audit import Audit, checks, constant_features, same_sound
+from classify.probing.curves import Choice, Curve, candidates, counts_by, curve
+from classify.probing.description_length import description_length
+from classify.probing.options import ProbeOptions
+from classify.probing.removal import without_speaker_means, without_speaker_subspace
+from classify.probing.result import Json, Probe, TargetResult
+from classify.probing.selection import Nested, nested
+from classify.probing.source import Control, Source
+from classify.probing.targets import Task, tasks
 from classify.stats import best
 from classify.stats.metrics import scores as scores_of
 from classify.stats.metrics import uar
@@ -32,7 +32,7 @@ from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
 if TYPE_CHECKING:
-    from classify.probe.geometry import LayerMaps, Similarities
+    from classify.probing.geometry import LayerMaps, Similarities
 
 log = logging.getLogger("wav2emo")
 
@@ -93,7 +93,7 @@ def _similarities(
     """First of all: a cache of other utterances is refused before anything is fitted."""
     if options.quick:
         return None
-    from classify.probe.geometry import similarities
+    from classify.probing.geometry import similarities
 
     return similarities(cache, options, rows)
 
@@ -104,7 +104,7 @@ def _maps(
     """Of the first target; not of a quick probe, for which scikit-learn's maps load too long."""
     if options.quick:
         return None
-    from classify.probe.geometry import layer_maps
+    from classify.probing.geometry import layer_maps
 
     return layer_maps(cache, options, next(iter(results.values())))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from classify.probe.curves import Matrix, Remove
+from classify.probing.curves import Matrix, Remove
 
 
 def without_speaker_means(X: Matrix, speakers: npt.NDArray) -> Matrix:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classify.probe.curves import Curve
+from classify.probing.curves import Curve
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from classify.probe.geometry import LayerMaps, Similarities
+    from classify.probing.geometry import LayerMaps, Similarities
 
 Json = dict[str, Any]
 

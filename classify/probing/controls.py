@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from classify.heads import naming
 from classify.heads.linear.batched import Problems
-from classify.probe.curves import Curve, Matrix, counts_by, layer_name, predict
-from classify.probe.targets import Task, is_constant
+from classify.probing.curves import Curve, Matrix, counts_by, layer_name, predict
+from classify.probing.targets import Task, is_constant
 from classify.stats.metrics import Scores, confusion, uar
 
 

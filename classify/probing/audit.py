@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import as_text
-from classify.probe.controls import sentence_alone
-from classify.probe.curves import Matrix
-from classify.probe.targets import Task
+from classify.probing.controls import sentence_alone
+from classify.probing.curves import Matrix
+from classify.probing.targets import Task
 from classify.stats.intervals import FEWEST
 from data.text import several
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from classify.evaluation.folds import Rows, inner_folds
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
-from classify.probe.targets import Task
+from classify.probing.targets import Task
 from classify.stats.metrics import Counts, confusions, uar
 from data.text import escaped
 

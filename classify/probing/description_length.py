@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
-from classify.probe.curves import Matrix, layer_name
-from classify.probe.targets import Task
+from classify.probing.curves import Matrix, layer_name
+from classify.probing.targets import Task
 from classify.stats.metrics import Scores
 
 ORDERS = 8  # random orders of the blocks, over which the lengths are averaged

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.features import Features
-from classify.probe.maps import Map, draw_maps
-from classify.probe.options import ProbeOptions
-from classify.probe.result import Json, TargetResult
-from classify.probe.similarity import Similarity, compare
+from classify.probing.maps import Map, draw_maps
+from classify.probing.options import ProbeOptions
+from classify.probing.result import Json, TargetResult
+from classify.probing.similarity import Similarity, compare
 from data.cache import Cache
 
 

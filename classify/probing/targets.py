@@ -32,7 +32,7 @@ from classify.evaluation.folds import (
     split,
     stratified,
 )
-from classify.probe.options import CONFOUNDS, ProbeOptions
+from classify.probing.options import CONFOUNDS, ProbeOptions
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")

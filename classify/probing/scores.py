@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.probe.curves import Curve, counts_by
-from classify.probe.selection import Nested
-from classify.probe.targets import Task
+from classify.probing.curves import Curve, counts_by
+from classify.probing.selection import Nested
+from classify.probing.targets import Task
 from classify.stats import intervals
 from classify.stats.metrics import Counts, per_class, scores, uar
 from classify.stats.tests import Best, permutation_test, uar_shares
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def rows(curve: Curve) -> list[Json]:
-    """The rows of a curve, a layer each; see `classify.probe.result`."""
+    """The rows of a curve, a layer each; see `classify.probing.result`."""
     found = intervals_of(curve.task, curve.counts)
     return [
         {
