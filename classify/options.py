@@ -31,7 +31,7 @@ def require_option_C(C: float | None) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that a user may choose; verified once, here."""
+    """The options; verified once, here."""
 
     head: str = "mlp"
     cache: Path = Path("embeddings.h5")

@@ -1,4 +1,4 @@
-"""``python -m classify compare``: several heads under the same folds, and who is best."""
+"""``python -m classify compare``: several heads under the same folds, and the best of them."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify compare",
-        description="Cross-validate several heads under the same folds and tell which differences "
+        description="Cross-validate several heads under the same folds and test which differences "
         "are more than chance: table here, files in the run's folder. An option that a head does "
         "not take is for the others.",
         epilog="exit status 3: some heads failed, and the others are compared",

@@ -25,7 +25,7 @@ MICROPHONE = "mic"  # or mic:NAME
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Listen as the command line of ``predict`` says, and return the exit status.
+    """Predict a stream as the command line asks, and return the exit status.
 
     Raises:
         UsageError: there is nothing that can be listened to.

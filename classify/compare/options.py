@@ -12,7 +12,7 @@ from data.errors import UsageError
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """Everything that a user may choose; verified once, here."""
+    """The options; verified once, here."""
 
     heads: tuple[str, ...]
     shared: Options = field(default_factory=Options)  # its head is of no meaning
@@ -33,7 +33,7 @@ class CompareOptions:
         return cls(arguments.heads, Options.from_arguments(arguments))
 
     def of(self, head: str) -> Options:
-        """What `head` is told: what it cannot be told is left as that head does best."""
+        """The options of `head`; what it does not take keeps its default."""
         able, own, shared = find(head), Options(), self.shared
         steps = able.sequences and shared.axis != "layer"
         poolings = shared.poolings if steps or shared.poolings != (NONE,) else own.poolings
@@ -59,7 +59,7 @@ class CompareOptions:
 
 
 def _takes(head: Head) -> tuple[bool, ...]:
-    """The more a head can be told, the larger."""
+    """The more options a head takes, the larger."""
     return head.sequences, head.neural, head.random, head.balanced
 
 

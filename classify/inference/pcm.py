@@ -32,7 +32,7 @@ class PCM:
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Self | None:
-        """What a command line says of samples without a header; None: nothing."""
+        """The options for samples without a header; None: none are given."""
         told = {name: getattr(arguments, name) for name in ("encoding", "rate", "channels")}
         told = {name: value for name, value in told.items() if value is not None}
         try:

@@ -26,7 +26,7 @@ CONFOUNDS = ("speaker", "sex", "sentence", "intensity", "corpus")
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """Everything that a user may choose; verified once, here."""
+    """The options; verified once, here."""
 
     cache: Path = Options.cache
     corpora: tuple[str, ...] = ()  # none: all of the cache
@@ -90,7 +90,7 @@ class ProbeOptions:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What decides the numbers; of other caches only the name, their fingerprints tell more."""
+        """The options that decide the numbers; of other caches only the name."""
         values = asdict(self)
         del values["cache"]
         for name in ("control", "against"):

@@ -23,7 +23,7 @@ class PredictOptions:
         model: the model's folder.
         inputs: files, folders, globs, tables, or `STANDARD_INPUT`.
         form: one of `classify.inference.files.output.FORMATS`.
-        window: seconds of a window that slides over each recording; None: each is heard as a whole.
+        window: seconds of a window that slides over each recording; None: whole recordings.
         hop: seconds from window to window; None: a third of a window.
         out: folder for timelines.
         raw: what standard input is if it has no header.
@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
 
 def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--window`` and ``--hop``."""
-    group = parser.add_argument_group("what is felt when, in recordings of any length")
+    group = parser.add_argument_group("emotion over time, in recordings of any length")
     group.add_argument(
         "--window", type=float, metavar="SECONDS", help="slide a window over each recording"
     )

@@ -1,4 +1,4 @@
-"""Listen to recordings, whole or through a window, and show what is heard."""
+"""Predict recordings, whole or in sliding windows, and print the predictions."""
 
 import logging
 import sys
@@ -24,7 +24,7 @@ log = logging.getLogger("wav2emo")
 
 
 class Listening:
-    """One run of the command: who listens, how, and how many recordings were refused."""
+    """One run of the command: model, options, and how many recordings were refused."""
 
     def __init__(
         self, model: TrainedHead, options: PredictOptions, sliding: Sliding | None
@@ -86,7 +86,7 @@ class Listening:
                 self._keep(track.utterance, predictor.collected(track, answers))
 
     def _keep(self, utterance: Utterance, timeline: Timeline) -> None:
-        """What is left to do when all windows of a recording were heard: files and segments."""
+        """Write the files and print the segments of a recording whose windows are all predicted."""
         if self.options.out is not None:
             from classify.inference.files import (
                 timeline_files,  # not before: matplotlib takes a while

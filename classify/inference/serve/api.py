@@ -18,7 +18,7 @@ def routes(requests: RequestQueue, uploads: Uploads) -> APIRouter:
 
     @router.api_route("/predict", methods=["POST", "PUT"])
     async def predict(request: Request) -> Response:
-        """What is heard in the recording that is the request's body."""
+        """Predict the recording in the request's body."""
         if request.headers.get("content-type", "").startswith("multipart/"):
             reason = "a form; send the recording itself, as 'curl -T FILE' does"
             return _line(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)

@@ -1,4 +1,4 @@
-"""The page: record or drop a recording, and see what is heard in it."""
+"""The page: record or drop a recording, and see its predictions."""
 
 from pathlib import Path
 

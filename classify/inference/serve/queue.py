@@ -1,4 +1,4 @@
-"""One predictor, and a short line of those who wait for it."""
+"""One predictor, and a bounded queue of requests for it."""
 
 import asyncio
 import threading
@@ -57,7 +57,7 @@ class Heard:
 class RequestQueue:
     """Asks the predictor about one recording at a time.
 
-    Some may wait while it listens; who comes when the line is full is sent away at once, which is
+    A few requests wait while it predicts. When the queue is full, raise `Busy` at once, which is
     kinder than an answer in ten minutes.
 
     Raises:
@@ -73,7 +73,7 @@ class RequestQueue:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="listen")
 
     async def ask(self, recording: Path, say: Callable[[Heard], Said]) -> Said:
-        """What `say` makes of what is heard in a recording, both in the predictor's thread.
+        """Predict a recording and format the result by `say`, both in the predictor's thread.
 
         Who is cancelled leaves the line, or is listened to no further.
 

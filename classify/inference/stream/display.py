@@ -1,4 +1,4 @@
-"""What a stream says: a live line for people, JSON lines for programs, and a summary."""
+"""The output of a stream: a live line on terminals, JSON lines elsewhere, and a summary."""
 
 import shutil
 import sys
@@ -110,7 +110,7 @@ class Summary:
 
 
 def most_probable(moment: Moment) -> str | None:
-    """The class that leads after smoothing; None: nothing was heard lately."""
+    """The class that leads after smoothing; None: no prediction lately."""
     smoothed = moment.smoothed
     return max(smoothed, key=smoothed.__getitem__) if smoothed else None
 

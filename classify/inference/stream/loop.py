@@ -25,7 +25,7 @@ class PredictsWaveform(Protocol):
     """What of a `Predictor` a stream needs."""
 
     def waveform(self, waveform: Waveform) -> Answer | Refusal:
-        """What is said about (sample,) samples at 16 kHz."""
+        """Predict (sample,) samples at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Moment:
         time: seconds of audio from the stream's start to the window's end.
         heard: whether somebody speaks in the window, and how loud it is.
         values: the window's own probabilities, or numbers; None: no voice, or refused.
-        smoothed: the same, smoothed over time; None: nothing was heard lately.
+        smoothed: the same, smoothed over time; None: no prediction lately.
         refused: why the encoder gave no answer, if it was asked.
         skipped: hops that were passed over right before this one.
         arrived: when the window's last sample did, by `time.monotonic`.
