@@ -129,12 +129,12 @@ def main(argv: Sequence[str]) -> int:
 
     from classify.inference.files import standard_input
     from classify.inference.files.inputs import find
-    from classify.inference.files.recordings import Listening
+    from classify.inference.files.recordings import FilePredictions
     from classify.models.trained import TrainedHead
     from extract.sliding import Sliding
 
     sliding = None if options.window is None else Sliding(options.window, options.hop)
-    listening = Listening(TrainedHead.load(options.model), options, sliding)
+    predictions = FilePredictions(TrainedHead.load(options.model), options, sliding)
     with contextlib.ExitStack() as stack:
         receive = None
         if STANDARD_INPUT in options.inputs:
@@ -142,9 +142,9 @@ def main(argv: Sequence[str]) -> int:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wav2emo-")))
             receive = partial(standard_input.receive, sys.stdin.buffer, folder, options.raw)
         utterances, problems = find(options.inputs, options.follow_links, receive)
-        listening.refuse(problems)
-        listening.show(utterances)
-    return SOME_REFUSED if listening.refused else 0
+        predictions.refuse(problems)
+        predictions.show(utterances)
+    return SOME_REFUSED if predictions.refused else 0
 
 
 def _options(arguments: argparse.Namespace) -> PredictOptions:

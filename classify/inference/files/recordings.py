@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 log = logging.getLogger("wav2emo")
 
 
-class Listening:
+class FilePredictions:
     """One run of the command: model, options, and how many recordings were refused."""
 
     def __init__(
@@ -72,8 +72,8 @@ class Listening:
         self, predictor: Predictor, utterances: Sequence[Utterance], sliding: Sliding
     ) -> Iterator[Answer]:
         kept = self.options.out is not None or self.options.form == "table"
-        heard = self._watched(predictor.windows(map(Track, utterances), sliding), " windows")
-        for track, results in groupby(heard, key=lambda item: item[0]):
+        windows = self._watched(predictor.windows(map(Track, utterances), sliding), " windows")
+        for track, results in groupby(windows, key=lambda item: item[0]):
             answers, refused = [], False
             for _, result in results:
                 if isinstance(result, Answer):
@@ -102,12 +102,12 @@ class Listening:
             self.refuse([f"{name_of(refusal.utterance)}: {refusal.reason}"])
 
     def _watched(
-        self, heard: Iterable[Item], unit: str, total: int | None = None
+        self, results: Iterable[Item], unit: str, total: int | None = None
     ) -> Iterator[Item]:
         """The same, with a bar on a terminal that nothing else is written to meanwhile."""
         writes = self.options.form != "table" or self.sliding is None
         hidden = not log.isEnabledFor(logging.INFO) or (writes and sys.stdout.isatty())
-        bar = tqdm(heard, total=total, unit=unit, leave=False, disable=hidden or None)
+        bar = tqdm(results, total=total, unit=unit, leave=False, disable=hidden or None)
         yield from bar
 
 

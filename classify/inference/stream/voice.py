@@ -18,7 +18,7 @@ SHARE = 0.2  # of a window's frames that are speech, in a window with speech
 
 
 @dataclass(frozen=True)
-class Heard:
+class Activity:
     """Voice activity and levels of a window."""
 
     voice: bool
@@ -40,7 +40,7 @@ class VoiceActivity:
         self._levels: deque[float] = deque(maxlen=round(MEMORY * SAMPLING_RATE / FRAME))
         self._end = 0  # of the last window, in samples of the stream
 
-    def __call__(self, window: Window) -> Heard:
+    def __call__(self, window: Window) -> Activity:
         """Windows in the order of the stream."""
         levels = frame_levels(window.samples)
         fresh = min(round((window.end - self._end) / FRAME), len(levels))
@@ -49,7 +49,7 @@ class VoiceActivity:
         self._levels.extend(recent[recent > SILENCE].tolist())
         floor = float(np.quantile(self._levels, FLOOR)) if self._levels else SILENCE
         speech = levels > max(floor + MARGIN, QUIETEST)
-        return Heard(bool(speech.mean() >= SHARE), level(window.samples), floor)
+        return Activity(bool(speech.mean() >= SHARE), level(window.samples), floor)
 
 
 def frame_levels(samples: np.ndarray) -> np.ndarray:
