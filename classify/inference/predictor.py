@@ -179,11 +179,11 @@ class Predictor:
     def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:
         if isinstance(result, Refusal):
             return result
-        model, heard = self.model, (result.layers, result.sequence)
+        model, embedded = self.model, (result.layers, result.sequence)
         if model.targets:
-            numbers = zip(model.targets, model.numbers(*heard).tolist(), strict=True)
+            numbers = zip(model.targets, model.numbers(*embedded).tolist(), strict=True)
             return Answer(result.utterance, {}, dict(numbers))
-        shares = zip(model.classes, model.probabilities(*heard).tolist(), strict=True)
+        shares = zip(model.classes, model.probabilities(*embedded).tolist(), strict=True)
         return Answer(result.utterance, dict(shares))
 
 
