@@ -82,7 +82,7 @@ class Dataset(Selection):
 
     @property
     def encoder(self) -> str:
-        """For people: its name, that it is a control if so, precision and engine."""
+        """Its name, whether it is a control, precision and engine, as text."""
         return in_words(self.recipe)
 
 

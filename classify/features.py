@@ -84,7 +84,7 @@ class Features:
         """The same of one new utterance, (1, step · dim).
 
         Args:
-            recipe: of the encoder, which tells the layers that the arrays hold.
+            recipe: of the encoder; it lists the layers that the arrays hold.
             layers: pooling → (layer, dim).
             sequence: (layer, step, dim), where the recipe asks for one.
         """
@@ -99,7 +99,7 @@ class Features:
         return self._padded(steps, [0], pooled)
 
     def parameters(self, X: Matrix, dim: int) -> dict[str, Any]:
-        """How a neural head is told to read X, whose encoder's layers are `dim` wide."""
+        """The parameters by which a neural head reads X; the encoder's layers are `dim` wide."""
         steps = X.shape[1] // self.width(dim)
         axis = "time" if self.sequences else "layer"
         return {"layers": self._kept, "steps": steps, "axis": axis}

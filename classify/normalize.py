@@ -1,7 +1,7 @@
 """Features by each speaker's own mean and deviation.
 
-This is transductive: it needs all recordings of a tested speaker before the first is judged (but
-none of the labels). Scores so found do not hold for a speaker who is heard for the first time.
+This is transductive: it needs all recordings of a tested speaker before the first prediction (but
+none of the labels). Such scores do not hold for a speaker of whom there is one recording.
 """
 
 import numpy as np

@@ -1,6 +1,5 @@
 """How a neural head is trained: what a user may set, and what is left to the head."""
 
-import argparse
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -61,19 +60,6 @@ class TrainingOptions:
     def given(self) -> dict[str, Any]:
         """What is set, by the parameter's name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
-
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> "TrainingOptions":
-        """Options from what `add_arguments` parsed."""
-        return cls(**{name: getattr(arguments, name) for name in SETTINGS})
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that neural heads take."""
-    group = parser.add_argument_group("neural heads")
-    for name, about in SETTINGS.items():
-        metavar = "N" if about.kind is int else "A" if name == "mixup" else "X"
-        group.add_argument(flag(name), type=about.kind, metavar=metavar, help=about.help)
 
 
 def flag(name: str) -> str:

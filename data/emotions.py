@@ -76,7 +76,7 @@ def to_shared(corpus: str, native: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class Labels:
-    """Which classes to tell apart: what ``--labels`` says. Made by `parse_labels`."""
+    """The classes of ``--labels``. Made by `parse_labels`."""
 
     text: str | None = None  # as it was given, for reports
     classes: Mapping[str, str] | None = None  # shared name → class; None: each its own, all of them

@@ -1,4 +1,4 @@
-"""An utterance: who said something, where it is recorded, and what the corpus says about it."""
+"""An utterance: its speaker, its recording, and its labels in the corpus."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ class Utterance:
 
     ``id`` is unique over everything that is ever cached together and begins with the corpus's name.
     Labels are the corpus's own (native): they are mapped to a shared vocabulary only when
-    classifying, by `data.emotions`. What a corpus does not tell is None.
+    classifying, by `data.emotions`. What a corpus does not have is None.
     """
 
     id: str

@@ -38,10 +38,10 @@ class Refusal:
     utterance: Utterance
     reason: str
     seconds = 0.0  # of audio that waits for an engine
-    refused = True  # an answer says False
+    refused = True  # False of an answer
 
     def row(self) -> dict[str, str]:
-        """What a list of refused utterances says."""
+        """The record of a refused utterance."""
         return {
             "id": self.utterance.id,
             "file": str(self.utterance.file),

@@ -66,7 +66,7 @@ class Embedder:
         try:
             request, name = Request.from_recipe(recipe), recipe["model"]
             same = {name: recipe[name] for name in ("engine", "precision")}  # but for rounding
-            if model:  # a copy elsewhere has another name; its weights tell that it is the same
+            if model:  # a copy elsewhere has another name; its weights identify it
                 same |= {name: recipe[name] for name in ("model", "revision")}
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeMismatch(f"not the recipe of an encoder: {error!r}") from None

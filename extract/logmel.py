@@ -55,7 +55,7 @@ FEATURES: dict[str, Callable[[Waveform], npt.NDArray[np.float32]]] = {
     "logmel": logmel,
     "energy": energy,
 }
-PARAMETERS = {  # what the recipe says of each
+PARAMETERS = {  # of each, in the recipe
     "logmel": "mean and deviation of 80 bands, 25 ms Hann, 10 ms hop, HTK mel 20-8000 Hz, "
     "ln of power, at least 1e-10",
     "energy": "mean and deviation of the level, 25 ms frames, 10 ms hop, dB, at least -100",

@@ -22,7 +22,7 @@ LAYER_CONVENTION = (
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be kept of an utterance, as the command line says it.
+    """What to store of an utterance, as the command line names it.
 
     Attributes:
         layers: ``all`` or numbers and ranges, such as ``0-6`` or ``6,9``.

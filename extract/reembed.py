@@ -35,7 +35,7 @@ def relative_errors(
     it is embedded again; or with the reason why it is refused.
 
     Args:
-        model: the encoder's folder, if it is not where the recipe says.
+        model: the encoder's folder, if it has moved.
 
     Raises:
         EncoderError: the encoder cannot be loaded.

@@ -15,7 +15,7 @@ from extract.embedder import Embedder, Embedding
 
 SHORTEST_WINDOW = 0.1  # seconds
 SHORTEST_HOP = 0.02  # seconds, the step of the encoders' frames
-SILENCE = 1e-3  # root mean square of ±1, −60 dB of full scale: nobody speaks below it
+SILENCE = 1e-3  # root mean square of ±1, −60 dB of full scale: there is no speech below it
 PEAK = SAMPLING_RATE // 100  # samples whose lowest and highest are kept for figures
 
 Peaks = npt.NDArray[np.float32]  # (10 ms, lowest and highest)
@@ -55,7 +55,7 @@ class Sliding:
 
 @dataclass(frozen=True)
 class Silence(Refusal):
-    """A window in which nobody speaks."""
+    """A window without speech."""
 
 
 class Track:

@@ -1,11 +1,14 @@
-"""``python -m classify compare``: several heads under the same folds, and who is best."""
+"""``python -m classify compare``: several heads under the same folds, and the best of them."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.compare.options import CompareOptions, add_arguments
-from classify.evaluation.scheduling import add_scheduler, scheduled
+from classify.commands import arguments as shared
+from classify.compare.options import CompareOptions
+from classify.evaluation.scheduling import scheduled
+from classify.heads import HEADS, Head, find
+from classify.options import split_one
 from data.console import SOME_REFUSED, Parser, common_options, configure_logging, show, show_json
 
 
@@ -13,12 +16,19 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify compare",
-        description="Cross-validate several heads under the same folds and tell which differences "
+        description="Cross-validate several heads under the same folds and test which differences "
         "are more than chance: table here, files in the run's folder. An option that a head does "
         "not take is for the others.",
         epilog="exit status 3: some heads failed, and the others are compared",
     )
-    add_arguments(parser)
+    parser.add_argument(
+        "--heads",
+        type=split_one,
+        required=True,
+        metavar="NAMES",
+        help=f"two or more of {', '.join(HEADS)}, joined by commas",
+    )
+    shared.add_arguments(parser, head=False)
     parser.add_argument(
         "--out",
         type=Path,
@@ -27,16 +37,28 @@ def parser() -> argparse.ArgumentParser:
         "runs/<time>-compare)",
     )
     parser.add_argument("--json", action="store_true", help="print compare.json, not the table")
-    add_scheduler(parser)
+    shared.add_scheduler(parser)
     common_options(parser)
     return parser
+
+
+def options_of(arguments: argparse.Namespace) -> CompareOptions:
+    """The `CompareOptions` of parsed arguments."""
+    if arguments.heads:  # an option that one of them takes is not refused
+        arguments.head = max(arguments.heads, key=lambda name: _takes(find(name)))
+    return CompareOptions(arguments.heads, shared.options(arguments))
+
+
+def _takes(head: Head) -> tuple[bool, ...]:
+    """The more options a head takes, the larger."""
+    return head.sequences, head.neural, head.random, head.balanced
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     configure_logging(arguments.verbose, arguments.quiet)
-    options = CompareOptions.from_arguments(arguments)
+    options = options_of(arguments)
 
     from classify.compare.result import compare
     from classify.report import compare_text as table

@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.evaluation.scheduling import add_scheduler, scheduled
+from classify.commands.arguments import add_arguments, add_jobs, add_scheduler
+from classify.commands.arguments import options as options_of
+from classify.evaluation.scheduling import scheduled
 from classify.heads import HEADS, find
-from classify.options import Options, add_arguments, add_jobs
 from data.console import Parser, common_options, configure_logging, show, show_json
 from data.errors import UsageError
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     configure_logging(arguments.verbose, arguments.quiet)
-    options = Options.from_arguments(arguments)
+    options = options_of(arguments)
 
     from classify.report import folder as run_folder
 

@@ -5,8 +5,16 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.evaluation.scheduling import add_scheduler, scheduled
-from classify.probing.options import ProbeOptions, add_arguments
+from classify.commands.arguments import (
+    add_folds,
+    add_poolings,
+    add_scheduler,
+    add_seed,
+    add_selection,
+)
+from classify.evaluation.scheduling import scheduled
+from classify.options import split_names, split_one
+from classify.probing.options import CONFOUNDS, PROBES, REMOVALS, ProbeOptions
 from data.console import Parser, common_options, complain, configure_logging, show, show_json
 
 
@@ -17,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         description="Probe every layer of a cache for the emotion and what may be mistaken for it, "
         "by linear heads on speaker-independent folds: table here, files in the run's folder.",
     )
-    add_arguments(parser)
+    _add_arguments(parser)
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 where a check of the audit fails"
     )
@@ -33,11 +41,73 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the probe."""
+    default = ProbeOptions
+    add_selection(parser)
+    parser.add_argument(
+        "--targets",
+        type=split_one,
+        default=default.targets,
+        metavar="COLUMNS",
+        help="columns joined by commas (default: emotion, and without --quick what is known of "
+        f"{', '.join(CONFOUNDS)})",
+    )
+    parser.add_argument(
+        "--head",
+        metavar="HEAD",
+        default=default.head,
+        help=f"{', '.join(PROBES)}, or any class of scikit-learn's kind, as "
+        "sklearn.naive_bayes:GaussianNB, whose fits are slower (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--C",
+        type=float,
+        metavar="C",
+        help="inverse strength of the regularisation (default: chosen from 7 by 3 inner folds of "
+        "speakers in each training part; with --quick the head's own)",
+    )
+    add_poolings(parser)
+    add_folds(parser)
+    add_seed(parser)
+    parser.add_argument("--quick", action="store_true", help="the curves with their bands alone")
+    parser.add_argument(
+        "--control",
+        type=Path,
+        metavar="FILE",
+        help="a cache of the same recordings by an untrained encoder, to hold against this one",
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="a cache to compare layers with (CKA)"
+    )
+    parser.add_argument(
+        "--remove",
+        choices=REMOVALS,
+        help="emotion again, after each speaker's mean or the subspace of speakers is taken out",
+    )
+    parser.add_argument(
+        "--mdl", action="store_true", help="description length of the labels, by online coding"
+    )
+    parser.add_argument(
+        "--shuffles",
+        type=int,
+        default=default.shuffles,
+        metavar="N",
+        help="refits with shuffled labels, 0 for none (default: %(default)s)",
+    )
+
+
+def _options(arguments: argparse.Namespace) -> ProbeOptions:
+    given = vars(arguments)
+    chosen = {name: given[name] for name in ProbeOptions.__dataclass_fields__}
+    return ProbeOptions(**{**chosen, "corpora": split_names(chosen["corpora"])})
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     configure_logging(arguments.verbose, arguments.quiet)
-    options = ProbeOptions.from_arguments(arguments)
+    options = _options(arguments)
 
     from classify.probing.study import probe
     from classify.report import folder as run_folder

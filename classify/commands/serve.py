@@ -18,7 +18,7 @@ log = logging.getLogger("wav2emo")
 
 PORTS = 100  # tried from `FIRST_PORT` on
 SHUTDOWN = 3  # seconds that open connections get when the server is stopped
-QUIET = {  # settings of Gradio and of the hub's client: report nothing to anybody
+QUIET = {  # settings of Gradio and of the hub's client: send no reports
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
@@ -29,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
     default = ServeOptions()
     parser = Parser(
         prog="python -m classify serve",
-        description="Serve a page to record or drop a recording and see what the model hears, and "
-        "the same for programs: curl -T FILE http://HOST:PORT/predict. Stop it with Ctrl-C.",
+        description="Serve a page to record or drop a recording and see predictions, and the same "
+        "for programs: curl -T FILE http://HOST:PORT/predict. Stop it with Ctrl-C.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder from 'classify train'")
     parser.add_argument(
@@ -139,7 +139,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def listening(options: ServeOptions) -> socket.socket:
-    """A socket that listens where the options say.
+    """A socket that listens at the address of the options.
 
     Raises:
         UsageError: the port is in use, or the host is no address of this machine.

@@ -24,20 +24,26 @@ log = logging.getLogger("wav2emo")
 MICROPHONE = "mic"  # or mic:NAME
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Listen as the command line of ``predict`` says, and return the exit status.
+def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
+    """Predict a stream as the command line asks, and return the exit status.
+
+    Args:
+        arguments: as `classify.commands.predict` parsed them.
+        raw: the format of standard input, if it has no header.
 
     Raises:
-        UsageError: there is nothing that can be listened to.
-        AudioError: what was listened to is no audio, or less than a window.
+        UsageError: the input is no stream.
+        AudioError: the input is no audio, or shorter than a window.
     """
-    options = StreamOptions.from_arguments(arguments)
+    fields = StreamOptions.__dataclass_fields__
+    given = {name: value for name, value in vars(arguments).items() if name in fields}
+    options = StreamOptions(**{name: value for name, value in given.items() if value is not None})
     for option in ("csv", "out"):
         if getattr(arguments, option):
             raise UsageError(
                 f"--{option} is for recordings; a stream answers in JSON lines: leave it out"
             )
-    source, options = opened(arguments.inputs, PCM.from_arguments(arguments), options)
+    source, options = opened(arguments.inputs, raw, options)
     model = TrainedHead.load(arguments.model)
     log.info("%s on %s", model.card["head"], model.encoder)
     predictor = Predictor.open(model, arguments.device, arguments.encoder)

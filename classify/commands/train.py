@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.options import Options, add_arguments, add_jobs
+from classify.commands.arguments import add_arguments, add_jobs
+from classify.commands.arguments import options as options_of
 from data.console import Parser, common_options, configure_logging, show
 
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
     arguments = parser().parse_args(argv)
     configure_logging(arguments.verbose, arguments.quiet)
-    options = Options.from_arguments(arguments)
+    options = options_of(arguments)
 
     from classify.models import train as fit
     from classify.models import trained

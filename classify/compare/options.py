@@ -1,18 +1,16 @@
 """Which heads are compared, and by what they share."""
 
-import argparse
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from classify import options as classify_options
-from classify.heads import HEADS, Head, find
-from classify.options import NONE, Options, split_one
+from classify.heads import HEADS, find
+from classify.options import NONE, Options
 from data.errors import UsageError
 
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """Everything that a user may choose; verified once, here."""
+    """The options; verified once, here."""
 
     heads: tuple[str, ...]
     shared: Options = field(default_factory=Options)  # its head is of no meaning
@@ -25,15 +23,8 @@ class CompareOptions:
             named = ",".join(self.heads)
             raise UsageError(f"--heads {named}: name at least two to compare, of {known}")
 
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> "CompareOptions":
-        """Options from what `add_arguments` parsed."""
-        if arguments.heads:  # what one of them takes is not refused
-            arguments.head = max(arguments.heads, key=lambda name: _takes(find(name)))
-        return cls(arguments.heads, Options.from_arguments(arguments))
-
     def of(self, head: str) -> Options:
-        """What `head` is told: what it cannot be told is left as that head does best."""
+        """The options of `head`; what it does not take keeps its default."""
         able, own, shared = find(head), Options(), self.shared
         steps = able.sequences and shared.axis != "layer"
         poolings = shared.poolings if steps or shared.poolings != (NONE,) else own.poolings
@@ -56,20 +47,3 @@ class CompareOptions:
         shared = asdict(self.shared)
         del shared["head"], shared["cache"]
         return {"heads": list(self.heads), **shared}
-
-
-def _takes(head: Head) -> tuple[bool, ...]:
-    """The more a head can be told, the larger."""
-    return head.sequences, head.neural, head.random, head.balanced
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a comparison."""
-    parser.add_argument(
-        "--heads",
-        type=split_one,
-        required=True,
-        metavar="NAMES",
-        help=f"two or more of {', '.join(HEADS)}, joined by commas",
-    )
-    classify_options.add_arguments(parser, head=False)

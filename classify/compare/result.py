@@ -13,8 +13,8 @@ each head took stands in ``run.json``::
                                   equals: the heads not distinguishable from it; smallest_p: the
                                   least p that so few units allow
     friedman {statistic, freedom, p, F, F_freedom, F_p}       of the UAR of each speaker
-    nemenyi {alpha, critical_difference, groups [[head]]}     groups: heads that cannot be told
-                                                              apart by their mean ranks
+    nemenyi {alpha, critical_difference, groups [[head]]}     groups: heads that do not differ in
+                                                              their mean ranks
     left_out [reason]             of the tests above, which are null then
     failed {head: reason}
 

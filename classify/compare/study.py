@@ -24,7 +24,7 @@ class HeadResult:
     """A head, cross-validated."""
 
     head: str
-    features: str  # for people: "mean of layers 0–12, mean + std"
+    features: str  # as text: "mean of layers 0–12, mean + std"
     prediction: npt.NDArray[np.intp]  # (utterance,) number of the class, of all seeds together
     predictions: npt.NDArray[np.intp]  # (seed, utterance) number of the class
     seconds: float  # that the cross-validation took

@@ -252,7 +252,7 @@ def _fit_all(
     fit: Callable[..., T], shared: tuple[Any, ...], parts: Parts, jobs: int
 ) -> Iterator[T]:
     ahead = iter(parts)
-    for part in islice(ahead, 2):  # the first may also pay for imports; the second tells the time
+    for part in islice(ahead, 2):  # the first may also pay for imports; the second is timed
         began = time.perf_counter()
         yield fit(*shared, *part)
         seconds = time.perf_counter() - began

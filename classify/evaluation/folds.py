@@ -31,7 +31,7 @@ Rows = npt.NDArray[np.intp]
 class Folds:
     """How the utterances were parted."""
 
-    kind: str  # for people: "leave one speaker out"
+    kind: str  # as text: "leave one speaker out"
     parts: list[tuple[Rows, Rows]]  # training and test rows of each fold
     by_speaker: bool
 
@@ -182,7 +182,7 @@ def of_file(path: Path, dataset: Selection) -> Folds:
 def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
     """Part every fold by sentence too, and keep the tested sentences out of its training part.
 
-    Each utterance is tested once, by a head that heard neither its speaker nor its sentence. Of
+    Each utterance is tested once, by a head trained on neither its speaker nor its sentence. Of
     more than 10 sentences, 10 groups are made.
 
     Raises:
@@ -211,7 +211,7 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
 def inner_folds(
     y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
 ) -> tuple[list[tuple[Rows, Rows]], str]:
-    """Folds of a training part to choose settings by, and what they are, for people.
+    """Folds of a training part to choose settings by, and their description.
 
     Of groups (speakers, say), or of utterances where groups are too few to train on two classes.
     """

@@ -94,7 +94,7 @@ class Run:
         return joined
 
     def surest(self) -> list[int]:
-        """Of each class the utterance that is told right with the highest probability."""
+        """Of each class, the correctly predicted utterance of the highest probability."""
         y, said = self.dataset.y, self.result.by_seed[0]
         sure = np.where(said.argmax(1) == y, said[np.arange(len(y)), y], 0)
         best = [int(np.where(y == number, sure, -1).argmax()) for number in np.unique(y)]
@@ -146,7 +146,7 @@ def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int
 def new_head(
     options: Options, dataset: Dataset, settings: Mapping[str, Any] | None = None, seed: int = 0
 ) -> Any:
-    """The unfitted estimator that `options` name, told how to read the features of `dataset`.
+    """The unfitted estimator that `options` name, configured for the features of `dataset`.
 
     Args:
         options: the head and what is set of it.

@@ -9,7 +9,6 @@ fit all folds at once (linear and neural ones) are one task. Without a scheduler
 folds go to processes of this machine where that pays, and the rest is done here.
 """
 
-import argparse
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def add_scheduler(parser: argparse.ArgumentParser) -> None:
-    """Add ``--scheduler``."""
-    parser.add_argument("--scheduler", type=scheduler.parse, metavar="ADDRESS", help=scheduler.HELP)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ class Tuned:
 
     tried: list[Settings]
     scores: npt.NDArray[np.float64]  # (fold, settings) UAR over the inner folds
-    kind: str  # of the inner folds, for people
+    kind: str  # of the inner folds, as text
 
     @property
     def chosen(self) -> npt.NDArray[np.intp]:

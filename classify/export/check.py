@@ -54,10 +54,10 @@ def noise(shortest: int) -> list[Waveform]:
 
 def check(content: bytes, predictor: Predictor, waveforms: Sequence[Waveform]) -> list[Agreement]:
     """Ask the graph in `content`, an ONNX file's bytes, about (sample,) waveforms at 16 kHz, each
-    alone and padded together, and hold what it says against the predictor.
+    alone and padded together, and compare its outputs with the predictor's.
 
     Raises:
-        ModelError: a runtime cannot run the graph, or says something else.
+        ModelError: a runtime cannot run the graph, or its outputs differ.
     """
     expected = answers(predictor, waveforms)
     found = []

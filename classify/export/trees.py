@@ -58,7 +58,7 @@ class Trees(nn.Module):
 
         def children(name: str) -> torch.Tensor:
             own = joined(name).astype(np.int64) + np.repeat(roots, sizes)
-            return torch.from_numpy(np.where(leaf, nodes, own))  # who is at a leaf stays there
+            return torch.from_numpy(np.where(leaf, nodes, own))  # a row at a leaf stays there
 
         self.depth = max(tree.depth for tree in trees)
         self.register_buffer("roots", torch.from_numpy(roots))

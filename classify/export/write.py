@@ -42,7 +42,7 @@ def export(
         recordings: audio files to check the graph on; none: seeded noise.
 
     Raises:
-        EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+        EncoderError, RecipeMismatch: the model's encoder is not available.
         ModelError: the graph does not answer as the model does.
         UsageError: the model is too large, or a recording cannot be read.
         OSError: the disk is full or cannot be written. Nothing at `path` has changed then.

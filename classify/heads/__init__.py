@@ -57,7 +57,7 @@ class Head:
     balanced: bool = False  # takes class_weight
     regularised: bool = False  # takes C
     scaled: bool = True  # standardises its features
-    attends: bool = False  # tells how much each step counts
+    attends: bool = False  # reports its attention to each step
     classifies: bool = True  # whether it predicts classes
 
 
@@ -169,7 +169,7 @@ def regressor_path(name: str) -> str:
     """Where the head that predicts numbers is defined.
 
     Raises:
-        UsageError: the head can only tell classes apart.
+        UsageError: the head only predicts classes.
     """
     if path := find(name).regressor:
         return path
@@ -183,7 +183,7 @@ def build_regressor(name: str, parameters: Mapping[str, Any]) -> Any:
     It fits X (utterance, …) and y (utterance, target), and predicts (utterance, target).
 
     Raises:
-        UsageError: the head can only tell classes apart.
+        UsageError: the head only predicts classes.
     """
     path = regressor_path(name)
     if name not in HEADS:

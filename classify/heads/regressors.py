@@ -17,7 +17,7 @@ from sklearn.svm import SVR
 
 
 def ridge(alpha: float = 1000.0) -> TransformedTargetRegressor:
-    """Ridge regression; as strong as the head that tells classes apart."""
+    """Ridge regression, regularised as the classifier."""
     return _standardised(Ridge(alpha))
 
 

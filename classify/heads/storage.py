@@ -1,4 +1,4 @@
-"""Fitted heads as bytes, and back from bytes that nobody vouches for.
+"""Fitted heads as bytes, and back from bytes of unknown origin.
 
 Heads of scikit-learn are kept by skops, those of torch by safetensors. Neither format can hold
 code. A skops file names types to build, so three things are seen to before a head is used: that the

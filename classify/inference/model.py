@@ -27,7 +27,7 @@ class Model(TrainedHead):
         """This head with its encoder, which is loaded at the first call and kept.
 
         Raises:
-            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+            EncoderError, RecipeMismatch: the model's encoder is not available.
         """
         with _OPENING:
             opened = self.__dict__.setdefault("_predictors", {})
@@ -45,7 +45,7 @@ class Model(TrainedHead):
         """Answers for files and for waveforms in memory, in their order.
 
         A recording that cannot be answered for gets a `Refusal` with its `reason` and stops no
-        other; ``result.refused`` tells the two apart. Threads may share a model; pickling leaves
+        other; ``result.refused`` distinguishes the two. Threads may share a model; pickling leaves
         the encoder out.
 
         Args:
@@ -55,7 +55,7 @@ class Model(TrainedHead):
             encoder: where the encoder is; None: where it was when the model was trained.
 
         Raises:
-            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+            EncoderError, RecipeMismatch: the model's encoder is not available.
             UsageError: a single path or array; expected a list of them.
         """
         if isinstance(recordings, str | Path | np.ndarray):
@@ -71,7 +71,7 @@ class Model(TrainedHead):
         device: str = "auto",
         encoder: str | None = None,
     ) -> Timeline:
-        """What is felt when in one recording of any length, heard through windows of `window`
+        """Emotion over time in one recording of any length, predicted in windows of `window`
         seconds, one every `hop` seconds; the rest as in `predict`.
 
         Raises:

@@ -1,8 +1,6 @@
 """How samples are coded that have no header to say so."""
 
-import argparse
 from dataclasses import dataclass
-from typing import Self
 
 from data.errors import UsageError
 from data.recording import MAX_CHANNELS, RATES
@@ -30,16 +28,6 @@ class PCM:
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise UsageError(f"channels {self.channels}: expected 1 to {MAX_CHANNELS}")
 
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> Self | None:
-        """What a command line says of samples without a header; None: nothing."""
-        told = {name: getattr(arguments, name) for name in ("encoding", "rate", "channels")}
-        told = {name: value for name, value in told.items() if value is not None}
-        try:
-            return cls(**told) if told else None
-        except UsageError as error:
-            raise UsageError(f"--{error}") from None
-
     @property
     def kind(self) -> int:
         """`INTEGER` or `FLOAT`."""
@@ -58,11 +46,3 @@ class PCM:
     def __str__(self) -> str:
         channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
         return f"{self.encoding}, {self.rate:,} Hz, {channels}"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--rate``, ``--channels`` and ``--encoding``."""
-    raw = parser.add_argument_group("raw samples on standard input, if they have no header")
-    raw.add_argument("--rate", type=int, metavar="HZ", help="16000 if not given")
-    raw.add_argument("--channels", type=int, metavar="N", help="1 if not given")
-    raw.add_argument("--encoding", choices=CODINGS, help="s16le if not given")

@@ -23,12 +23,12 @@ Audio = str | Path | npt.NDArray[np.floating]  # a file, or (sample,) floats
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says about one utterance; of a silent window all numbers are NaN."""
+    """The prediction for one utterance; of a silent window all numbers are NaN."""
 
     utterance: Utterance
     probabilities: dict[str, float]  # class → probability, in the order of the classes
     numbers: dict[str, float] = field(default_factory=dict)  # of a regression: target → number
-    refused: ClassVar[bool] = False  # a `Refusal` says True
+    refused: ClassVar[bool] = False  # True of a `Refusal`
 
     @property
     def place(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def silent(self) -> bool:
-        """Whether nobody speaks."""
+        """Whether there is no speech."""
         return any(map(math.isnan, (self.numbers or self.probabilities).values()))
 
     @property
@@ -84,7 +84,7 @@ class Predictor:
         the model was trained.
 
         Raises:
-            EncoderError, RecipeMismatch: the encoder that the model listens to cannot be had.
+            EncoderError, RecipeMismatch: the model's encoder is not available.
         """
         place = encoder or model.card["encoder_location"]
         return cls(model, Embedder.from_recipe(model.recipe, device, place))
@@ -137,7 +137,7 @@ class Predictor:
         hop: float | None = 1.0,
         rate: int = SAMPLING_RATE,
     ) -> Timeline:
-        """What is felt when in one recording of any length.
+        """Emotion over time in one recording of any length.
 
         Args:
             recording: an utterance, a file, or a (sample,) array of floats at `rate` Hz.
@@ -179,11 +179,11 @@ class Predictor:
     def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:
         if isinstance(result, Refusal):
             return result
-        model, heard = self.model, (result.layers, result.sequence)
+        model, embedded = self.model, (result.layers, result.sequence)
         if model.targets:
-            numbers = zip(model.targets, model.numbers(*heard).tolist(), strict=True)
+            numbers = zip(model.targets, model.numbers(*embedded).tolist(), strict=True)
             return Answer(result.utterance, {}, dict(numbers))
-        shares = zip(model.classes, model.probabilities(*heard).tolist(), strict=True)
+        shares = zip(model.classes, model.probabilities(*embedded).tolist(), strict=True)
         return Answer(result.utterance, dict(shares))
 
 

@@ -1,4 +1,4 @@
-"""What is felt when: the answers of a window that slides over a recording."""
+"""Emotion over time: the predictions of a window that slides over a recording."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-SILENCE = "silence"  # said of windows in which nobody speaks
+SILENCE = "silence"  # label of windows without speech
 
 Array = npt.NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class Timeline:
 
     @property
     def silent(self) -> npt.NDArray[np.bool_]:
-        """(window,) where nobody speaks."""
+        """(window,) whether there is no speech."""
         return np.asarray(np.isnan(self.probabilities).any(axis=1))
 
     @property

@@ -61,9 +61,9 @@ def _coarse(timeline: Timeline) -> Timeline:
         return timeline
     first = np.linspace(0, count, SHOWN, endpoint=False).astype(int)
     last = np.append(first[1:], count) - 1
-    heard = np.add.reduceat(~timeline.silent, first)[:, None]
+    voiced = np.add.reduceat(~timeline.silent, first)[:, None]
     sums = np.add.reduceat(np.nan_to_num(timeline.probabilities), first)
-    means = np.where(heard > 0, sums / np.maximum(heard, 1), np.nan)
+    means = np.where(voiced > 0, sums / np.maximum(voiced, 1), np.nan)
     return replace(
         timeline, starts=timeline.starts[first], ends=timeline.ends[last], probabilities=means
     )

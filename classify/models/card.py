@@ -16,7 +16,7 @@ from classify.formats import score
 from classify.stats.metrics import METRICS
 from data.cache.recipe import in_words
 
-ALL_SPEAKERS = 24  # of so many each is told, of more the worst, the median and the best
+ALL_SPEAKERS = 24  # of so many each has a row, of more the worst, the median and the best
 SPECIAL = {**{sign: f"\\{sign}" for sign in "\\`*_{}[]|"}, "<": "&lt;", "&": "&amp;"}
 TABLE = str.maketrans(SPECIAL | {"\n": " ", "\r": " "})
 

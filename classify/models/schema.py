@@ -31,7 +31,7 @@ class Malformed(ValueError):
 class Rule:
     """What a value has to be."""
 
-    expected: str  # for people
+    expected: str  # as text
     holds: Callable[[Any], bool]
 
 
@@ -236,7 +236,7 @@ def parse(content: bytes) -> dict[str, Any]:
 
 
 def check(value: Any, schema: Schema) -> None:
-    """See that a value is as a schema says.
+    """Verify a value against a schema.
 
     Raises:
         Malformed: it is not; the message names the field.
@@ -246,7 +246,7 @@ def check(value: Any, schema: Schema) -> None:
 
 
 def seal(card: Card) -> str:
-    """SHA-256 of everything in a card but the seal itself, which tells accidents, not forgery."""
+    """SHA-256 of everything in a card but the seal itself. It detects accidents, not forgery."""
     return recipes.fingerprint({name: value for name, value in card.items() if name != "sha256"})
 
 

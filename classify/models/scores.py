@@ -1,4 +1,4 @@
-"""What answers about held-out speakers are worth: scores with intervals, overall and in parts.
+"""Scores of held-out predictions, with intervals: overall, by class, speaker and group.
 
 Intervals are of 95 %, over speakers (`classify.stats.intervals`); below four speakers there are
 none. Where the speakers are unknown, utterances take their place, which makes intervals too narrow.
@@ -14,7 +14,7 @@ from classify.evaluation.folds import Folds
 from classify.stats import intervals
 from classify.stats.metrics import METRICS, Counts, confusions, per_class, scores
 
-GROUPS = ("sex", "corpus")  # columns that scores are told apart by
+GROUPS = ("sex", "corpus")  # columns that have scores of their own
 
 Json = dict[str, Any]
 Rows = npt.NDArray[np.intp]
@@ -77,7 +77,7 @@ def _summary(counts: Counts) -> Json:
 
 
 def _classes(counts: Counts, classes: tuple[str, ...]) -> Json:
-    """Scores of each class, with an interval of its recall over the speakers who have it."""
+    """Scores of each class, with an interval of its recall over the speakers that have it."""
     alone = counts[:, None] * np.eye(len(classes), dtype=int)[:, :, None]  # one class of the truth
     bounds = intervals.as_json(intervals.of_score(alone))  # whose UAR is its recall
     return {

@@ -2,7 +2,7 @@
 
 Linear heads choose among layers and C, others among settings where that is asked for (``--tune``).
 The choice for all utterances, and that of every training part of a cross-validation, which is to be
-judged by what had no share in it, are made together.
+scored on what had no share in it, are made together.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ Probabilities = npt.NDArray[np.float64]  # (utterance, class)
 class Choice:
     """What was tried on all utterances and what won, there and in every training part."""
 
-    by: str  # the inner folds, for people
+    by: str  # the inner folds, as text
     tried: list[tuple[Settings, float]]  # with the UAR over the inner folds
     settings: Settings  # that won
     in_folds: list[Settings]  # that won in each training part
@@ -74,7 +74,7 @@ def by_layer_and_C(
     What `options` fix stays as it is. Of equal layers the first is taken.
 
     Returns:
-        The choice, and what each fold's own says of its test part.
+        The choice, and the predictions of each fold's own choice for its test part.
 
     Raises:
         HeadError: the head cannot learn from a training part.
@@ -132,7 +132,7 @@ def by_tuning(
 
 
 def of_folds(dataset: Dataset, heads: list[Heads], folds: Folds, jobs: int) -> Probabilities:
-    """(utterance, class) what each fold's head says of its test part; nothing without folds."""
+    """(utterance, class) probabilities of each test part by its head; empty without folds."""
     if not len(folds):
         return np.empty((0, len(dataset.classes)))
     return cross_validate(dataset, heads, folds, jobs).output
@@ -158,7 +158,7 @@ def _inner_kind(task: Task, seed: int) -> str:
 def _held_out(
     head: str, found: Curve, best: npt.NDArray[np.intp], features: list[Features], cache: Cache
 ) -> Probabilities:
-    """What the layer and C that won in each fold but the last say of its test part."""
+    """(utterance, class) probabilities by the layer and C chosen in each fold but the last."""
     task = found.task
     said = np.empty((len(task.y), len(task.classes)))
     for index in np.unique(best[:-1]):

@@ -1,6 +1,6 @@
 """A model from a cache: chosen, cross-validated, calibrated, and fitted on everything.
 
-What it is worth is told by the whole procedure, choice included, on folds that it does not see.
+Its scores are those of the whole procedure, choice included, on held-out folds.
 """
 
 from collections import Counter
@@ -84,7 +84,7 @@ def _require_storable(head: str) -> None:
 
 @dataclass(frozen=True)
 class _HeldOut:
-    """What is to be fitted, and what its like said of utterances that were held out."""
+    """The data and settings to fit, and held-out predictions of the same procedure."""
 
     dataset: Dataset
     settings: Settings
@@ -142,7 +142,7 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
 
 
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
-    """`head`, fitted on everything; neural ones are told whom to hold out for early stopping."""
+    """`head`, fitted on everything; neural ones get the speakers, for early stopping."""
     neural = find(options.head).neural
     told = {"groups": data.speakers} if neural and data.speakers_known else {}
     with naming(options.head, data.features), learning_from(len(y)), converging(head):
@@ -150,7 +150,7 @@ def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
 
 
 def _card(options: Options, data: Dataset, head: Any, told: Json) -> Json:
-    """What ``model.json`` says of any head, and of one that was not scored."""
+    """The fields of ``model.json`` that every head has; scores are left empty."""
     about = find(options.head)
     scaled = options.normalize != "none" and (about.scaled or not data.classes)
     return {

@@ -1,7 +1,7 @@
 """A head fitted on everything, and the folder that keeps it.
 
-``model.json`` says what the head is and which encoder it listens to; ``head.skops`` (scikit-learn)
-or ``head.safetensors`` (torch) holds what it learned; ``README.md`` tells people. Nothing in
+``model.json`` describes the head and its encoder; ``head.skops`` (scikit-learn)
+or ``head.safetensors`` (torch) holds what it learned; ``README.md`` is the model card. Nothing in
 the folder can run code when it is loaded: `classify.heads.storage`, `classify.models.schema`.
 """
 
@@ -58,7 +58,7 @@ class TrainedHead:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The encoder that the head listens to."""
+        """The recipe of the head's encoder."""
         return dict(self.card["recipe"])
 
     @property
@@ -80,7 +80,7 @@ class TrainedHead:
     def numbers(
         self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
     ) -> npt.NDArray[np.float64]:
-        """(target,) what a regression says of one utterance, given as to `probabilities`."""
+        """(target,) predicted numbers of one utterance, given as to `probabilities`."""
         return self.of_features(self.features.of_embedding(self.recipe, layers, sequence))[0]
 
     def of_features(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -125,7 +125,7 @@ class TrainedHead:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read a model's folder, which may be from anybody.
+        """Read a model's folder, whose origin may be unknown.
 
         Raises:
             ModelError: it is not there, incomplete, altered, of a version that this one does not

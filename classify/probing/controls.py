@@ -24,9 +24,9 @@ def majority(task: Task) -> npt.NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Shuffled:
-    """Scores of the same probes where features can tell nothing."""
+    """Scores of the same probes on labels that features cannot predict."""
 
-    scheme: str  # for people
+    scheme: str  # as text
     scores: Scores  # (layer, shuffle) UAR
 
     def selectivity(self, scores: Scores) -> Scores:

@@ -1,4 +1,4 @@
-"""A probe on every layer: what it says of utterances that it was not trained on."""
+"""A probe on every layer: its predictions for utterances that it was not trained on."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +39,7 @@ class Choice:
 
     C: npt.NDArray[np.float64]  # (candidate,)
     inner: list[list[tuple[Rows, Rows]]] | None  # of each fold, parts of all rows; None: C is given
-    kind: str  # of C, for people: "3 folds of speakers", "0.01"
+    kind: str  # of C, as text: "3 folds of speakers", "0.01"
 
     @classmethod
     def fixed(cls, C: float) -> "Choice":
@@ -59,7 +59,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Curve:
-    """What probes of every layer said."""
+    """Predictions of probes on every layer."""
 
     task: Task
     layers: tuple[Layer, ...]
@@ -94,7 +94,7 @@ def curve(
         layers: number and features of each.
         head: logreg, ridge or lda.
         choice: of C.
-        pooling: what the features are, for people.
+        pooling: description of the features.
         remove: maps features and a training part (utterance,) to features in which something that
             was learned from that part is missing.
     """
@@ -180,7 +180,7 @@ def _inner_uar(
 
 
 def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
-    """(problem, utterance) the most probable class; who was trained on one class knows no other."""
+    """(problem, utterance) the most probable class; of one class in training, that class."""
     labels = np.broadcast_to(problems.labels, problems.train.shape)
     lowest = np.where(problems.train, labels, problems.classes).min(1)
     highest = np.where(problems.train, labels, -1).max(1)

@@ -1,22 +1,11 @@
 """What decides a probe's numbers."""
 
-import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from classify.heads import find
-from classify.options import (
-    EMOTION_TARGETS,
-    Options,
-    add_folds,
-    add_poolings,
-    add_seed,
-    add_selection,
-    require_option_C,
-    split_names,
-    split_one,
-)
+from classify.options import EMOTION_TARGETS, Options, require_option_C
 from data.errors import UsageError
 
 PROBES = ("logreg", "ridge", "lda")
@@ -26,7 +15,7 @@ CONFOUNDS = ("speaker", "sex", "sentence", "intensity", "corpus")
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """Everything that a user may choose; verified once, here."""
+    """The options; verified once, here."""
 
     cache: Path = Options.cache
     corpora: tuple[str, ...] = ()  # none: all of the cache
@@ -69,13 +58,6 @@ class ProbeOptions:
             raise UsageError(f"--quick gives the curves alone: leave out --{', --'.join(asked)}")
         self.selection("emotion")  # verifies what it has in common with `classify`
 
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> "ProbeOptions":
-        """Options from what `add_arguments` parsed."""
-        given = vars(arguments)
-        chosen = {name: given[name] for name in cls.__dataclass_fields__}
-        return cls(**{**chosen, "corpora": split_names(chosen["corpora"])})
-
     def selection(self, target: str) -> Options:
         """The utterances and classes of `target`, as `classify` is asked for them."""
         return Options(
@@ -90,7 +72,7 @@ class ProbeOptions:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What decides the numbers; of other caches only the name, their fingerprints tell more."""
+        """The options that decide the numbers; of other caches only the name."""
         values = asdict(self)
         del values["cache"]
         for name in ("control", "against"):
@@ -100,59 +82,3 @@ class ProbeOptions:
 
 def _beyond_curves(options: ProbeOptions) -> list[str]:
     return [name for name in ("control", "against", "remove", "mdl") if getattr(options, name)]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the probe."""
-    default = ProbeOptions
-    add_selection(parser)
-    parser.add_argument(
-        "--targets",
-        type=split_one,
-        default=default.targets,
-        metavar="COLUMNS",
-        help="columns joined by commas (default: emotion, and without --quick what is known of "
-        f"{', '.join(CONFOUNDS)})",
-    )
-    parser.add_argument(
-        "--head",
-        metavar="HEAD",
-        default=default.head,
-        help=f"{', '.join(PROBES)}, or any class of scikit-learn's kind, as "
-        "sklearn.naive_bayes:GaussianNB, whose fits are slower (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--C",
-        type=float,
-        metavar="C",
-        help="inverse strength of the regularisation (default: chosen from 7 by 3 inner folds of "
-        "speakers in each training part; with --quick the head's own)",
-    )
-    add_poolings(parser)
-    add_folds(parser)
-    add_seed(parser)
-    parser.add_argument("--quick", action="store_true", help="the curves with their bands alone")
-    parser.add_argument(
-        "--control",
-        type=Path,
-        metavar="FILE",
-        help="a cache of the same recordings by an untrained encoder, to hold against this one",
-    )
-    parser.add_argument(
-        "--against", type=Path, metavar="FILE", help="a cache to compare layers with (CKA)"
-    )
-    parser.add_argument(
-        "--remove",
-        choices=REMOVALS,
-        help="emotion again, after each speaker's mean or the subspace of speakers is taken out",
-    )
-    parser.add_argument(
-        "--mdl", action="store_true", help="description length of the labels, by online coding"
-    )
-    parser.add_argument(
-        "--shuffles",
-        type=int,
-        default=default.shuffles,
-        metavar="N",
-        help="refits with shuffled labels, 0 for none (default: %(default)s)",
-    )

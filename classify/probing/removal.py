@@ -1,4 +1,4 @@
-"""Take out of the features what tells the speaker."""
+"""Remove from the features what identifies the speaker."""
 
 import numpy as np
 import numpy.typing as npt

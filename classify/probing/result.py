@@ -6,7 +6,7 @@
     targets.<target>
         utterances, classes, support {class: utterances}, chance
         folds {kind, count, groups}        groups: what is never on both sides: speaker, sentence
-        C                                  how it was chosen, for people
+        C                                  how it was chosen, as text
         pooling "mean+std"                 poolings laid end to end; of everything but `poolings`
         layers[k] ROW                      in the order of the layers
         poolings {"mean": [ROW, …], …}     each pooling alone, where there are several

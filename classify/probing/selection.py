@@ -2,7 +2,7 @@
 
 The score of the layer that is best on test is that of a winner: it is too high, the more so the
 more layers there are and the fewer utterances (Cawley and Talbot 2010, On Over-fitting in Model
-Selection, section 5). In nested cross-validation the winner of each training part is judged by
+Selection, section 5). In nested cross-validation the winner of each training part is scored on
 utterances that had no part in its choice.
 """
 
@@ -16,7 +16,7 @@ from classify.probing.curves import Curve
 
 @dataclass(frozen=True)
 class Nested:
-    """What the layer says that each training part would have chosen."""
+    """The layer that each training part chooses, and its predictions."""
 
     chosen: npt.NDArray[np.intp]  # (fold,) index of the layer
     predictions: npt.NDArray[np.intp]  # (utterance,)

@@ -26,7 +26,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The poolings, for people."""
+        """The poolings, as text."""
         return "+".join(self.poolings)
 
     def __len__(self) -> int:

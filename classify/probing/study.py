@@ -42,7 +42,7 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
 
     Args:
         options: what decides the numbers.
-        command: the command line, to be told in the report.
+        command: the command line, for the report.
 
     Raises:
         CacheError: there is no such cache, or it is damaged, or holds NaN.

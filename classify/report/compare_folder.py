@@ -31,7 +31,7 @@ def write(comparison: Comparison, out: Path | None = None) -> Path:
 
 
 def predictions(comparison: Comparison) -> Iterator[list[str]]:
-    """Rows of ``predictions.csv``, the header first: what every head said of every utterance."""
+    """Rows of ``predictions.csv``, the header first: a prediction of every head a row."""
     study = comparison.study
     data, names = study.selection, np.array(study.selection.classes)
     yield ["id", "speaker", "fold", "truth", *comparison.heads]

@@ -76,7 +76,7 @@ def write(run: "Run", out: Path | None = None, chosen: str | None = None) -> Pat
 
 
 def about(options: "Options", dataset: "Dataset") -> dict[str, Any]:
-    """What ``run.json`` says of the cross-validation of a head."""
+    """The description of a cross-validation in ``run.json``."""
     return {
         "options": options.as_json() | {"cache": str(options.cache.absolute())},
         "seed": options.seed,

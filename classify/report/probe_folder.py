@@ -37,7 +37,7 @@ def write(probe: Probe, options: ProbeOptions, out: Path | None = None) -> Path:
 
 
 def predictions(probe: Probe) -> Iterator[list[str]]:
-    """Rows of ``predictions.csv``, the header first: what every layer said of every utterance."""
+    """Rows of ``predictions.csv``, the header first: a prediction of every layer a row."""
     layers = next(iter(probe.targets.values())).layers
     yield ["target", "id", "speaker", "fold", "truth", "nested", *(f"layer_{n}" for n in layers)]
     for target in probe.targets.values():

@@ -18,10 +18,10 @@ ROUNDING = 1e-12  # share of the mean squares below which a difference of them i
 def ccc(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
     """Concordance correlation coefficient (…): 2 sₜₚ / (sₜ² + sₚ² + (t̄ - p̄)²).
 
-    1 where every prediction is right, 0 where it tells nothing, -1 at worst. Unlike Pearson's r it
-    falls with every difference in mean or scale. The moments are the population's (divided by n),
-    as in the AVEC challenges (Ringeval et al. 2015, AV+EC 2015). A constant prediction has 0; where
-    truth and prediction are the same constant, it is NaN.
+    1 where every prediction is right, 0 where there is no relation, -1 at worst. Unlike Pearson's r
+    it falls with every difference in mean or scale. The moments are the population's (divided by
+    n), as in the AVEC challenges (Ringeval et al. 2015, AV+EC 2015). A constant prediction has 0;
+    where truth and prediction are the same constant, it is NaN.
 
     Lin 1989, A concordance correlation coefficient to evaluate reproducibility, Biometrics 45,
     255-268, equation 1.

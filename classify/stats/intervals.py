@@ -294,7 +294,7 @@ def _shares(counts: Counts, total: Counts) -> Scores:
 
 
 def _independent(total: Counts) -> Scores:
-    """(…) utterances of one class that tell as much as these of several: K² / Σ 1/nₖ."""
+    """(…) utterances of one class with as much information as these of several: K² / Σ 1/nₖ."""
     support = total.sum(-1)
     inverse = np.divide(1, support, out=np.zeros(support.shape), where=support > 0)
     return (support > 0).sum(-1) ** 2 / inverse.sum(-1)

@@ -50,7 +50,7 @@ def confusions(
     groups: npt.NDArray[np.integer],
     classes: int,
 ) -> Counts:
-    """(group, rater, truth, prediction) counts of what several raters said of each group.
+    """(group, rater, truth, prediction) counts of the predictions of several raters, by group.
 
     Args:
         truth: (utterance,) class numbers, from 0 to `classes` - 1.

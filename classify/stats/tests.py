@@ -1,6 +1,6 @@
 """Tests of differences between layers, or heads, that are paired by speaker.
 
-What is exchanged is always a whole speaker: where nothing but chance tells two layers apart, the
+Whole speakers are exchanged: where two layers differ by chance alone, the
 sign of a speaker's difference is as likely to be the other one.
 """
 

@@ -29,7 +29,7 @@ ROWS = 1024  # utterances of one row group: bounds the memory
 
 
 def export(cache: Cache, out: Path) -> None:
-    """Write a cache to `out`, atomically, in the format that its name tells.
+    """Write a cache to `out`, atomically, in the format of its suffix.
 
     Raises:
         UsageError: the name tells no format, or a folder there is not empty.

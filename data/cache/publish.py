@@ -67,7 +67,7 @@ def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Da
 
 
 def _allocate(descriptor: int, size: int) -> None:
-    """Claim the space: a disk that is too small says so now, not after the last block."""
+    """Claim the space: a disk that is too small fails now, not after the last block."""
     if hasattr(os, "posix_fallocate"):  # not on macOS
         try:
             os.posix_fallocate(descriptor, 0, size)

@@ -45,7 +45,7 @@ class Engine(Protocol):
 
     @property
     def suggests_bfloat16(self) -> bool:
-        """Whether nobody named a precision, and the hardware multiplies bfloat16."""
+        """Whether no precision is given, and the hardware multiplies bfloat16."""
 
     @property
     def receptive_field(self) -> int:

@@ -1,7 +1,7 @@
 """Where recordings lie on this machine, if not where the list of utterances says.
 
 Only the root of an utterance changes. Its id, its path below the root and all else that a cache
-keeps stay as they are, so a cache does not tell through which roots its recordings were read.
+keeps stay as they are, so a cache does not depend on the roots of its recordings.
 """
 
 import os

@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import f1_score, recall_score
 
-from classify.commands.compare import main, parser
+from classify.commands.compare import main, options_of, parser
 from classify.compare.options import CompareOptions
 from classify.compare.result import Comparison, compare
 from classify.evaluation.run import evaluate
@@ -172,7 +172,7 @@ def test_wrong_usage_is_told(heads: tuple[str, ...], shared: dict, message: str)
 )
 def test_what_no_head_takes_is_refused(given: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        CompareOptions.from_arguments(parser().parse_args(["--heads", "svm,knn", *given]))
+        options_of(parser().parse_args(["--heads", "svm,knn", *given]))
 
 
 def test_numbers_are_not_taken_for_classes(make_cache) -> None:

@@ -15,7 +15,7 @@ from classify.inference.files import output, timeline_files
 from classify.inference.predictor import Answer
 from classify.inference.stream.display import LiveLine
 from classify.inference.stream.loop import Moment
-from classify.inference.stream.voice import Heard
+from classify.inference.stream.voice import Activity
 from classify.inference.timeline import Timeline
 from data.spreadsheet import restored
 from data.utterance import Utterance
@@ -129,7 +129,7 @@ def test_predictions_as_csv_are_no_formulas(capsys) -> None:
 
 def test_the_live_line_of_a_stream_is_escaped(capsys) -> None:
     values = {"a\x1b[31m\n": 0.75, "b": 0.25}
-    moment = Moment(1.0, Heard(True, -20.0, -60.0), values, values, None, 0, 0.0)
+    moment = Moment(1.0, Activity(True, -20.0, -60.0), values, values, None, 0, 0.0)
     LiveLine(numbers=False).show(moment)
     shown = capsys.readouterr().out
     assert shown.startswith("\r")

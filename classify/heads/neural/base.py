@@ -57,7 +57,7 @@ class NeuralHead(BaseEstimator):
             al. 2018, arXiv 1710.09412); 0: they are not.
         standardize: whether each feature gets mean 0 and deviation 1 in the training part.
         device: of torch.
-        random_state: decides initial weights, order, dropout and who is held out.
+        random_state: decides initial weights, order, dropout and which utterances are held out.
 
     Attributes:
         mean_, scale_: the standardisation, (layer, step or 1, dim).
@@ -95,7 +95,7 @@ class NeuralHead(BaseEstimator):
 
         Args:
             sample_weight: (utterance,) how much each utterance counts.
-            groups: (utterance,) speakers; whole ones are held out to tell when to stop. None:
+            groups: (utterance,) speakers; whole ones are held out for early stopping. None:
                 utterances are.
         """
         matrix, target = self._verified(X, y)

@@ -1,4 +1,4 @@
-"""Who is held out inside of a training part to tell when to stop."""
+"""Which utterances of a training part are held out for early stopping."""
 
 import numpy as np
 import numpy.typing as npt

@@ -15,7 +15,7 @@ from classify.heads.neural.noise import Noise
 from classify.heads.neural.stacked import BiGRU, Dropout, LayerNorm, Linear, Mix, masked_mean
 
 HEADS = 4  # of self-attention
-EPSILON = 1e-5  # variance below which a deviation is not told from rounding
+EPSILON = 1e-5  # variance below which a deviation may be rounding
 
 
 class Network(nn.Module):

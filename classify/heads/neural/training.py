@@ -174,7 +174,7 @@ def _learn(
     sizes: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
     """Gather the gradients of a batch `rows` (replica, utterance), of which the first `sizes`
-    (replica, 1) are meant, and tell its outputs, targets and weights."""
+    (replica, 1) count; return its outputs, targets and weights."""
     x, mask = stack.inputs(rows)
     if schedule.mixup:
         share = noise.beta(schedule.mixup)

@@ -1,4 +1,4 @@
-"""Listen to recordings, whole or through a window, and show what is heard."""
+"""Predict recordings, whole or in sliding windows, and print the predictions."""
 
 import logging
 import sys
@@ -23,8 +23,8 @@ Item = TypeVar("Item")
 log = logging.getLogger("wav2emo")
 
 
-class Listening:
-    """One run of the command: who listens, how, and how many recordings were refused."""
+class FilePredictions:
+    """One run of the command: model, options, and how many recordings were refused."""
 
     def __init__(
         self, model: TrainedHead, options: PredictOptions, sliding: Sliding | None
@@ -72,8 +72,8 @@ class Listening:
         self, predictor: Predictor, utterances: Sequence[Utterance], sliding: Sliding
     ) -> Iterator[Answer]:
         kept = self.options.out is not None or self.options.form == "table"
-        heard = self._watched(predictor.windows(map(Track, utterances), sliding), " windows")
-        for track, results in groupby(heard, key=lambda item: item[0]):
+        windows = self._watched(predictor.windows(map(Track, utterances), sliding), " windows")
+        for track, results in groupby(windows, key=lambda item: item[0]):
             answers, refused = [], False
             for _, result in results:
                 if isinstance(result, Answer):
@@ -86,7 +86,7 @@ class Listening:
                 self._keep(track.utterance, predictor.collected(track, answers))
 
     def _keep(self, utterance: Utterance, timeline: Timeline) -> None:
-        """What is left to do when all windows of a recording were heard: files and segments."""
+        """Write the files and print the segments of a recording whose windows are all predicted."""
         if self.options.out is not None:
             from classify.inference.files import (
                 timeline_files,  # not before: matplotlib takes a while
@@ -102,12 +102,12 @@ class Listening:
             self.refuse([f"{name_of(refusal.utterance)}: {refusal.reason}"])
 
     def _watched(
-        self, heard: Iterable[Item], unit: str, total: int | None = None
+        self, results: Iterable[Item], unit: str, total: int | None = None
     ) -> Iterator[Item]:
         """The same, with a bar on a terminal that nothing else is written to meanwhile."""
         writes = self.options.form != "table" or self.sliding is None
         hidden = not log.isEnabledFor(logging.INFO) or (writes and sys.stdout.isatty())
-        bar = tqdm(heard, total=total, unit=unit, leave=False, disable=hidden or None)
+        bar = tqdm(results, total=total, unit=unit, leave=False, disable=hidden or None)
         yield from bar
 
 

@@ -13,7 +13,7 @@ from classify.inference.pcm import PCM
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
 
-MAX_BYTES = (4 << 30) - (1 << 16)  # what a WAV file can tell the length of
+MAX_BYTES = (4 << 30) - (1 << 16)  # the largest size in the header of a WAV file
 BLOCK = 1 << 20  # bytes
 HEADERS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
 
@@ -32,8 +32,9 @@ def check() -> None:
 
 
 def receive(stream: BinaryIO, folder: Path, raw: PCM | None) -> Utterance:
-    """Read `stream` to its end into a file in `folder`; `raw` says what samples without a header
-    are.
+    """Read `stream` to its end into a file in `folder`.
+
+    `raw` describes samples without a header.
 
     Raises:
         AudioError: it is empty, too long, or no recording.
@@ -83,7 +84,7 @@ def _header(raw: PCM) -> bytes:
 
 
 def _tell_length(copy: BinaryIO) -> None:
-    """Write the length into a WAV header that says 0, as programs do that cannot know it yet."""
+    """Write the length into a WAV header that has 0, as programs write that stream."""
     size, position = copy.tell(), 12
     copy.seek(0)
     if copy.read(4) != b"RIFF":

@@ -26,7 +26,7 @@ def write(timeline: Timeline, folder: Path, name: str) -> list[Path]:
 
 def as_csv(timeline: Timeline) -> str:
     """A line per window: start and end in seconds, emotion, a probability per class; of a
-    regression a number per target. Numbers are left out where nobody speaks."""
+    regression a number per target. Numbers are left out where there is no speech."""
     emotion = [] if timeline.regression else ["emotion"]
     rows = [["start", "end", *emotion, *timeline.classes]]
     windows = zip(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from classify.inference.serve.queue import Busy, Heard, RequestQueue
+from classify.inference.serve.queue import Busy, Prediction, RequestQueue
 from classify.inference.serve.uploads import Uploads
 from data.errors import AudioError
 
@@ -18,7 +18,7 @@ def routes(requests: RequestQueue, uploads: Uploads) -> APIRouter:
 
     @router.api_route("/predict", methods=["POST", "PUT"])
     async def predict(request: Request) -> Response:
-        """What is heard in the recording that is the request's body."""
+        """Predict the recording in the request's body."""
         if request.headers.get("content-type", "").startswith("multipart/"):
             reason = "a form; send the recording itself, as 'curl -T FILE' does"
             return _line(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason)
@@ -26,7 +26,7 @@ def routes(requests: RequestQueue, uploads: Uploads) -> APIRouter:
             with recording.open("wb") as file:
                 async for chunk in request.stream():
                     file.write(chunk)
-            answer = asyncio.ensure_future(requests.ask(recording, Heard.as_json))
+            answer = asyncio.ensure_future(requests.ask(recording, Prediction.as_json))
             gone = asyncio.ensure_future(_hung_up(request))
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             gone.cancel()

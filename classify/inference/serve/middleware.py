@@ -40,7 +40,7 @@ HEADERS = {
 
 
 class Middleware:
-    """Wraps the page's application: refuses before anything is read, and tells browsers to load
+    """Wraps the page's application: refuses requests before they are read, and makes browsers load
     nothing from anywhere else."""
 
     def __init__(self, app: ASGIApp, uploads: Uploads, hosts: Hosts, max_bytes: int) -> None:
@@ -140,7 +140,7 @@ def _is_upload(scope: Scope) -> bool:
 
 
 def _size(scope: Scope) -> int:
-    """What the request's length is said to be; the server reads no more than that."""
+    """The length that the request declares; the server reads no more than that."""
     return int(Headers(scope=scope).get("content-length", 0))
 
 

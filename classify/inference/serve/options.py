@@ -1,4 +1,4 @@
-"""What a server is told, and how much it takes."""
+"""The options of a server, and its limits."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MEGABYTE = 2**20  # bytes, as browsers count
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """Where a server listens and what it refuses; verified once, here, but for the window and hop,
+    """The address of a server and what it refuses; verified once, here, but for the window and hop,
     which `extract.sliding` knows about."""
 
     host: str = "127.0.0.1"

@@ -1,11 +1,11 @@
-"""The page: record or drop a recording, and see what is heard in it."""
+"""The page: record or drop a recording, and see its predictions."""
 
 from pathlib import Path
 
 import gradio as gr
 
 from classify.inference.serve import render
-from classify.inference.serve.queue import Heard, RequestQueue
+from classify.inference.serve.queue import Prediction, RequestQueue
 from classify.inference.serve.uploads import Uploads
 from classify.models.trained import TrainedHead
 from data.errors import AudioError, Wav2emoError
@@ -23,7 +23,7 @@ def page(
             return render.invitation(requests.options)
         try:
             with uploads.hold(sent) as recording:
-                return await requests.ask(recording, render.heard)
+                return await requests.ask(recording, render.prediction)
         except Wav2emoError as error:
             return render.refusal(str(error))
 
@@ -32,7 +32,7 @@ def page(
             if sent is None:
                 raise AudioError("no recording was sent")
             with uploads.hold(sent) as recording:
-                return await requests.ask(recording, Heard.as_json)
+                return await requests.ask(recording, Prediction.as_json)
         except Wav2emoError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

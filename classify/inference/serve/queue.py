@@ -1,4 +1,4 @@
-"""One predictor, and a short line of those who wait for it."""
+"""One predictor, and a bounded queue of requests for it."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ from extract import audio
 from extract.decoding import Refusal
 from extract.sliding import Silence, Sliding, Track
 
-Said = TypeVar("Said")
+Formatted = TypeVar("Formatted")
 
 
 class Busy(Wav2emoError):
@@ -27,8 +27,8 @@ class Busy(Wav2emoError):
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What there is to say about one recording."""
+class Prediction:
+    """The predictions for one recording."""
 
     answer: Answer
     seconds: float
@@ -57,7 +57,7 @@ class Heard:
 class RequestQueue:
     """Asks the predictor about one recording at a time.
 
-    Some may wait while it listens; who comes when the line is full is sent away at once, which is
+    A few requests wait while it predicts. When the queue is full, raise `Busy` at once, which is
     kinder than an answer in ten minutes.
 
     Raises:
@@ -72,10 +72,10 @@ class RequestQueue:
         self._closed = threading.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="listen")
 
-    async def ask(self, recording: Path, say: Callable[[Heard], Said]) -> Said:
-        """What `say` makes of what is heard in a recording, both in the predictor's thread.
+    async def ask(self, recording: Path, form: Callable[[Prediction], Formatted]) -> Formatted:
+        """Predict a recording and format the result by `form`, both in the predictor's thread.
 
-        Who is cancelled leaves the line, or is listened to no further.
+        A request that is cancelled leaves the queue, or its prediction stops.
 
         Raises:
             Busy: the line is full.
@@ -84,7 +84,7 @@ class RequestQueue:
         if not self._places.acquire(blocking=False):
             raise Busy(f"{self.options.queue} recordings are waiting already; try again in a while")
         gone = threading.Event()
-        job = self._worker.submit(lambda: say(self._hear(recording, gone)))
+        job = self._worker.submit(lambda: form(self._predict(recording, gone)))
         job.add_done_callback(lambda _: self._places.release())
         try:
             return await asyncio.wrap_future(job)
@@ -97,7 +97,7 @@ class RequestQueue:
         self._closed.set()
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def _hear(self, path: Path, gone: threading.Event) -> Heard:
+    def _predict(self, path: Path, gone: threading.Event) -> Prediction:
         recording = audio.read(path, max_seconds=self.options.max_seconds)
         (answer,) = self.predictor.waveforms([recording.waveform])
         if isinstance(answer, Refusal):
@@ -106,8 +106,8 @@ class RequestQueue:
         parts: list[Any] = []
         for _, part in self.predictor.windows([track], self._sliding):
             if gone.is_set() or self._closed.is_set():
-                raise Busy("nobody waits for this answer")
+                raise Busy("the request has been cancelled")
             if isinstance(part, Refusal) and not isinstance(part, Silence):
                 raise AudioError(part.reason)
             parts.append(part)
-        return Heard(answer, recording.seconds, self.predictor.collected(track, parts))
+        return Prediction(answer, recording.seconds, self.predictor.collected(track, parts))

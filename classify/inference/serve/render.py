@@ -8,7 +8,7 @@ import jinja2
 
 from classify.inference import timeline_figure
 from classify.inference.serve.options import ServeOptions
-from classify.inference.serve.queue import Heard
+from classify.inference.serve.queue import Prediction
 from classify.models.trained import TrainedHead
 from classify.report.style import PALETTE, as_bytes
 
@@ -38,10 +38,10 @@ def refusal(reason: str) -> str:
     return _templates.get_template("refusal.html.j2").render(reason=reason)
 
 
-def heard(found: Heard) -> str:
+def prediction(found: Prediction) -> str:
     """The answer: probabilities as bars, and the timeline; or the numbers of a regression."""
     shares = found.answer.probabilities
-    return _templates.get_template("heard.html.j2").render(
+    return _templates.get_template("prediction.html.j2").render(
         ranked=sorted(shares.items(), key=lambda item: -item[1]),
         colours=dict(zip(shares, cycle(PALETTE), strict=False)),  # those of the timeline
         numbers=found.answer.numbers,
@@ -63,7 +63,7 @@ def program(address: str) -> str:
     return _templates.get_template("program.md.j2").render(address=address)
 
 
-def _timeline(found: Heard) -> str:
+def _timeline(found: Prediction) -> str:
     """The figure as a ``data:`` address: a file of its own would have to be kept and cleaned up."""
     image = as_bytes(timeline_figure.draw(found.timeline))
     return "data:image/png;base64," + base64.b64encode(image).decode()

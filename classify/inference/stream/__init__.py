@@ -1,1 +1,1 @@
-"""Answers while somebody speaks: source → sliding window → voice → encoder and head → smoothing."""
+"""Predictions of a live stream: source → sliding window → voice → encoder and head → smoothing."""

@@ -11,7 +11,7 @@ from extract.audio import EXTENSIBLE, Waveform
 OF_HEADER = {(kind, 8 * width): name for name, (kind, width) in CODINGS.items()}
 ENDLESS = 0x7FFF0000  # a data chunk of this length or more, or of none, ends with the stream
 LONGEST_HEADER = 1 << 16  # bytes before the data
-LONGEST_MAGIC = 12  # bytes that tell a WAV file
+LONGEST_MAGIC = 12  # bytes that identify a WAV file
 COMPRESSED = {b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3"}
 
 

@@ -1,4 +1,4 @@
-"""What a stream says: a live line for people, JSON lines for programs, and a summary."""
+"""The output of a stream: a live line on terminals, JSON lines elsewhere, and a summary."""
 
 import shutil
 import sys
@@ -22,9 +22,9 @@ class JSONLines:
         """Write a line."""
         line = {
             "time": moment.time,
-            "voice": moment.heard.voice,
-            "level": round(moment.heard.level, 1),
-            "floor": round(moment.heard.floor, 1),
+            "voice": moment.activity.voice,
+            "level": round(moment.activity.level, 1),
+            "floor": round(moment.activity.floor, 1),
             **({"emotion": most_probable(moment)} if self._classes else {}),
             self._kind: _rounded(moment.values),
             "smoothed": _rounded(moment.smoothed),
@@ -56,7 +56,9 @@ class LiveLine:
 
     def _line(self, moment: Moment) -> str:
         skipped = f"  {several(moment.skipped, 'hop')} skipped" if moment.skipped else ""
-        end = f"{'voice' if moment.heard.voice else 'no voice':8}  {moment.latency:.2f} s{skipped}"
+        end = (
+            f"{'voice' if moment.activity.voice else 'no voice':8}  {moment.latency:.2f} s{skipped}"
+        )
         return f"{moment.time:7.1f} s  {self._said(moment)}  {end}"
 
     def _said(self, moment: Moment) -> str:
@@ -110,7 +112,7 @@ class Summary:
 
 
 def most_probable(moment: Moment) -> str | None:
-    """The class that leads after smoothing; None: nothing was heard lately."""
+    """The class that leads after smoothing; None: no prediction lately."""
     smoothed = moment.smoothed
     return max(smoothed, key=smoothed.__getitem__) if smoothed else None
 

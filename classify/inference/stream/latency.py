@@ -3,7 +3,7 @@
 import numpy as np
 
 RESOLUTION = 0.001  # seconds
-LONGEST = 10.0  # seconds that are told apart; the largest is kept exactly
+LONGEST = 10.0  # seconds that are counted by the millisecond; the largest is kept exactly
 
 
 class Latencies:

@@ -12,7 +12,7 @@ from classify.inference.predictor import Answer
 from classify.inference.stream.options import StreamOptions
 from classify.inference.stream.smoothing import Smoothing
 from classify.inference.stream.sources import Source
-from classify.inference.stream.voice import Heard, VoiceActivity
+from classify.inference.stream.voice import Activity, VoiceActivity
 from classify.inference.stream.windows import SlidingWindow, Window
 from data.errors import AudioError
 from extract.audio import SAMPLING_RATE, Waveform
@@ -25,7 +25,7 @@ class PredictsWaveform(Protocol):
     """What of a `Predictor` a stream needs."""
 
     def waveform(self, waveform: Waveform) -> Answer | Refusal:
-        """What is said about (sample,) samples at 16 kHz."""
+        """Predict (sample,) samples at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Moment:
 
     Attributes:
         time: seconds of audio from the stream's start to the window's end.
-        heard: whether somebody speaks in the window, and how loud it is.
+        activity: whether there is speech in the window, and how loud it is.
         values: the window's own probabilities, or numbers; None: no voice, or refused.
-        smoothed: the same, smoothed over time; None: nothing was heard lately.
+        smoothed: the same, smoothed over time; None: no prediction lately.
         refused: why the encoder gave no answer, if it was asked.
         skipped: hops that were passed over right before this one.
         arrived: when the window's last sample did, by `time.monotonic`.
     """
 
     time: float
-    heard: Heard
+    activity: Activity
     values: dict[str, float] | None
     smoothed: dict[str, float] | None
     refused: str | None
@@ -119,9 +119,9 @@ class Stream:
             windows.close(error)
 
     def _answer(self, window: Window) -> Moment:
-        heard = self._voice(window)
+        activity = self._voice(window)
         values = refused = None
-        if heard.voice or not self.options.voice_only:
+        if activity.voice or not self.options.voice_only:
             result = self._listener.waveform(window.samples)
             if isinstance(result, Refusal):
                 refused = result.reason
@@ -129,5 +129,5 @@ class Stream:
                 values = result.numbers or result.probabilities
         smoothed = self._smoothing(window.seconds, values)
         return Moment(
-            window.seconds, heard, values, smoothed, refused, window.skipped, window.arrived
+            window.seconds, activity, values, smoothed, refused, window.skipped, window.arrived
         )

@@ -21,12 +21,12 @@ class Smoothing:
         self._sums: dict[str, float] = {}
         self._weight = 0.0
         self._time = 0.0  # that sums and weight are of
-        self._heard = 0.0  # the last answer's
+        self._answered = 0.0  # the last answer's
 
     def __call__(self, time: float, answer: Mapping[str, float] | None) -> dict[str, float] | None:
         """What is said at `time` seconds, with the answer of that time if there is one; None:
         nothing. Times do not go back."""
-        if answer is None and time - self._heard > FORGOTTEN * self.half_life:
+        if answer is None and time - self._answered > FORGOTTEN * self.half_life:
             self._weight = 0.0
         decay = (
             2 ** ((self._time - time) / self.half_life) if self.half_life and self._weight else 0
@@ -35,7 +35,7 @@ class Smoothing:
         self._weight *= decay
         self._sums = {name: value * decay for name, value in self._sums.items()}
         if answer is not None:
-            self._heard = time
+            self._answered = time
             self._weight += 1
             self._sums = {name: self._sums.get(name, 0.0) + value for name, value in answer.items()}
         if not self._weight:

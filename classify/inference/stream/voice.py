@@ -9,17 +9,17 @@ from classify.inference.stream.windows import Window
 from extract.audio import SAMPLING_RATE
 
 FRAME = SAMPLING_RATE // 50  # samples: 20 ms
-SILENCE = -100.0  # dB re full scale, the lowest level that is told
+SILENCE = -100.0  # dB re full scale, the lowest level
 MEMORY = 10.0  # seconds that the floor is found in
-FLOOR = 0.1  # the quantile of their levels: people pause that much even in a long sentence
+FLOOR = 0.1  # the quantile of their levels: long sentences have that much of pauses
 MARGIN = 9.0  # dB above the floor that speech has; a stationary noise varies by 2
 QUIETEST = -60.0  # dB re full scale: what is below is not speech, however quiet the room
-SHARE = 0.2  # of a window's frames that are speech, if somebody speaks in it
+SHARE = 0.2  # of a window's frames that are speech, in a window with speech
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What the energy of a window tells."""
+class Activity:
+    """Voice activity and levels of a window."""
 
     voice: bool
     level: float  # dB re full scale, of the whole window
@@ -27,7 +27,7 @@ class Heard:
 
 
 class VoiceActivity:
-    """Says of each window of a stream whether somebody speaks in it.
+    """Decide for each window of a stream whether it has speech.
 
     The floor is the 10 % quantile of the levels of 20 ms frames in the last 10 s, digital silence
     left out, so it follows a noise that comes within 9 s and one that goes within 1 s. (As Martin's
@@ -40,7 +40,7 @@ class VoiceActivity:
         self._levels: deque[float] = deque(maxlen=round(MEMORY * SAMPLING_RATE / FRAME))
         self._end = 0  # of the last window, in samples of the stream
 
-    def __call__(self, window: Window) -> Heard:
+    def __call__(self, window: Window) -> Activity:
         """Windows in the order of the stream."""
         levels = frame_levels(window.samples)
         fresh = min(round((window.end - self._end) / FRAME), len(levels))
@@ -49,7 +49,7 @@ class VoiceActivity:
         self._levels.extend(recent[recent > SILENCE].tolist())
         floor = float(np.quantile(self._levels, FLOOR)) if self._levels else SILENCE
         speech = levels > max(floor + MARGIN, QUIETEST)
-        return Heard(bool(speech.mean() >= SHARE), level(window.samples), floor)
+        return Activity(bool(speech.mean() >= SHARE), level(window.samples), floor)
 
 
 def frame_levels(samples: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ class SlidingWindow:
     """Windows of `window` samples that end every `hop` samples; the first when one is full.
 
     At most one window waits to be taken. When the next is complete before that, a live stream
-    passes over the older one; otherwise whoever puts samples in waits. So memory is bounded by
+    passes over the older one; otherwise the thread that puts samples waits. So memory is bounded by
     two windows, and time is the count of samples, whatever becomes of the hops.
     """
 
@@ -92,7 +92,7 @@ class SlidingWindow:
 
     @property
     def closed(self) -> bool:
-        """Whether nobody wants or has more samples."""
+        """Whether no more samples are wanted or come."""
         return self._closed
 
     def _hand_over(self, arrived: float) -> None:

@@ -111,11 +111,11 @@ def drop(page, file: Path, name: str | None = None, kind: str = "audio/wav") -> 
 
 def told(page) -> tuple[str, dict[str, str]]:
     """The emotion in large letters, and the share of each, as the page shows them."""
-    heard = page.locator(".heard")
-    heard.wait_for()
-    names = heard.locator("dt").all_inner_texts()
-    shares = heard.locator("dd.share").all_inner_texts()
-    return heard.locator(".first strong").inner_text(), dict(zip(names, shares, strict=True))
+    found = page.locator(".prediction")
+    found.wait_for()
+    names = found.locator("dt").all_inner_texts()
+    shares = found.locator("dd.share").all_inner_texts()
+    return found.locator(".first strong").inner_text(), dict(zip(names, shares, strict=True))
 
 
 def expected(server, recording: Path) -> tuple[str, dict[str, str]]:
@@ -130,7 +130,7 @@ def test_a_dropped_recording_is_heard(visit, server, recordings: Path) -> None:
     recording = recordings / "anger" / "s0_08.wav"
     drop(page, recording)
     assert told(page) == expected(server, recording)
-    figure = page.locator(".heard img")
+    figure = page.locator(".prediction img")
     assert figure.get_attribute("src").startswith("data:image/png;base64,")
     assert figure.evaluate("image => image.naturalWidth") > 1000
     page.get_by_label("Clear").click()
@@ -152,7 +152,7 @@ def test_what_cannot_be_heard_is_told(visit, odd, what: str, name: str, kind: st
     page = visit()
     drop(page, odd[what], name, kind)
     page.get_by_text(said).wait_for()
-    assert page.locator(".heard").count() == 0
+    assert page.locator(".prediction").count() == 0
 
 
 def test_too_large_is_told_without_an_upload(visit, server, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ pytest.importorskip("gradio", reason="needs the extra [serve]")
 
 from classify.inference.predictor import Answer
 from classify.inference.serve import render
-from classify.inference.serve.queue import Heard
+from classify.inference.serve.queue import Prediction
 from classify.inference.timeline import Timeline
 from data.utterance import Utterance
 
@@ -24,7 +24,7 @@ def timeline(rows: list, names: list[str], regression: bool = False) -> Timeline
 
 def test_silent_windows_are_null_for_programs() -> None:
     line = timeline([[0.25, 0.75], [np.nan, np.nan]], ["anger", "fear"])
-    said = Heard(Answer(SAID, {"anger": 0.25, "fear": 0.75}), 2.0, line).as_json()
+    said = Prediction(Answer(SAID, {"anger": 0.25, "fear": 0.75}), 2.0, line).as_json()
     assert said["emotion"] == "fear"
     assert [part["probabilities"] for part in said["timeline"]] == [
         {"anger": 0.25, "fear": 0.75},
@@ -33,13 +33,17 @@ def test_silent_windows_are_null_for_programs() -> None:
 
 
 def test_a_regression_says_numbers() -> None:
-    found = Heard(Answer(SAID, {}, {"arousal": -0.5}), 1.0, timeline([[-0.5]], ["arousal"], True))
-    assert "arousal</dt>\n    <dd>-0.50</dd>" in render.heard(found)
+    found = Prediction(
+        Answer(SAID, {}, {"arousal": -0.5}), 1.0, timeline([[-0.5]], ["arousal"], True)
+    )
+    assert "arousal</dt>\n    <dd>-0.50</dd>" in render.prediction(found)
     assert found.as_json()["timeline"] == [{"start": 0, "end": 1, "numbers": {"arousal": -0.5}}]
 
 
 def test_a_class_may_have_any_name() -> None:
     name = "<script>alert(1)</script>"
-    found = Heard(Answer(SAID, {name: 0.9, "b": 0.1}), 1.0, timeline([[0.9, 0.1]], [name, "b"]))
-    assert name not in render.heard(found)
-    assert "&lt;script&gt;" in render.heard(found)
+    found = Prediction(
+        Answer(SAID, {name: 0.9, "b": 0.1}), 1.0, timeline([[0.9, 0.1]], [name, "b"])
+    )
+    assert name not in render.prediction(found)
+    assert "&lt;script&gt;" in render.prediction(found)

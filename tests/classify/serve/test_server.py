@@ -261,14 +261,14 @@ def test_one_more_than_may_wait_is_sent_away(model: Path, recordings: Path) -> N
     go_on = threading.Event()
 
     async def crowd() -> None:
-        first = asyncio.ensure_future(requests.ask(recording, lambda heard: go_on.wait(30)))
-        second = asyncio.ensure_future(requests.ask(recording, lambda heard: heard.answer.emotion))
+        first = asyncio.ensure_future(requests.ask(recording, lambda found: go_on.wait(30)))
+        second = asyncio.ensure_future(requests.ask(recording, lambda found: found.answer.emotion))
         await asyncio.sleep(0)
         with pytest.raises(Busy, match="1 recordings are waiting"):
             await requests.ask(recording, str)
         second.cancel()  # hangs up, so the next one may wait
         await asyncio.sleep(0)
-        third = asyncio.ensure_future(requests.ask(recording, lambda heard: heard.answer.emotion))
+        third = asyncio.ensure_future(requests.ask(recording, lambda found: found.answer.emotion))
         await asyncio.sleep(0)
         go_on.set()
         assert await first

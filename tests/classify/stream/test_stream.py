@@ -52,7 +52,7 @@ def test_answers_equal_those_for_the_windows_cut_by_hand(predictor, waveform, re
     expected = predictor.waveforms([samples[end - window : end] for end in ends])
     for moment, answer in zip(moments, expected, strict=True):
         assert moment.values == moment.smoothed == pytest.approx(answer.probabilities, abs=1e-5)
-        assert moment.heard.voice
+        assert moment.activity.voice
         assert moment.skipped == 0
 
 
@@ -112,9 +112,9 @@ def test_without_voice_the_encoder_rests_and_the_answer_is_held_then_forgotten(r
     samples = np.concatenate([speech + 0.01, np.zeros(160_000)]).astype(np.float32)
     standing = Standing()
     moments = list(Stream(standing, ready(np.split(samples, 100)), StreamOptions(half_life=1.0)))
-    spoken = [moment for moment in moments if moment.heard.voice]
+    spoken = [moment for moment in moments if moment.activity.voice]
     silent = moments[len(spoken) :]
-    assert not any(moment.heard.voice for moment in silent)
+    assert not any(moment.activity.voice for moment in silent)
     assert standing.asked == len(spoken)
     assert all(moment.values is None and moment.refused is None for moment in silent)
     for moment in silent:

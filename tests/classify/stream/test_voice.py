@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from classify.inference.stream.voice import Heard, VoiceActivity, frame_levels, level
+from classify.inference.stream.voice import Activity, VoiceActivity, frame_levels, level
 from classify.inference.stream.windows import Window
 from extract import audio
 
 RATE = 16_000
 
 
-def heard(samples: np.ndarray, hop: float = 0.5) -> list[Heard]:
+def heard(samples: np.ndarray, hop: float = 0.5) -> list[Activity]:
     voice, window = VoiceActivity(), 2 * RATE
     ends = range(window, len(samples) + 1, round(hop * RATE))
     return [voice(Window(samples[end - window : end], end, 0.0, 0)) for end in ends]
