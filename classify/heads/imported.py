@@ -13,10 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import is_classifier, is_regressor
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.multioutput import MultiOutputRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from classify.heads import Head
@@ -46,13 +42,21 @@ def head(path: str) -> Head:
     )
 
 
-def classifier(path: str, **parameters: Any) -> Pipeline:
-    """An unfitted classifier on standardised features."""
+def classifier(path: str, **parameters: Any) -> Any:
+    """An unfitted classifier on standardised features: a pipeline."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), _class(path)(**parameters))
 
 
-def regressor(path: str, **parameters: Any) -> TransformedTargetRegressor:
+def regressor(path: str, **parameters: Any) -> Any:
     """An unfitted regressor on standardised features and targets."""
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.multioutput import MultiOutputRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     each = MultiOutputRegressor(_class(path)(**parameters))  # few can regress several targets
     pipeline = make_pipeline(StandardScaler(), each)
     return TransformedTargetRegressor(pipeline, transformer=StandardScaler())

@@ -153,7 +153,7 @@ def test_nothing_is_written_where_all_fail(cache: Path, tmp_path: Path) -> None:
         (("logreg",), {}, "--heads logreg: name at least two to compare, of logreg, ridge"),
         ((), {}, "name at least two"),
         (("svm", "svm"), {}, "name at least two"),
-        (("svm", "tree", "gru"), {}, "--heads tree: choose from logreg, ridge"),
+        (("svm", "tree", "gru"), {}, "no head 'tree': choose from logreg, ridge"),
     ],
 )
 def test_wrong_usage_is_told(heads: tuple[str, ...], shared: dict, message: str) -> None:

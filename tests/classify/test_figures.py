@@ -11,6 +11,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from classify.inference import timeline_figure
 from classify.inference.timeline import Timeline
 from classify.probing.geometry import LayerMaps
 from classify.probing.maps import Map
@@ -22,7 +23,6 @@ from classify.report import (
     curve_figures,
     matrix_figures,
     regression_figures,
-    timeline_figure,
 )
 from classify.report.style import TYPE, Illustration, style, write
 

@@ -20,11 +20,11 @@ from classify.commands import predict
 from classify.commands.evaluate import main
 from classify.commands.probe import main as probe
 from classify.commands.train import main as train
-from classify.dataset import has_numbers, load, log_kind
+from classify.dataset import has_numbers, load, log_kind, require_classes
 from classify.evaluation.run import Run, evaluate
 from classify.heads import HEADS, build_regressor, regressors
 from classify.models import train as fit
-from classify.models import trained
+from classify.models.trained import TrainedHead
 from classify.options import Options
 from classify.stats.agreement import ccc, pearson, rmse
 from classify.stats.intervals import of_ccc
@@ -217,8 +217,11 @@ def test_what_wants_classes_refuses_numbers(rated) -> None:
     cache = rated()
     for target in ("arousal", "arousal,valence"):
         options = Options(cache=cache, head="ridge", target=target)
-        with pytest.raises(UsageError, match=f"'python -m classify --target {target}'"):
-            load(options)
+        with (
+            Cache(cache) as opened,
+            pytest.raises(UsageError, match=f"classify --target {target}'"),
+        ):
+            require_classes(opened.utterances, options)
         with pytest.raises(UsageError, match=f"--target {target}'"):
             probe(["--cache", str(cache), "--targets", target])
 
@@ -344,7 +347,7 @@ def test_loaded_equals_saved(rated, tmp_path: Path, head: str) -> None:
     options = Options(cache=rated(), head=head, target="arousal,valence")
     trained = fit.train(options, scored=False)
     trained.save(tmp_path / "model")
-    again = trained.TrainedHead.load(tmp_path / "model")
+    again = TrainedHead.load(tmp_path / "model")
     X = load(options).X
     np.testing.assert_array_equal(again.head.predict(X), trained.head.predict(X))
     assert (again.targets, again.classes) == (("arousal", "valence"), [])
@@ -368,7 +371,7 @@ def test_from_audio_to_numbers(folder_corpus, tmp_path: Path, capsys, target: st
     names = [name for name in target.split(",") if name]
     assert list(answers) == ["file", *names]
     dataset = run_of(cache, "ridge", target, folds="auto").dataset
-    expected = trained.TrainedHead.load(out).head.predict(dataset.X)
+    expected = TrainedHead.load(out).head.predict(dataset.X)
     by_file = answers.set_index("file").loc[
         [str(root / path) for path in dataset.utterances["path"]]
     ]

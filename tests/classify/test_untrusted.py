@@ -20,7 +20,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from sklearn.dummy import DummyClassifier
 
-from classify.heads import HEADS, build, build_regressor, storage
+from classify.heads import HEADS, build, build_regressor, find, storage
 from classify.inference.model import Model
 from classify.models import schema as model_schema
 from classify.models import train as fit
@@ -219,18 +219,34 @@ def test_types_that_skops_trusts_and_no_head_has_are_refused(folder: Path) -> No
 def test_every_type_on_the_list_is_part_of_some_head() -> None:
     """The list is no longer than it has to be, and long enough."""
     random = np.random.default_rng(0)
-    X, numbers = random.normal(size=(60, 6)), random.normal(size=(60, 2))
+    X = random.normal(size=(60, 6)).astype(np.float32)  # as features are
+    numbers = random.normal(size=(60, 2))
     needed: set[str] = set()
-    for name, head in HEADS.items():
+    paths = [path_of(name) for name in sorted(storage.ESTIMATORS)]
+    for name in [*HEADS, *paths]:
+        head = find(name)
         if head.neural:
+            continue
+        if not head.classifies:
+            needed |= types_of(build_regressor(name, {}).fit(X, numbers))
             continue
         fitted = [build(name, {}).fit(X, np.repeat(list(some), 30)) for some in ("ab",)]
         fitted.append(build(name, {}).fit(X, np.repeat(list("abc"), 20)))
         fitted += [build_regressor(name, {}).fit(X, numbers)] if head.regressor else []
-        for each in fitted:
-            with zipfile.ZipFile(io.BytesIO(storage.dumps(each))) as archive:
-                needed |= set(storage._named(json.loads(archive.read("schema.json"))))
+        needed |= set().union(*map(types_of, fitted))
     assert needed == storage.TYPES
+
+
+def path_of(kind: str) -> str:
+    """``package.module:Class`` of a type in `storage.ESTIMATORS`."""
+    module, _, name = kind.rpartition(".")
+    return f"{module}:{name}"
+
+
+def types_of(fitted: object) -> set[str]:
+    """The types that a saved head names."""
+    with zipfile.ZipFile(io.BytesIO(storage.dumps(fitted))) as archive:
+        return set(storage._named(json.loads(archive.read("schema.json"))))
 
 
 def test_another_head_than_is_said_is_refused(folder: Path) -> None:

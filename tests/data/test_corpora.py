@@ -513,7 +513,7 @@ def test_wrong_roots_and_names(tmp_path: Path) -> None:
         corpora.read(tmp_path / "text.txt")
     with pytest.raises(CorpusError, match=r"no file name in it is one of TESS's \(first: x.wav\)"):
         corpora.read(tmp_path / "tess", "tess")
-    with pytest.raises(UsageError, match="no corpus is called 'savee'; known: ravdess, crema-d"):
+    with pytest.raises(UsageError, match="no corpus is called 'savee'; known: crema-d, emodb"):
         corpora.read(tmp_path / "tess", "savee")
     with pytest.raises(CorpusError, match="a table is no folder"):
         corpora.read(standin("table", tmp_path), "folder")
