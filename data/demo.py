@@ -27,7 +27,7 @@ RATE = 16_000  # samples per second
 Floats = NDArray[np.float64]
 
 EMOTIONS = ("anger", "fear", "happiness", "neutral", "sadness")
-STRENGTH = (0.7, 1.3)  # least and most of an emotion in a recording; 1 is the size in CUES
+STRENGTH = (0.8, 1.3)  # least and most of an emotion in a recording; 1 is the size in CUES
 # Ratios to the neutral voice, one column per emotion in the order of EMOTIONS. The last column is
 # the standard deviation of the logarithm of the cue from recording to recording.
 CUES = {
@@ -72,12 +72,12 @@ class Speaker:
 
 
 SPEAKERS = (
-    Speaker("f1", "female", 196, 1.16, 5.2),
-    Speaker("f2", "female", 214, 1.21, 5.6),
-    Speaker("f3", "female", 228, 1.19, 5.0),
-    Speaker("m1", "male", 98, 0.97, 4.9),
+    Speaker("f1", "female", 196, 1.10, 5.2),
+    Speaker("f2", "female", 214, 1.14, 5.6),
+    Speaker("f3", "female", 228, 1.12, 5.0),
+    Speaker("m1", "male", 98, 0.98, 4.9),
     Speaker("m2", "male", 112, 1.00, 5.2),
-    Speaker("m3", "male", 127, 1.04, 5.5),
+    Speaker("m3", "male", 127, 1.02, 5.5),
 )
 
 
