@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.console import Parser, common_options, configure_logging, show
-from data.demo import write
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +25,9 @@ def main(argv: Sequence[str]) -> int:
     """Make the corpus and say what to do with it."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
+
+    from data.demo import write
+
     recordings, seconds = write(args.dir, args.seed)
     show(
         f"{args.dir}: {recordings} synthetic recordings, {seconds / 60:.1f} minutes",
