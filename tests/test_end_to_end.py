@@ -152,7 +152,7 @@ def test_bad_files_are_refused_and_the_rest_is_done(corpus, tmp_path):
         (["extract", "nowhere", "-v"], 2, "no such file or folder: nowhere"),
         (["extract", ".", "--frobnicate"], 2, "unrecognized arguments"),
         (["classify", "--cache", "none.h5"], 1, "python -m extract"),
-        (["classify", "--head", "oracle"], 2, "invalid choice"),
+        (["classify", "--head", "oracle"], 2, "choose from logreg"),
         (["classify", "predict", "nomodel", "x.wav"], 1, "classify train"),
         (["data", "scan", "nowhere"], 2, "no such file or folder"),
         (["data", "info", "none.h5"], 1, "python -m extract"),

@@ -158,10 +158,10 @@ def listen(model: str) -> None:
     Each time audio comes through a new pipe, which stays open when it is used up.
     """
     from classify.commands import predict as command
-    from classify.commands.stream import Model, Predictor
+    from classify.commands.stream import Predictor, TrainedHead
     from data import console
 
-    predictor = Predictor.open(Model.load(Path(model)))
+    predictor = Predictor.open(TrainedHead.load(Path(model)))
     Predictor.open = lambda *_: predictor
     while True:
         sys.stdin, feed = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))

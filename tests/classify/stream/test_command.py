@@ -34,7 +34,13 @@ def command(model: Path, *options: str) -> list[str]:
 
 def start(model: Path, *options: str, **streams) -> subprocess.Popen:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command(model, *options), cwd=ROOT, bufsize=0, **(pipes | streams))
+    return subprocess.Popen(
+        command(model, *options),
+        cwd=ROOT,
+        bufsize=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # even in the background
+        **(pipes | streams),
+    )
 
 
 def pcm(samples: np.ndarray) -> bytes:
