@@ -172,6 +172,7 @@ def test_an_imported_head_is_scikit_learn_by_itself(toy, tmp_path) -> None:
         ("nowhere:Head", "No module named 'nowhere'"),
         ("sklearn.naive_bayes:Nothing", "no attribute 'Nothing'"),
         ("json:JSONDecoder", "not a classifier or regressor"),
+        ("sklearn.datasets:load_iris", "not a classifier or regressor"),  # no class: never called
         ("sklearn.linear_model:Ridge", "predicts numbers"),
         ("nothing", "choose from logreg"),
     ],
@@ -181,7 +182,7 @@ def test_what_is_no_head_is_refused(toy, head: str, reason: str, tmp_path) -> No
         evaluate(["--head", head, "--cache", str(toy[0]), "--out", str(tmp_path / "run")])
 
 
-def test_a_model_of_anybody_imports_nothing_beyond_scikit_learn(toy, tmp_path, capsys) -> None:
+def test_a_model_of_anybody_imports_nothing_that_is_not_listed(toy, tmp_path, capsys) -> None:
     from classify.models.trained import TrainedHead
     from data.errors import ModelError
 

@@ -7,6 +7,7 @@ them.
 
 from collections.abc import Callable
 from importlib import import_module
+from inspect import isclass
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def _class(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     try:
         found = getattr(import_module(module), name)
-        estimator = found()
+        estimator = found() if isclass(found) else None
     except Exception as error:  # importing runs code, which may raise anything
         raise UsageError(
             f"--head {path}: {type(error).__name__}: {error}; expected package.module:Class, such "

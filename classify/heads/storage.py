@@ -84,6 +84,18 @@ TYPES = ESTIMATORS | frozenset(
 )
 
 
+def storable(path: str) -> bool:
+    """Whether ``module:Class`` names one of `ESTIMATORS`; nothing is imported to find out.
+
+    >>> storable("sklearn.naive_bayes:GaussianNB"), storable("sklearn.datasets:fetch_openml")
+    (True, False)
+    """
+    module, _, name = path.partition(":")
+    return any(
+        kind.startswith(f"{module}.") and kind.rpartition(".")[2] == name for kind in ESTIMATORS
+    )
+
+
 def dumps(head: Any) -> bytes:
     """A fitted head of scikit-learn's or torch's."""
     if not hasattr(head, "tensors"):

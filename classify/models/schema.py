@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from classify.heads import HEADS, find
+from classify.heads.storage import storable
 from classify.models.calibration import LEAST, MOST
 from classify.options import split_one
 from classify.training_options import SETTINGS
@@ -115,12 +116,6 @@ SCALAR = Rule(
 )
 
 
-def is_sklearn(head: str) -> bool:
-    """Whether an import path is within scikit-learn. A model's folder, which may be from anybody,
-    makes the program import nothing else."""
-    return re.fullmatch(r"sklearn(\.[a-z_]+)+:[A-Za-z_]+", head) is not None
-
-
 SUMMARY = {
     "utterances": COUNT,
     "units": COUNT,
@@ -168,7 +163,7 @@ SCHEMA: dict[str, Schema] = {
     "version": _one_of(VERSION),
     "head": Rule(
         f"one of {', '.join(HEADS)}, or a class of scikit-learn as module:Class",
-        lambda value: isinstance(value, str) and (value in HEADS or is_sklearn(value)),
+        lambda value: isinstance(value, str) and (value in HEADS or storable(value)),
     ),
     "parameters": _each(SCALAR),
     "seed": _number(0, 2**32 - 1, whole=True),

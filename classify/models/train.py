@@ -25,10 +25,9 @@ from classify.evaluation.folds import Folds, split
 from classify.evaluation.run import Run, evaluate, new_head, parameters
 from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, find, imported, naming
-from classify.heads.storage import ESTIMATORS
+from classify.heads.storage import ESTIMATORS, storable
 from classify.models import scores as held_out
 from classify.models.calibration import calibrate
-from classify.models.schema import is_sklearn
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
@@ -74,7 +73,7 @@ def _require_storable(head: str) -> None:
     if head in HEADS:
         return
     kind = imported.type_of(head)
-    if kind not in ESTIMATORS or not is_sklearn(head):
+    if kind not in ESTIMATORS or not storable(head):
         able = ", ".join(sorted(name.rpartition(".")[2] for name in ESTIMATORS))
         raise UsageError(
             f"--head {head}: a model of it could not be loaded, for {kind} is not among the types "
