@@ -57,6 +57,26 @@ def speech() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def unispeech(tmp_path_factory) -> tuple[Path, Path]:
+    """An architecture that the package lacks: a folder with its module, and a checkpoint."""
+    import transformers
+
+    from extract.encoders.encoder import UNTRAINED
+
+    base = tmp_path_factory.mktemp("unispeech")
+    (base / "module").mkdir()
+    (base / "module" / "unispeech.py").write_text(
+        "from extract.encoders.architecture import Architecture\n\n\n"
+        "class UniSpeech(Architecture):\n"
+        '    model_types = ("unispeech",)\n\n\n'
+        "ARCHITECTURE = UniSpeech()\n"
+    )
+    config = transformers.UniSpeechConfig(**UNTRAINED["untrained:tiny"])
+    transformers.UniSpeechModel(config).save_pretrained(base / "model")
+    return base / "module", base / "model"
+
+
 @pytest.fixture(autouse=True, scope="session")
 def compiled_encoders(tmp_path_factory):
     """One folder of compiled encoders for all tests, and none in the home of who runs them."""

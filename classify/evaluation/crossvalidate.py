@@ -98,6 +98,13 @@ class CrossValidation:
         """Of all seeds and folds; none of heads without epochs."""
         return [fit.history for fits in self.fits for fit in fits if fit.history]
 
+    @property
+    def layer_weights(self) -> npt.NDArray[np.float64] | None:
+        """(fit, layer) how the layers were mixed; None of heads that mix none."""
+        fits = [fit for of_seed in self.fits for fit in of_seed]
+        weights = [fit.layer_weights for fit in fits if fit.layer_weights is not None]
+        return np.stack(weights) if weights else None
+
     def confusions(self, truth: npt.NDArray[np.intp]) -> metrics.Counts:
         """(seed, fold, truth, prediction) counts."""
         classes = self.by_seed.shape[2]

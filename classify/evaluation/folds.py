@@ -23,6 +23,10 @@ MANY_SPEAKERS = 30  # with more, "auto" no longer leaves out one at a time
 DEFAULT_FOLDS = 10
 INNER = 3  # folds of a training part, to choose settings by
 FEW_FOLDS = 5  # of unknown speakers, where a class is too small for the default
+UNKNOWN_SPEAKERS = (
+    "the speakers are unknown, so the same voice may be in training and test: these scores say "
+    "nothing about new speakers, and are usually much too good"
+)
 
 Rows = npt.NDArray[np.intp]
 
@@ -58,9 +62,9 @@ class Folds:
 def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     """Part `dataset` as ``--folds`` says: a name in `SCHEMES`, a number, or a CSV file.
 
-    With known speakers every fold is speaker-independent, unless a file says otherwise. Of unknown
-    speakers, folds can only be stratified by class; their scores are too good, and a warning says
-    so. Utterances without classes are stratified by nothing.
+    With known speakers every fold is speaker-independent. Of unknown speakers, folds can only be
+    stratified by class, or come from a file; their scores are too good, and a warning says so.
+    Utterances without classes are stratified by nothing.
 
     Raises:
         UsageError: too few speakers or utterances, or a class that some fold could not train on.
@@ -148,7 +152,8 @@ def of_file(path: Path, dataset: Selection) -> Folds:
     """Folds from a CSV file with the columns ``id`` and ``fold``; each fold is tested once.
 
     Raises:
-        UsageError: there is no such file, or it lacks a column or an utterance.
+        UsageError: there is no such file, it lacks a column or an utterance, or an utterance or a
+            speaker is in two folds.
     """
     expected = "a CSV file with the columns id and fold"
     try:
@@ -160,6 +165,9 @@ def of_file(path: Path, dataset: Selection) -> Folds:
         ) from error
     if not {"id", "fold"} <= set(table.columns):
         raise UsageError(f"--folds {path}: it has the columns {', '.join(table)}; {expected}")
+    table = table[["id", "fold"]].drop_duplicates()
+    if (again := table["id"].duplicated()).any():
+        raise UsageError(f"--folds {path}: {table['id'][again].iloc[0]} is in two folds")
     of = dict(zip(table["id"], table["fold"], strict=True))
     ids = dataset.utterances["id"].tolist()
     lacking = [name for name in ids if not of.get(name)]
@@ -171,12 +179,17 @@ def of_file(path: Path, dataset: Selection) -> Folds:
     names, fold = np.unique([of[name] for name in ids], return_inverse=True)
     if len(names) < 2:
         raise UsageError(f"--folds {path}: all utterances are in fold {names[0]}; expected two")
-    parts = parted(fold)
-    both = [set(dataset.speakers[train]) & set(dataset.speakers[test]) for train, test in parts]
-    apart = dataset.speakers_known and not any(both)
-    if not apart:
-        log.warning("%s: speakers are in training and test parts of one fold", path)
-    return Folds(f"folds of {path.name}", parts, by_speaker=apart)
+    kind, parts = f"folds of {path.name}", parted(fold)
+    if not dataset.speakers_known:
+        log.warning(UNKNOWN_SPEAKERS)
+        return Folds(f"{kind} ({len(parts)}), speakers unknown", parts, by_speaker=False)
+    for train, test in parts:
+        if len(both := np.intersect1d(dataset.speakers[train], dataset.speakers[test])):
+            raise UsageError(
+                f"--folds {path}: speaker {both[0]} is in two folds; put all utterances of a "
+                "speaker into one"
+            )
+    return Folds(kind, parts, by_speaker=True)
 
 
 def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
@@ -275,10 +288,7 @@ def _stratified(dataset: Selection, number: int | None, seed: int) -> Folds:
             f"class {dataset.classes[sizes.argmin()]} has {sizes.min()} utterances, fewer than the "
             f"{number} folds: leave it out, or merge it, with --labels, or ask for fewer --folds"
         )
-    log.warning(
-        "the speakers are unknown, so the same voice may be in training and test: these scores say "
-        "nothing about new speakers, and are usually much too good"
-    )
+    log.warning(UNKNOWN_SPEAKERS)
     parts = stratified(dataset.strata, number, seed)
     how = "stratified" if dataset.classes else "shuffled"
     return Folds(f"{how} ({len(parts)}), speakers unknown", parts, by_speaker=False)

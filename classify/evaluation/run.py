@@ -43,7 +43,9 @@ class Run:
         """What ``metrics.json`` holds: neither times nor places, so equal runs give equal bytes."""
         data = self.dataset
         return {
-            **self._outcome.metrics(self),
+            **self._outcome.metrics(data, self.folds, self.result),
+            **({"tuned": self.tuned.as_json()} if self.tuned else {}),
+            "transductive": self.options.normalize == "speaker",
             "utterances": len(data.y),
             "folds": [self._of_fold(number) for number in range(len(self.folds))],
             "split": self.folds.kind,
@@ -57,7 +59,7 @@ class Run:
         """The rows of ``predictions.csv``, the header first."""
         table = self.dataset.utterances
         about = zip(table["id"], table["speaker"], self.folds.fold, strict=True)
-        rows = self._outcome.predictions(self)
+        rows = self._outcome.predictions(self.dataset, self.result)
         yield ["id", "speaker", "fold", *next(rows)]
         for values, row in zip(about, rows, strict=True):
             yield [*map(str, values), *row]
@@ -71,14 +73,7 @@ class Run:
         test = self.folds.parts[number][1]
         speakers = sorted(set(self.dataset.speakers[test])) if self.folds.by_speaker else []
         about = {"fold": number, "speakers": speakers, "utterances": len(test)}
-        return {**about, **self._outcome.of_fold(self, number)}
-
-    @cached_property
-    def layer_weights(self) -> npt.NDArray[np.float64] | None:
-        """(fit, layer) how the layers were mixed; None of heads that mix none."""
-        fits = [fit for of_seed in self.result.fits for fit in of_seed]
-        weights = [fit.layer_weights for fit in fits if fit.layer_weights is not None]
-        return np.stack(weights) if weights else None
+        return {**about, **self._outcome.of_fold(self.dataset, self.folds, self.result, number)}
 
     @cached_property
     def attention(self) -> npt.NDArray[np.float64] | None:

@@ -1,30 +1,16 @@
 """How the layers lie to each other, and the utterances in one of them."""
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from classify.features import Features
-from classify.probing.maps import Map, draw_maps
+from classify.probing.maps import LayerMaps, draw_maps
 from classify.probing.options import ProbeOptions
-from classify.probing.result import Json, TargetResult
-from classify.probing.similarity import Similarity, compare
+from classify.probing.result import TargetResult
+from classify.probing.similarity import Similarities, compare
 from data.cache import Cache
-
-
-@dataclass(frozen=True)
-class Similarities:
-    """Layers against layers."""
-
-    layers: Similarity  # of the probed cache with each other
-    against: Similarity | None  # with those of ``--against``
-
-    def as_json(self) -> Json:
-        """As they stand in ``probe.json``."""
-        against = self.against.as_json() if self.against else None
-        return {"layers": self.layers.as_json(), "against": against}
 
 
 def similarities(cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]) -> Similarities:
@@ -38,14 +24,6 @@ def similarities(cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]
         with Cache(options.against) as other:
             against = compare(cache, other, rows, options.poolings)
     return Similarities(compare(cache, None, rows, options.poolings), against)
-
-
-@dataclass(frozen=True)
-class LayerMaps:
-    """Maps of one layer; their rows are those of the target that colours them."""
-
-    layer: int
-    maps: list[Map]
 
 
 def layer_maps(cache: Cache, options: ProbeOptions, target: TargetResult) -> LayerMaps:

@@ -30,6 +30,14 @@ class Map:
     points: Matrix  # (point, 2)
 
 
+@dataclass(frozen=True)
+class LayerMaps:
+    """Maps of one layer; their rows are those of the target that colours them."""
+
+    layer: int
+    maps: list[Map]
+
+
 def draw_maps(X: Matrix, y: Rows, speakers: npt.NDArray, seed: int = 0) -> list[Map]:
     """Place utterances by PCA, LDA and t-SNE of their standardised features.
 

@@ -44,7 +44,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from classify.probing.geometry import LayerMaps, Similarities
+    from classify.probing.maps import LayerMaps
+    from classify.probing.similarity import Similarities
 
 Json = dict[str, Any]
 

@@ -49,6 +49,19 @@ class Similarity:
         }
 
 
+@dataclass(frozen=True)
+class Similarities:
+    """Layers against layers."""
+
+    layers: Similarity  # of the probed cache with each other
+    against: Similarity | None  # with those of ``--against``
+
+    def as_json(self) -> dict[str, Any]:
+        """As they stand in ``probe.json``."""
+        against = self.against.as_json() if self.against else None
+        return {"layers": self.layers.as_json(), "against": against}
+
+
 def compare(
     cache: Cache,
     other: Cache | None = None,

@@ -32,7 +32,8 @@ from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
 if TYPE_CHECKING:
-    from classify.probing.geometry import LayerMaps, Similarities
+    from classify.probing.maps import LayerMaps
+    from classify.probing.similarity import Similarities
 
 log = logging.getLogger("wav2emo")
 

@@ -69,7 +69,7 @@ def draw(run: Run, folder: Path, chosen: str | None = None) -> list[Illustration
         )
         make = partial(curves_figure, run.result.histories, scores["chance"])
         planned.append(Illustration("curves", "Training curves", words, make))
-    if run.layer_weights is not None:
+    if run.result.layer_weights is not None:
         words = "Share of each hidden layer in the mix: mean and one standard deviation over folds."
         make = partial(layers_figure, scores["layer_weights"])
         planned.append(Illustration("layers", "Layer weights", words, make))

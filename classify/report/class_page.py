@@ -6,6 +6,7 @@ from pathlib import Path
 from classify.evaluation.run import Run
 from classify.formats import Json, counted, score
 from classify.report.page import (
+    TRANSDUCTIVE,
     UNKNOWN_SPEAKERS,
     UNTRAINED,
     Page,
@@ -21,11 +22,6 @@ from classify.report.page import (
 from classify.report.style import Illustration
 from classify.stats.intervals import interval_key
 from classify.stats.metrics import METRICS
-
-TRANSDUCTIVE = (
-    "Features are normalised by each speaker's own statistics, those of tested speakers included "
-    "(transductive). The scores do not hold for a speaker of whom there is no other recording."
-)
 
 
 def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:

@@ -28,7 +28,7 @@ from classify.report.style import (
 )
 
 if TYPE_CHECKING:
-    from classify.probing.geometry import LayerMaps
+    from classify.probing.maps import LayerMaps
     from classify.probing.result import TargetResult
     from classify.probing.similarity import Similarity
 

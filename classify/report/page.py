@@ -25,6 +25,10 @@ UNKNOWN_SPEAKERS = (
     "The speakers are unknown, so the same voice may be in training and test. These scores say "
     "nothing about new speakers, and the intervals take utterances for independent."
 )
+TRANSDUCTIVE = (
+    "Features are normalised by each speaker's own statistics, those of tested speakers included "
+    "(transductive). The scores do not hold for a speaker of whom there is no other recording."
+)
 
 
 @dataclass(frozen=True)

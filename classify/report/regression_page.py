@@ -6,6 +6,7 @@ from pathlib import Path
 from classify.evaluation.run import Run
 from classify.formats import counted, interval, score
 from classify.report.page import (
+    TRANSDUCTIVE,
     UNKNOWN_SPEAKERS,
     UNTRAINED,
     Page,
@@ -23,7 +24,8 @@ from classify.stats.agreement import AGREEMENTS
 def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:
     """The page as HTML, with the figures that lie in `folder` inside of it."""
     found = run.metrics
-    warnings = {UNTRAINED: found["control"], UNKNOWN_SPEAKERS: not run.folds.by_speaker}
+    warnings = {UNTRAINED: found["control"], UNKNOWN_SPEAKERS: not run.folds.by_speaker,
+                TRANSDUCTIVE: found["transductive"]}  # fmt: skip
     rows = dict(found["targets"]) | (
         {"mean": found["mean"]} if len(run.dataset.targets) > 1 else {}
     )

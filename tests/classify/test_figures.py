@@ -13,8 +13,7 @@ from matplotlib.text import Text
 
 from classify.inference import timeline_figure
 from classify.inference.timeline import Timeline
-from classify.probing.geometry import LayerMaps
-from classify.probing.maps import Map
+from classify.probing.maps import LayerMaps, Map
 from classify.probing.result import TargetResult
 from classify.probing.similarity import Similarity
 from classify.report import (

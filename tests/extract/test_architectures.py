@@ -12,53 +12,23 @@ from extract.encoders.encoder import load
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 
-MODULE = """
-from extract.encoders.architecture import Architecture
-
-
-class UniSpeech(Architecture):
-    model_types = ("unispeech",)
-
-
-ARCHITECTURE = UniSpeech()
-"""
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "conv_dim": (16,) * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 2,
-}
-
-
-@pytest.fixture
-def checkpoint(tmp_path):
-    model = transformers.UniSpeechModel(transformers.UniSpeechConfig(**TINY)).eval()
-    model.save_pretrained(tmp_path / "unispeech")
-    return model, str(tmp_path / "unispeech")
-
 
 def test_every_module_of_the_folder_is_known():
     expected = {"data2vec-audio", "hubert", "wav2vec2", "wavlm"}
     assert set(architectures.known()) == expected
 
 
-def test_an_unknown_architecture_is_refused(checkpoint):
+def test_an_unknown_architecture_is_refused(unispeech):
     with pytest.raises(EncoderError, match=r"unispeech; expected one of .*wav2vec2"):
-        load(find(checkpoint[1]))
+        load(find(str(unispeech[1])))
 
 
-def test_one_module_adds_an_architecture(checkpoint, tmp_path, monkeypatch, waveform):
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "unispeech.py").write_text(MODULE)
-    monkeypatch.setattr(
-        architectures, "__path__", [*architectures.__path__, str(tmp_path / "more")]
-    )
-    model, folder = checkpoint
+def test_one_module_adds_an_architecture(unispeech, monkeypatch, waveform):
+    module, folder = unispeech
+    monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(module)])
+    model = transformers.UniSpeechModel.from_pretrained(folder).eval()
     waveforms = [waveform(1, 0.5), waveform(2, 1.3)]
-    engine = TorchEngine(load(find(folder)), Request(engine="torch"))
+    engine = TorchEngine(load(find(str(folder))), Request(engine="torch"))
     pooled = engine.embed(waveforms).layers["mean"]  # (layer, utterance, dim)
     for row, each in enumerate(waveforms):
         with torch.inference_mode():
