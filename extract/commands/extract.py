@@ -273,7 +273,7 @@ def _report(args: argparse.Namespace, summary: "Summary", elapsed: float) -> Non
                 f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
             )
         if summary.cached:
-            show(f"  {summary.cached} were there already")
+            show(f"  {several(summary.cached, 'utterance')} already in the cache")
         if summary.pruned:
             show(f"  {summary.pruned} pruned")
         if not summary.packed:
