@@ -1,14 +1,13 @@
 """How scores are written, in the terminal and on pages."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from classify.stats.metrics import METRICS
+from classify.stats.scores import Scores
+from classify.stats.tests import Best
 
-Json = Mapping[str, Any]
 
-
-def counted(corpora: Json) -> str:
+def counted(corpora: Mapping[str, int]) -> str:
     """Corpora with their numbers of utterances.
 
     >>> counted({"emodb": 535, "ravdess": 1440})
@@ -36,14 +35,19 @@ def interval(bounds: Sequence[float] | None) -> str:
     return "–" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
 
 
-def scored(row: Json) -> str:
+def scored(scores: Scores) -> str:
     """A UAR with its interval, where it has one."""
-    return f"{row['uar']:.3f} {interval(row['ci95'])}".removesuffix(" –")
+    return f"{scores.uar:.3f} {interval(scores.interval)}".removesuffix(" –")
 
 
-def others(row: Json) -> list[str]:
-    """The metrics of a row beside its UAR, under `other_labels`."""
-    return [score(row[name]) for name in METRICS if name != "uar"]
+def mark(best: Best, index: int) -> str:
+    """``*`` of the best layer or head, ``=`` of those not distinguishable from it."""
+    return "*" if index == best.index else "=" if index in best.equals else " "
+
+
+def others(scores: Scores) -> list[str]:
+    """The metrics beside the UAR, under `other_labels`."""
+    return [score(value) for name, value in scores.values.items() if name != "uar"]
 
 
 def other_labels() -> list[str]:

@@ -72,6 +72,6 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         show_json(comparison.metrics, indent=2)
     else:
-        show(table.render(comparison.metrics, comparison.seconds))
+        show(table.render(comparison))
         show("", f"report  {folder / 'report.html'}")
     return SOME_REFUSED if comparison.study.failed else 0

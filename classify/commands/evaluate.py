@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError(f"--attention: {options.head} attends to nothing; these do: {able}")
 
     from classify.evaluation.run import evaluate
-    from classify.report import regression_text, text
+    from classify.report import run_text
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
@@ -65,10 +65,9 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         show_json(run.metrics, indent=2)
     else:
-        classes = bool(run.dataset.classes)
-        show((text if classes else regression_text).render(run), "")
-        figure = "confusion" if classes else "predictions"
-        name = "confusion matrix" if classes else figure
+        show(run_text.render(run), "")
+        figure = "confusion" if run.dataset.classes else "predictions"
+        name = "confusion matrix" if run.dataset.classes else figure
         show(f"{name}  {folder / figure}.png")
         show(f"{'report':{len(name)}}  {folder / 'report.html'}")
     return 0

@@ -121,9 +121,9 @@ def main(argv: Sequence[str]) -> int:
     if arguments.json:
         show_json(result.metrics, indent=2)
     else:
-        show(table.render(result.metrics))
+        show(table.render(result))
         show("", f"report  {folder / 'report.html'}")
-    if arguments.strict and not result.metrics["audit"]["passed"]:
+    if arguments.strict and not result.audit.passed:
         complain("error: --strict: the audit failed; see above")
         return 1
     return 0

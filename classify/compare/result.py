@@ -34,8 +34,10 @@ import numpy.typing as npt
 
 from classify.compare.options import CompareOptions
 from classify.compare.study import Study, study
-from classify.stats import best, intervals, ranks
-from classify.stats.metrics import Counts, confusions, per_class, scores, uar
+from classify.evaluation.folds import units
+from classify.stats import best, ranks
+from classify.stats.metrics import Counts, confusions, uar
+from classify.stats.scores import Scores
 from classify.stats.tests import Best
 from data.cache.recipe import encoder_json
 
@@ -49,8 +51,39 @@ UNKNOWN_SPEAKERS = (
 
 
 @dataclass(frozen=True)
+class HeadScores:
+    """Scores of one head."""
+
+    head: str
+    features: str  # as text: "mean of layers 0–12, mean + std"
+    seconds: float  # duration of its cross-validation
+    scores: Scores
+    rank: float | None  # mean over the speakers; None: they are unknown
+    per_speaker: dict[str, float]  # speaker → UAR over the classes that the speaker has
+
+    def as_json(self) -> Json:
+        """Its row of ``compare.json``."""
+        return {
+            "head": self.head,
+            "features": self.features,
+            "rank": self.rank,
+            "per_speaker": self.per_speaker,
+            **self.scores.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Nemenyi:
+    """Heads whose mean ranks do not differ."""
+
+    alpha: float
+    critical_difference: float
+    groups: list[list[str]]
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """The heads of a study, held against each other."""
+    """The scores of several heads under the same folds, and tests of their differences."""
 
     study: Study
 
@@ -61,21 +94,88 @@ class Comparison:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """How long the cross-validation of each took; never the same twice."""
+        """Head → duration of its cross-validation."""
         return {result.head: round(result.seconds, 2) for result in self.study.results}
+
+    @property
+    def chance(self) -> float:
+        """UAR of guessing."""
+        return 1 / len(self.study.selection.classes)
+
+    @property
+    def support(self) -> dict[str, int]:
+        """Class → its utterances."""
+        data = self.study.selection
+        return dict(zip(data.classes, np.bincount(data.y).tolist(), strict=True))
+
+    @property
+    def unit(self) -> str:
+        """The unit of intervals and tests: "speakers", or "utterances" where speakers are
+        unknown."""
+        return "speakers" if self.study.folds.by_speaker else "utterances"
+
+    @property
+    def units(self) -> int:
+        """How many units there are."""
+        return len(self._counts)
+
+    @cached_property
+    def rows(self) -> list[HeadScores]:
+        """The scores of each head, in the order asked for."""
+        names, known = self._units[0].tolist(), self.study.folds.by_speaker
+        scores = Scores.of_each(self._counts, self.study.selection.classes)
+        of_speakers, mean_ranks = self._of_speakers, ranks.average_ranks(self._of_speakers)
+        return [
+            HeadScores(
+                head=result.head,
+                features=result.features,
+                seconds=round(result.seconds, 2),
+                scores=scores[head],
+                rank=float(mean_ranks[head]) if known else None,
+                per_speaker=dict(zip(names, of_speakers[:, head].tolist(), strict=True))
+                if known
+                else {},
+            )
+            for head, result in enumerate(self.study.results)
+        ]
+
+    @cached_property
+    def best(self) -> Best:
+        """The head of the highest UAR, and those that are not distinguishable from it."""
+        return best(self._counts, seed=self.study.options.shared.seed)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Why the tests of ranks are left out; empty: they are not."""
+        reasons = [FEW_HEADS] if len(self.heads) < ranks.FEWEST else []
+        return reasons + ([] if self.study.folds.by_speaker else [UNKNOWN_SPEAKERS])
+
+    @cached_property
+    def friedman(self) -> ranks.Friedman | None:
+        """Friedman's test of the UAR of each speaker; None: it is left out."""
+        return None if self.left_out else ranks.friedman(self._of_speakers)
+
+    @cached_property
+    def nemenyi(self) -> Nemenyi | None:
+        """Nemenyi's critical difference; None: it is left out."""
+        if self.left_out:
+            return None
+        difference = ranks.critical_difference(*self._of_speakers.shape)
+        together = ranks.groups(ranks.average_ranks(self._of_speakers), difference)
+        groups = [[self.heads[head] for head in group] for group in together]
+        return Nemenyi(ranks.ALPHA, difference, groups)
 
     @cached_property
     def metrics(self) -> Json:
-        """What ``compare.json`` holds."""
+        """The content of ``compare.json``."""
         study, data = self.study, self.study.selection
-        scores = self._scores_of_speakers()
         return {
             **encoder_json(study.recipe),
             "corpora": data.corpora,
             "utterances": len(data.y),
             "classes": list(data.classes),
-            "support": dict(zip(data.classes, np.bincount(data.y).tolist(), strict=True)),
-            "chance": 1 / len(data.classes),
+            "support": self.support,
+            "chance": self.chance,
             "fingerprint": study.fingerprint,
             "options": study.options.as_json(),
             "folds": {
@@ -83,22 +183,18 @@ class Comparison:
                 "count": len(study.folds),
                 "by_speaker": study.folds.by_speaker,
             },
-            "units": {
-                "what": "speakers" if study.folds.by_speaker else "utterances",
-                "count": len(self._counts),
-            },
-            "heads": self._rows(scores),
-            "best": self._best_json(),
-            **self._ranked(scores),
+            "units": {"what": self.unit, "count": self.units},
+            "heads": [row.as_json() for row in self.rows],
+            "best": self.best.as_json("head", self.heads, self.rows[self.best.index].scores.uar),
+            "friedman": asdict(self.friedman) if self.friedman else None,
+            "nemenyi": asdict(self.nemenyi) if self.nemenyi else None,
+            "left_out": self.left_out,
             "failed": study.failed,
         }
 
     @cached_property
     def _units(self) -> tuple[npt.NDArray, npt.NDArray[np.intp]]:
-        """Names of what is left out and exchanged (unit,), and the number of each utterance's."""
-        data = self.study.selection
-        of = data.speakers.astype(str) if self.study.folds.by_speaker else np.arange(len(data.y))
-        return np.unique(of, return_inverse=True)
+        return units(self.study.selection, self.study.folds)
 
     @cached_property
     def _counts(self) -> Counts:
@@ -111,68 +207,9 @@ class Comparison:
         return np.stack(of_heads, 1)
 
     @cached_property
-    def _best(self) -> Best:
-        return best(self._counts, seed=self.study.options.shared.seed)
-
-    def _scores_of_speakers(self) -> npt.NDArray[np.float64] | None:
-        """(speaker, head) UAR over the classes that a speaker has; None: speakers are unknown."""
-        return uar(self._counts) if self.study.folds.by_speaker else None
-
-    def _rows(self, of_speakers: npt.NDArray[np.float64] | None) -> list[Json]:
-        classes, found = self.study.selection.classes, intervals.of_metrics(self._counts)
-        pooled = self._counts.sum(0)
-        mean_rank = None if of_speakers is None else ranks.average_ranks(of_speakers)
-        return [
-            {
-                "head": result.head,
-                "features": result.features,
-                **scores(pooled[head]),
-                **{name: pairs[head] for name, pairs in found.items()},
-                "rank": None if mean_rank is None else float(mean_rank[head]),
-                "per_class": per_class(pooled[head], classes),
-                "per_speaker": {}
-                if of_speakers is None
-                else dict(zip(self._units[0].tolist(), of_speakers[:, head].tolist(), strict=True)),
-                "confusion": pooled[head].tolist(),
-            }
-            for head, result in enumerate(self.study.results)
-        ]
-
-    def _best_json(self) -> Json:
-        found, names = self._best, self.heads
-        return {
-            "head": names[found.index],
-            "uar": float(uar(self._counts[:, found.index].sum(0))),
-            "smallest_p": found.smallest_p,
-            "equals": [names[head] for head in found.equals],
-            "compared": [
-                {
-                    "head": name,
-                    "difference": float(found.difference[head]),
-                    "p": float(found.p[head]),
-                }
-                for head, name in enumerate(names)
-                if head != found.index
-            ],
-        }
-
-    def _ranked(self, scores: npt.NDArray[np.float64] | None) -> Json:
-        """The tests of ranks, or why they are left out."""
-        left_out = [FEW_HEADS] if len(self.heads) < ranks.FEWEST else []
-        left_out += [UNKNOWN_SPEAKERS] if scores is None else []
-        if scores is None or left_out:
-            return {"friedman": None, "nemenyi": None, "left_out": left_out}
-        difference = ranks.critical_difference(*scores.shape)
-        together = ranks.groups(ranks.average_ranks(scores), difference)
-        return {
-            "friedman": asdict(ranks.friedman(scores)),
-            "nemenyi": {
-                "alpha": ranks.ALPHA,
-                "critical_difference": difference,
-                "groups": [[self.heads[head] for head in group] for group in together],
-            },
-            "left_out": [],
-        }
+    def _of_speakers(self) -> npt.NDArray[np.float64]:
+        """(unit, head) UAR over the classes that a speaker has."""
+        return uar(self._counts)
 
 
 def compare(options: CompareOptions) -> Comparison:

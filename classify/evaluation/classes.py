@@ -1,43 +1,87 @@
-"""Scores of a run whose target is a class."""
+"""The outcome of a run whose target is a class."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from classify.dataset import Dataset
 from classify.evaluation.crossvalidate import CrossValidation
-from classify.evaluation.folds import Folds
-from classify.stats.intervals import of_metrics
-from classify.stats.metrics import METRICS, Counts, confusions, per_class, scores
+from classify.evaluation.folds import Folds, units
+from classify.stats.metrics import METRICS, confusions
+from classify.stats.scores import Scores
 
 Json = dict[str, Any]
 
 
-def metrics(data: Dataset, folds: Folds, result: CrossValidation) -> Json:
-    """The part of ``metrics.json`` that is about classes.
+@dataclass(frozen=True)
+class Spread:
+    """Mean and deviation of several values."""
 
-    With several seeds the counts are those of all of them, so UAR and accuracy are their means.
-    """
-    by_seed = result.confusions(data.y)
-    pooled = by_seed.sum((0, 1))
-    return {
-        **scores(pooled),
-        **_intervals(data, folds, result),
-        "chance": 1 / len(data.classes),
-        "classes": list(data.classes),
-        "confusion": pooled.tolist(),
-        "per_class": per_class(pooled, data.classes),
-        **({"seeds": _of_seeds(by_seed.sum(1))} if len(by_seed) > 1 else {}),
-        **_layer_weights(data, result),
-    }
+    mean: float
+    deviation: float
 
 
-def of_fold(data: Dataset, folds: Folds, result: CrossValidation, number: int) -> Json:
-    """The scores of one fold, and the epoch that each seed's fit kept."""
-    counts = result.confusions(data.y)[:, number].sum(0)
-    epochs = [fits[number].epoch for fits in result.fits]
-    return {**scores(counts), **({"epochs": epochs} if epochs[0] is not None else {})}
+@dataclass(frozen=True)
+class ClassOutcome:
+    """Scores of predicted classes. With several seeds, confusion matrices are summed over them."""
+
+    scores: Scores  # of the predictions of all folds together
+    folds: tuple[Scores, ...]
+    seeds: tuple[Scores, ...]
+    epochs: tuple[tuple[int, ...], ...]  # (fold)(seed) that were kept; empty: heads without epochs
+    layer_weights: dict[int, Spread]  # of a mix of layers over folds and seeds; empty: no mix
+
+    @classmethod
+    def of(cls, data: Dataset, folds: Folds, result: CrossValidation) -> "ClassOutcome":
+        """Score the predictions of a cross-validation."""
+        by_seed = result.confusions(data.y)  # (seed, fold, truth, prediction)
+        _, unit = units(data, folds)
+        counts = confusions(data.y, result.by_seed.argmax(2), unit, len(data.classes)).sum(1)
+        epochs = [[fit.epoch for fit in fits] for fits in zip(*result.fits, strict=True)]
+        return cls(
+            scores=Scores.of(counts, data.classes),
+            folds=tuple(Scores.without_intervals(c, data.classes) for c in by_seed.sum(0)),
+            seeds=tuple(Scores.without_intervals(c, data.classes) for c in by_seed.sum(1)),
+            epochs=tuple(tuple(e for e in fold if e is not None) for fold in epochs),
+            layer_weights=_layer_weights(data, result),
+        )
+
+    @property
+    def chance(self) -> float:
+        """UAR of guessing."""
+        return 1 / len(self.scores.classes)
+
+    def over_seeds(self, metric: str) -> Spread:
+        """A metric over the seeds, of which there are two or more."""
+        values = [seed.values[metric] for seed in self.seeds]
+        return Spread(float(np.mean(values)), float(np.std(values, ddof=1)))
+
+    def as_json(self) -> Json:
+        """The part of ``metrics.json`` that is about classes."""
+        return {
+            **self.scores.as_json(),
+            "chance": self.chance,
+            "classes": list(self.scores.classes),
+            **({"seeds": self._seeds_json()} if len(self.seeds) > 1 else {}),
+            **({"layer_weights": self._weights_json()} if self.layer_weights else {}),
+        }
+
+    def fold_json(self, number: int) -> Json:
+        """The scores of one fold, and the epoch that each seed's fit kept."""
+        epochs = self.epochs[number]
+        return {**self.folds[number].values, **({"epochs": list(epochs)} if epochs else {})}
+
+    def _seeds_json(self) -> Json:
+        found: Json = {"count": len(self.seeds)}
+        for name in METRICS:
+            values = [seed.values[name] for seed in self.seeds]
+            found[name] = {**asdict(self.over_seeds(name)), "values": values}
+        return found
+
+    def _weights_json(self) -> Json:
+        return {str(layer): asdict(spread) for layer, spread in self.layer_weights.items()}
 
 
 def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
@@ -49,37 +93,9 @@ def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
         yield [str(truth), str(name), *(f"{value:.6f}" for value in probabilities)]
 
 
-def _intervals(data: Dataset, folds: Folds, result: CrossValidation) -> Json:
-    """[low, high] of each metric over speakers, or over utterances where speakers are unknown;
-    None where there are too few."""
-    units = data.speakers.astype(str) if folds.by_speaker else np.arange(len(data.y))
-    unit = np.unique(units, return_inverse=True)[1]
-    counts = confusions(data.y, result.by_seed.argmax(2), unit, len(data.classes))
-    return of_metrics(counts.sum(1))
-
-
-def _layer_weights(data: Dataset, result: CrossValidation) -> Json:
-    """Layer → mean and deviation of its weight over folds and seeds, of heads that mix layers."""
-    weights = result.layer_weights
+def _layer_weights(data: Dataset, result: CrossValidation) -> dict[int, Spread]:
+    weights = result.layer_weights  # (fit, layer)
     if weights is None:
         return {}
     pairs = zip(weights.mean(0).tolist(), weights.std(0).tolist(), strict=True)
-    return {
-        "layer_weights": {
-            str(layer): {"mean": mean, "deviation": deviation}
-            for layer, (mean, deviation) in zip(data.features.layers, pairs, strict=True)
-        }
-    }
-
-
-def _of_seeds(counts: Counts) -> Json:
-    """Scores of each seed, from confusion matrices (seed, truth, prediction)."""
-    found: Json = {"count": len(counts)}
-    for name, metric in METRICS.items():
-        values = metric(counts)
-        found[name] = {
-            "mean": float(values.mean()),
-            "deviation": float(values.std(ddof=1)),
-            "values": values.tolist(),
-        }
-    return found
+    return {layer: Spread(*pair) for layer, pair in zip(data.features.layers, pairs, strict=True)}

@@ -59,6 +59,16 @@ class Folds:
         return fold
 
 
+def units(selection: Selection, folds: Folds) -> tuple[npt.NDArray, npt.NDArray[np.intp]]:
+    """The units of intervals and tests: speakers, or utterances where the speakers are unknown.
+
+    Returns:
+        Their names (unit,), sorted, and the number of each utterance's unit.
+    """
+    of = selection.speakers.astype(str) if folds.by_speaker else np.arange(len(selection.y))
+    return np.unique(of, return_inverse=True)
+
+
 def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     """Part `dataset` as ``--folds`` says: a name in `SCHEMES`, a number, or a CSV file.
 

@@ -1,6 +1,7 @@
-"""Scores of a run whose target is one or more numbers."""
+"""The outcome of a run whose target is one or more numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,37 +13,86 @@ from classify.stats import intervals
 from classify.stats.agreement import AGREEMENTS, Values
 
 Json = dict[str, Any]
+Measures = Mapping[str, float | None]  # measure → value; None: not defined
 
 
-def metrics(data: Dataset, folds: Folds, result: CrossValidation) -> Json:
-    """The part of ``metrics.json`` that is about numbers.
+@dataclass(frozen=True)
+class Distribution:
+    """The true values of a target. Their deviation is the RMSE of always predicting the mean."""
 
-    Scores are of the predictions of all folds together. None is what is not defined, such as the
-    correlation with a constant.
-    """
-    scores, (*of_targets, of_mean) = _scores(data, result, slice(None)), _intervals(data, result)
-    for column, each in enumerate(scores["targets"].values()):
-        each["ci95"] = of_targets[column]
-        each["truth"] = _distribution(data.y[:, column])
-    scores["mean"]["ci95"] = of_mean
-    return {"kind": "regression", **scores}
+    mean: float
+    deviation: float
+    low: float
+    high: float
 
 
-def of_fold(data: Dataset, folds: Folds, result: CrossValidation, number: int) -> Json:
-    """The scores of one fold."""
-    return _scores(data, result, folds.parts[number][1])
+@dataclass(frozen=True)
+class TargetScores:
+    """Agreement of the predictions of one target with its true values, or its mean over targets."""
+
+    values: Measures
+    interval: intervals.Pair  # of the CCC
+    truth: Distribution | None = None  # None: the mean over targets
+
+    def as_json(self) -> Json:
+        """Its part of ``metrics.json``."""
+        truth = {"truth": asdict(self.truth)} if self.truth else {}
+        return {**self.values, "ci95": self.interval, **truth}
+
+
+@dataclass(frozen=True)
+class FoldAgreement:
+    """The same within one fold."""
+
+    targets: dict[str, Measures]
+    mean: Measures
+
+
+@dataclass(frozen=True)
+class NumberOutcome:
+    """Agreement of predicted numbers with true ones, over the predictions of all folds."""
+
+    targets: dict[str, TargetScores]
+    mean: TargetScores
+    folds: tuple[FoldAgreement, ...]
+
+    @classmethod
+    def of(cls, data: Dataset, folds: Folds, result: CrossValidation) -> "NumberOutcome":
+        """Score the predictions of a cross-validation."""
+        found, (*of_targets, of_mean) = _agreement(data, result, slice(None)), _ccc(data, result)
+        return cls(
+            targets={
+                name: TargetScores(values, of_targets[column], _distribution(data.y[:, column]))
+                for column, (name, values) in enumerate(found.targets.items())
+            },
+            mean=TargetScores(found.mean, of_mean),
+            folds=tuple(_agreement(data, result, test) for _, test in folds.parts),
+        )
+
+    @property
+    def rows(self) -> dict[str, TargetScores]:
+        """The targets, and their mean where there are several."""
+        return {**self.targets, **({"mean": self.mean} if len(self.targets) > 1 else {})}
+
+    def as_json(self) -> Json:
+        """The part of ``metrics.json`` that is about numbers."""
+        targets = {name: row.as_json() for name, row in self.targets.items()}
+        return {"kind": "regression", "targets": targets, "mean": self.mean.as_json()}
+
+    def fold_json(self, number: int) -> Json:
+        """The scores of one fold."""
+        return asdict(self.folds[number])
 
 
 def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
     """Truth and prediction of each utterance, for ``predictions.csv``; the header first."""
-    targets = data.targets
-    yield [f"{name}_{kind}" for name in targets for kind in ("truth", "prediction")]
+    yield [f"{name}_{kind}" for name in data.targets for kind in ("truth", "prediction")]
     pairs = np.stack([data.y, result.output], axis=2)
     for row in pairs.reshape(len(pairs), -1):
         yield [f"{value:.6f}" for value in row]
 
 
-def _intervals(data: Dataset, result: CrossValidation) -> list[list[float] | None]:
+def _ccc(data: Dataset, result: CrossValidation) -> list[intervals.Pair]:
     """95 % intervals over speakers of the CCC of each target, then of their mean.
 
     Where the speakers are unknown, utterances take their place.
@@ -52,28 +102,24 @@ def _intervals(data: Dataset, result: CrossValidation) -> list[list[float] | Non
     return intervals.as_json(intervals.of_ccc(data.y, result.output, speakers))
 
 
-def _scores(data: Dataset, result: CrossValidation, rows: Rows | slice) -> Json:
+def _agreement(data: Dataset, result: CrossValidation, rows: Rows | slice) -> FoldAgreement:
     """Of each target, and their means over the targets, for some utterances."""
     truth, prediction = data.y[rows], result.output[rows]
-    scores = {name: score(truth, prediction) for name, score in AGREEMENTS.items()}
-    return {
-        "targets": {
-            target: {name: _json(values[column]) for name, values in scores.items()}
+    found = {name: measure(truth, prediction) for name, measure in AGREEMENTS.items()}
+    return FoldAgreement(
+        targets={
+            target: {name: _defined(values[column]) for name, values in found.items()}
             for column, target in enumerate(data.targets)
         },
-        "mean": {name: _json(values.mean()) for name, values in scores.items()},
-    }
+        mean={name: _defined(values.mean()) for name, values in found.items()},
+    )
 
 
-def _distribution(values: Values) -> Json:
-    """Of the truth; its deviation is the RMSE of a prediction that is always the mean."""
-    return {
-        "mean": float(values.mean()),
-        "deviation": float(values.std()),
-        "low": float(values.min()),
-        "high": float(values.max()),
-    }
+def _distribution(values: Values) -> Distribution:
+    return Distribution(
+        *(float(value) for value in (values.mean(), values.std(), values.min(), values.max()))
+    )
 
 
-def _json(value: np.floating) -> float | None:
+def _defined(value: np.floating) -> float | None:
     return float(value) if np.isfinite(value) else None

@@ -1,7 +1,7 @@
 """A head, cross-validated: the result that reports and the run folder show."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from classify.dataset import Dataset, load
 from classify.evaluation import classes, numbers
+from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, cross_validate
 from classify.evaluation.folds import Folds, split
+from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.tuning import Tuned, draw, tune
 from classify.heads import build, build_regressor, find, naming
 from classify.options import Options
@@ -19,6 +21,15 @@ from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """What a fold holds out."""
+
+    fold: int
+    speakers: list[str]  # empty: unknown, or in training too
+    utterances: int
 
 
 @dataclass(frozen=True)
@@ -39,15 +50,29 @@ class Run:
         return f"{targets}: {name}" if targets else name
 
     @cached_property
+    def outcome(self) -> ClassOutcome | NumberOutcome:
+        """The scores of the predictions."""
+        kind = ClassOutcome if self.dataset.classes else NumberOutcome
+        return kind.of(self.dataset, self.folds, self.result)
+
+    @property
+    def transductive(self) -> bool:
+        """Whether features were normalised with statistics of tested speakers."""
+        return self.options.normalize == "speaker"
+
+    @cached_property
     def metrics(self) -> Json:
-        """What ``metrics.json`` holds: neither times nor places, so equal runs give equal bytes."""
+        """The content of ``metrics.json``. It has neither times nor absolute paths, so that equal
+        runs give equal bytes."""
         data = self.dataset
         return {
-            **self._outcome.metrics(data, self.folds, self.result),
+            **self.outcome.as_json(),
             **({"tuned": self.tuned.as_json()} if self.tuned else {}),
-            "transductive": self.options.normalize == "speaker",
+            "transductive": self.transductive,
             "utterances": len(data.y),
-            "folds": [self._of_fold(number) for number in range(len(self.folds))],
+            "folds": [
+                {**asdict(fold), **self.outcome.fold_json(fold.fold)} for fold in self.test_parts
+            ],
             "split": self.folds.kind,
             **encoder_json(data.recipe),
             "corpora": data.corpora,
@@ -59,21 +84,24 @@ class Run:
         """The rows of ``predictions.csv``, the header first."""
         table = self.dataset.utterances
         about = zip(table["id"], table["speaker"], self.folds.fold, strict=True)
-        rows = self._outcome.predictions(self.dataset, self.result)
+        kind = classes if self.dataset.classes else numbers
+        rows = kind.predictions(self.dataset, self.result)
         yield ["id", "speaker", "fold", *next(rows)]
         for values, row in zip(about, rows, strict=True):
             yield [*map(str, values), *row]
 
     @property
-    def _outcome(self) -> Any:
-        """The module that scores this kind of target."""
-        return classes if self.dataset.classes else numbers
-
-    def _of_fold(self, number: int) -> Json:
-        test = self.folds.parts[number][1]
-        speakers = sorted(set(self.dataset.speakers[test])) if self.folds.by_speaker else []
-        about = {"fold": number, "speakers": speakers, "utterances": len(test)}
-        return {**about, **self._outcome.of_fold(self.dataset, self.folds, self.result, number)}
+    def test_parts(self) -> list["TestPart"]:
+        """What each fold holds out."""
+        known = self.folds.by_speaker
+        return [
+            TestPart(
+                fold=number,
+                speakers=sorted(set(self.dataset.speakers[test])) if known else [],
+                utterances=len(test),
+            )
+            for number, (_, test) in enumerate(self.folds.parts)
+        ]
 
     @cached_property
     def attention(self) -> npt.NDArray[np.float64] | None:

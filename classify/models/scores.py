@@ -4,6 +4,7 @@ Intervals are of 95 %, over speakers (`classify.stats.intervals`); below four sp
 none. Where the speakers are unknown, utterances take their place, which makes intervals too narrow.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from classify.dataset import Selection, as_text
 from classify.evaluation.folds import Folds
 from classify.stats import intervals
-from classify.stats.metrics import METRICS, Counts, confusions, per_class, scores
+from classify.stats.metrics import Counts, confusions
+from classify.stats.scores import Scores
 
 GROUPS = ("sex", "corpus")  # columns that have scores of their own
 
@@ -35,13 +37,13 @@ def of_held_out(selection: Selection, folds: Folds, said: npt.NDArray[np.floatin
         "folds": len(folds),
         "intervals": {"over": _units(selection)},
         "chance": 1 / len(selection.classes),
-        "overall": _summary(counts),
+        "overall": _summary(counts, selection.classes),
         "classes": _classes(counts, selection.classes),
         "confusion": counts.sum(0).tolist(),
-        "speakers": _speakers(names, counts) if selection.speakers_known else {},
+        "speakers": _speakers(selection, names, counts) if selection.speakers_known else {},
         "groups": {
             column: {
-                value: _summary(_by_speaker(selection, said.argmax(1), rows)[1])
+                value: _summary(_by_speaker(selection, said.argmax(1), rows)[1], selection.classes)
                 for value, rows in _groups(selection, column).items()
             }
             for column in GROUPS
@@ -65,14 +67,14 @@ def _by_speaker(
     return names, confusions(y, prediction[None, rows], unit, classes)[:, 0]
 
 
-def _summary(counts: Counts) -> Json:
+def _summary(counts: Counts, classes: tuple[str, ...]) -> Json:
     """Scores and intervals of counts (speaker, truth, prediction)."""
-    total = counts.sum(0)
+    scores = Scores.of(counts, classes)
     return {
-        "utterances": int(total.sum()),
+        "utterances": scores.utterances,
         "units": len(counts),
-        **scores(total),
-        "ci95": _intervals(counts),
+        **scores.values,
+        "ci95": scores.intervals if scores.interval else None,
     }
 
 
@@ -80,22 +82,19 @@ def _classes(counts: Counts, classes: tuple[str, ...]) -> Json:
     """Scores of each class, with an interval of its recall over the speakers that have it."""
     alone = counts[:, None] * np.eye(len(classes), dtype=int)[:, :, None]  # one class of the truth
     bounds = intervals.as_json(intervals.of_score(alone))  # whose UAR is its recall
+    per_class = Scores.without_intervals(counts.sum(0), classes).per_class
     return {
-        name: {**row, "ci95": pair}
-        for (name, row), pair in zip(per_class(counts.sum(0), classes).items(), bounds, strict=True)
+        name: {**asdict(row), "ci95": pair}
+        for (name, row), pair in zip(per_class.items(), bounds, strict=True)
     }
 
 
-def _speakers(names: npt.NDArray[np.str_], counts: Counts) -> Json:
+def _speakers(selection: Selection, names: npt.NDArray[np.str_], counts: Counts) -> Json:
+    found = (Scores.without_intervals(own, selection.classes) for own in counts)
     return {
-        str(name): {**scores(own), "utterances": int(own.sum())}
-        for name, own in zip(names, counts, strict=True)
+        str(name): {**own.values, "utterances": own.utterances}
+        for name, own in zip(names, found, strict=True)
     }
-
-
-def _intervals(counts: Counts) -> Json | None:
-    found = {name: intervals.as_json(intervals.of_score(counts, name)) for name in METRICS}
-    return found if found["uar"] else None
 
 
 def _groups(selection: Selection, column: str) -> dict[str, Rows]:

@@ -22,6 +22,7 @@ from classify.dataset import (
 )
 from classify.evaluation.crossvalidate import converging, learning_from
 from classify.evaluation.folds import Folds, split
+from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.run import Run, evaluate, new_head, parameters
 from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, find, imported, naming
@@ -31,7 +32,6 @@ from classify.models.calibration import calibrate
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
-from classify.stats.agreement import AGREEMENTS
 from data.cache import Cache
 from data.errors import UsageError
 
@@ -131,11 +131,12 @@ def _hold_out(
 
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
     run = evaluate(options, jobs) if scored else None
+    outcome = run.outcome if run else None
     data = run.dataset if run else load(options, folds=False)
     head = _fitted(new_head(options, data), options, data, data.y)
     card = _card(options, data, head, parameters(options, data)) | {
         "support": dict.fromkeys(data.targets, len(data.y)),
-        "scores": _agreement(run) if run else None,
+        "scores": _agreement(run, outcome) if run and isinstance(outcome, NumberOutcome) else None,
     }
     return TrainedHead(head, data.features, card)
 
@@ -189,16 +190,16 @@ def _speakers(data: Dataset) -> Json:
     return found
 
 
-def _agreement(run: Run) -> Json:
+def _agreement(run: Run, outcome: NumberOutcome) -> Json:
     """The scores of a regression, as ``model.json`` holds them."""
-    metrics, names = run.metrics, (*AGREEMENTS, "ci95")
     return {
-        "split": metrics["split"],
+        "split": run.folds.kind,
         "folds": len(run.folds),
         "intervals": {"over": "speakers" if run.dataset.speakers_known else "utterances"},
         "targets": {
-            target: {name: row[name] for name in names} | {"deviation": row["truth"]["deviation"]}
-            for target, row in metrics["targets"].items()
+            name: {**row.values, "ci95": row.interval, "deviation": row.truth.deviation}
+            for name, row in outcome.targets.items()
+            if row.truth
         },
-        "mean": {name: metrics["mean"][name] for name in names},
+        "mean": outcome.mean.as_json(),
     }

@@ -1,7 +1,5 @@
 """How the layers lie to each other, and the utterances in one of them."""
 
-from collections import Counter
-
 import numpy as np
 import numpy.typing as npt
 
@@ -30,11 +28,12 @@ def layer_maps(cache: Cache, options: ProbeOptions, target: TargetResult) -> Lay
     """Map the layer that was chosen for `target`."""
     layer = chosen_layer(target)
     features = Features(layer, (layer,), options.poolings or cache.poolings)
-    X = features.of_cache(cache, target.rows)
-    return LayerMaps(layer, draw_maps(X, target.y, target.speakers, options.seed))
+    chosen = target.task.selection
+    X = features.of_cache(cache, chosen.rows)
+    return LayerMaps(layer, draw_maps(X, chosen.y, chosen.speakers, options.seed))
 
 
 def chosen_layer(target: TargetResult) -> int:
     """The layer that most folds chose by their training part, the lowest of several."""
-    votes = Counter(fold["layer"] for fold in target.metrics["selection"]["folds"])
+    votes = target.nested.votes if target.nested else {}
     return min(votes, key=lambda layer: (-votes[layer], layer))

@@ -37,11 +37,21 @@
 What was not asked for (``--quick``) is not there. Status of a check: "ok", "note" or "fail".
 """
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from classify.probing.audit import Audit
+from classify.probing.options import ProbeOptions
+from classify.probing.targets import Task
+from classify.stats.intervals import Pair
+from classify.stats.scores import Scores
+from classify.stats.tests import Best
+from data.cache.recipe import Recipe, encoder_json
 
 if TYPE_CHECKING:
     from classify.probing.maps import LayerMaps
@@ -51,27 +61,294 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class TargetResult:
-    """One target, probed: its part of ``probe.json`` and what the figures need beyond it."""
+class LayerScores:
+    """Scores of the probes on one layer, or on features without layers."""
 
-    name: str
-    rows: npt.NDArray[np.intp]  # (utterance,) rows of the cache
-    ids: npt.NDArray[np.object_]  # (utterance,)
-    y: npt.NDArray[np.intp]  # (utterance,) number of the class
-    classes: tuple[str, ...]
-    speakers: npt.NDArray[np.object_]  # (utterance,) corpus/speaker
-    fold: npt.NDArray[np.intp]  # (utterance,) the fold that it is tested in
-    layers: tuple[int, ...]
+    layer: int | None
+    C: list[float]  # (fold,)
+    scores: Scores
+    per_speaker: dict[str, Scores]
+
+    def as_json(self) -> Json:
+        """A ROW."""
+        return {"layer": self.layer, "C": self.C, **scores_json(self.scores, self.per_speaker)}
+
+
+def scores_json(scores: Scores, per_speaker: dict[str, Scores]) -> Json:
+    """Scores, overall and by speaker."""
+    return {
+        **scores.as_json(),
+        "per_speaker": {
+            name: {**own.values, "utterances": own.utterances} for name, own in per_speaker.items()
+        },
+    }
+
+
+@dataclass(frozen=True)
+class FoldChoice:
+    """The layer and C that were chosen by the training part of a fold."""
+
+    fold: int
+    layer: int
+    C: float
+
+
+@dataclass(frozen=True)
+class NestedScores:
+    """Scores of the nested choice of layer and C."""
+
+    scores: Scores
+    per_speaker: dict[str, Scores]
+    best_on_test: float  # UAR of the layer that is best on test
+    folds: list[FoldChoice]
+
+    @property
+    def optimism(self) -> float:
+        """By how much the UAR of the layer that is best on test is too high."""
+        return self.best_on_test - self.scores.uar
+
+    @property
+    def votes(self) -> dict[int, int]:
+        """Layer → the number of folds that chose it."""
+        return Counter(choice.layer for choice in self.folds)
+
+    def as_json(self) -> Json:
+        """Its part of ``probe.json``."""
+        return {
+            **scores_json(self.scores, self.per_speaker),
+            "best_on_test": self.best_on_test,
+            "optimism": self.optimism,
+            "folds": [asdict(choice) for choice in self.folds],
+        }
+
+
+@dataclass(frozen=True)
+class ShuffledLayer:
+    """Scores of the probes on one layer with shuffled labels."""
+
+    layer: int
+    uar: float  # mean over the shuffles
+    deviation: float
+    selectivity: float  # UAR with the true labels less `uar`
+    p: float  # of so high a UAR with the true labels by chance
+
+
+@dataclass(frozen=True)
+class ShuffledCurve:
+    """The same on every layer."""
+
+    shuffles: int
+    scheme: str  # as text
+    layers: list[ShuffledLayer]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """UAR of the nested choice less that of the control's."""
+
+    uar: float
+    interval: Pair
+    p: float
+
+
+@dataclass(frozen=True)
+class ControlCurve:
+    """The same target, probed in the cache of another encoder."""
+
+    recipe: Recipe
+    fingerprint: str
+    pooling: str
+    layers: list[LayerScores]
+    best: Best
+    difference: Difference
+
+    def as_json(self, utterances: int) -> Json:
+        """Its part of ``probe.json``."""
+        apart = self.difference
+        return {
+            **encoder_json(self.recipe),
+            "fingerprint": self.fingerprint,
+            "utterances": utterances,
+            "pooling": self.pooling,
+            "layers": rows_json(self.layers),
+            "best": best_json(self.best, self.layers),
+            "difference": {"uar": apart.uar, "ci95": apart.interval, "p": apart.p},
+        }
+
+
+@dataclass(frozen=True)
+class RemovedCurve:
+    """The same target, probed in features without the speaker."""
+
+    what: str  # was removed, as text
+    transductive: bool
+    layers: list[LayerScores]
+
+    def as_json(self) -> Json:
+        """Its part of ``probe.json``."""
+        layers = rows_json(self.layers)
+        return {"what": self.what, "transductive": self.transductive, "layers": layers}
+
+
+@dataclass(frozen=True)
+class CodeLength:
+    """Online code length of the labels, given the features of one layer."""
+
+    layer: int
+    C: float
+    bits: float  # mean over orders of the speakers
+    deviation: float  # bits, over orders of the speakers
+    uniform_bits: float
+
+    @property
+    def compression(self) -> float:
+        """How many times shorter than the uniform code it is."""
+        return self.uniform_bits / self.bits
+
+    def as_json(self) -> Json:
+        """Its part of ``probe.json``."""
+        return {**asdict(self), "compression": self.compression}
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """One target, probed. What was not asked for is None or empty."""
+
+    task: Task
+    C: str  # how it was chosen, as text
+    pooling: str  # poolings laid end to end
+    layers: list[LayerScores]
     predictions: npt.NDArray[np.intp]  # (layer, utterance)
-    nested: npt.NDArray[np.intp] | None  # (utterance,) prediction of the nested choice
-    metrics: Json
+    majority: Scores  # always the most frequent class of the training part
+    best: Best  # index: of `layers`
+    nested: NestedScores | None = None
+    nested_predictions: npt.NDArray[np.intp] | None = None  # (utterance,)
+    poolings: dict[str, list[LayerScores]] = field(default_factory=dict)  # each alone
+    shuffled: ShuffledCurve | None = None
+    control: ControlCurve | None = None
+    baselines: dict[str, LayerScores] = field(default_factory=dict)  # "logmel", "duration", …
+    removed: RemovedCurve | None = None
+    description_length: list[CodeLength] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Of the target."""
+        return self.task.target
+
+    @property
+    def chance(self) -> float:
+        """UAR of guessing."""
+        return 1 / len(self.task.classes)
+
+    @property
+    def support(self) -> dict[str, int]:
+        """Class → its utterances."""
+        task = self.task
+        return dict(zip(task.classes, np.bincount(task.y).tolist(), strict=True))
+
+    @property
+    def numbers(self) -> list[int]:
+        """(layer,) numbers of the layers."""
+        return numbers(self.layers)
+
+    @property
+    def top(self) -> LayerScores:
+        """The layer that is best on test."""
+        return self.layers[self.best.index]
+
+    @property
+    def equals(self) -> list[int]:
+        """The other layers that are not distinguishable from it."""
+        return [self.numbers[index] for index in self.best.equals if index != self.best.index]
+
+    def as_json(self) -> Json:
+        """Its part of ``probe.json``."""
+        folds, utterances = self.task.folds, len(self.task.y)
+        found: Json = {
+            "utterances": utterances,
+            "classes": list(self.task.classes),
+            "support": self.support,
+            "chance": self.chance,
+            "folds": {
+                "kind": folds.kind,
+                "count": len(folds),
+                "groups": self.task.grouped_by or None,
+            },
+            "C": self.C,
+            "pooling": self.pooling,
+            "layers": rows_json(self.layers),
+            "majority": self.majority.values,
+            "best": best_json(self.best, self.layers),
+        }
+        if self.nested:
+            found |= {
+                "selection": self.nested.as_json(),
+                "poolings": {name: rows_json(rows) for name, rows in self.poolings.items()},
+                "controls": {
+                    **({"shuffled": asdict(self.shuffled)} if self.shuffled else {}),
+                    **({"control": self.control.as_json(utterances)} if self.control else {}),
+                    **{name: row.as_json() for name, row in self.baselines.items()},
+                },
+            }
+        if self.removed:
+            found["removed"] = self.removed.as_json()
+        if self.description_length:
+            found["description_length"] = rows_json(self.description_length)
+        return found
+
+
+def rows_json(rows: Sequence["LayerScores | CodeLength"]) -> list[Json]:
+    """A list of rows."""
+    return [row.as_json() for row in rows]
+
+
+def numbers(rows: Sequence[LayerScores]) -> list[int]:
+    """(row,) their layers."""
+    return [row.layer for row in rows if row.layer is not None]
+
+
+def best_json(best: Best, layers: list[LayerScores]) -> Json:
+    """The best layer, its equals and the comparisons."""
+    return best.as_json("layer", numbers(layers), layers[best.index].scores.uar)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A probe of a cache: ``metrics`` is ``probe.json``."""
+    """A probe of a cache."""
 
+    options: ProbeOptions
+    command: str
+    recipe: Recipe
+    fingerprint: str
+    corpora: dict[str, int]  # corpus → utterances
     targets: dict[str, TargetResult]
-    metrics: Json = field(repr=False)
+    skipped: dict[str, str]  # target → why it is not probed
+    audit: Audit
     similarities: "Similarities | None" = None  # none, nor maps, of a quick probe
     maps: "LayerMaps | None" = None  # coloured by the first target
+
+    @property
+    def utterances(self) -> int:
+        """How many utterances were chosen."""
+        return sum(self.corpora.values())
+
+    @property
+    def first(self) -> TargetResult:
+        """The first target."""
+        return next(iter(self.targets.values()))
+
+    @property
+    def metrics(self) -> Json:
+        """The content of ``probe.json``."""
+        return {
+            "command": self.command,
+            **encoder_json(self.recipe),
+            "corpora": self.corpora,
+            "utterances": self.utterances,
+            "fingerprint": self.fingerprint,
+            "options": self.options.as_json(),
+            "targets": {name: target.as_json() for name, target in self.targets.items()},
+            **({"similarity": self.similarities.as_json()} if self.similarities else {}),
+            "skipped": self.skipped,
+            "audit": self.audit.as_json(),
+        }

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,16 +19,24 @@ from classify.probing.curves import Choice, Curve, candidates, counts_by, curve
 from classify.probing.description_length import description_length
 from classify.probing.options import ProbeOptions
 from classify.probing.removal import without_speaker_means, without_speaker_subspace
-from classify.probing.result import Json, Probe, TargetResult
+from classify.probing.result import (
+    CodeLength,
+    ControlCurve,
+    LayerScores,
+    Probe,
+    RemovedCurve,
+    ShuffledCurve,
+    ShuffledLayer,
+    TargetResult,
+)
 from classify.probing.selection import Nested, nested
 from classify.probing.source import Control, Source
 from classify.probing.targets import Task, tasks
 from classify.stats import best
-from classify.stats.metrics import scores as scores_of
 from classify.stats.metrics import uar
+from classify.stats.scores import Scores
 from data.cache import Cache
 from data.cache.file import require_sound
-from data.cache.recipe import encoder_json
 from data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,22 +75,15 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
         alike = _similarities(cache, options, rows)
         targets = (_Target(task, cache, poolings, options, control) for task in found)
         results = {result.name: result for result in spread(_Target.result, targets)}
-        everything = Source(cache, poolings, rows)
-        audit = _audit(found, results, everything, options)
         return Probe(
+            options=options,
+            command=command,
+            recipe=cache.recipe,
+            fingerprint=cache.fingerprint,
+            corpora=dict(sorted(Counter(table["corpus"]).items())),
             targets=results,
-            metrics={
-                "command": command,
-                **encoder_json(cache.recipe),
-                "corpora": dict(sorted(Counter(table["corpus"]).items())),
-                "utterances": len(table),
-                "fingerprint": cache.fingerprint,
-                "options": options.as_json(),
-                "targets": {name: result.metrics for name, result in results.items()},
-                **({"similarity": alike.as_json()} if alike else {}),
-                "skipped": skipped,
-                "audit": audit.as_json(),
-            },
+            skipped=skipped,
+            audit=_audit(results, Source(cache, poolings, rows), options),
             similarities=alike,
             maps=_maps(cache, results, options),
         )
@@ -142,49 +143,30 @@ class _Target:
         task, options = self.task, self.options
         choice = self._choice()
         main = curve(task, self.source, options.head, choice, self.source.name)
-        top = best(main.counts, seed=options.seed)
-        majority = counts_by(task, controls.majority(task)[None])[:, 0]
-        metrics: Json = {
-            "utterances": len(task.y),
-            "classes": list(task.classes),
-            "support": dict(zip(task.classes, np.bincount(task.y).tolist(), strict=True)),
-            "chance": 1 / len(task.classes),
-            "folds": {
-                "kind": task.folds.kind,
-                "count": len(task.folds),
-                "groups": task.grouped_by or None,
-            },
-            "C": choice.kind,
-            "pooling": main.pooling,
-            "layers": self._rows(main),
-            "majority": scores_of(majority.sum(0)),
-            "best": scores.best_json(main, top),
-        }
-        answers = None
-        if not options.quick:
-            honest = nested(main)
-            answers = honest.predictions
-            metrics |= {
-                "selection": scores.nested_json(main, honest, top),
-                "poolings": self._poolings_alone(choice),
-                "controls": self._controls(main, honest, choice),
-            }
-            if options.remove and task.target == removed_target(options):
-                metrics["removed"] = self._removed(choice)
-            if options.mdl:
-                metrics["description_length"] = self._description_length()
-        return TargetResult(
-            name=task.target,
-            rows=task.selection.rows,
-            ids=task.selection.utterances["id"].to_numpy(object),
-            y=task.y,
-            classes=task.classes,
-            speakers=task.selection.speakers,
-            fold=task.fold,
-            layers=tuple(self.cache.layers),
+        majority = counts_by(task, controls.majority(task)[None]).sum(0)[0]
+        found = TargetResult(
+            task=task,
+            C=choice.kind,
+            pooling=main.pooling,
+            layers=scores.of_layers(main),
             predictions=main.predictions,
-            nested=answers,
-            metrics=metrics,
+            majority=Scores.without_intervals(majority, task.classes),
+            best=best(main.counts, seed=options.seed),
+        )
+        if options.quick:
+            return found
+        honest = nested(main)
+        removes = options.remove and task.target == removed_target(options)
+        return replace(
+            found,
+            nested=scores.of_nested(main, honest, found.top.scores.uar),
+            nested_predictions=honest.predictions,
+            poolings=self._poolings_alone(choice),
+            shuffled=self._shuffled(main) if options.shuffles else None,
+            control=self._of_control(self.control, honest, choice) if self.control else None,
+            baselines=self._baselines(choice),
+            removed=self._removed(choice) if removes else None,
+            description_length=self._description_length() if options.mdl else [],
         )
 
     def _choice(self) -> Choice:
@@ -194,70 +176,59 @@ class _Target:
         C = candidates(options.head) if options.C is None else np.array([options.C])
         return Choice.nested(self.task, C, options.seed)
 
-    def _rows(self, of: Curve) -> list[Json]:
-        return scores.rows(of)
-
-    def _poolings_alone(self, choice: Choice) -> Json:
+    def _poolings_alone(self, choice: Choice) -> dict[str, list[LayerScores]]:
         if len(self.poolings) == 1:
             return {}
         sources = [Source(self.cache, (name,), self.source.rows) for name in self.poolings]
         return {
-            source.name: self._rows(
+            source.name: scores.of_layers(
                 curve(self.task, source, self.options.head, choice, source.name)
             )
             for source in sources
         }
 
-    def _controls(self, main: Curve, honest: Nested, choice: Choice) -> Json:
-        found: Json = {}
-        if self.options.shuffles:
-            found["shuffled"] = self._shuffled(main)
-        if self.control:
-            found["control"] = self._of_control(self.control, honest, choice)
+    def _baselines(self, choice: Choice) -> dict[str, LayerScores]:
+        """Features that no model had a part in."""
         rows = self.task.selection.rows
-        sources = {name: self.source.baseline(name) for name in self.cache.baselines}
+        names = sorted(self.cache.baselines, reverse=True)  # "logmel" before "energy"
+        sources = {name: self.source.baseline(name) for name in names}
         seconds = self.cache.utterances["duration"].to_numpy()[rows, None].astype(np.float32)
         if np.ptp(seconds) > 0:
             sources["duration"] = seconds
+        found = {}
         for name, X in sources.items():
             of = curve(self.task, [(None, X)], self.options.head, choice, name)
-            found[name] = self._rows(of)[0]
+            (found[name],) = scores.of_layers(of)
         return found
 
-    def _shuffled(self, main: Curve) -> Json:
+    def _shuffled(self, main: Curve) -> ShuffledCurve:
         options = self.options
         result = controls.shuffled(main, self.source, options.head, options.shuffles, options.seed)
         true = uar(main.counts.sum(0))
         columns = (
-            main.layers,
             result.scores.mean(1).tolist(),
             result.scores.std(1).tolist(),
             result.selectivity(true).tolist(),
             result.p(true).tolist(),
         )
-        names = ("layer", "uar", "deviation", "selectivity", "p")
-        return {
-            "shuffles": options.shuffles,
-            "scheme": result.scheme,
-            "layers": [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)],
-        }
+        layers = [ShuffledLayer(*row) for row in zip(self.cache.layers, *columns, strict=True)]
+        return ShuffledCurve(options.shuffles, result.scheme, layers)
 
-    def _of_control(self, control: Control, honest: Nested, choice: Choice) -> Json:
+    def _of_control(self, control: Control, honest: Nested, choice: Choice) -> ControlCurve:
         options, cache = self.options, control.cache
         source = control.source(self.poolings, self.task.selection.rows)
         of = curve(self.task, source, options.head, choice, source.name)
         both = np.stack([honest.predictions, nested(of).predictions])
-        return {
-            **encoder_json(cache.recipe),
-            "fingerprint": cache.fingerprint,
-            "utterances": len(self.task.y),
-            "pooling": source.name,
-            "layers": self._rows(of),
-            "best": scores.best_json(of, best(of.counts, seed=options.seed)),
-            "difference": scores.difference(self.task, both, options.seed),
-        }
+        return ControlCurve(
+            recipe=cache.recipe,
+            fingerprint=cache.fingerprint,
+            pooling=source.name,
+            layers=scores.of_layers(of),
+            best=best(of.counts, seed=options.seed),
+            difference=scores.difference(self.task, both, options.seed),
+        )
 
-    def _removed(self, choice: Choice) -> Json:
+    def _removed(self, choice: Choice) -> RemovedCurve:
         task, speakers = self.task, self.task.selection.speakers
         grouping(task.selection.utterances, "speaker", "--remove", "a probe without --remove")
         source, head = self.source, self.options.head
@@ -268,25 +239,18 @@ class _Target:
         else:
             subspace = without_speaker_subspace(task.y, speakers)
             of = curve(task, source, head, choice, source.name, subspace)
-        return {
-            "what": "mean of each speaker" if mean else "subspace of the training speakers",
-            "transductive": mean,
-            "layers": self._rows(of),
-        }
+        return RemovedCurve(
+            what="mean of each speaker" if mean else "subspace of the training speakers",
+            transductive=mean,
+            layers=scores.of_layers(of),
+        )
 
-    def _description_length(self) -> list[Json]:
+    def _description_length(self) -> list[CodeLength]:
         options = self.options
         C = candidates(options.head) if options.C is None else np.array([options.C])
         lengths = description_length(self.task, self.source, options.head, C, options.seed)
         return [
-            {
-                "layer": layer,
-                "C": float(C),
-                "bits": float(bits.mean()),
-                "deviation": float(bits.std()),
-                "uniform_bits": lengths.uniform,
-                "compression": float(lengths.uniform / bits.mean()),
-            }
+            CodeLength(layer, float(C), float(bits.mean()), float(bits.std()), lengths.uniform)
             for layer, C, bits in zip(self.cache.layers, lengths.C, lengths.bits, strict=True)
         ]
 
@@ -297,14 +261,12 @@ def removed_target(options: ProbeOptions) -> str:
     return next((name for name in targets if name in EMOTION_TARGETS), targets[0])
 
 
-def _audit(
-    found: list[Task], results: dict[str, TargetResult], source: Source, options: ProbeOptions
-) -> Audit:
+def _audit(results: dict[str, TargetResult], source: Source, options: ProbeOptions) -> Audit:
     table = source.cache.utterances.iloc[source.rows]
     first = next(iter(source))[1]
     pairs = same_sound(table, first)
-    looked = [check for task in found for check in checks(task, pairs)]
-    kinds = {name: result.metrics["C"] for name, result in results.items()}
+    looked = [check for result in results.values() for check in checks(result.task, pairs)]
+    kinds = {name: result.C for name, result in results.items()}
     return Audit((*looked, constant_features(source)), tuple(_fitted(kinds, options)))
 
 

@@ -1,16 +1,16 @@
 """Figures of a cross-validation: confusion matrix, F1 of each class, training curves."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import seaborn
 from matplotlib.figure import Figure
 
+from classify.evaluation.classes import ClassOutcome, Spread
 from classify.evaluation.crossvalidate import History
 from classify.evaluation.run import Run
 from classify.report.elements import CHANCE, curve, entry, height_of, legend, wrapped
@@ -25,8 +25,8 @@ from classify.report.style import (
     panels,
     write,
 )
+from classify.stats.scores import Scores
 
-Json = dict[str, Any]
 Steps = npt.NDArray[np.float64]  # (step,)
 
 log = logging.getLogger("wav2emo")
@@ -36,29 +36,32 @@ PARTS = {"train": ("train", SOFT), "stop": ("held out for early stopping", ORANG
 SCORES = {"loss": "cross-entropy (nats)", "accuracy": "accuracy", "uar": "UAR"}
 
 
-def draw(run: Run, folder: Path, chosen: str | None = None) -> list[Illustration]:
+def draw(
+    run: Run, outcome: ClassOutcome, folder: Path, chosen: str | None = None
+) -> list[Illustration]:
     """Write the figures of `run` into `folder`. Those that it has no numbers for are left out.
 
     Args:
         run: what to draw.
+        outcome: of the run.
         folder: where to.
         chosen: id of the utterance whose attention is drawn; None: of each class the utterance
             recognised with the highest probability.
     """
-    scores = run.metrics
+    scores = outcome.scores
     planned = [
         Illustration(
             "confusion",
             "Confusion matrix",
             "Shares of each true class, and counts where there is room; the diagonal is the "
             "recall.",
-            partial(confusion_figure, scores["confusion"], scores["classes"]),
+            partial(confusion_figure, scores.confusion, scores.classes),
         ),
         Illustration(
             "f1",
             "F1 of each class",
             "In brackets: utterances.",
-            partial(f1_figure, scores["per_class"], scores["f1_macro"]),
+            partial(f1_figure, scores),
         ),
     ]
     if run.result.histories:
@@ -67,11 +70,11 @@ def draw(run: Run, folder: Path, chosen: str | None = None) -> list[Illustration
             "under dropout. The test fold is only observed: neither epoch nor parameters are "
             "chosen by it."
         )
-        make = partial(curves_figure, run.result.histories, scores["chance"])
+        make = partial(curves_figure, run.result.histories, outcome.chance)
         planned.append(Illustration("curves", "Training curves", words, make))
-    if run.result.layer_weights is not None:
+    if outcome.layer_weights:
         words = "Share of each hidden layer in the mix: mean and one standard deviation over folds."
-        make = partial(layers_figure, scores["layer_weights"])
+        make = partial(layers_figure, outcome.layer_weights)
         planned.append(Illustration("layers", "Layer weights", words, make))
     if run.attention is not None and (rows := _chosen(run, chosen)):
         words = "Attention weights of single utterances, by a head not trained on them."
@@ -80,11 +83,12 @@ def draw(run: Run, folder: Path, chosen: str | None = None) -> list[Illustration
     return write(planned, folder, run.title)
 
 
-def f1_figure(per_class: Json, macro: float) -> Figure:
+def f1_figure(scores: Scores) -> Figure:
     """F1 of each class as bars, the best on top, with their macro average."""
-    rows = sorted(per_class.items(), key=lambda item: -item[1]["f1"])
-    names = wrapped([f"{name} ({row['support']})" for name, row in rows])
-    values, places = [row["f1"] for _, row in rows], list(range(len(rows)))
+    rows = sorted(scores.per_class.items(), key=lambda item: -item[1].f1)
+    macro = scores.values["f1_macro"]
+    names = wrapped([f"{name} ({row.support})" for name, row in rows])
+    values, places = [row.f1 for _, row in rows], list(range(len(rows)))
     figure, (axes,) = panels(1, 1, PAGE, 0.5 + 1.35 * height_of(names) * len(rows))
     seaborn.barplot(x=values, y=places, orient="h", ax=axes, color=BLUE, saturation=1, width=0.65)
     for place, value in enumerate(values):  # beside the axes, where no line crosses them
@@ -124,11 +128,11 @@ def _over_folds(histories: Sequence[History], name: str) -> npt.NDArray[np.float
     return np.stack([np.nanmean(padded, 0), np.nanstd(padded, 0)])
 
 
-def layers_figure(weights: Json) -> Figure:
+def layers_figure(weights: Mapping[int, Spread]) -> Figure:
     """How much of the mix each hidden layer is: mean over the folds, bar of one deviation."""
     figure, (axes,) = panels(1, 1, PAGE, 2.4)
-    means = [row["mean"] for row in weights.values()]
-    deviations = [row["deviation"] for row in weights.values()]
+    means = [row.mean for row in weights.values()]
+    deviations = [row.deviation for row in weights.values()]
     seaborn.barplot(x=list(weights), y=means, ax=axes, color=BLUE, saturation=1, width=0.7)
     axes.errorbar(range(len(means)), means, deviations, fmt="none", ecolor=SOFT, lw=1.4)
     axes.axhline(1 / len(weights), **CHANCE)

@@ -23,8 +23,8 @@ def write(comparison: Comparison, out: Path | None = None) -> Path:
     }
     folder = run_folder.begin(out, "compare", about)
     run_folder.write_table(folder / "predictions.csv", predictions(comparison))
-    figures = compare_figures.draw(comparison.metrics, folder)
-    page = compare_page.html(comparison.metrics, comparison.seconds, figures, folder)
+    figures = compare_figures.draw(comparison, folder)
+    page = compare_page.html(comparison, figures, folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
     publish_bytes(folder / run_folder.COMPARE, run_folder.as_json(comparison.metrics))
     return folder

@@ -1,95 +1,88 @@
 """A comparison as a short table for the terminal."""
 
-from typing import Any
-
-from classify.formats import other_labels, others
+from classify.compare.result import Comparison
+from classify.formats import counted, mark, other_labels, others
 from classify.stats.intervals import FEWEST
+from classify.stats.ranks import Friedman
 from classify.stats.tests import ALPHA
 from data import console
-from data.cache.recipe import encoder_in_words
-
-Json = dict[str, Any]
+from data.cache.recipe import in_words
 
 
-def render(metrics: Json, seconds: dict[str, float]) -> console.Lines:
+def render(found: Comparison) -> console.Lines:
     """The table, without a line feed at its end."""
-    corpora = ", ".join(f"{name} {count}" for name, count in metrics["corpora"].items())
-    folds, classes = metrics["folds"], len(metrics["classes"])
-    count = f" ({folds['count']})" if folds["by_speaker"] else ""
+    data, folds = found.study.selection, found.study.folds
+    count = f" ({len(folds)})" if folds.by_speaker else ""
     return console.lines(
         [
-            f"encoder     {encoder_in_words(metrics)}",
-            f"utterances  {metrics['utterances']} ({corpora}) in {classes} classes",
-            f"folds       {folds['kind']}{count}, the same for all",
+            f"encoder     {in_words(found.study.recipe)}",
+            f"utterances  {len(data.y)} ({counted(data.corpora)}) in {len(data.classes)} classes",
+            f"folds       {folds.kind}{count}, the same for all",
             "",
-            *_heads(metrics, seconds),
+            *_heads(found),
             "",
-            *_findings(metrics),
+            *_findings(found),
         ]
     )
 
 
-def _heads(metrics: Json, seconds: dict[str, float]) -> list[str]:
-    rows = metrics["heads"]
-    name = max(len("head"), *(len(row["head"]) for row in rows))
-    seen = max(len("features"), *(len(row["features"]) for row in rows))
+def _heads(found: Comparison) -> list[str]:
+    name = max(len("head"), *(len(row.head) for row in found.rows))
+    seen = max(len("features"), *(len(row.features) for row in found.rows))
+    labels = other_labels()
     lines = [
         f"{'head':{name}}  {'features':{seen}}  UAR [95 %]            "
-        + "".join(f"{label}  " for label in other_labels())
+        + "".join(f"{label}  " for label in labels)
         + "seconds"
     ]
-    for row in rows:
-        interval = "[{:.3f},{:.3f}]".format(*row["ci95"]) if row["ci95"] else ""
+    for index, row in enumerate(found.rows):
+        bounds = row.scores.interval
+        interval = "[{:.3f},{:.3f}]".format(*bounds) if bounds else ""
+        cells = zip(labels, others(row.scores), strict=True)
         lines.append(
-            f"{row['head']:{name}}  {row['features']:{seen}}  "
-            f"{row['uar']:.3f} {interval:13} {_mark(row['head'], metrics['best'])}  "
-            + "".join(
-                f"{value:>{len(label)}}  "
-                for label, value in zip(other_labels(), others(row), strict=True)
-            )
-            + f"{seconds[row['head']]:7.1f}"
+            f"{row.head:{name}}  {row.features:{seen}}  "
+            f"{row.scores.uar:.3f} {interval:13} {mark(found.best, index)}  "
+            + "".join(f"{value:>{len(label)}}  " for label, value in cells)
+            + f"{row.seconds:7.1f}"
         )
-    units = metrics["units"]
-    intervals = f"intervals over {units['what']}"
-    if units["count"] < FEWEST:
-        intervals = f"no intervals: {units['count']} {units['what']}, at least {FEWEST} are needed"
+    intervals = f"intervals over {found.unit}"
+    if found.units < FEWEST:
+        intervals = f"no intervals: {found.units} {found.unit}, at least {FEWEST} are needed"
     legend = f"{intervals}; * best, = not distinguishable from it"
-    return [*lines, f"chance UAR {metrics['chance']:.3f}; {legend}"]
+    return [*lines, f"chance UAR {found.chance:.3f}; {legend}"]
 
 
-def _mark(head: str, best: Json) -> str:
-    if head == best["head"]:
-        return "*"
-    return "=" if head in best["equals"] else " "
-
-
-def _findings(metrics: Json) -> list[str]:
-    best, units = metrics["best"], metrics["units"]
-    others = [head for head in best["equals"] if head != best["head"]]
+def _findings(found: Comparison) -> list[str]:
+    best, heads = found.best, found.heads
+    others = [heads[index] for index in best.equals if index != best.index]
     lines = []
-    if best["compared"]:
+    if len(heads) > 1:
         lines.append(
-            f"best        {best['head']}; not distinguishable from it: "
-            f"{', '.join(others) or 'none'} (model confidence set over {units['what']}, p > 0.05)"
+            f"best        {heads[best.index]}; not distinguishable from it: "
+            f"{', '.join(others) or 'none'} (model confidence set over {found.unit}, p > 0.05)"
         )
-    if best["compared"] and best["smallest_p"] > ALPHA:
+    if len(heads) > 1 and best.smallest_p > ALPHA:
         lines.append(
-            f"            {units['count']} {units['what']} are too few to tell heads apart: "
-            f"p ≥ {best['smallest_p']:.2g}"
+            f"            {found.units} {found.unit} are too few to tell heads apart: "
+            f"p ≥ {best.smallest_p:.2g}"
         )
-    if metrics["friedman"]:
-        lines += _ranks(metrics)
-    lines += [f"left out    {reason}" for reason in metrics["left_out"]]
-    return [*lines, *(f"FAILED      {head}: {why}" for head, why in metrics["failed"].items())]
+    if found.friedman:
+        lines += _ranks(found, found.friedman)
+    lines += [f"left out    {reason}" for reason in found.left_out]
+    return [*lines, *(f"FAILED      {head}: {why}" for head, why in found.study.failed.items())]
 
 
-def _ranks(metrics: Json) -> list[str]:
-    test, nemenyi = metrics["friedman"], metrics["nemenyi"]
-    ranked = sorted(metrics["heads"], key=lambda row: row["rank"])
-    F = "∞" if test["F"] is None else f"{test['F']:.2f}"
+def _ranks(found: Comparison, test: Friedman) -> list[str]:
+    ranked = sorted((row.rank or 0, row.head) for row in found.rows)
+    ratio = "∞" if test.F is None else f"{test.F:.2f}"
+    nemenyi = found.nemenyi
+    difference = (
+        f"critical difference {nemenyi.critical_difference:.2f} (Nemenyi, p < {nemenyi.alpha}); "
+        if nemenyi
+        else ""
+    )
     return [
-        "mean ranks  " + ", ".join(f"{row['head']} {row['rank']:.2f}" for row in ranked),
-        f"            critical difference {nemenyi['critical_difference']:.2f} (Nemenyi, "
-        f"p < {nemenyi['alpha']}); Friedman χ² {test['statistic']:.2f}, p {test['p']:.2g}; "
-        f"F {F}, p {test['F_p']:.2g}",
+        "mean ranks  " + ", ".join(f"{head} {rank:.2f}" for rank, head in ranked),
+        f"            {difference}Friedman χ² {test.statistic:.2f}, p {test.p:.2g}; "
+        f"F {ratio}, p {test.F_p:.2g}",
     ]

@@ -62,15 +62,16 @@ def write(run: "Run", out: Path | None = None, chosen: str | None = None) -> Pat
         UsageError: see `check`.
         OSError: the disk is full or fails.
     """
-    from classify.report import class_figures, class_page, regression_figures, regression_page
+    from classify.evaluation.classes import ClassOutcome
+    from classify.report import class_figures, regression_figures, run_page
 
     folder = begin(out, run.options.head, about(run.options, run.dataset))
     write_table(folder / "predictions.csv", run.predictions())
-    if run.dataset.classes:
-        page = class_page.html(run, class_figures.draw(run, folder, chosen), folder)
+    if isinstance(run.outcome, ClassOutcome):
+        figures = class_figures.draw(run, run.outcome, folder, chosen)
     else:
-        page = regression_page.html(run, regression_figures.draw(run, folder), folder)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+        figures = regression_figures.draw(run, run.outcome, folder)
+    (folder / "report.html").write_text(run_page.html(run, figures, folder), encoding="utf-8")
     publish_bytes(folder / RESULT, as_json(run.metrics))
     return folder
 

@@ -1,7 +1,7 @@
 """Figures of tables: similarities, confusions, recalls; and of scores by speaker."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import seaborn
@@ -26,13 +26,13 @@ from classify.report.style import (
     SEQUENTIAL,
     panels,
 )
+from classify.stats.metrics import Counts, recall
 
 if TYPE_CHECKING:
     from classify.probing.maps import LayerMaps
-    from classify.probing.result import TargetResult
+    from classify.probing.result import LayerScores, NestedScores
     from classify.probing.similarity import Similarity
-
-Json = dict[str, Any]
+    from classify.probing.targets import Task
 
 MANY_ROWS = 40  # speakers; the names of more are not legible
 MANY_KEYS = 30  # groups in a map; the names of more are not shown
@@ -53,9 +53,8 @@ def similarity_figure(similarity: "Similarity") -> Figure:
     return figure
 
 
-def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
+def confusion_figure(table: Counts, classes: Sequence[str]) -> Figure:
     """Shares of each true class, of which the diagonal is the recall, above the counts."""
-    table = np.array(counts)
     support = table.sum(1, keepdims=True)
     names = [f"{name} ({n})" for name, n in zip(classes, support[:, 0], strict=True)]
     shares = table / np.maximum(support, 1)
@@ -64,44 +63,44 @@ def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str]) ->
     return figure
 
 
-def recall_figure(target: Json) -> Figure:
+def recall_figure(rows: "Sequence[LayerScores]") -> Figure:
     """Recall of each class on each layer, as a heat map."""
-    rows, classes = target["layers"], target["classes"]
-    values = np.array([[row["per_class"][name]["recall"] for row in rows] for name in classes])
-    names = [f"{name} ({target['support'][name]})" for name in classes]
-    figure, axes = heat_map(values, names, [str(row["layer"]) for row in rows], "recall")
+    values = np.stack([recall(row.scores.confusion) for row in rows], axis=1)
+    names = [f"{name} ({count})" for name, count in rows[0].scores.support.items()]
+    figure, axes = heat_map(values, names, [str(row.layer) for row in rows], "recall")
     axes.set(xlabel="hidden layer", ylabel="class (utterances)")
     return figure
 
 
-def speakers_figure(row: Json, chance: float) -> Figure:
+def speakers_figure(nested: "NestedScores", chance: float) -> Figure:
     """UAR of each speaker, from lowest to highest."""
-    speakers = sorted(row["per_speaker"].items(), key=lambda item: -item[1]["uar"])
+    speakers = sorted(nested.per_speaker.items(), key=lambda item: -item[1].uar)
+    overall = nested.scores.uar
     names, places = wrapped(_short([name for name, _ in speakers])), range(len(speakers))
-    values = [score["uar"] for _, score in speakers]
+    values = [scores.uar for _, scores in speakers]
     shown = min(MANY_ROWS, max(4, len(names)))
     high = height_of(names) if len(names) <= MANY_ROWS else LINE
     figure, (axes,) = panels(1, 1, PAGE, 0.6 + 1.15 * high * shown)
     axes.hlines(places, 0, values, color=BLUE, lw=0.8, alpha=0.4)
     seaborn.stripplot(x=values, y=list(places), orient="h", ax=axes, color=BLUE, size=5,
                       jitter=False, clip_on=False)  # fmt: skip
-    axes.axvline(row["uar"], color=BLUE, lw=0.8, ls=DASHED)
+    axes.axvline(overall, color=BLUE, lw=0.8, ls=DASHED)
     axes.axvline(chance, **CHANCE)
     axes.set_yticks(places, names if len(names) <= MANY_ROWS else [""] * len(names))
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="UAR", ylabel="speaker", xlim=(0, 1.01))
-    legend(figure, [entry(f"all utterances: {row['uar']:.3f}", BLUE, lw=0.8, ls=DASHED),
+    legend(figure, [entry(f"all utterances: {overall:.3f}", BLUE, lw=0.8, ls=DASHED),
                     entry(f"chance: {chance:.3f}", **CHANCE)])  # fmt: skip
     return figure
 
 
-def maps_figure(layer: "LayerMaps", target: "TargetResult") -> Figure:
+def maps_figure(layer: "LayerMaps", task: "Task") -> Figure:
     """Maps of one layer: a row coloured by class, a row coloured by speaker."""
     count = len(layer.maps)
     figure, every = panels(2, count, PAGE, 4.6)
-    voices, speakers = np.unique(target.speakers.astype(str), return_inverse=True)
+    voices, speakers = task.speakers
     colourings = (
-        (target.y, target.classes, target.name),
+        (task.y, task.classes, task.target),
         (speakers, _short(voices.tolist()), "speaker"),
     )
     for row, (groups, names, title) in enumerate(colourings):

@@ -13,8 +13,9 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from classify.formats import Json, score
+from classify.formats import score
 from classify.report.style import Illustration
+from classify.stats.scores import ClassScores
 
 UNTRAINED = (
     "The encoder is an untrained control: its weights are random. These scores show what "
@@ -29,6 +30,9 @@ TRANSDUCTIVE = (
     "Features are normalised by each speaker's own statistics, those of tested speakers included "
     "(transductive). The scores do not hold for a speaker of whom there is no other recording."
 )
+
+
+Fact = tuple[str, str, str]  # name, value, note
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Page:
     lead: str
     warnings: Sequence[str]
     sections: Sequence[Section]
-    facts: Sequence[tuple[str, str, str]] = ()
+    facts: Sequence[Fact] = ()
 
 
 def render(page: Page, folder: Path) -> str:
@@ -98,16 +102,19 @@ def illustrated(figures: Iterable[Illustration]) -> list[Section]:
     return [Section(figure.title, figure) for figure in figures]
 
 
-def made(found: Json, more: Mapping[str, object], files: str) -> Section:
-    """How a result was made: its options, `more`, the fingerprint; and which files have the rest.
+def made(
+    options: Mapping[str, object], fingerprint: str, more: Mapping[str, object], files: str
+) -> Section:
+    """How a result was made.
 
     Args:
-        found: ``metrics.json`` or its like.
+        options: of the study.
+        fingerprint: of the cache.
         more: name → value, before the options.
         files: sentences about the files beside the page.
     """
-    rows = [(name, plain(value)) for name, value in (more | found["options"]).items()]
-    rows.append(("fingerprint", Markup("<code>{}</code>").format(found["fingerprint"])))
+    rows = [(name, plain(value)) for name, value in {**more, **options}.items()]
+    rows.append(("fingerprint", Markup("<code>{}</code>").format(fingerprint)))
     text = Markup(
         "The fingerprint names the recipe that made the embeddings; <code>run.json</code> beside "
         "this page has options, versions and places. " + files
@@ -115,21 +122,12 @@ def made(found: Json, more: Mapping[str, object], files: str) -> Section:
     return Section("How this was made", table=Table((), rows, words=True), text=text)
 
 
-def folds(found: Json, scores: Mapping[str, Sequence[object]]) -> Table:
-    """A row a fold: what is held out, and `scores`, column → one value a fold."""
-    rows = [
-        (", ".join(fold["speakers"]) or fold["fold"], fold["utterances"], *values)
-        for fold, *values in zip(found["folds"], *scores.values(), strict=True)
-    ]
-    return Table(["held out", "utterances", *scores], rows)
-
-
-def per_class(rows: Mapping[str, Json]) -> Table:
+def per_class(rows: Mapping[str, ClassScores]) -> Table:
     """Scores of each class."""
     return Table(
         ["class", "precision", "recall", "F1", "utterances"],
         [
-            (name, *(score(row[key]) for key in ("precision", "recall", "f1")), row["support"])
+            (name, score(row.precision), score(row.recall), score(row.f1), row.support)
             for name, row in rows.items()
         ],
     )

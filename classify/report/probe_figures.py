@@ -2,8 +2,9 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from classify.probing.result import NestedScores, Probe, TargetResult
+from classify.probing.similarity import Similarity
 from classify.report.curve_figures import (
     curves_figure,
     description_length_figure,
@@ -17,36 +18,26 @@ from classify.report.matrix_figures import (
     similarity_figure,
     speakers_figure,
 )
-from classify.report.published import anchors
+from classify.report.published import Anchor, anchors
 from classify.report.style import Illustration, write
-from data.cache.recipe import encoder_in_words
-
-if TYPE_CHECKING:
-    from classify.probing.result import Probe
-    from classify.similarity import Similarity
-
-Json = dict[str, Any]
+from data.cache.recipe import in_words
 
 
-def draw(probe: "Probe", folder: Path) -> list[Illustration]:
+def draw(probe: Probe, folder: Path) -> list[Illustration]:
     """Write the figures of `probe` into `folder`; of a quick probe the curves alone."""
-    metrics = probe.metrics
-    targets = metrics["targets"]
-    name, first = next(iter(targets.items()))
-    planned = [
-        Illustration(
-            "curves", "Every layer", _of_curves(metrics, name), partial(curves_figure, metrics)
-        )
-    ]
-    if "selection" in first:
-        planned += _of_choice(metrics, name)
-    if any("description_length" in target for target in targets.values()):
+    targets, first = list(probe.targets.values()), probe.first
+    published = anchors(probe)
+    make = partial(curves_figure, targets, published)
+    planned = [Illustration("curves", "Every layer", _of_curves(first, published), make)]
+    if first.nested:
+        planned += _of_choice(targets, first, first.nested)
+    if any(target.description_length for target in targets):
         words = (
             "Length of the labels' online code (Voita and Titov 2020) as a share of the uniform "
             "code's: the shorter, the easier the labels are read from the layer, and from the "
             "fewer examples. Band: one deviation over orders of the speakers."
         )
-        make = partial(description_length_figure, metrics)
+        make = partial(description_length_figure, targets)
         planned.append(Illustration("description_length", "Description length", words, make))
     if probe.similarities:
         planned.append(_of_similarity("similarity", "Layers alike", probe.similarities.layers))
@@ -54,68 +45,69 @@ def draw(probe: "Probe", folder: Path) -> list[Illustration]:
             planned.append(_of_similarity("against", "Encoders alike", against))
     if probe.maps and probe.maps.maps:
         words = (
-            f"Standardised features of layer {probe.maps.layer}, coloured by {name} and by "
+            f"Standardised features of layer {probe.maps.layer}, coloured by {first.name} and by "
             "speaker. PCA and t-SNE do not know the labels. The discriminants were fitted to half "
             "of the speakers; the others are drawn."
         )
-        make = partial(maps_figure, probe.maps, probe.targets[name])
+        make = partial(maps_figure, probe.maps, first.task)
         planned.append(Illustration("maps", f"Layer {probe.maps.layer} as a map", words, make))
-    return write(planned, folder, f"Probe of {encoder_in_words(metrics)}")
+    return write(planned, folder, f"Probe of {in_words(probe.recipe)}")
 
 
-def _of_curves(metrics: Json, name: str) -> str:
+def _of_curves(first: TargetResult, published: list[Anchor]) -> str:
     words = (
         "UAR on held-out folds by hidden layer (0: input of the first transformer layer). Bands: "
         "95 % intervals over speakers."
     )
-    if "controls" in metrics["targets"][name]:
-        words += f" Grey: controls of {name}."
-    if anchors(metrics):
+    if first.nested:
+        words += f" Grey: controls of {first.name}."
+    if published:
         words += " White markers: published scores by other protocols, which are not comparable."
     return words
 
 
-def _of_choice(metrics: Json, name: str) -> list[Illustration]:
-    first = metrics["targets"][name]
-    row = first["selection"]
+def _of_choice(
+    targets: list[TargetResult], first: TargetResult, nested: NestedScores
+) -> list[Illustration]:
+    name = first.name
     return [
         Illustration(
             "targets",
             "Targets and their controls",
             "A panel for each target. Ring: the layer best on test. Filled: layers that are "
             "not distinguishable from it (model confidence set over speakers, p > 0.05).",
-            partial(targets_figure, metrics),
+            partial(targets_figure, targets),
         ),
         Illustration(
             "selection",
             "Nested choice of the layer",
             "Left: layer and C chosen inside of each training part (filled), beside the layer "
             "best on test (open); the distance is its optimism. Right: the layers chosen.",
-            partial(selection_figure, metrics),
+            partial(selection_figure, targets),
         ),
         Illustration(
             "confusion",
             f"Confusion of {name}",
             "Predictions of the nested choice: shares of the true class, and counts where there "
             "is room.",
-            partial(confusion_figure, row["confusion"], first["classes"]),
+            partial(confusion_figure, nested.scores.confusion, first.task.classes),
         ),
         Illustration(
             "recall",
             f"Classes of {name}",
             "Recall of each class on each layer.",
-            partial(recall_figure, first),
+            partial(recall_figure, first.layers),
         ),
         Illustration(
             "speakers",
             f"{name.capitalize()} by speaker",
             "UAR of each speaker by the nested choice; dashed: of all utterances.",
-            partial(speakers_figure, row, first["chance"]),
+            partial(speakers_figure, nested, first.chance),
         ),
     ]
 
 
-def _of_similarity(name: str, title: str, found: "Similarity") -> Illustration:
+def _of_similarity(name: str, title: str, found: Similarity) -> Illustration:
     count = str(found.utterances)
     if found.utterances < found.of:
         count += f" (of {found.of}: those in both caches)"

@@ -25,12 +25,12 @@ def write(probe: Probe, options: ProbeOptions, out: Path | None = None) -> Path:
     about = {
         "options": options.as_json() | places,
         "seed": options.seed,
-        "fingerprint": probe.metrics["fingerprint"],
+        "fingerprint": probe.fingerprint,
     }
     folder = run_folder.begin(out, "probe", about)
     run_folder.write_table(folder / "predictions.csv", predictions(probe))
     figures = probe_figures.draw(probe, folder)
-    page = probe_page.html(probe.metrics, figures, folder)
+    page = probe_page.html(probe, figures, folder)
     (folder / "report.html").write_text(page, encoding="utf-8")
     publish_bytes(folder / run_folder.PROBE, run_folder.as_json(probe.metrics))
     return folder
@@ -38,12 +38,18 @@ def write(probe: Probe, options: ProbeOptions, out: Path | None = None) -> Path:
 
 def predictions(probe: Probe) -> Iterator[list[str]]:
     """Rows of ``predictions.csv``, the header first: a prediction of every layer a row."""
-    layers = next(iter(probe.targets.values())).layers
-    yield ["target", "id", "speaker", "fold", "truth", "nested", *(f"layer_{n}" for n in layers)]
+    layers = (f"layer_{number}" for number in probe.first.numbers)
+    yield ["target", "id", "speaker", "fold", "truth", "nested", *layers]
     for target in probe.targets.values():
-        names = np.array(target.classes)
-        said = names[target.predictions]
-        nested = np.full(len(target.y), "") if target.nested is None else names[target.nested]
-        columns = (target.ids, target.speakers, target.fold, names[target.y], nested, *said)
+        chosen, names = target.task.selection, np.array(target.task.classes)
+        nested = target.nested_predictions
+        columns = (
+            chosen.utterances["id"],
+            chosen.speakers,
+            target.task.fold,
+            names[chosen.y],
+            np.full(len(chosen.y), "") if nested is None else names[nested],
+            *names[target.predictions],
+        )
         for values in zip(*columns, strict=True):
             yield [target.name, *map(str, values)]

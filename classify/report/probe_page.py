@@ -1,12 +1,13 @@
 """A probe as a page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
-from classify.formats import Json, counted, other_labels, others, score, scored, signed
+from classify.formats import counted, other_labels, others, score, scored, signed
+from classify.probing.audit import FAIL
+from classify.probing.result import Probe, TargetResult
 from classify.report.curve_figures import BASELINES
 from classify.report.page import (
     UNTRAINED,
@@ -23,7 +24,8 @@ from classify.report.probe_text import spans
 from classify.report.published import CITATIONS, anchors
 from classify.report.style import Illustration
 from classify.stats.metrics import METRICS
-from data.cache.recipe import encoder_in_words
+from classify.stats.tests import ALPHA
+from data.cache.recipe import in_words
 
 AUDIT = Markup(
     'The audit found what may make these curves untrue: see <a href="#audit-failed">below</a>.'
@@ -31,50 +33,47 @@ AUDIT = Markup(
 Column = tuple[str, list[object]]  # of a table: its head and a cell a layer
 
 
-def html(found: Json, figures: Sequence[Illustration], folder: Path) -> str:
-    """The page of ``probe.json`` as HTML, with the figures that lie in `folder` inside of it."""
-    targets = found["targets"]
-    layers = len(next(iter(targets.values()))["layers"])
-    warnings = {UNTRAINED: found["control"], AUDIT: not found["audit"]["passed"]}
+def html(found: Probe, figures: Sequence[Illustration], folder: Path) -> str:
+    """The page as HTML, with the figures that lie in `folder` inside of it."""
+    warnings = {UNTRAINED: found.recipe.get("control"), AUDIT: not found.audit.passed}
     sections = [_targets(found), *illustrated(figures)]
     if published := _published(found):
         curves = [figure.name for figure in figures].index("curves")
         sections.insert(curves + 2, published)
-    for name, target in targets.items():
-        sections += _layers(name, target)
+    for target in found.targets.values():
+        sections += _layers(target)
     files = (
         "<code>probe.json</code> has every number, <code>predictions.csv</code> every prediction. "
         "Every figure is there as PNG and as SVG."
     )
-    more: dict[str, object] = {"command": Markup("<code>{}</code>").format(found["command"])}
-    if against := found.get("similarity", {}).get("against"):
+    more: dict[str, object] = {"command": Markup("<code>{}</code>").format(found.command)}
+    if found.similarities and (against := found.similarities.against):
         more["layers compared with"] = (
-            f"{against['encoders'][1]}: {against['utterances']} of {against['of']} utterances are "
-            "in both caches"
+            f"{against.encoders[1]}: {against.utterances} of {against.of} utterances are in both "
+            "caches"
         )
     page = Page(
-        title=f"Probe of {encoder_in_words(found)}",
-        lead=f"{found['utterances']} utterances ({counted(found['corpora'])}), {layers} layers, "
-        f"{found['options']['head']}",
+        title=f"Probe of {in_words(found.recipe)}",
+        lead=f"{found.utterances} utterances ({counted(found.corpora)}), "
+        f"{len(found.first.layers)} layers, {found.options.head}",
         warnings=[text for text, holds in warnings.items() if holds],
-        sections=[*sections, *_audit(found), made(found, more, files)],
+        sections=[
+            *sections,
+            *_audit(found),
+            made(found.options.as_json(), found.fingerprint, more, files),
+        ],
     )
     return render(page, folder)
 
 
-def _targets(found: Json) -> Section:
-    targets = found["targets"]
-    nested = any("selection" in target for target in targets.values())
+def _targets(found: Probe) -> Section:
     rows = []
-    for name, target in targets.items():
-        best = target["best"]
-        top = next(row for row in target["layers"] if row["layer"] == best["layer"])
-        equals = spans([layer for layer in best["equals"] if layer != best["layer"]]) or "none"
+    for name, target in found.targets.items():
         link = Markup('<a href="#{}">{}</a>').format(anchor(_heading(name)), name)
-        row = [link, len(target["classes"]), score(target["chance"]), best["layer"], scored(top),
-               equals]  # fmt: skip
-        if chosen := target.get("selection"):
-            row += [scored(chosen), signed(chosen["optimism"])]
+        row = [link, len(target.task.classes), score(target.chance), target.top.layer,
+               scored(target.top.scores), spans(target.equals) or "none"]  # fmt: skip
+        if target.nested:
+            row += [scored(target.nested.scores), signed(target.nested.optimism)]
         rows.append(row)
     head = ["target", "classes", "chance", "best layer", "UAR [95 %]", "not distinguishable"]
     text = (
@@ -82,7 +81,7 @@ def _targets(found: Json) -> Section:
         "speakers there are none. Not distinguishable: other layers that the test does not tell "
         "from the best (model confidence set over speakers, p > 0.05)."
     )
-    if nested:
+    if found.first.nested:
         head += ["nested choice [95 %]", "optimism"]
         text += (
             " The nested choice takes layer and C by the training part of each fold alone; its "
@@ -91,7 +90,7 @@ def _targets(found: Json) -> Section:
     return Section("Targets", table=Table(head, rows), text=text)
 
 
-def _published(found: Json) -> Section | None:
+def _published(found: Probe) -> Section | None:
     rows = []
     for one in anchors(found):
         address = CITATIONS[one.source]
@@ -107,91 +106,97 @@ def _heading(name: str) -> str:
     return f"{name.capitalize()}, layer by layer"
 
 
-def _layers(name: str, target: Json) -> list[Section]:
+def _layers(target: TargetResult) -> list[Section]:
     """The table of a target's layers, and those of its baselines, classes and speakers."""
-    columns = _columns(target)
+    columns, task = _columns(target), target.task
     rows = list(zip(*(cells for _, cells in columns), strict=True))
     text = (
-        f"{target['utterances']} utterances, {len(target['classes'])} classes; "
-        f"{target['folds']['kind']} ({target['folds']['count']} folds); features: "
-        f"{target['pooling']}; C: {target['C']}; majority {score(target['majority']['uar'])}."
+        f"{len(task.y)} utterances, {len(task.classes)} classes; {task.folds.kind} "
+        f"({len(task.folds)} folds); features: {target.pooling}; C: {target.C}; majority "
+        f"{score(target.majority.uar)}."
     )
-    if (smallest := target["best"]["smallest_p"]) > 0.05:
+    if (smallest := target.best.smallest_p) > ALPHA:
         text += f" So few speakers do not distinguish layers: no p can be below {smallest:.3f}."
-    found = target.get("controls", {})
-    if control := found.get("control"):
-        apart = control["difference"]
-        bounds = f" [{', '.join(map(signed, apart['ci95']))}]" if apart["ci95"] else ""
+    if control := target.control:
+        apart = control.difference
+        bounds = f" [{', '.join(map(signed, apart.interval))}]" if apart.interval else ""
         text += (
-            f" The nested choice is {signed(apart['uar'])}{bounds} above that of the "
-            f"{encoder_in_words(control)} (p {score(apart['p'])})."
+            f" The nested choice is {signed(apart.uar)}{bounds} above that of the "
+            f"{in_words(control.recipe)} (p {score(apart.p)})."
         )
     sections = [
-        Section(_heading(name), table=Table([head for head, _ in columns], rows), text=text)
+        Section(_heading(target.name), table=Table([head for head, _ in columns], rows), text=text)
     ]
-    if baselines := [(title, found[key]) for key, title in BASELINES.items() if key in found]:
-        rows = [(title, scored(row), *others(row)) for title, row in baselines]
+    if target.baselines:
+        rows = [
+            (BASELINES.get(name, name), scored(row.scores), *others(row.scores))
+            for name, row in target.baselines.items()
+        ]
         table = Table(["features", "UAR [95 %]", *other_labels()], rows)
         sections.append(Section("Without a model", table=table, level=3))
-    if chosen := target.get("selection"):
-        table = per_class(chosen["per_class"])
+    if nested := target.nested:
+        table = per_class(nested.scores.per_class)
         sections.append(Section("Classes, by the nested choice", table=table, level=3))
-        if name != "speaker":
+        if target.name != "speaker":
             labels = [metric.label for metric in METRICS.values()]
             rows = [
-                (speaker, *(score(row[key]) for key in METRICS), row["utterances"])
-                for speaker, row in chosen["per_speaker"].items()
+                (speaker, *map(score, own.values.values()), own.utterances)
+                for speaker, own in nested.per_speaker.items()
             ]
             table = Table(["speaker", *labels, "utterances"], rows)
             sections.append(Section("Speakers, by the nested choice", table=table, level=3))
     return sections
 
 
-def _columns(target: Json) -> list[Column]:
+def _columns(target: TargetResult) -> list[Column]:
     """The columns of the table of layers; those of controls only where there are some."""
-    rows, found = target["layers"], target.get("controls", {})
-    compared = {row["layer"]: row for row in target["best"]["compared"]}
-    against = [compared.get(row["layer"]) for row in rows]
-    bold = [Markup("{}" if other else "<b>{}</b>") for other in against]
+    best, rows = target.best, target.layers
+    compared = [index != best.index for index in range(len(rows))]
+    bold = [Markup("{}" if other else "<b>{}</b>") for other in compared]
     columns: list[Column] = [
-        ("layer", [row["layer"] for row in rows]),
-        ("UAR [95 %]", [each.format(scored(row)) for each, row in zip(bold, rows, strict=True)]),
-        *zip(other_labels(), map(list, zip(*map(others, rows), strict=True)), strict=True),
-        ("below best", [score(other["difference"]) if other else "best" for other in against]),
-        ("p", [score(other["p"]) if other else "" for other in against]),
+        ("layer", list(target.numbers)),
+        ("UAR [95 %]", [f.format(scored(row.scores)) for f, row in zip(bold, rows, strict=True)]),
+        *zip(
+            other_labels(),
+            map(list, zip(*(others(row.scores) for row in rows), strict=True)),
+            strict=True,
+        ),
+        (
+            "below best",
+            [score(d) if c else "best" for d, c in zip(best.difference, compared, strict=True)],
+        ),
+        ("p", [score(p) if c else "" for p, c in zip(best.p, compared, strict=True)]),
     ]
 
-    def add(head: str, others: Sequence[Json], key: str, form: Any) -> None:
-        by_layer = {other["layer"]: form(other[key]) for other in others}
-        columns.append((head, [by_layer.get(row["layer"], "") for row in rows]))
+    def add(head: str, by_layer: Mapping[int | None, float], form: Callable[[float], str]) -> None:
+        cells = [form(by_layer[n]) if n in by_layer else "" for n in target.numbers]
+        columns.append((head, list(cells)))
 
-    if shuffled := found.get("shuffled"):
-        add("shuffled", shuffled["layers"], "uar", score)
-        add("selectivity", shuffled["layers"], "selectivity", signed)
-    if control := found.get("control"):
-        add(encoder_in_words(control), control["layers"], "uar", score)
-    if removed := target.get("removed"):
-        add(f"without {removed['what']}", removed["layers"], "uar", score)
-    if lengths := target.get("description_length"):
-        add("bits", lengths, "bits", "{:.0f}".format)
-        add("compression", lengths, "compression", "{:.2f}".format)
+    if target.shuffled:
+        of_layers = target.shuffled.layers
+        add("shuffled", {row.layer: row.uar for row in of_layers}, score)
+        add("selectivity", {row.layer: row.selectivity for row in of_layers}, signed)
+    if control := target.control:
+        add(in_words(control.recipe), {r.layer: r.scores.uar for r in control.layers}, score)
+    if removed := target.removed:
+        add(f"without {removed.what}", {r.layer: r.scores.uar for r in removed.layers}, score)
+    if lengths := target.description_length:
+        add("bits", {row.layer: row.bits for row in lengths}, "{:.0f}".format)
+        add("compression", {row.layer: row.compression for row in lengths}, "{:.2f}".format)
     return columns
 
 
-def _audit(found: Json) -> list[Section]:
-    audit = found["audit"]
+def _audit(found: Probe) -> list[Section]:
     failed = Markup('<span class="fail">fail</span>')
     rows = [
-        (check["check"], check["target"], failed if check["status"] == "fail" else check["status"],
-         check["detail"])
-        for check in audit["checks"]
-    ]  # fmt: skip
-    rows += [("target", name, "skipped", why) for name, why in found["skipped"].items()]
-    fitted = [(row["what"], row["where"]) for row in audit["fitted"]]
+        (one.check, one.target, failed if one.status == FAIL else one.status, one.detail)
+        for one in found.audit.checks
+    ]
+    rows += [("target", name, "skipped", why) for name, why in found.skipped.items()]
     return [
         Section(
-            f"Audit: {'passed' if audit['passed'] else 'failed'}",
+            f"Audit: {'passed' if found.audit.passed else 'failed'}",
             table=Table(["check", "target", "status", "found"], rows, words=True),
         ),
-        Section("What was fitted where", table=Table((), fitted, words=True), level=3),
+        Section("What was fitted where", table=Table((), found.audit.fitted, words=True), level=3),
     ]

@@ -4,9 +4,10 @@ None was measured on the folds, classes and features of a probe here, so none is
 Pepino et al. tested RAVDESS on actors 23 and 24, with features normalised by speaker or overall.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+
+from classify.probing.result import Probe
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,23 @@ CITATIONS = {
 }
 
 
-def anchors(metrics: Mapping[str, Any]) -> list[Anchor]:
-    """Those that fit a probe's result: of its one corpus, for its first target if that is emotion,
-    of a layer that it has. Of nearly as many classes, since protocols differ in that too."""
-    target, found = next(iter(metrics["targets"].items()))
-    if len(metrics["corpora"]) != 1 or target != "emotion":
+def anchors(found: Probe) -> list[Anchor]:
+    """The published scores that fit the first target of a probe; see `fitting`."""
+    first = found.first
+    return fitting(found.corpora, first.name, len(first.task.classes), first.numbers)
+
+
+def fitting(
+    corpora: Collection[str], target: str, classes: int, layers: Collection[int]
+) -> list[Anchor]:
+    """The scores published for the one corpus, for its emotions, of a layer that is among
+    `layers`. Of nearly as many classes, since protocols differ in that too."""
+    if len(corpora) != 1 or target != "emotion":
         return []
-    layers = {None, *(row["layer"] for row in found["layers"])}
     return [
         anchor
         for anchor in ANCHORS
-        if anchor.corpus in metrics["corpora"]
-        and abs(anchor.classes - len(found["classes"])) <= 1
-        and anchor.layer in layers
+        if anchor.corpus in corpora
+        and abs(anchor.classes - classes) <= 1
+        and (anchor.layer is None or anchor.layer in layers)
     ]

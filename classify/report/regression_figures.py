@@ -11,6 +11,7 @@ import seaborn
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.run import Run
 from classify.report.elements import entry, legend, wrapped
 from classify.report.style import (
@@ -30,10 +31,10 @@ OUTSIDE = (0.05, 0.25, 0.5, 0.75)  # shares of the density below each contour
 Values = npt.NDArray[np.float64]
 
 
-def draw(run: Run, folder: Path) -> list[Illustration]:
+def draw(run: Run, outcome: NumberOutcome, folder: Path) -> list[Illustration]:
     """Write the figures of `run` into `folder`. A plane is of two targets."""
     found = run.dataset.targets, run.dataset.y, run.result.output
-    scores = {name: row["ccc"] for name, row in run.metrics["targets"].items()}
+    scores = {name: row.values["ccc"] for name, row in outcome.targets.items()}
     words = (
         "Every utterance as predicted by the head that was not trained on its speaker or fold. On "
         "the dashed line a prediction is right; a cloud flatter than it is drawn towards the mean."

@@ -19,6 +19,7 @@ from classify.stats.metrics import METRICS, Counts, Metric, Scores
 
 Score = Callable[[Counts], Scores]
 Interval = tuple[Scores, Scores]
+Pair = list[float] | None  # [low, high]; None: there is no interval
 
 FEWEST = 4  # speakers that an interval needs
 LEVEL = 0.95
@@ -243,18 +244,6 @@ def degrees_of_freedom(shares: Scores) -> Scores:
     return (_speakers(shares) - 1 + trace**2 / square) / 2
 
 
-def of_metrics(counts: Counts, over_classes: bool = False) -> dict[str, Any]:
-    """The intervals of all metrics by `interval_key`, as `as_json` gives them.
-
-    Args:
-        counts: as of `interval`.
-        over_classes: whether every speaker is a class; see `of_classes`.
-    """
-    total = counts.sum(0) if over_classes else counts
-    of_one = of_classes if over_classes else of_score
-    return {interval_key(name): as_json(of_one(total, name)) for name in METRICS}
-
-
 def interval_key(name: str) -> str:
     """Key of a metric's interval in JSON."""
     return "ci95" if name == "uar" else f"ci95_{name}"
@@ -329,7 +318,7 @@ def _quantile(shares: Scores, level: float) -> Scores:
     return np.where(_speakers(shares) < FEWEST, np.nan, stdtrit(freedom, (1 + level) / 2))
 
 
-def in_words(pair: list[float] | None) -> str:
+def in_words(pair: Pair) -> str:
     """Format what `as_json` returns, for tables.
 
     >>> in_words([0.25, 0.5]), in_words(None)

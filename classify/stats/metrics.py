@@ -7,9 +7,8 @@ To add a metric, write its function and register it. The terminal's table, the J
 reports, comparisons, scores by speaker and intervals follow from the entry.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -186,20 +185,6 @@ register(Metric("uar", "UAR", uar, of_class=recall))
 register(Metric("accuracy", "accuracy", accuracy, of_class=recall, by_support=True))
 register(Metric("f1_macro", "F1 macro", f1_macro, of_class=f1))
 register(Metric("f1_weighted", "F1 weighted", f1_weighted, of_class=f1, by_support=True))
-
-
-def scores(counts: Counts) -> dict[str, float]:
-    """Every metric of one confusion matrix, by name."""
-    return {name: float(metric(counts)) for name, metric in METRICS.items()}
-
-
-def per_class(counts: Counts, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """class → precision, recall, f1 and support (its utterances)."""
-    columns = (precision(counts), recall(counts), f1(counts), counts.sum(-1))
-    return {
-        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-        for name, p, r, f, s in zip(classes, *columns, strict=True)
-    }
 
 
 def _hits(counts: Counts) -> Counts:

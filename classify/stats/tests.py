@@ -4,9 +4,10 @@ Whole speakers are exchanged: where two layers differ by chance alone, the
 sign of a speaker's difference is as likely to be the other one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,26 @@ class Best:
     def equals(self) -> list[int]:
         """Layers that are not distinguishable from the best, itself among them."""
         return np.flatnonzero(self.p > self.alpha).tolist()
+
+    def as_json(self, what: str, names: Sequence[Any], uar: float) -> dict[str, Any]:
+        """For JSON files.
+
+        Args:
+            what: "layer" or "head".
+            names: number or name of each.
+            uar: of the best.
+        """
+        return {
+            what: names[self.index],
+            "uar": uar,
+            "smallest_p": self.smallest_p,
+            "equals": [names[index] for index in self.equals],
+            "compared": [
+                {what: name, "difference": float(self.difference[index]), "p": float(self.p[index])}
+                for index, name in enumerate(names)
+                if index != self.index
+            ],
+        }
 
 
 def best(counts: Counts, alpha: float = ALPHA, draws: int = DRAWS, seed: int = 0) -> Best:

@@ -195,7 +195,7 @@ def test_options_go_to_the_heads_that_take_them() -> None:
 def test_the_table_tells_what_each_head_saw(make_cache) -> None:
     cache = make_cache(sequences=True, separation=3.0)
     found = compare(options(cache, ("knn", "mlp", "gru"), layer=None))
-    lines = render(found.metrics, found.seconds).splitlines()
+    lines = render(found).splitlines()
     seen = {line.split()[0]: line for line in lines if line}
     assert "mean of layers 0–2, mean + std" in seen["knn"]
     assert "all of layers 0–2, mean + std" in seen["mlp"]
@@ -241,7 +241,7 @@ def test_heads_that_say_the_same_are_not_told_apart(make_cache) -> None:
 
 def test_few_speakers_say_so(make_cache) -> None:
     found = compare(options(make_cache(speakers=3), ("logreg", "knn")))
-    text = render(found.metrics, found.seconds)
+    text = render(found)
     assert "3 speakers are too few to tell heads apart: p ≥ 0.25" in text
 
 

@@ -6,16 +6,33 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from classify.compare.result import HeadScores, Nemenyi
+from classify.dataset import Selection
+from classify.evaluation.classes import Spread
+from classify.evaluation.folds import Folds
 from classify.inference import timeline_figure
 from classify.inference.timeline import Timeline
 from classify.probing.maps import LayerMaps, Map
-from classify.probing.result import TargetResult
+from classify.probing.result import (
+    CodeLength,
+    ControlCurve,
+    Difference,
+    FoldChoice,
+    LayerScores,
+    NestedScores,
+    RemovedCurve,
+    ShuffledCurve,
+    ShuffledLayer,
+    TargetResult,
+)
 from classify.probing.similarity import Similarity
+from classify.probing.targets import Task
 from classify.report import (
     class_figures,
     compare_figures,
@@ -23,7 +40,11 @@ from classify.report import (
     matrix_figures,
     regression_figures,
 )
+from classify.report.published import ANCHORS
 from classify.report.style import TYPE, Illustration, style, write
+from classify.stats import metrics
+from classify.stats.scores import Scores
+from classify.stats.tests import Best
 
 LONG = "a very long name of a pleasantly surprised class from another corpus, number {}"
 
@@ -33,53 +54,61 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
     random = np.random.default_rng(count)
     names = [LONG.format(n) if long else f"class {n}" for n in range(count)]
     confusion = random.poisson(3, (count, count)) + np.diag(random.poisson(60, count))
-    score = dict(zip(names, random.uniform(0.3, 1, count), strict=True))
-    per_class = {
-        name: {"precision": value, "recall": value, "f1": value, "support": 127}
-        for name, value in score.items()
-    }
-    layers = [
-        {"layer": n, "uar": u, "ci95": [u - 0.08, u + 0.08], "per_class": per_class}
-        for n, u in enumerate(random.uniform(0.5, 0.9, 25))
-    ]
-    shuffled = [{"layer": n, "uar": 0.2, "deviation": 0.02} for n in range(25)]
-    speakers = {f"corpus/{name}": {"uar": value} for name, value in score.items()}
-    control = {"encoder": LONG if long else "untrained control", "layers": layers[:13]}
-    target = {
-        "classes": names,
-        "support": dict.fromkeys(names, 127),
-        "chance": 1 / count,
-        "layers": layers,
-        "best": {"layer": 6, "equals": [6, 7, 8]},
-        "removed": {"what": "mean of each speaker", "layers": layers},
-        "controls": {
-            "control": control | {"control": True, "engine": "torch", "precision": "float32"},
-            "logmel": {"uar": 0.5},
-            "energy": {"uar": 0.4},
-            "shuffled": {"layers": shuffled},
-        },
-        "selection": {
-            "uar": 0.8, "ci95": [0.7, 0.85], "best_on_test": 0.84, "per_speaker": speakers,
-            "folds": [{"layer": n % 3 + 6} for n in range(10)],
-        },
-        "description_length": [
-            {"layer": n, "bits": 900, "uniform_bits": 1500, "deviation": 40} for n in range(25)
-        ],
-    }  # fmt: skip
-    targets = ["emotion", *(names[1:4] if long else ["sex", "speaker"])]
-    probe = {"corpora": {"emodb": 535}, "targets": dict.fromkeys(targets, target)}
+    groups = np.arange(300) % count
+    utterances = pd.DataFrame({"corpus": "corpus", "speaker": np.array(names, object)[groups]})
+    chosen = Selection(utterances, np.arange(300), groups, tuple(names), ())
+    halves = [(np.arange(150), np.arange(150, 300)), (np.arange(150, 300), np.arange(150))]
+    folds = Folds("two", halves, by_speaker=True)
+    recipe = {"model": LONG if long else "untrained", "engine": "torch", "precision": "float32"}
+
+    def scores(*raised: int) -> Scores:
+        counts = confusion + np.diag(raised or [0] * count)
+        uar = float(metrics.uar(counts))
+        return Scores(counts, tuple(names), {"uar": [uar - 0.08, min(uar + 0.08, 1.0)]})
+
+    def rows(number: int) -> list[LayerScores]:
+        return [
+            LayerScores(layer, [1.0], scores(*random.poisson(40, count)), {})
+            for layer in range(number)
+        ]
+
+    def best(of: list, *equals: int) -> Best:
+        p = np.isin(np.arange(len(of)), equals).astype(float)
+        return Best(equals[0], p, np.zeros(len(of)), 0.05, 0.01)
+
+    layers = rows(25)
+    speakers = {f"corpus/{name}": scores(*random.poisson(40, count)) for name in names}
+    nested = NestedScores(
+        scores(), speakers, 0.84, [FoldChoice(n, n % 3 + 6, 1.0) for n in range(10)]
+    )
+    control = ControlCurve(recipe, "", "mean", layers[:13], best(layers[:13], 1),
+                           Difference(0.1, None, 0.5))  # fmt: skip
+    shuffled = [ShuffledLayer(n, 0.2, 0.02, 0.5, 0.01) for n in range(25)]
+
+    def target(name: str) -> TargetResult:
+        return TargetResult(
+            task=Task(name, chosen, folds, groups.astype(object), "speaker"),
+            C="1",
+            pooling="mean",
+            layers=layers,
+            predictions=np.empty((25, 0), np.intp),
+            majority=scores(),
+            best=best(layers, 6, 7, 8),
+            nested=nested,
+            shuffled=ShuffledCurve(20, "within speakers", shuffled),
+            control=control,
+            baselines={"logmel": layers[0], "energy": layers[1]},
+            removed=RemovedCurve("mean of each speaker", True, layers),
+            description_length=[CodeLength(n, 1.0, 900.0, 40.0, 1500.0) for n in range(25)],
+        )
+
+    targets = [target(name) for name in ["emotion", *(names[1:4] if long else ["sex", "speaker"])]]
+    published = [anchor for anchor in ANCHORS if anchor.corpus == "emodb"]
     heads = [
-        {"head": name, "features": "layers 0-12, mean+std, standardised", "uar": value,
-         "ci95": [value - 0.1, value + 0.1], "rank": 1 + rank}
-        for rank, (name, value) in enumerate(score.items())
-    ]  # fmt: skip
-    comparison = {
-        "heads": heads,
-        "best": {"head": names[0], "equals": names[:2]},
-        "chance": 1 / count,
-        "units": {"count": 10},
-        "nemenyi": {"critical_difference": 1.5, "groups": [names[:2], names[-2:]]},
-    }
+        HeadScores(name, "layers 0-12, mean+std, standardised", 1.0, scores(), 1 + rank, {})
+        for rank, name in enumerate(names)
+    ]
+    nemenyi = Nemenyi(0.05, 1.5, [names[:2], names[-2:]])
     history = {
         f"{part}_{kind}": list(1 / np.arange(1, 40))
         for part in ("train", "stop", "heldout")
@@ -95,37 +124,32 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
         500,
         535,
     )
-    groups = np.arange(300) % count
     points = [Map(kind, (f"{kind} 1", f"{kind} 2"), np.arange(300), random.normal(size=(300, 2)))
               for kind in ("PCA", "LDA", "t-SNE")]  # fmt: skip
-    voices = np.array(names, object)[groups]
-    empty = np.empty(0)
-    shown = TargetResult("emotion", groups, voices, groups, tuple(names), voices, groups, (0,),
-                         empty, None, {})  # fmt: skip
     starts = np.arange(60.0)
     shares = random.dirichlet(np.ones(count), 60)
     shares[20:25] = np.nan
     timeline = Timeline(starts, starts + 2, shares, names)
     return {
-        "confusion": lambda: matrix_figures.confusion_figure(confusion.tolist(), names),
-        "recall": lambda: matrix_figures.recall_figure(target),
+        "confusion": lambda: matrix_figures.confusion_figure(confusion, names),
+        "recall": lambda: matrix_figures.recall_figure(layers),
         "similarity": lambda: matrix_figures.similarity_figure(alike),
-        "speakers": lambda: matrix_figures.speakers_figure(target["selection"], 1 / count),
-        "maps": lambda: matrix_figures.maps_figure(LayerMaps(6, points), shown),
-        "f1": lambda: class_figures.f1_figure(per_class, 0.7),
+        "speakers": lambda: matrix_figures.speakers_figure(nested, 1 / count),
+        "maps": lambda: matrix_figures.maps_figure(LayerMaps(6, points), targets[0].task),
+        "f1": lambda: class_figures.f1_figure(scores()),
         "training": lambda: class_figures.curves_figure([history] * 3, 1 / count),
         "layers": lambda: class_figures.layers_figure(
-            {str(n): {"mean": 1 / count, "deviation": 0.01} for n in range(count)}
+            {n: Spread(1 / count, 0.01) for n in range(count)}
         ),
         "attention": lambda: class_figures.attention_figure(
             {name: random.dirichlet(np.ones(150)) for name in names}, 0.02
         ),
-        "curves": lambda: curve_figures.curves_figure(probe),
-        "targets": lambda: curve_figures.targets_figure(probe),
-        "selection": lambda: curve_figures.selection_figure(probe),
-        "description": lambda: curve_figures.description_length_figure(probe),
-        "scores": lambda: compare_figures.scores_figure(comparison),
-        "ranks": lambda: compare_figures.ranks_figure(comparison),
+        "curves": lambda: curve_figures.curves_figure(targets, published),
+        "targets": lambda: curve_figures.targets_figure(targets),
+        "selection": lambda: curve_figures.selection_figure(targets),
+        "description": lambda: curve_figures.description_length_figure(targets),
+        "scores": lambda: compare_figures.scores_figure(heads, best(heads, 0, 1), 1 / count),
+        "ranks": lambda: compare_figures.ranks_figure(heads, nemenyi, 10),
         "predictions": lambda: regression_figures.predictions_figure(
             names3, numbers, numbers / 2, dict.fromkeys(names3, 0.5)
         ),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from classify.stats import metrics
+from classify.stats.scores import Scores
 
 CLASSES = 4
 answers = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
@@ -32,10 +33,11 @@ def test_agrees_with_scikit_learn(pairs: list[tuple[int, int]]) -> None:
         "f1_macro": oracle.f1_score(truth, prediction, average="macro", zero_division=0),
         "f1_weighted": oracle.f1_score(truth, prediction, average="weighted", zero_division=0),
     }
-    assert metrics.scores(counts) == pytest.approx(expected)
-    rows = metrics.per_class(counts, "abcd")
-    assert [row["support"] for row in rows.values()] == support.tolist()
-    assert [row["f1"] for row in rows.values()] == pytest.approx(f1.tolist())
+    scores = Scores.without_intervals(counts, "abcd")
+    assert scores.values == pytest.approx(expected)
+    rows = scores.per_class.values()
+    assert [row.support for row in rows] == support.tolist()
+    assert [row.f1 for row in rows] == pytest.approx(f1.tolist())
 
 
 @given(st.lists(answers, min_size=1, max_size=4))

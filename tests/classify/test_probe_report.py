@@ -15,7 +15,7 @@ import pytest
 from classify.probing.options import ProbeOptions
 from classify.probing.study import probe
 from classify.report import probe_folder as folder
-from classify.report.published import ANCHORS, anchors
+from classify.report.published import ANCHORS, fitting
 from data.errors import UsageError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -252,17 +252,12 @@ def test_a_click_sorts_in_a_real_browser(made, tmp_path, number):
     assert state == "descending"
 
 
-def result(corpora, target="emotion", classes=7, layers=13):
-    rows = [{"layer": layer} for layer in range(layers)]
-    told = {"classes": [str(n) for n in range(classes)], "layers": rows}
-    return {"corpora": dict.fromkeys(corpora, 1), "targets": {target: told}}
-
-
 def test_published_scores_stand_only_beside_their_own_corpus():
+    layers = range(13)
     for anchor in ANCHORS:
-        assert anchor in anchors(result([anchor.corpus], classes=anchor.classes))
-        assert anchors(result([anchor.corpus, "tess"], classes=anchor.classes)) == []
-        assert anchors(result([anchor.corpus], "speaker", anchor.classes)) == []
-    assert anchors(result(["crema-d"], classes=6)) == []
-    assert anchors(result(["iemocap"], classes=8)) == []
-    assert anchors(result(["emodb"], layers=5)) == []  # that of layer 5
+        assert anchor in fitting([anchor.corpus], "emotion", anchor.classes, layers)
+        assert fitting([anchor.corpus, "tess"], "emotion", anchor.classes, layers) == []
+        assert fitting([anchor.corpus], "speaker", anchor.classes, layers) == []
+    assert fitting(["crema-d"], "emotion", 6, layers) == []
+    assert fitting(["iemocap"], "emotion", 8, layers) == []
+    assert fitting(["emodb"], "emotion", 7, range(5)) == []  # that of layer 5
