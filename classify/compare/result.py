@@ -27,7 +27,6 @@ each head took stands in ``run.json``::
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +36,9 @@ from classify.compare.study import Study, study
 from classify.evaluation.folds import units
 from classify.stats import best, ranks
 from classify.stats.metrics import Counts, confusions, uar
-from classify.stats.scores import Scores
+from classify.stats.scores import Json, Scores
 from classify.stats.tests import Best
 from data.cache.recipe import encoder_json
-
-Json = dict[str, Any]
 
 FEW_HEADS = "Friedman's test and critical difference: they are for three heads or more"
 UNKNOWN_SPEAKERS = (

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,9 +9,7 @@ from classify.dataset import Dataset
 from classify.evaluation.crossvalidate import CrossValidation
 from classify.evaluation.folds import Folds, units
 from classify.stats.metrics import METRICS, confusions
-from classify.stats.scores import Scores
-
-Json = dict[str, Any]
+from classify.stats.scores import Json, Scores
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,8 +10,8 @@ from classify.evaluation.crossvalidate import CrossValidation
 from classify.evaluation.folds import Folds, Rows
 from classify.stats import intervals
 from classify.stats.agreement import AGREEMENTS, Values
+from classify.stats.scores import Json
 
-Json = dict[str, Any]
 Measures = Mapping[str, float | None]  # measure → value; None: not defined
 
 

@@ -17,10 +17,9 @@ from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.tuning import Tuned, draw, tune
 from classify.heads import build, build_regressor, find, naming
 from classify.options import Options
+from classify.stats.scores import Json
 from data.cache.recipe import encoder_json
 from data.errors import UsageError
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

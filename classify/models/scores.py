@@ -5,7 +5,6 @@ none. Where the speakers are unknown, utterances take their place, which makes i
 """
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,10 @@ from classify.dataset import Selection, as_text
 from classify.evaluation.folds import Folds
 from classify.stats import intervals
 from classify.stats.metrics import Counts, confusions
-from classify.stats.scores import Scores
+from classify.stats.scores import Json, Scores
 
 GROUPS = ("sex", "corpus")  # columns that have scores of their own
 
-Json = dict[str, Any]
 Rows = npt.NDArray[np.intp]
 
 

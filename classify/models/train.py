@@ -32,10 +32,10 @@ from classify.models.calibration import calibrate
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
+from classify.stats.scores import Json
 from data.cache import Cache
 from data.errors import UsageError
 
-Json = dict[str, Any]
 UNSCORED = Folds("none", [], by_speaker=False)
 
 

@@ -40,7 +40,7 @@ What was not asked for (``--quick``) is not there. Status of a check: "ok", "not
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -49,15 +49,13 @@ from classify.probing.audit import Audit
 from classify.probing.options import ProbeOptions
 from classify.probing.targets import Task
 from classify.stats.intervals import Pair
-from classify.stats.scores import Scores
+from classify.stats.scores import Json, Scores
 from classify.stats.tests import Best
 from data.cache.recipe import Recipe, encoder_json
 
 if TYPE_CHECKING:
     from classify.probing.maps import LayerMaps
     from classify.probing.similarity import Similarities
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

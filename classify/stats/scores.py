@@ -9,6 +9,8 @@ from typing import Any
 from classify.stats.intervals import Pair, as_json, interval_key, of_classes, of_score
 from classify.stats.metrics import METRICS, Counts, f1, precision, recall
 
+Json = dict[str, Any]  # a JSON object
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -97,7 +99,7 @@ class Scores:
         """How many utterances were scored."""
         return int(self.confusion.sum())
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Json:
         """Metrics, intervals, scores of the classes and counts, for JSON files."""
         return {
             **self.values,

@@ -25,10 +25,10 @@ from classify.heads.neural import (
     networks,
     training,
 )
-from classify.heads.neural.adamw import AdamW
 from classify.heads.neural.base import NeuralHead
 from classify.heads.neural.early_stopping import held_out
 from classify.heads.neural.noise import Noise
+from classify.heads.neural.optimizer import AdamW
 from classify.heads.neural.stacked import BiGRU, LayerNorm, Linear, initialise
 
 Arrays = tuple[np.ndarray, np.ndarray]

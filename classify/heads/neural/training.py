@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 
 from classify.heads import NoOptimum
-from classify.heads.neural.adamw import AdamW
 from classify.heads.neural.networks import Network
 from classify.heads.neural.noise import Noise, Rows
 from classify.heads.neural.objectives import Objective, Scores
+from classify.heads.neural.optimizer import AdamW
 from classify.heads.neural.stacked import initialise
 
 MAX_GRADIENT_NORM = 1.0
