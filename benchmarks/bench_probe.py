@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from classify.dataset import of_corpora
 from classify.evaluation.folds import INNER
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
-from classify.probing.curves import Choice, candidates, curve
+from classify.probing.curves import ChoiceOfC, candidates, curve
 from classify.probing.options import ProbeOptions
 from classify.probing.targets import tasks
 from data import Cache
@@ -49,7 +49,7 @@ class Study:
             self.X = opened.embeddings("mean")[:, self.task.selection.rows]
         self.corpus = corpus
         self.y = self.task.y
-        self.nested = Choice.nested(self.task, candidates("logreg"), options.seed)
+        self.nested = ChoiceOfC.nested(self.task, candidates("logreg"), options.seed)
 
     def layers(self, some: int) -> Iterator[tuple[int, np.ndarray]]:
         """Number and features of the first layers."""
@@ -78,7 +78,7 @@ def sklearn_nested(study: Study, layers: int) -> np.ndarray:
     return found
 
 
-def ours(study: Study, layers: int, choice: Choice) -> np.ndarray:
+def ours(study: Study, layers: int, choice: ChoiceOfC) -> np.ndarray:
     """The same as the probe does it."""
     return curve(study.task, study.layers(layers), "logreg", choice, "mean").predictions
 
@@ -140,7 +140,7 @@ def measure(arguments: argparse.Namespace, study: Study) -> Iterator[dict[str, o
     yield compare(
         f"{name}, {layers} layers × {len(study.task.folds)} speakers left out, C = {C:g}",
         lambda: sklearn_one_c(study, layers),
-        lambda: ours(study, layers, Choice.fixed(C)),
+        lambda: ours(study, layers, ChoiceOfC.fixed(C)),
         rounds,
     )
     yield compare(

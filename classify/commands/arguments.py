@@ -127,7 +127,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def add_poolings(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Add ``--pooling``; `more` is said of what is taken if it is not given."""
+    """Add ``--pooling``; `more` describes the default."""
     parser.add_argument(
         "--pooling",
         dest="poolings",

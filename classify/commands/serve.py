@@ -156,8 +156,8 @@ def listening(options: ServeOptions) -> socket.socket:
             server = socket.create_server(place, family=family, backlog=128)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                said = error.strerror or error
-                raise UsageError(f"--host {options.host} --port {port}: {said}") from None
+                reason = error.strerror or error
+                raise UsageError(f"--host {options.host} --port {port}: {reason}") from None
             if options.port is None:
                 log.info("port %d is in use", port)
         else:

@@ -59,8 +59,8 @@ def converging(head: Any) -> Iterator[None]:
         try:
             yield
         except ConvergenceWarning as warning:
-            told = head.get_params().items()
-            C = [value for name, value in told if name.rpartition("__")[2] == "C"]
+            parameters = head.get_params().items()
+            C = [value for name, value in parameters if name.rpartition("__")[2] == "C"]
             raise (NoOptimum.by_C(*C) if C else NoOptimum(str(warning))) from warning
 
 
@@ -111,8 +111,8 @@ class CrossValidation:
         rows = [self.fold == number for number in range(self.fold.max() + 1)]
         return np.stack(
             [
-                [metrics.confusion(truth[test], said[test], classes) for test in rows]
-                for said in self.by_seed.argmax(2)
+                [metrics.confusion(truth[test], predicted[test], classes) for test in rows]
+                for predicted in self.by_seed.argmax(2)
             ]
         )
 

@@ -117,8 +117,8 @@ class Run:
 
     def surest(self) -> list[int]:
         """Of each class, the correctly predicted utterance of the highest probability."""
-        y, said = self.dataset.y, self.result.by_seed[0]
-        sure = np.where(said.argmax(1) == y, said[np.arange(len(y)), y], 0)
+        y, probabilities = self.dataset.y, self.result.by_seed[0]
+        sure = np.where(probabilities.argmax(1) == y, probabilities[np.arange(len(y)), y], 0)
         best = [int(np.where(y == number, sure, -1).argmax()) for number in np.unique(y)]
         return [row for row in best if sure[row] > 0]
 
@@ -179,11 +179,11 @@ def new_head(
     Raises:
         UsageError: the device is not there, or an option is for classes and the target is numbers.
     """
-    told = {**parameters(options, dataset, seed), **(settings or {})}
+    found = {**parameters(options, dataset, seed), **(settings or {})}
     if dataset.classes:
-        return build(options.head, told)
+        return build(options.head, found)
     _require_regression(options)
-    return build_regressor(options.head, told)
+    return build_regressor(options.head, found)
 
 
 def _require_regression(options: Options) -> None:
@@ -201,16 +201,16 @@ def _require_regression(options: Options) -> None:
 def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
     """Parameters of the head that `options` name."""
     head = find(options.head)
-    told: Json = {"random_state": options.seed + seed} if head.random else {}
+    found: Json = {"random_state": options.seed + seed} if head.random else {}
     if options.C is not None:
-        told["C"] = options.C
+        found["C"] = options.C
     if options.balance:
-        told["class_weight"] = "balanced"
+        found["class_weight"] = "balanced"
     if head.neural:
         _require_device(options.device)
-        told |= {**dataset.parameters, **options.training.given, "device": options.device}
-        told["standardize"] = options.normalize != "none"
-    return told
+        found |= {**dataset.parameters, **options.training.given, "device": options.device}
+        found["standardize"] = options.normalize != "none"
+    return found
 
 
 def _by_seed(options: Options, dataset: Dataset, settings: Mapping[str, Any]) -> tuple[Any, ...]:

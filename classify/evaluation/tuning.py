@@ -130,8 +130,8 @@ def tune(
     counts = np.zeros((len(folds), len(tried), classes, classes), np.intp)
     heads = [head(settings) for settings in tried]
     for place, answers in enumerate(spread(_said, heads, dataset, parts, jobs)):
-        for number, (_, test), said in zip(fold_of, parts, answers, strict=True):
-            counts[number, place] += confusion(dataset.y[test], said, classes)
+        for number, (_, test), predicted in zip(fold_of, parts, answers, strict=True):
+            counts[number, place] += confusion(dataset.y[test], predicted, classes)
     return Tuned(tried, uar(counts), " or ".join(sorted(kinds)))
 
 

@@ -26,7 +26,7 @@ Run = Callable[[Mapping[str, npt.NDArray]], Values]  # of signal and lengths, to
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Deviation:
     """How far a runtime's answers are from the model's, at most.
 
     Of logits beyond ±1, as a share of them; of a regression the numbers are meant, likewise.
@@ -52,7 +52,7 @@ def noise(shortest: int) -> list[Waveform]:
     return [random.normal(0, LOUDNESS, length).astype(np.float32) for length in lengths]
 
 
-def check(content: bytes, predictor: Predictor, waveforms: Sequence[Waveform]) -> list[Agreement]:
+def check(content: bytes, predictor: Predictor, waveforms: Sequence[Waveform]) -> list[Deviation]:
     """Ask the graph in `content`, an ONNX file's bytes, about (sample,) waveforms at 16 kHz, each
     alone and padded together, and compare its outputs with the predictor's.
 
@@ -105,14 +105,14 @@ def batches(waveforms: Sequence[Waveform]) -> Iterator[dict[str, npt.NDArray]]:
         yield {"signal": signal, "lengths": lengths}
 
 
-def compare(runtime: str, logits: Values, expected: Values, classes: bool) -> Agreement:
+def compare(runtime: str, logits: Values, expected: Values, classes: bool) -> Deviation:
     """Hold logits (utterance, class) against probabilities, or numbers against numbers."""
     logits = logits.astype(np.float64)
     if not classes:
-        return Agreement(runtime, 0.0, _farthest(logits, expected))
+        return Deviation(runtime, 0.0, _farthest(logits, expected))
     shares, there = softmax(logits, axis=1), expected > 0
     logarithms = log_softmax(logits, axis=1)[there]
-    return Agreement(
+    return Deviation(
         runtime,
         float(np.abs(shares - expected).max()),
         _farthest(logarithms, np.log(expected[there])),

@@ -5,7 +5,6 @@ of a regressor. The modules need plain operators only, so every runtime has them
 scikit-learn write operators of ``ai.onnx.ml``, which OpenVINO lacks.
 """
 
-from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any
 
@@ -30,10 +29,10 @@ from torch import nn
 from classify.export.classical import Kernel, Neighbours, Votes, machines
 from classify.export.modules import Affine, Log, Rescale, SideBySide, Standardise
 from classify.export.neural import Neural
-from classify.export.trees import Tree, Trees
+from classify.export.trees import Trees
 from classify.heads.linear import LinearHead
 from classify.heads.neural import NeuralClassifier, NeuralRegressor
-from classify.heads.trees import LEAF
+from classify.heads.trees import trees_of
 from data.errors import UsageError
 
 
@@ -127,12 +126,12 @@ def _(head: KNeighborsRegressor) -> nn.Module:
 
 @module_of.register
 def _(head: ExtraTreesClassifier) -> nn.Module:
-    return nn.Sequential(_mean_of_trees(head.estimators_), Log())
+    return nn.Sequential(Trees(trees_of(head)), Log())
 
 
 @module_of.register
 def _(head: RandomForestRegressor) -> nn.Module:
-    return _mean_of_trees(head.estimators_)
+    return Trees(trees_of(head))
 
 
 @module_of.register
@@ -153,33 +152,5 @@ class Second(nn.Module):
         return torch.cat([torch.zeros_like(lead), lead], 1)
 
 
-def _mean_of_trees(fitted: list[Any]) -> nn.Module:
-    def trees() -> Iterator[Tree]:
-        for each in fitted:
-            tree = each.tree_
-            leaf = tree.children_left == LEAF
-            nodes = (tree.feature, tree.threshold, tree.children_left, tree.children_right)
-            yield Tree(*nodes, leaf, tree.value.reshape(len(leaf), -1) / len(fitted))
-
-    return Trees(list(trees()))
-
-
 def _boosted(head: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> nn.Module:
-    baseline = head._baseline_prediction.reshape(-1)
-
-    def trees() -> Iterator[Tree]:
-        for iteration in head._predictors:
-            for output, each in enumerate(iteration):
-                nodes = each.nodes
-                value = np.zeros((len(nodes), len(baseline)))
-                value[:, output] = nodes["value"]
-                yield Tree(
-                    nodes["feature_idx"].astype(np.int64),
-                    nodes["num_threshold"],
-                    nodes["left"],
-                    nodes["right"],
-                    nodes["is_leaf"].astype(bool),
-                    value,
-                )
-
-    return nn.Sequential(Trees(list(trees())), Rescale(1.0, baseline))
+    return nn.Sequential(Trees(trees_of(head)), Rescale(1.0, head._baseline_prediction.reshape(-1)))

@@ -1,11 +1,11 @@
 """Ensembles of trees as one torch module: all trees are walked at once, level by level.
 
 The tree traversal of Nakandala et al. 2020, A Tensor Compiler for Unified Machine Learning
-Prediction Serving (arXiv 2010.04804), section 4.1.
+Prediction Serving (arXiv 2010.04804), section 4.1. Converters for scikit-learn write TreeEnsemble
+operators of ``ai.onnx.ml``, which OpenVINO lacks.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +13,7 @@ import torch
 from torch import nn
 
 from classify.export.modules import tensor
-
-
-@dataclass(frozen=True)
-class Tree:
-    """Nodes of a tree, the root first. The children of a leaf are not looked at."""
-
-    feature: npt.NDArray[np.integer]  # (node,) that is compared with the threshold
-    threshold: npt.NDArray[np.float64]  # (node,) up to here an utterance goes left
-    left: npt.NDArray[np.integer]  # (node,) number of the child
-    right: npt.NDArray[np.integer]  # (node,)
-    leaf: npt.NDArray[np.bool_]  # (node,)
-    value: npt.NDArray[np.float64]  # (node, output)
-
-    @property
-    def depth(self) -> int:
-        """Steps from the root to the deepest leaf."""
-        steps, level = 0, np.array([0])
-        while len(level := level[~self.leaf[level]]):
-            level = np.concatenate([self.left[level], self.right[level]])
-            steps += 1
-        return steps
+from classify.heads.trees import Tree
 
 
 class Trees(nn.Module):
@@ -46,8 +26,9 @@ class Trees(nn.Module):
     right: torch.Tensor
     value: torch.Tensor
 
-    def __init__(self, trees: Sequence[Tree]) -> None:
+    def __init__(self, ensemble: Iterable[Tree]) -> None:
         super().__init__()
+        trees = list(ensemble)
         sizes = [len(tree.leaf) for tree in trees]
         roots = np.cumsum([0, *sizes[:-1]])
         nodes = np.arange(sum(sizes))

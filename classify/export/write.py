@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from classify.export.check import Agreement, check, noise
+from classify.export.check import Deviation, check, noise
 from classify.export.graph import Graph
 from classify.export.trace import about, traced
 from classify.inference.predictor import Predictor
@@ -27,7 +27,7 @@ class Exported:
     dim: int  # of hidden_states
     shortest: int  # samples
     seconds: tuple[float, ...]  # of what it was checked on
-    agreements: list[Agreement]
+    agreements: list[Deviation]
 
 
 def export(

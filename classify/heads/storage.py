@@ -118,7 +118,7 @@ def loads(content: bytes, head: Any, classes: Sequence[str]) -> Any:
     _require_types(content)
     found = skops.io.loads(content, sorted(TYPES))
     if not _alike(found, head):
-        raise ValueError("its settings are not those that it is said to have")
+        raise ValueError("its parameters differ from those in model.json")
     for part in _estimators(found):
         check_trees(part)
         check_support_vectors(part)

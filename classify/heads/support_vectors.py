@@ -1,4 +1,4 @@
-"""Support vector machines that were read from a file, looked at before they are asked.
+"""Support vector machines that were read from a file, verified before they predict.
 
 libsvm takes the sizes of its arrays from one of them and reads the others without a check.
 """
@@ -34,6 +34,6 @@ def check_support_vectors(machine: Any) -> None:
             raise ValueError(f"a support vector machine has {name} of another shape than {shape}")
     counts = machine._n_support[: 1 if isinstance(machine, SVR) else None]
     if (counts < 0).any() or counts.sum() != vectors or machine.shape_fit_[1] != width:
-        raise ValueError("a support vector machine is not of as many vectors as it says")
+        raise ValueError("a support vector machine has another number of vectors than its counts")
     if machine._sparse or machine.n_features_in_ != width or not np.isscalar(machine._gamma):
-        raise ValueError("a support vector machine is not of the features that it says")
+        raise ValueError("a support vector machine has another number of features than its vectors")

@@ -1,6 +1,6 @@
-"""Trees that were read from a file, looked at before they are walked.
+"""The trees of fitted ensembles, and a check of trees that were read from a file.
 
-scikit-learn's trees keep their nodes in arrays and follow the numbers in them without a check: a
+scikit-learn keeps the nodes of a tree in arrays and follows the numbers in them without a check: a
 forged child or feature would be read from outside of the memory, or never end.
 """
 
@@ -20,23 +20,34 @@ LEAF = -1  # of `sklearn.tree`, in place of a child
 
 
 class Tree(NamedTuple):
-    """Nodes of a tree, the root first."""
+    """Nodes of a tree, the root first. In leaves, children and feature have no meaning."""
 
     left: npt.NDArray[np.integer]  # (node,) number of the child
     right: npt.NDArray[np.integer]  # (node,)
-    feature: npt.NDArray[np.integer]  # (node,) that is compared with a threshold
-    leaf: npt.NDArray[np.bool_]  # (node,) children and feature have no meaning
+    feature: npt.NDArray[np.integer]  # (node,) that is compared with the threshold
+    threshold: npt.NDArray[np.float64]  # (node,) an utterance goes left up to here
+    leaf: npt.NDArray[np.bool_]  # (node,)
+    value: npt.NDArray[np.float64]  # (node, output); the ensemble is the sum over its trees
+
+    @property
+    def depth(self) -> int:
+        """Steps from the root to the deepest leaf."""
+        steps, level = 0, np.array([0])
+        while len(level := level[~self.leaf[level]]):
+            level = np.concatenate([self.left[level], self.right[level]])
+            steps += 1
+        return steps
 
 
 def check_trees(head: Any) -> None:
-    """See that every path in the trees of `head` ends in a leaf, by features that there are.
+    """Verify that every path in the trees of `head` ends in a leaf and that its features exist.
 
     Heads without trees, or that were never fitted, pass.
 
     Raises:
         ValueError: a child is not further down than its parent, or a feature is out of range.
     """
-    for tree in _trees(head):
+    for tree in trees_of(head):
         nodes = np.arange(len(tree.leaf))
         inner = ~tree.leaf
         for child in (tree.left.astype(np.int64), tree.right.astype(np.int64)):
@@ -49,17 +60,38 @@ def check_trees(head: Any) -> None:
             raise ValueError("a tree has no nodes")
 
 
-def _trees(head: Any) -> Iterator[Tree]:
+def trees_of(head: Any) -> Iterator[Tree]:
+    """The trees of a fitted ensemble; none of other estimators, or before ``fit``.
+
+    Raises:
+        ValueError: a tree has categories.
+    """
     if isinstance(head, (ExtraTreesClassifier, RandomForestRegressor)):
-        for each in getattr(head, "estimators_", ()):
+        estimators = getattr(head, "estimators_", ())
+        for each in estimators:
             tree = each.tree_
             leaf = tree.children_left == LEAF
-            yield Tree(tree.children_left, tree.children_right, tree.feature, leaf)
+            yield Tree(
+                tree.children_left,
+                tree.children_right,
+                tree.feature,
+                tree.threshold,
+                leaf,
+                tree.value.reshape(len(leaf), -1) / len(estimators),
+            )
     if isinstance(head, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)):
         for iteration in getattr(head, "_predictors", ()):
-            for each in iteration:
+            for output, each in enumerate(iteration):
                 nodes = each.nodes
                 if nodes["is_categorical"].any():
                     raise ValueError("a tree has categories, and no feature has")
-                leaf = nodes["is_leaf"].astype(bool)
-                yield Tree(nodes["left"], nodes["right"], nodes["feature_idx"], leaf)
+                value = np.zeros((len(nodes), len(iteration)))
+                value[:, output] = nodes["value"]
+                yield Tree(
+                    nodes["left"],
+                    nodes["right"],
+                    nodes["feature_idx"].astype(np.int64),
+                    nodes["num_threshold"],
+                    nodes["is_leaf"].astype(bool),
+                    value,
+                )

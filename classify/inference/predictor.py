@@ -50,7 +50,7 @@ class Answer:
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
     @property
-    def said(self) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """The numbers, or the emotion with its probabilities; None stands for NaN."""
         if self.numbers:
             return dict.fromkeys(self.numbers) if self.silent else self.numbers

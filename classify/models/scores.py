@@ -20,16 +20,18 @@ GROUPS = ("sex", "corpus")  # columns that have scores of their own
 Rows = npt.NDArray[np.intp]
 
 
-def of_held_out(selection: Selection, folds: Folds, said: npt.NDArray[np.floating]) -> Json:
+def of_held_out(
+    selection: Selection, folds: Folds, probabilities: npt.NDArray[np.floating]
+) -> Json:
     """The scores of held-out probabilities (utterance, class), as ``model.json`` holds them.
 
     Args:
         selection: the utterances.
         folds: by which they were held out.
-        said: probabilities.
+        probabilities: (utterance, class).
     """
     everything = np.arange(len(selection.y))
-    names, counts = _by_speaker(selection, said.argmax(1), everything)
+    names, counts = _by_speaker(selection, probabilities.argmax(1), everything)
     return {
         "split": folds.kind,
         "folds": len(folds),
@@ -41,7 +43,9 @@ def of_held_out(selection: Selection, folds: Folds, said: npt.NDArray[np.floatin
         "speakers": _speakers(selection, names, counts) if selection.speakers_known else {},
         "groups": {
             column: {
-                value: _summary(_by_speaker(selection, said.argmax(1), rows)[1], selection.classes)
+                value: _summary(
+                    _by_speaker(selection, probabilities.argmax(1), rows)[1], selection.classes
+                )
                 for value, rows in _groups(selection, column).items()
             }
             for column in GROUPS

@@ -21,8 +21,7 @@ from classify.features import Features, Matrix
 from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.options import Options
-from classify.probing.curves import Choice as ChoiceOfC
-from classify.probing.curves import Curve, Layer, candidates, curve
+from classify.probing.curves import ChoiceOfC, Curve, Layer, candidates, curve
 from classify.probing.selection import nested
 from classify.probing.targets import Task
 from data.cache import Cache
@@ -98,7 +97,7 @@ def by_layer_and_C(
             "choice of the layer",
         )
         best = nested(found).chosen  # (fold,) the last is that of all utterances
-        said = _held_out(options.head, found, best, features, cache)
+        probabilities = _held_out(options.head, found, best, features, cache)
     settings = [
         {"layer": layers[index], "C": float(found.C[index, fold])}
         for fold, index in enumerate(best)
@@ -108,7 +107,9 @@ def by_layer_and_C(
         ({"layer": layer, "C": float(strengths[-1])}, float(uar[-1]))
         for layer, strengths, uar in zip(layers, found.C, found.inner, strict=True)
     ]
-    return Choice(_inner_kind(task, options.seed), tried, settings[-1], settings[:-1]), said
+    return Choice(
+        _inner_kind(task, options.seed), tried, settings[-1], settings[:-1]
+    ), probabilities
 
 
 def by_tuning(
@@ -125,10 +126,10 @@ def by_tuning(
         jobs,
     )
     heads: list[Heads] = [(new_head(options, dataset, tried[n]),) for n in tuned.chosen[:-1]]
-    said = of_folds(dataset, heads, folds, jobs)
+    probabilities = of_folds(dataset, heads, folds, jobs)
     settings = [tried[number] for number in tuned.chosen]
     scored = list(zip(tried, tuned.scores[-1].tolist(), strict=True))
-    return Choice(tuned.kind, scored, settings[-1], settings[:-1]), said
+    return Choice(tuned.kind, scored, settings[-1], settings[:-1]), probabilities
 
 
 def of_folds(dataset: Dataset, heads: list[Heads], folds: Folds, jobs: int) -> Probabilities:
@@ -160,14 +161,14 @@ def _held_out(
 ) -> Probabilities:
     """(utterance, class) probabilities by the layer and C chosen in each fold but the last."""
     task = found.task
-    said = np.empty((len(task.y), len(task.classes)))
+    probabilities = np.empty((len(task.y), len(task.classes)))
     for index in np.unique(best[:-1]):
         X = features[index].of_cache(cache, task.selection.rows)
         some = np.flatnonzero(best[:-1] == index)
         problems = Problems(task.train[some], task.y, len(task.classes), found.C[index, some])
         with naming(head, features[index]):
-            all_answers = log_probabilities(head, X, problems)
-        for fold, answers in zip(some, all_answers, strict=True):
+            of_fits = log_probabilities(head, X, problems)
+        for fold, fitted in zip(some, of_fits, strict=True):
             _, test = task.folds.parts[fold]
-            said[test] = np.exp(answers[test].astype(np.float64))
-    return said
+            probabilities[test] = np.exp(fitted[test].astype(np.float64))
+    return probabilities

@@ -88,7 +88,7 @@ class _HeldOut:
     dataset: Dataset
     settings: Settings
     choice: Choice | None
-    said: npt.NDArray[np.float64]  # (utterance, class)
+    probabilities: npt.NDArray[np.float64]  # (utterance, class)
 
 
 def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> TrainedHead:
@@ -97,17 +97,19 @@ def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> Trained
     held_out_answers = _hold_out(options, selection, folds, cache, jobs)
     data, found = held_out_answers.dataset, {}
     if scored:
-        calibration = calibrate(held_out_answers.said, data.y, folds.fold)
+        calibration = calibrate(held_out_answers.probabilities, data.y, folds.fold)
         found = {
-            "scores": held_out.of_held_out(selection, folds, held_out_answers.said),
+            "scores": held_out.of_held_out(selection, folds, held_out_answers.probabilities),
             "temperature": calibration.temperature,
             "calibration": calibration.as_json(),
         }
-    told = {**parameters(options, data), **held_out_answers.settings}
+    fit_parameters = {**parameters(options, data), **held_out_answers.settings}
     head = _fitted(new_head(options, data, held_out_answers.settings), options, data, data.truth)
     support = dict(sorted(Counter(data.truth.tolist()).items()))
     choice = held_out_answers.choice.as_json() if held_out_answers.choice else None
-    card = _card(options, data, head, told) | {"support": support, "choice": choice} | found
+    card = (
+        _card(options, data, head, fit_parameters) | {"support": support, "choice": choice} | found
+    )
     return TrainedHead(head, data.features, card)
 
 
@@ -116,17 +118,17 @@ def _hold_out(
 ) -> _HeldOut:
     """Choose, where there is something to choose, and cross-validate."""
     if chooses_layer(options):
-        choice, said = by_layer_and_C(options, selection, folds, cache)
+        choice, probabilities = by_layer_and_C(options, selection, folds, cache)
         layer, C = choice.settings["layer"], choice.settings["C"]
         data = with_features(selection, replace(options, layer=layer), cache)
-        return _HeldOut(data, {"C": C}, choice, said)
+        return _HeldOut(data, {"C": C}, choice, probabilities)
     data = with_features(selection, options, cache)
     with naming(options.head, data.features):
         if options.tune:
-            choice, said = by_tuning(options, data, folds, jobs)
-            return _HeldOut(data, choice.settings, choice, said)
-        said = of_folds(data, [(new_head(options, data),)] * len(folds), folds, jobs)
-        return _HeldOut(data, {}, None, said)
+            choice, probabilities = by_tuning(options, data, folds, jobs)
+            return _HeldOut(data, choice.settings, choice, probabilities)
+        probabilities = of_folds(data, [(new_head(options, data),)] * len(folds), folds, jobs)
+        return _HeldOut(data, {}, None, probabilities)
 
 
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
@@ -144,18 +146,18 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
     """`head`, fitted on everything; neural ones get the speakers, for early stopping."""
     neural = find(options.head).neural
-    told = {"groups": data.speakers} if neural and data.speakers_known else {}
+    fit_parameters = {"groups": data.speakers} if neural and data.speakers_known else {}
     with naming(options.head, data.features), learning_from(len(y)), converging(head):
-        return head.fit(data.X, y, **told)
+        return head.fit(data.X, y, **fit_parameters)
 
 
-def _card(options: Options, data: Dataset, head: Any, told: Json) -> Json:
+def _card(options: Options, data: Dataset, head: Any, parameters: Json) -> Json:
     """The fields of ``model.json`` that every head has; scores are left empty."""
     about = find(options.head)
     scaled = options.normalize != "none" and (about.scaled or not data.classes)
     return {
         "head": options.head,
-        "parameters": head.get_params() if about.neural else told,
+        "parameters": head.get_params() if about.neural else parameters,
         "seed": options.seed,
         "scaler": "standard" if scaled else "none",
         "target": options.target,

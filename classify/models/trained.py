@@ -112,14 +112,14 @@ class TrainedHead:
             "head_sha256": hashlib.sha256(content).hexdigest(),
         }
         card["sha256"] = model_schema.seal(card)
-        told = model_card.render(card)
+        readme = model_card.render(card)
         model_schema.check(card, model_schema.SCHEMA)
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale(folder)
         for name in (CARD, FILES[not neural]):
             (folder / name).unlink(missing_ok=True)
         publish_bytes(folder / FILES[neural], content)
-        publish_bytes(folder / README, told.encode())
+        publish_bytes(folder / README, readme.encode())
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         publish_bytes(folder / CARD, text.encode())
 
@@ -129,7 +129,7 @@ class TrainedHead:
 
         Raises:
             ModelError: it is not there, incomplete, altered, of a version that this one does not
-                know, or its head does not fit what it is said to be.
+                know, or its head does not fit what the card describes.
         """
         folder = Path(folder)
         card = _read_card(folder)
@@ -163,9 +163,9 @@ class TrainedHead:
             raise ValueError(
                 f"it takes {head.n_features_in_} features, and {CARD} says {width * moments}"
             )
-        said = self.of_features(np.zeros((1, width), np.float32))
+        found = self.of_features(np.zeros((1, width), np.float32))
         expected = (1, len(classes or self.targets))
-        if said.shape != expected or not np.isfinite(said).all():
+        if found.shape != expected or not np.isfinite(found).all():
             raise ValueError(f"it does not answer with {expected[1]} finite numbers")
 
 

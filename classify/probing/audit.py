@@ -94,7 +94,7 @@ def checks(task: Task, pairs: Pairs) -> list[Check]:
 
 def _speakers(task: Task) -> tuple[str, str]:
     if task.target == "speaker":
-        return OK, "speakers are what is told apart, so each is in training and test"
+        return OK, "the target is the speaker, so each is in training and test"
     if not task.selection.speakers_known:
         return FAIL, "the speakers are unknown, so the same voice may be in training and test"
     shared = _shared(task, task.selection.speakers)
@@ -104,7 +104,7 @@ def _speakers(task: Task) -> tuple[str, str]:
 def _sentences(task: Task) -> tuple[str, str]:
     table = task.selection.utterances
     if task.target == "sentence":
-        return OK, "sentences are what is told apart, so each is in training and test"
+        return OK, "the target is the sentence, so each is in training and test"
     sentences = as_text(table.get("sentence", pd.Series())).to_numpy(object)
     if not (sentences != "").any():
         return NOTE, "the sentences are unknown"
@@ -121,11 +121,11 @@ def _sentences(task: Task) -> tuple[str, str]:
 def _shared(task: Task, groups: npt.NDArray) -> float:
     """Share of the utterances whose group is in the training part of their fold; "" is none."""
     names, group = np.unique(groups.astype(str), return_inverse=True)
-    heard = np.zeros((len(task.folds), len(names)), bool)
-    for row, (train, _) in zip(heard, task.folds.parts, strict=True):
+    in_training = np.zeros((len(task.folds), len(names)), bool)
+    for row, (train, _) in zip(in_training, task.folds.parts, strict=True):
         row[group[train]] = True
-    heard[:, names == ""] = False
-    return float(heard[task.fold, group].mean())
+    in_training[:, names == ""] = False
+    return float(in_training[task.fold, group].mean())
 
 
 def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str, str]:
@@ -184,7 +184,7 @@ def same_sound(table: pd.DataFrame, X: Matrix) -> Pairs:
 
     Args:
         table: the utterances, indexed by their rows of the cache; segments of one recording have
-            its checksum and are told apart by their seconds.
+            its checksum and differ in their seconds.
         X: (utterance, dim) features of them.
     """
     rows = table.index.to_numpy()

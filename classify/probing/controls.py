@@ -10,7 +10,7 @@ from classify.heads import naming
 from classify.heads.linear.batched import Problems
 from classify.probing.curves import Curve, Matrix, counts_by, layer_name, predict
 from classify.probing.targets import Task, is_constant
-from classify.stats.metrics import Scores, confusion, uar
+from classify.stats.metrics import Values, confusion, uar
 
 
 def majority(task: Task) -> npt.NDArray[np.intp]:
@@ -27,13 +27,13 @@ class Shuffled:
     """Scores of the same probes on labels that features cannot predict."""
 
     scheme: str  # as text
-    scores: Scores  # (layer, shuffle) UAR
+    scores: Values  # (layer, shuffle) UAR
 
-    def selectivity(self, scores: Scores) -> Scores:
+    def selectivity(self, scores: Values) -> Values:
         """(layer,) UAR on the labels less the mean UAR on shuffled ones."""
         return scores - self.scores.mean(1)
 
-    def p(self, scores: Scores) -> Scores:
+    def p(self, scores: Values) -> Values:
         """(layer,) of so high a UAR by chance: (1 + those as high) / (1 + shuffles)."""
         return (1 + (self.scores >= scores[:, None]).sum(1)) / (1 + self.scores.shape[1])
 
@@ -84,17 +84,17 @@ def shuffled(
         of_fold = np.tile(C, shuffles)
         problems = Problems(masks, labels.repeat(len(train), 0), len(task.classes), of_fold)
         with naming(head, f"{layer_name(layer, curve.pooling)}, shuffled labels"):
-            said = predict(head, X, problems).reshape(shuffles, len(train), -1)
-        said = said[:, fold, np.arange(len(fold))]
-        scores.append(uar(confusions(labels, said, len(task.classes))))
+            predicted = predict(head, X, problems).reshape(shuffles, len(train), -1)
+        predicted = predicted[:, fold, np.arange(len(fold))]
+        scores.append(uar(confusions(labels, predicted, len(task.classes))))
     return Shuffled(scheme, np.array(scores))
 
 
 def confusions(
-    truths: npt.NDArray[np.intp], said: npt.NDArray[np.intp], classes: int
+    truths: npt.NDArray[np.intp], predicted: npt.NDArray[np.intp], classes: int
 ) -> npt.NDArray[np.int64]:
     """(row, truth, prediction) counts of truths and predictions (row, utterance)."""
-    return np.stack([confusion(*row, classes) for row in zip(truths, said, strict=True)])
+    return np.stack([confusion(*row, classes) for row in zip(truths, predicted, strict=True)])
 
 
 def sentence_alone(task: Task, sentences: npt.NDArray) -> float:
@@ -104,9 +104,9 @@ def sentence_alone(task: Task, sentences: npt.NDArray) -> float:
     """
     sentence = np.unique(sentences.astype(str), return_inverse=True)[1]
     classes = len(task.classes)
-    said = np.empty(len(task.y), np.intp)
+    predicted = np.empty(len(task.y), np.intp)
     for train, test in task.folds.parts:
         table = np.zeros((sentence.max() + 1, classes), np.int64)
         np.add.at(table, (sentence[train], task.y[train]), 1)
-        said[test] = table[sentence[test]].argmax(1)
-    return float(uar(counts_by(task, said[None]).sum(0))[0])
+        predicted[test] = table[sentence[test]].argmax(1)
+    return float(uar(counts_by(task, predicted[None]).sum(0))[0])

@@ -34,7 +34,7 @@ def candidates(head: str) -> npt.NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceOfC:
     """How C and the layer may be chosen without a look at the test fold."""
 
     C: npt.NDArray[np.float64]  # (candidate,)
@@ -42,12 +42,12 @@ class Choice:
     kind: str  # of C, as text: "3 folds of speakers", "0.01"
 
     @classmethod
-    def fixed(cls, C: float) -> "Choice":
+    def fixed(cls, C: float) -> "ChoiceOfC":
         """Nothing to choose."""
         return cls(np.array([C]), None, f"{C:g}")
 
     @classmethod
-    def nested(cls, task: Task, C: npt.NDArray[np.float64], seed: int) -> "Choice":
+    def nested(cls, task: Task, C: npt.NDArray[np.float64], seed: int) -> "ChoiceOfC":
         """Folds of each training part, by what the outer folds are made of where that suffices."""
         inner, kinds = [], set()
         for rows, _ in task.folds.parts:
@@ -83,7 +83,7 @@ def curve(
     task: Task,
     layers: Iterable[tuple[Layer, Matrix]],
     head: str,
-    choice: Choice,
+    choice: ChoiceOfC,
     pooling: str,
     remove: Remove | None = None,
 ) -> Curve:
@@ -119,7 +119,9 @@ def layer_name(layer: Layer, pooling: str) -> str:
 HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def _held_out(task: Task, X: Matrix, head: str, choice: Choice, remove: Remove | None) -> HeldOut:
+def _held_out(
+    task: Task, X: Matrix, head: str, choice: ChoiceOfC, remove: Remove | None
+) -> HeldOut:
     """One layer: predictions (utterance,), C (fold,) and its UAR in the training part (fold,)."""
     train = task.train
     if remove is None:
@@ -139,7 +141,7 @@ def _fit(
     task: Task,
     X: Matrix,
     head: str,
-    choice: Choice,
+    choice: ChoiceOfC,
     train: npt.NDArray[np.bool_],
     folds: npt.NDArray[np.intp],
 ) -> HeldOut:
@@ -152,9 +154,9 @@ def _fit(
         best = by_C.argmax(1)  # of equal ones the smallest C, the simplest probe
         C, scores = choice.C[best], by_C[np.arange(len(folds)), best]
     given = float(choice.C[0]) if len(choice.C) == 1 else C
-    said = predict(head, X, Problems(train, task.y, len(task.classes), given))
+    predicted = predict(head, X, Problems(train, task.y, len(task.classes), given))
     position = np.searchsorted(folds, task.fold).clip(max=len(folds) - 1)
-    return said[position, np.arange(len(task.y))], C, scores
+    return predicted[position, np.arange(len(task.y))], C, scores
 
 
 def _inner_uar(
@@ -170,10 +172,10 @@ def _inner_uar(
         train[number, :, rows] = True
     C = np.tile(candidates, len(parts))
     problems = Problems(train.reshape(-1, len(task.y)), task.y, len(task.classes), C)
-    said = predict(head, X, problems).reshape(len(parts), len(candidates), -1)
+    predicted = predict(head, X, problems).reshape(len(parts), len(candidates), -1)
     classes, folds = len(task.classes), 1 + max(fold for fold, _ in parts)
     counts = np.zeros((folds, len(candidates), classes, classes), np.int64)
-    for answers, (fold, (_, test)) in zip(said, parts, strict=True):
+    for answers, (fold, (_, test)) in zip(predicted, parts, strict=True):
         for candidate, row in enumerate(answers[:, test]):
             np.add.at(counts[fold, candidate], (task.y[test], row), 1)
     return uar(counts)
@@ -184,13 +186,13 @@ def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
     labels = np.broadcast_to(problems.labels, problems.train.shape)
     lowest = np.where(problems.train, labels, problems.classes).min(1)
     highest = np.where(problems.train, labels, -1).max(1)
-    said = np.repeat(lowest[:, None], len(X), 1)
+    predicted = np.repeat(lowest[:, None], len(X), 1)
     able = np.flatnonzero(lowest < highest)
     if len(able):
         C = problems.C if np.ndim(problems.C) == 0 else problems.strengths[able]
         part = Problems(problems.train[able], labels[able], problems.classes, C)
         if head in DEFAULT_C:
-            said[able] = predictions(head, X, part)
+            predicted[able] = predictions(head, X, part)
         else:
-            said[able] = imported.log_probabilities(head, X, part).argmax(2)
-    return said
+            predicted[able] = imported.log_probabilities(head, X, part).argmax(2)
+    return predicted

@@ -16,7 +16,7 @@ from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.probing.curves import Matrix, layer_name
 from classify.probing.targets import Task
-from classify.stats.metrics import Scores
+from classify.stats.metrics import Values
 
 ORDERS = 8  # random orders of the blocks, over which the lengths are averaged
 
@@ -25,16 +25,16 @@ ORDERS = 8  # random orders of the blocks, over which the lengths are averaged
 class Lengths:
     """Code lengths of the labels, in bits."""
 
-    bits: Scores  # (layer, order) with the best C, which costs log2 of their number itself
-    C: Scores  # (layer,) the best C in most orders
+    bits: Values  # (layer, order) with the best C, which costs log2 of their number itself
+    C: Values  # (layer,) the best C in most orders
     uniform: float  # bits of the uniform code, N log2 K
 
 
 def blocks(groups: npt.NDArray, seed: int) -> npt.NDArray[np.bool_]:
-    """(block, utterance) what is known before each block, from the second on, in a random order.
+    """(block, utterance) the utterances before each block from the second on, in a random order.
 
-    A block is made of whole groups, so a probe never sends the labels of a speaker whom it has
-    heard. Their number doubles: 1, 2, 4, … groups are known.
+    A block consists of whole groups, so that no probe codes the labels of a speaker that it was
+    trained on. Before the blocks there are 1, 2, 4, … groups.
     """
     names, number = np.unique(groups.astype(str), return_inverse=True)
     place = np.random.default_rng(seed).permutation(len(names))[number]
@@ -95,7 +95,7 @@ def description_length(
     return Lengths(np.array(bits), np.array(best), float(uniform))
 
 
-def _lengths(task: Task, X: Matrix, head: str, C: float, known: npt.NDArray[np.bool_]) -> Scores:
+def _lengths(task: Task, X: Matrix, head: str, C: float, known: npt.NDArray[np.bool_]) -> Values:
     """(order,) bits; `known` is (order, block, utterance)."""
     classes, flat = len(task.classes), known.reshape(-1, known.shape[-1])
     able = np.array([len(np.unique(task.y[rows])) > 1 for rows in flat])

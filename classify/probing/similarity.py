@@ -199,12 +199,12 @@ def _common(
     return rows[both], there[both]
 
 
-def _poolings(cache: Cache, other: Cache, asked: Sequence[str]) -> tuple[str, ...]:
+def _poolings(cache: Cache, other: Cache, chosen: Sequence[str]) -> tuple[str, ...]:
     both = tuple(name for name in cache.poolings if name in other.poolings)
-    missing = [name for name in asked if name not in both]
+    missing = [name for name in chosen if name not in both]
     if missing or not both:
         raise UsageError(
-            f"{cache.path} and {other.path} share {', '.join(both) or 'no'} pooling; asked for: "
-            f"{', '.join(asked) or 'any'}"
+            f"{cache.path} and {other.path} share {', '.join(both) or 'no'} pooling; chosen for: "
+            f"{', '.join(chosen) or 'any'}"
         )
-    return tuple(asked) or both
+    return tuple(chosen) or both

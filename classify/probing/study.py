@@ -15,8 +15,9 @@ from classify.heads.linear.batched import DEFAULT_C
 from classify.options import EMOTION_TARGETS
 from classify.probing import controls, scores
 from classify.probing.audit import Audit, checks, constant_features, same_sound
-from classify.probing.curves import Choice, Curve, candidates, counts_by, curve
+from classify.probing.curves import ChoiceOfC, Curve, candidates, counts_by, curve
 from classify.probing.description_length import description_length
+from classify.probing.layers import CacheLayers, Control
 from classify.probing.options import ProbeOptions
 from classify.probing.removal import without_speaker_means, without_speaker_subspace
 from classify.probing.result import (
@@ -30,7 +31,6 @@ from classify.probing.result import (
     TargetResult,
 )
 from classify.probing.selection import Nested, nested
-from classify.probing.source import Control, Source
 from classify.probing.targets import Task, tasks
 from classify.stats import best
 from classify.stats.metrics import uar
@@ -83,7 +83,7 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
             corpora=dict(sorted(Counter(table["corpus"]).items())),
             targets=results,
             skipped=skipped,
-            audit=_audit(results, Source(cache, poolings, rows), options),
+            audit=_audit(results, CacheLayers(cache, poolings, rows), options),
             similarities=alike,
             maps=_maps(cache, results, options),
         )
@@ -135,8 +135,8 @@ class _Target:
     control: Control | None
 
     @property
-    def source(self) -> Source:
-        return Source(self.cache, self.poolings, self.task.selection.rows)
+    def source(self) -> CacheLayers:
+        return CacheLayers(self.cache, self.poolings, self.task.selection.rows)
 
     def result(self) -> TargetResult:
         """Everything that the options ask for."""
@@ -169,17 +169,17 @@ class _Target:
             description_length=self._description_length() if options.mdl else [],
         )
 
-    def _choice(self) -> Choice:
+    def _choice(self) -> ChoiceOfC:
         options = self.options
         if options.quick:
-            return Choice.fixed(options.C or DEFAULT_C.get(options.head, 1.0))
+            return ChoiceOfC.fixed(options.C or DEFAULT_C.get(options.head, 1.0))
         C = candidates(options.head) if options.C is None else np.array([options.C])
-        return Choice.nested(self.task, C, options.seed)
+        return ChoiceOfC.nested(self.task, C, options.seed)
 
-    def _poolings_alone(self, choice: Choice) -> dict[str, list[LayerScores]]:
+    def _poolings_alone(self, choice: ChoiceOfC) -> dict[str, list[LayerScores]]:
         if len(self.poolings) == 1:
             return {}
-        sources = [Source(self.cache, (name,), self.source.rows) for name in self.poolings]
+        sources = [CacheLayers(self.cache, (name,), self.source.rows) for name in self.poolings]
         return {
             source.name: scores.of_layers(
                 curve(self.task, source, self.options.head, choice, source.name)
@@ -187,7 +187,7 @@ class _Target:
             for source in sources
         }
 
-    def _baselines(self, choice: Choice) -> dict[str, LayerScores]:
+    def _baselines(self, choice: ChoiceOfC) -> dict[str, LayerScores]:
         """Features that no model had a part in."""
         rows = self.task.selection.rows
         names = sorted(self.cache.baselines, reverse=True)  # "logmel" before "energy"
@@ -214,7 +214,7 @@ class _Target:
         layers = [ShuffledLayer(*row) for row in zip(self.cache.layers, *columns, strict=True)]
         return ShuffledCurve(options.shuffles, result.scheme, layers)
 
-    def _of_control(self, control: Control, honest: Nested, choice: Choice) -> ControlCurve:
+    def _of_control(self, control: Control, honest: Nested, choice: ChoiceOfC) -> ControlCurve:
         options, cache = self.options, control.cache
         source = control.source(self.poolings, self.task.selection.rows)
         of = curve(self.task, source, options.head, choice, source.name)
@@ -228,7 +228,7 @@ class _Target:
             difference=scores.difference(self.task, both, options.seed),
         )
 
-    def _removed(self, choice: Choice) -> RemovedCurve:
+    def _removed(self, choice: ChoiceOfC) -> RemovedCurve:
         task, speakers = self.task, self.task.selection.speakers
         grouping(task.selection.utterances, "speaker", "--remove", "a probe without --remove")
         source, head = self.source, self.options.head
@@ -261,7 +261,7 @@ def removed_target(options: ProbeOptions) -> str:
     return next((name for name in targets if name in EMOTION_TARGETS), targets[0])
 
 
-def _audit(results: dict[str, TargetResult], source: Source, options: ProbeOptions) -> Audit:
+def _audit(results: dict[str, TargetResult], source: CacheLayers, options: ProbeOptions) -> Audit:
     table = source.cache.utterances.iloc[source.rows]
     first = next(iter(source))[1]
     pairs = same_sound(table, first)
@@ -273,7 +273,7 @@ def _audit(results: dict[str, TargetResult], source: Source, options: ProbeOptio
 def _fitted(kinds: dict[str, str], options: ProbeOptions) -> list[tuple[str, str]]:
     """What was fitted, and on what; `kinds`: target → how C was chosen."""
     lines = [
-        ("encoder", "elsewhere; whether it has heard these recordings is not known here"),
+        ("encoder", "elsewhere; its training data are not known, and may include these recordings"),
         ("scaler and probe", "the training part of each fold"),
     ]
     for kind in dict.fromkeys(kinds.values()):

@@ -5,7 +5,7 @@ target                              what is never on both sides of a fold
 ==================================  ============================================================
 emotion, intensity, sentence, …     a speaker, as ``--folds`` says
 sex, corpus: one class a speaker    a speaker; each fold has speakers of every class
-speaker                             a sentence: is a voice known by what it has not said before?
+speaker                             a sentence: is a speaker recognised by new sentences?
 ==================================  ============================================================
 
 With ``--folds speaker+sentence`` a sentence, too, is on one side alone, unless it is the target.
@@ -202,8 +202,8 @@ def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
     classes, y = np.unique(selection.speakers[chosen].astype(str), return_inverse=True)
     if len(classes) < 2:
         raise UsageError(
-            f"{len(classes)} speakers say several sentences; telling speakers apart by what they "
-            "have not said before needs 2 or more"
+            f"got {len(classes)} speakers with several sentences; expected 2 or more, to predict "
+            "the speaker of new sentences"
         )
     return Selection(
         utterances=selection.utterances[chosen].reset_index(drop=True),

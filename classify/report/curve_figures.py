@@ -137,7 +137,7 @@ def description_length_figure(targets: Sequence[TargetResult]) -> Figure:
 
 
 def _look(number: int) -> dict[str, Any]:
-    """Colour and marker of a target; the shape helps where colours are not told apart."""
+    """Colour and marker of a target; the shape helps where colours look alike."""
     return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)],
             "mec": "white", "mew": 0.3, "ms": 4.5}  # fmt: skip
 

@@ -29,12 +29,12 @@ def ccc(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
     Raises:
         ValueError: the shapes differ, there is no utterance, or a number is not finite.
 
-    >>> [round(float(ccc([1, 2, 3], said)), 3) for said in ([1, 2, 3], [2, 3, 4], [5, 5, 5])]
+    >>> [round(float(ccc([1, 2, 3], p)), 3) for p in ([1, 2, 3], [2, 3, 4], [5, 5, 5])]
     [1.0, 0.571, 0.0]
     """
-    true, said = _paired(truth, prediction)
-    t, p = _deviations(true), _deviations(said)
-    spread = (t**2).mean(0) + (p**2).mean(0) + (true.mean(0) - said.mean(0)) ** 2
+    true, predicted = _paired(truth, prediction)
+    t, p = _deviations(true), _deviations(predicted)
+    spread = (t**2).mean(0) + (p**2).mean(0) + (true.mean(0) - predicted.mean(0)) ** 2
     return _ratio(2 * (t * p).mean(0), spread)
 
 
@@ -47,7 +47,7 @@ def pearson(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
     Raises:
         ValueError: as `ccc`.
 
-    >>> [round(float(pearson([1, 2, 3], said)), 3) for said in ([2, 4, 6], [5, 5, 5])]
+    >>> [round(float(pearson([1, 2, 3], p)), 3) for p in ([2, 4, 6], [5, 5, 5])]
     [1.0, nan]
     """
     t, p = map(_deviations, _paired(truth, prediction))
@@ -64,8 +64,8 @@ def rmse(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
     >>> float(rmse([1, 2, 3], [1, 2, 6]))
     1.7320508075688772
     """
-    true, said = _paired(truth, prediction)
-    return np.sqrt(((true - said) ** 2).mean(0))
+    true, predicted = _paired(truth, prediction)
+    return np.sqrt(((true - predicted) ** 2).mean(0))
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def left_out_ccc(
     Raises:
         ValueError: as `ccc`.
     """
-    true, said = _paired(truth, prediction)
-    t, p = true - true.mean(0), said - true.mean(0)  # near 0, so that squares lose no digits
+    true, predicted = _paired(truth, prediction)
+    t, p = true - true.mean(0), predicted - true.mean(0)  # near 0, so that squares lose no digits
     products = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p], axis=1)
     sums = np.zeros((clusters.max() + 1, *products.shape[1:]))  # (cluster, moment, …)
     np.add.at(sums, clusters, products)
@@ -126,14 +126,14 @@ def left_out_ccc(
 
 
 def _paired(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> tuple[Values, Values]:
-    true, said = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
-    if true.shape != said.shape or not true.ndim:
-        raise ValueError(f"got truth of shape {true.shape} and predictions of {said.shape}")
+    true, predicted = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    if true.shape != predicted.shape or not true.ndim:
+        raise ValueError(f"got truth of shape {true.shape} and predictions of {predicted.shape}")
     if not len(true):
         raise ValueError("got no utterance")
-    if not (np.isfinite(true).all() and np.isfinite(said).all()):
+    if not (np.isfinite(true).all() and np.isfinite(predicted).all()):
         raise ValueError("got NaN or infinity")
-    return true, said
+    return true, predicted
 
 
 def _deviations(values: Values) -> Values:

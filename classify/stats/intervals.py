@@ -15,10 +15,10 @@ import numpy.typing as npt
 from scipy.special import stdtrit  # scipy.stats would take a second to import
 
 from classify.stats.agreement import ccc, left_out_ccc
-from classify.stats.metrics import METRICS, Counts, Metric, Scores
+from classify.stats.metrics import METRICS, Counts, Metric, Values
 
-Score = Callable[[Counts], Scores]
-Interval = tuple[Scores, Scores]
+Score = Callable[[Counts], Values]
+Interval = tuple[Values, Values]
 Pair = list[float] | None  # [low, high]; None: there is no interval
 
 FEWEST = 4  # speakers that an interval needs
@@ -122,11 +122,11 @@ def of_difference(counts: Counts, score: str | Score = "uar", level: float = LEV
     )
 
 
-def _first_less_second(scores: Scores) -> Scores:
+def _first_less_second(scores: Values) -> Values:
     return scores[..., 0] - scores[..., 1]
 
 
-def _added(first: Scores, second: Scores, correlation: Scores) -> Scores:
+def _added(first: Values, second: Values, correlation: Values) -> Values:
     return np.sqrt(np.maximum(first**2 + second**2 - 2 * correlation * first * second, 0))
 
 
@@ -190,7 +190,7 @@ def of_ccc(
 
 
 def wilson(
-    value: Scores, variance: Scores, shares: Scores, independent: Scores, level: float
+    value: Values, variance: Values, shares: Values, independent: Values, level: float
 ) -> Interval:
     """Interval of a score between 0 and 1 whose variance is known from clusters.
 
@@ -216,7 +216,7 @@ def wilson(
     return np.maximum((middle - half) / scale, 0), np.minimum((middle + half) / scale, 1)
 
 
-def degrees_of_freedom(shares: Scores) -> Scores:
+def degrees_of_freedom(shares: Values) -> Values:
     """Those of Student's t for a jackknife over speakers of unequal weight, (…).
 
     k - 1 where all k speakers have the same share of the utterances. Otherwise the mean of k - 1
@@ -275,21 +275,21 @@ def _total(counts: Counts) -> Counts:
     return counts.sum(0)
 
 
-def _shares(counts: Counts, total: Counts) -> Scores:
+def _shares(counts: Counts, total: Counts) -> Values:
     """(speaker, …) share that a speaker has of each class, averaged over the classes."""
     support, all_of = counts.sum(-1), total.sum(-1)
     shares = np.divide(support, all_of, out=np.zeros(support.shape), where=all_of > 0)
     return shares.sum(-1) / np.maximum((all_of > 0).sum(-1), 1)
 
 
-def _independent(total: Counts) -> Scores:
+def _independent(total: Counts) -> Values:
     """(…) utterances of one class with as much information as these of several: K² / Σ 1/nₖ."""
     support = total.sum(-1)
     inverse = np.divide(1, support, out=np.zeros(support.shape), where=support > 0)
     return (support > 0).sum(-1) ** 2 / inverse.sum(-1)
 
 
-def _squares(function: Score, counts: Counts, total: Counts, value: Scores) -> Scores:
+def _squares(function: Score, counts: Counts, total: Counts, value: Values) -> Values:
     """(…) Σₛ (θ₍ₛ₎ - θ)² over the speakers."""
     squares = np.zeros(np.shape(value))
     step = max(1, CHUNK // total.size)
@@ -300,17 +300,17 @@ def _squares(function: Score, counts: Counts, total: Counts, value: Scores) -> S
     return squares
 
 
-def _scale(shares: Scores) -> Scores:
+def _scale(shares: Values) -> Values:
     """(…) (k - 1) / k, which makes a jackknife's variance of `_squares`."""
     speakers = _speakers(shares)
     return (speakers - 1) / np.maximum(speakers, 1)
 
 
-def _speakers(shares: Scores) -> Scores:
+def _speakers(shares: Values) -> Values:
     return (shares > 0).sum(0)
 
 
-def _quantile(shares: Scores, level: float) -> Scores:
+def _quantile(shares: Values, level: float) -> Values:
     """(…) of Student's t; NaN where there are too few speakers."""
     if not 0 < level < 1:
         raise ValueError(f"got level {level}, expected a share between 0 and 1, such as 0.95")

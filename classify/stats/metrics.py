@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.number]
-Scores = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 
 
 def confusion(
@@ -67,7 +67,7 @@ def confusions(
     return counts.reshape(-1, raters, classes, classes)
 
 
-def accuracy(counts: Counts) -> Scores:
+def accuracy(counts: Counts) -> Values:
     """Share of utterances that are right: Σᵢ Cᵢᵢ / Σᵢⱼ Cᵢⱼ.
 
     >>> float(accuracy(np.array([[3, 1], [1, 1]])))
@@ -76,7 +76,7 @@ def accuracy(counts: Counts) -> Scores:
     return _ratio(_hits(counts).sum(-1), counts.sum((-2, -1)))
 
 
-def recall(counts: Counts) -> Scores:
+def recall(counts: Counts) -> Values:
     """Share of each class that is found, (…, class): Cᵢᵢ / Σⱼ Cᵢⱼ.
 
     >>> recall(np.array([[3, 1], [1, 1]]))
@@ -85,7 +85,7 @@ def recall(counts: Counts) -> Scores:
     return _ratio(_hits(counts), counts.sum(-1))
 
 
-def precision(counts: Counts) -> Scores:
+def precision(counts: Counts) -> Values:
     """Share of the predictions of each class that are right, (…, class): Cⱼⱼ / Σᵢ Cᵢⱼ.
 
     >>> precision(np.array([[3, 1], [0, 1]]))
@@ -94,7 +94,7 @@ def precision(counts: Counts) -> Scores:
     return _ratio(_hits(counts), counts.sum(-2))
 
 
-def f1(counts: Counts) -> Scores:
+def f1(counts: Counts) -> Values:
     """Harmonic mean of precision and recall of each class, (…, class): 2 Cᵢᵢ / Σⱼ (Cᵢⱼ + Cⱼᵢ).
 
     >>> f1(np.array([[2, 0], [2, 0]]))
@@ -103,7 +103,7 @@ def f1(counts: Counts) -> Scores:
     return _ratio(2 * _hits(counts), counts.sum(-1) + counts.sum(-2))
 
 
-def uar(counts: Counts) -> Scores:
+def uar(counts: Counts) -> Values:
     """Unweighted average recall: the mean of the recalls of the classes that occur in the truth.
 
     The measure of the Interspeech challenges since Schuller, Steidl and Batliner 2009, The
@@ -117,7 +117,7 @@ def uar(counts: Counts) -> Scores:
     return _ratio(recall(counts).sum(-1, where=occurs), occurs.sum(-1))
 
 
-def f1_macro(counts: Counts) -> Scores:
+def f1_macro(counts: Counts) -> Values:
     """Mean F1 of the classes that occur in truth or prediction.
 
     >>> float(f1_macro(np.array([[2, 0], [2, 0]])))
@@ -127,7 +127,7 @@ def f1_macro(counts: Counts) -> Scores:
     return _ratio(f1(counts).sum(-1, where=occurs), occurs.sum(-1))
 
 
-def f1_weighted(counts: Counts) -> Scores:
+def f1_weighted(counts: Counts) -> Values:
     """Mean F1 of the classes, each weighted by its share of the truth.
 
     >>> float(f1_weighted(np.array([[4, 0], [0, 2]])))
@@ -155,14 +155,14 @@ class Metric:
 
     name: str
     label: str
-    function: Callable[[Counts], Scores]
+    function: Callable[[Counts], Values]
     low: float = 0.0
     high: float = 1.0
     higher_is_better: bool = True
-    of_class: Callable[[Counts], Scores] | None = None
+    of_class: Callable[[Counts], Values] | None = None
     by_support: bool = False
 
-    def __call__(self, counts: Counts) -> Scores:
+    def __call__(self, counts: Counts) -> Values:
         """Scores (…) of counts (…, truth, prediction)."""
         return self.function(counts)
 
@@ -191,6 +191,6 @@ def _hits(counts: Counts) -> Counts:
     return np.diagonal(counts, axis1=-2, axis2=-1)
 
 
-def _ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Scores:
+def _ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Values:
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range
 
-Scores = npt.NDArray[np.floating]
+Values = npt.NDArray[np.floating]
 
 ALPHA = 0.05
 FEWEST = 3  # heads: of two, the ranks say no more than the sign test
@@ -30,7 +30,7 @@ class Friedman:
     F_p: float
 
 
-def average_ranks(scores: Scores) -> npt.NDArray[np.float64]:
+def average_ranks(scores: Values) -> npt.NDArray[np.float64]:
     """(head,) mean over the speakers of a head's rank: 1 is the best; equal heads share theirs.
 
     Args:
@@ -42,7 +42,7 @@ def average_ranks(scores: Scores) -> npt.NDArray[np.float64]:
     return rankdata(-scores.round(SAME), axis=1).mean(0)
 
 
-def friedman(scores: Scores) -> Friedman:
+def friedman(scores: Values) -> Friedman:
     """Friedman's test, and Iman and Davenport's F of it, which is less conservative.
 
     With N speakers, k heads and mean ranks Rⱼ,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.stats.metrics import Counts, Scores
+from classify.stats.metrics import Counts, Values
 
 ALPHA = 0.05
 EXACT = 13  # speakers; of so many, all exchanges of signs are tried
@@ -97,7 +97,7 @@ def best(counts: Counts, alpha: float = ALPHA, draws: int = DRAWS, seed: int = 0
     return Best(int(order[0]), p, score[order[0]] - score, alpha, smallest)
 
 
-def _ranges_at_least(shares: Scores, draws: int, seed: int) -> Scores:
+def _ranges_at_least(shares: Values, draws: int, seed: int) -> Values:
     """(layer - 1,) share of exchanges in which the range of the first 2, 3, … layers is at least
     the observed one.
 
@@ -116,7 +116,7 @@ def _ranges_at_least(shares: Scores, draws: int, seed: int) -> Scores:
     return found[1:] / exchanges
 
 
-def permutation_test(differences: Scores, draws: int = DRAWS, seed: int = 0) -> Scores:
+def permutation_test(differences: Values, draws: int = DRAWS, seed: int = 0) -> Values:
     """Two-sided p of paired differences that were named in advance.
 
     Up to 13 speakers all exchanges of signs are tried; of more, `draws` random ones and the one
@@ -148,7 +148,7 @@ def smallest_p(speakers: int, draws: int = DRAWS) -> float:
     return 2.0 ** (1 - speakers) if speakers <= EXACT else 1 / (draws + 1)
 
 
-def uar_shares(counts: Counts) -> Scores:
+def uar_shares(counts: Counts) -> Values:
     """What each speaker adds to the UAR: (speaker, …), summing to it over the speakers.
 
     With h the hits and n the utterances of class k, UAR = 1/K Σₖ (Σₛ hₛₖ) / (Σₛ nₛₖ), so speaker s

@@ -25,7 +25,7 @@ from scipy.special import softmax
 
 from classify.commands import export as command
 from classify.export import check, trace
-from classify.export.check import Agreement, compare, noise
+from classify.export.check import Deviation, compare, noise
 from classify.export.graph import Graph
 from classify.export.heads import module_of
 from classify.export.write import export
@@ -318,7 +318,7 @@ def test_differences_are_measured_on_probabilities_and_logits() -> None:
         1e-5
     )
     assert not compare("any", numbers + [[0, 0.01]], numbers, classes=False).holds
-    assert not Agreement("any", float("nan"), 0.0).holds
+    assert not Deviation("any", float("nan"), 0.0).holds
 
 
 def test_the_file_tells_what_it_is(exported) -> None:

@@ -21,7 +21,7 @@ from classify.heads import HEADS
 from classify.heads.linear.batched import Problems, log_probabilities
 from classify.models.selection import by_layer_and_C, by_tuning
 from classify.options import Options
-from classify.probing.curves import Choice, curve
+from classify.probing.curves import ChoiceOfC, curve
 from classify.probing.options import ProbeOptions
 from classify.probing.removal import without_speaker_subspace
 from classify.probing.study import probe
@@ -170,7 +170,7 @@ def test_no_subspace_is_taken_out_by_a_test_row(pairs) -> None:
             X = opened.layer(1, "mean")
         emotion = task(table, "emotion", options)
         remove = without_speaker_subspace(emotion.y, emotion.selection.speakers)
-        choice = Choice.fixed(0.01)
+        choice = ChoiceOfC.fixed(0.01)
         return curve(emotion, [(1, X)], "logreg", choice, "mean", remove).predictions[..., None]
 
     require_same(pairs(), said)

@@ -15,8 +15,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from classify.heads.linear import SoftmaxRegression, jobs
 from classify.heads.linear.batched import Problems, log_probabilities, predictions
-from classify.heads.linear.logistic import Task, minimise
-from classify.heads.linear.spaces import Features, Folded, Gram
+from classify.heads.linear.logistic import Batch, minimise
+from classify.heads.linear.spaces import FeatureSpace, FoldedSpace, GramSpace
 from classify.heads.standardize import scaling
 
 
@@ -34,7 +34,7 @@ def objective(Z, labels, weights, intercept, C: float) -> float:
 
 @st.composite
 def studies(draw):
-    """Features with every defect, class numbers, training masks and C."""
+    """FeatureSpace with every defect, class numbers, training masks and C."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     utterances, dim = draw(st.integers(8, 50)), draw(st.integers(1, 30))
     classes = draw(st.integers(2, 5))
@@ -63,8 +63,8 @@ def test_optimum_is_that_of_scikit_learn(study) -> None:
     for part, (known, strength) in enumerate(zip(train, C, strict=True)):
         Z, labels = scaled.of(X, part)[known], y[known]
         weights, intercept, *_ = minimise(
-            Gram.of(Z),
-            Task.of(labels[None], classes, np.ones((1, len(Z))), np.array([strength])),
+            GramSpace.of(Z),
+            Batch.of(labels[None], classes, np.ones((1, len(Z))), np.array([strength])),
             jobs.TOLERANCE,
         )
         check_optimum(Z, labels, (weights @ Z)[:, 0], intercept[:, 0, 0], strength)
@@ -78,8 +78,8 @@ def test_shared_features_give_the_optimum_of_each_part(study) -> None:
     scaled, shared = scaling(X, train), scaling(X, common[None])
     inverse = np.where(scaled.constant, 0, shared.scale / scaled.scale)
     mean = (scaled.mean - shared.mean) / shared.scale
-    space = Folded.within(shared.of(X), common, mean, inverse)
-    task = Task.of(y[None], classes, train.astype(float), C)
+    space = FoldedSpace.within(shared.of(X), common, mean, inverse)
+    task = Batch.of(y[None], classes, train.astype(float), C)
     weights, intercept, *_ = minimise(space, task, jobs.TOLERANCE, together=True)
     for part, known in enumerate(train):
         Z = scaled.of(X, part)[known]
@@ -236,10 +236,10 @@ def test_torch_equals_numpy(study, device: str) -> None:
     X, y, train = study
     rows = torch.as_tensor(train.astype(np.float32), device=device)
     Z = scaling(X, train[:1]).of(X).astype(np.float32)
-    space = Features.of(torch.as_tensor(Z, device=device))
+    space = FeatureSpace.of(torch.as_tensor(Z, device=device))
     labels, C = torch.as_tensor(y[None], device=device), torch.full((12,), 0.1, device=device)
-    found = minimise(space, Task.of(labels, 6, rows, C), 1e-6)
-    plain = Features.of(Z)
-    task = Task.of(y[None], 6, train.astype(np.float32), np.full(12, 0.1, np.float32))
+    found = minimise(space, Batch.of(labels, 6, rows, C), 1e-6)
+    plain = FeatureSpace.of(Z)
+    task = Batch.of(y[None], 6, train.astype(np.float32), np.full(12, 0.1, np.float32))
     for ours, expected in zip(found, minimise(plain, task, 1e-6), strict=True):
         np.testing.assert_allclose(ours.cpu().numpy(), expected, atol=5e-3)

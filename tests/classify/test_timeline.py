@@ -261,7 +261,7 @@ def test_answers_and_timeline_agree(tiny_predictor, waveform) -> None:
     heard = [answer for _, answer in tiny_predictor.windows([track], Sliding(1, 1))]
     assert all(isinstance(answer, Answer) for answer in heard)
     assert [answer.emotion for answer in heard] == timeline.emotions
-    assert heard[1].said == {"emotion": "silence", "probabilities": None}
+    assert heard[1].result == {"emotion": "silence", "probabilities": None}
 
 
 def peak(*arguments) -> int:

@@ -109,7 +109,7 @@ def test_damage_is_told(folder: Path, damage: Callable[[Path], object], message:
         (lambda card: card.update(dim=9), "takes 16 features, and model.json says 18"),
         (lambda card: card.update(dim=10**400), "refused"),
         (lambda card: card["recipe"].update(model="other"), "fingerprint is not that"),
-        (lambda card: card["parameters"].update(C=0.5), "settings are not those"),
+        (lambda card: card["parameters"].update(C=0.5), "parameters differ"),
         (lambda card: card["corpora"].update(tess=-1), "corpora"),
         (lambda card: card["speakers"]["emodb"].update(count=3), "not as many ids as count"),
     ],
@@ -253,7 +253,7 @@ def test_another_head_than_is_said_is_refused(folder: Path) -> None:
     random = np.random.default_rng(0)
     X, y = random.normal(size=(40, 16)), np.repeat(["anger", "boredom", "neutral", "sadness"], 10)
     put(folder, storage.dumps(build("lda", {}).fit(X, y)))
-    refused(folder, "settings are not those")
+    refused(folder, "parameters differ")
     same = json.loads((folder / "model.json").read_text())["parameters"]
     put(folder, storage.dumps(build("logreg", same).fit(X[:, :5], y)))
     refused(folder, "takes 5 features, and model.json says 16")
@@ -272,8 +272,8 @@ def test_a_head_that_answers_nan_is_refused(folder: Path) -> None:
     ("name", "forge", "message"),
     [
         ("svm", lambda svc: setattr(svc, "_dual_coef_", svc._dual_coef_[:1]), "_dual_coef_ of an"),
-        ("svm", lambda svc: setattr(svc, "_n_support", svc._n_support * 9), "as many vectors"),
-        ("svm", lambda svc: setattr(svc, "n_features_in_", 3), "not of the features"),
+        ("svm", lambda svc: setattr(svc, "_n_support", svc._n_support * 9), "number of vectors"),
+        ("svm", lambda svc: setattr(svc, "n_features_in_", 3), "number of features"),
     ],
 )
 def test_forged_support_vectors_are_refused(

@@ -16,9 +16,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from classify.heads import NoOptimum, require_C
 from classify.heads.linear import closed_form
 from classify.heads.linear.batched import DEFAULT_C, log_probabilities
-from classify.heads.linear.logistic import Task, minimise
+from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.problems import Problems
-from classify.heads.linear.spaces import Features
+from classify.heads.linear.spaces import FeatureSpace
 from classify.heads.standardize import scaling
 
 Matrix = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, reset=False) @ self.coef_.T + self.intercept_
 
     def _labelled(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray[np.intp]]:
-        """Features (utterance, dim) and class numbers (utterance,), verified."""
+        """FeatureSpace (utterance, dim) and class numbers (utterance,), verified."""
         matrix, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
@@ -122,14 +122,14 @@ class SoftmaxRegression(LinearHead):
             self.class_weight, classes=self.classes_, y=self.classes_[labels], sample_weight=counts
         )
         Z = (matrix - mean[0]) / scale[0]
-        task = Task.of(
+        batch = Batch.of(
             labels[None], len(self.classes_), (counts * of_class[labels])[None], np.array([self.C])
         )
-        space = Features.of(Z)
-        weights, intercept, _, converged = minimise(space, task, self.tol)
+        space = FeatureSpace.of(Z)
+        weights, intercept, _, converged = minimise(space, batch, self.tol)
         if not converged.all():
             raise NoOptimum.by_C(self.C)
-        intercept -= intercept[(task.targets > 0).any(-1)].mean()  # any constant does as well
+        intercept -= intercept[(batch.targets > 0).any(-1)].mean()  # any constant does as well
         return self._keep(weights[:, 0], intercept[:, 0, 0], mean[0], scale[0])
 
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from classify.heads import NoOptimum
 from classify.heads.linear import closed_form
-from classify.heads.linear.logistic import Task, minimise
+from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.problems import Problems, Rows
-from classify.heads.linear.spaces import Array, Features, Folded, Gram
+from classify.heads.linear.spaces import Array, FeatureSpace, FoldedSpace, GramSpace
 from classify.heads.standardize import Scaling, scaling
 
 TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
@@ -29,13 +29,13 @@ GRAM_LIMIT = 20_000  # utterances of a Gram matrix
 COMMON = 0.25  # share of the utterances that all parts of a chunk have to train on
 FAR = 1e9  # deviations; what is further away in features that parts share could overflow float32
 
-Features64 = npt.NDArray[np.float64]
+Float64 = npt.NDArray[np.float64]
 Answer = tuple[Rows, npt.NDArray]  # some problems, and what was found of them
 Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
 
 
 @dataclass(frozen=True)
-class Part:
+class StandardisedPart:
     """A training part, and all features as its own statistics standardise them."""
 
     X: npt.NDArray[np.floating]  # (utterance, dim)
@@ -43,7 +43,7 @@ class Part:
     number: int  # of the part in `scaled`
     train: npt.NDArray[np.bool_]  # (utterance,)
 
-    def standardised(self) -> Features64:
+    def standardised(self) -> Float64:
         """(utterance, dim)."""
         return self.scaled.of(self.X, self.number)
 
@@ -61,7 +61,9 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         chunks = _sharing(train, members, by_features <= by_gram, most)
     common = [train[chunk].all(0) for chunk in chunks]
     scaled = scaling(X, np.vstack([train, *common]))
-    parts = [Part(X, scaled, number, mask) for number, mask in enumerate([*train, *common])]
+    parts = [
+        StandardisedPart(X, scaled, number, mask) for number, mask in enumerate([*train, *common])
+    ]
     jobs: list[Job] = []
     alone = np.ones(len(members), bool)
     for chunk, reference in zip(chunks, parts[len(members) :], strict=True):
@@ -74,7 +76,7 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         rows, own = members[part], parts[part]
         for dtype, some in ((np.float32, rows[~double[rows]]), (np.float64, rows[double[rows]])):
             if len(some):
-                space = Gram if by_gram[part] < by_features[part] else Features
+                space = GramSpace if by_gram[part] < by_features[part] else FeatureSpace
                 jobs.append(partial(_on_own_features, space, own, problems, some, dtype, device))
     return jobs
 
@@ -84,7 +86,9 @@ def closed_form_jobs(head: str, X: npt.NDArray[np.floating], problems: Problems)
     train, members = problems.parts()
     scaled = scaling(X, train)
     return [
-        partial(_in_closed_form, head, Part(X, scaled, part, train[part]), problems, rows)
+        partial(
+            _in_closed_form, head, StandardisedPart(X, scaled, part, train[part]), problems, rows
+        )
         for part, rows in enumerate(members)
     ]
 
@@ -153,7 +157,7 @@ def _numpy(array: Array) -> npt.NDArray:
     return array if isinstance(array, np.ndarray) else array.cpu().numpy()
 
 
-def _task(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array) -> Task:
+def _batch_of(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array) -> Batch:
     """What the problems want of some utterances, in arrays like that of the features."""
     device = "cpu" if isinstance(like, np.ndarray) else str(like.device)
     dtype = np.dtype(str(like.dtype).removeprefix("torch."))
@@ -162,12 +166,12 @@ def _task(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array)
     C = problems.strengths[rows].astype(dtype)
     arrays = (_array(values, device) for values in (labels, weights, C))
     labels, weights, C = arrays
-    return Task.of(labels, problems.classes, weights, C)
+    return Batch.of(labels, problems.classes, weights, C)
 
 
 def _on_shared_features(
-    reference: Part,
-    members: list[tuple[Part, Rows]],
+    reference: StandardisedPart,
+    members: list[tuple[StandardisedPart, Rows]],
     problems: Problems,
     dtype: type[np.floating],
     device: str,
@@ -193,9 +197,9 @@ def _on_shared_features(
     inverse = np.where(scaled.constant[numbers], 0, scale / scaled.scale[numbers])
     mean = (scaled.mean[numbers] - centre) / scale
     arrays = [_array(a.astype(dtype, copy=False), device) for a in (Z, mean, inverse)]
-    space = Folded.within(arrays[0], _array(reference.train, device), *arrays[1:])
-    task = _task(problems, rows, slice(None), space.X)
-    optimum = minimise(space, task, TOLERANCE, together=True)
+    space = FoldedSpace.within(arrays[0], _array(reference.train, device), *arrays[1:])
+    batch = _batch_of(problems, rows, slice(None), space.X)
+    optimum = minimise(space, batch, TOLERANCE, together=True)
     converged = _numpy(optimum.converged)
     yield rows[converged], _numpy(optimum.logits)[:, converged]
     for part, some in members:
@@ -204,8 +208,8 @@ def _on_shared_features(
 
 
 def _on_own_features(
-    kind: type[Features] | type[Gram],
-    part: Part,
+    kind: type[FeatureSpace] | type[GramSpace],
+    part: StandardisedPart,
     problems: Problems,
     rows: Rows,
     dtype: type[np.floating],
@@ -215,10 +219,10 @@ def _on_own_features(
     Z, train = part.standardised().astype(dtype), part.train
     known, new = _array(Z[train], device), _array(Z[~train], device)
     space = kind.of(known)
-    longest = len(known) if kind is Gram else max(known.shape)
+    longest = len(known) if kind is GramSpace else max(known.shape)
     for chunk in _chunks(rows, problems, longest, device):
-        task = _task(problems, chunk, np.flatnonzero(train), known)
-        weights, intercept, logits, converged = minimise(space, task, TOLERANCE)
+        batch = _batch_of(problems, chunk, np.flatnonzero(train), known)
+        weights, intercept, logits, converged = minimise(space, batch, TOLERANCE)
         there = _numpy(converged)
         found = np.empty((problems.classes, there.sum(), len(Z)), Z.dtype)
         found[..., train] = _numpy(logits[:, converged])
@@ -227,17 +231,21 @@ def _on_own_features(
         yield chunk[there], found
         if there.all():
             continue
-        if kind is Features and dtype is np.float64:
+        if kind is FeatureSpace and dtype is np.float64:
             raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
         yield from _more_exactly(part, problems, chunk[~there], device)
 
 
-def _more_exactly(part: Part, problems: Problems, rows: Rows, device: str) -> Iterator[Answer]:
+def _more_exactly(
+    part: StandardisedPart, problems: Problems, rows: Rows, device: str
+) -> Iterator[Answer]:
     """Fit problems of a training part in the way that loses the least to rounding."""
-    return _on_own_features(Features, part, problems, rows, np.float64, device)
+    return _on_own_features(FeatureSpace, part, problems, rows, np.float64, device)
 
 
-def _in_closed_form(head: str, part: Part, problems: Problems, rows: Rows) -> Iterator[Answer]:
+def _in_closed_form(
+    head: str, part: StandardisedPart, problems: Problems, rows: Rows
+) -> Iterator[Answer]:
     """Fit problems that share a training part."""
     Z, train = part.standardised(), part.train
     fit = {"ridge": closed_form.ridge, "lda": closed_form.lda}[head]

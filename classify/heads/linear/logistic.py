@@ -42,7 +42,7 @@ class _PerProblem:
 
 
 @dataclass(frozen=True)
-class Task(_PerProblem):
+class Batch(_PerProblem):
     """What is to be fitted."""
 
     targets: Array  # (class, problem, utterance) weight of the utterance in its class, 0 in others
@@ -50,7 +50,7 @@ class Task(_PerProblem):
 
     @classmethod
     def of(cls, labels: Array, classes: int, weights: Array, C: Array) -> Self:
-        """A task from labels (problem, utterance) or (1, utterance), weights and C (problem,)."""
+        """A batch from labels (problem, utterance) or (1, utterance), weights and C (problem,)."""
         xp = namespace(weights)
         member = xp.stack([(weights > 0) & (labels == number) for number in range(classes)])
         two = member.any(-1).sum(0) == 2
@@ -88,7 +88,7 @@ class Optimum(NamedTuple):
     converged: Array  # (problem,) where not, the rest is of no meaning
 
 
-def minimise(space: Space, task: Task, tolerance: float, together: bool = False) -> Optimum:
+def minimise(space: Space, batch: Batch, tolerance: float, together: bool = False) -> Optimum:
     """Fit every problem until its objective is at most `tolerance` (relative) above the least.
 
     A problem does not converge where it would take more than `ITERATIONS`, or where rounding leaves
@@ -96,25 +96,25 @@ def minimise(space: Space, task: Task, tolerance: float, together: bool = False)
 
     Args:
         space: how weights are held.
-        task: what is to be fitted.
+        batch: what is to be fitted.
         tolerance: share of the objective.
         together: whether problems stay in the batch when they are done, where they no longer move.
             The shape of a product decides how it is rounded, so this is what keeps a problem from
             depending on when others are done.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _minimised(space, task, tolerance, together)
+        return _minimised(space, batch, tolerance, together)
 
 
-def _minimised(space: Space, task: Task, tolerance: float, together: bool) -> Optimum:
-    point, direction = _start(space, task), None
+def _minimised(space: Space, batch: Batch, tolerance: float, together: bool) -> Optimum:
+    point, direction = _start(space, batch), None
     names = ("weights", "intercept", "logits")
-    xp = namespace(task.weights)
+    xp = namespace(batch.weights)
     found = [xp.zeros_like(getattr(point, name)) for name in names]
-    left = xp.arange(len(task.weights), device=task.weights.device)
+    left = xp.arange(len(batch.weights), device=batch.weights.device)
     converged = xp.zeros_like(left) > 0
     for iteration in range(ITERATIONS + 1):
-        direction, gap = _descend(space, task, point, direction)
+        direction, gap = _descend(space, batch, point, direction)
         enough = point.penalty + NO_WEIGHTS * point.objective
         rounding = xp.finfo(gap.dtype).eps * point.objective / 10
         lost = ~(gap >= 0)[:, 0]
@@ -127,44 +127,44 @@ def _minimised(space: Space, task: Task, tolerance: float, together: bool) -> Op
             if done.all():
                 break
             left = left[~done]
-            space, task = space.select(~done), task.select(~done)
+            space, batch = space.select(~done), batch.select(~done)
             point, direction, done = point.select(~done), direction.select(~done), done[~done]
-        point = _advance(space, task, point, direction, done)
+        point = _advance(space, batch, point, direction, done)
     return Optimum(found[0], found[1], found[2], converged)
 
 
-def _start(space: Space, task: Task) -> _Point:
+def _start(space: Space, batch: Batch) -> _Point:
     """No weights, and the intercepts of the classes' shares."""
-    xp = namespace(task.weights)
-    shares = summed(task.targets) / summed(task.weights)
+    xp = namespace(batch.weights)
+    shares = summed(batch.targets) / summed(batch.weights)
     absent = shares <= 0
     intercept = xp.where(absent, ABSENT, xp.log(shares + absent))
-    logits = xp.zeros_like(task.targets) + intercept
-    probabilities, loss = _softmax(task, logits)
+    logits = xp.zeros_like(batch.targets) + intercept
+    probabilities, loss = _softmax(batch, logits)
     return _Point(space.zeros(logits), intercept, logits, probabilities, 0 * loss, loss)
 
 
-def _softmax(task: Task, logits: Array) -> tuple[Array, Array]:
+def _softmax(batch: Batch, logits: Array) -> tuple[Array, Array]:
     """Probabilities, and the weighted cross-entropy (problem, 1) in nats."""
     xp = namespace(logits)
     logits = logits - xp.amax(logits, 0)
     probabilities = xp.exp(logits)
     total = probabilities.sum(0)
     probabilities /= total
-    loss = summed(xp.log(total) * task.weights) - inner(task.targets, logits)
+    loss = summed(xp.log(total) * batch.weights) - inner(batch.targets, logits)
     return probabilities, loss
 
 
 def _descend(
-    space: Space, task: Task, point: _Point, last: _Direction | None
+    space: Space, batch: Batch, point: _Point, last: _Direction | None
 ) -> tuple[_Direction, Array]:
     """Where to go from a point, and at most how much the objective (problem, 1) can still fall."""
-    xp = namespace(task.weights)
-    least = xp.finfo(task.weights.dtype).tiny
-    errors = point.probabilities * task.weights
+    xp = namespace(batch.weights)
+    least = xp.finfo(batch.weights.dtype).tiny
+    errors = point.probabilities * batch.weights
     curvature = summed(errors) - summed(errors * point.probabilities)
     curvature = xp.clip(curvature, TINY, None)
-    errors -= task.targets
+    errors -= batch.targets
     gradient, residual = point.weights + space.gradient(errors), summed(errors)
     weights, logits, norm = space.precondition(gradient, CAUTION * curvature)
     intercept = residual / curvature
@@ -187,24 +187,26 @@ def _descend(
     return _Direction(weights, intercept, logits, slope, gradient, residual, square), gap
 
 
-def _advance(space: Space, task: Task, point: _Point, direction: _Direction, done: Array) -> _Point:
+def _advance(
+    space: Space, batch: Batch, point: _Point, direction: _Direction, done: Array
+) -> _Point:
     """A Newton step along the direction, halved until the objective does not rise.
 
     Problems that are `done` (problem,) stay where they are.
     """
-    xp = namespace(task.weights)
+    xp = namespace(batch.weights)
     logits = direction.logits + direction.intercept
     expected = point.probabilities * logits
     variance = xp.clip((expected * logits).sum(0) - expected.sum(0) ** 2, 0, None)
     square = space.dot(direction.weights, direction.weights, direction.logits)
     along = space.dot(point.weights, direction.weights, direction.logits)
-    curvature = square + summed(variance * task.weights)
+    curvature = square + summed(variance * batch.weights)
     length = -direction.slope / xp.clip(curvature, xp.finfo(square.dtype).tiny, None)
     length = xp.where(done[:, None], 0, length)
     highest = point.objective * (1 + 8 * xp.finfo(length.dtype).eps)
     for _ in range(HALVINGS):
         further = point.logits + length * logits
-        probabilities, loss = _softmax(task, further)
+        probabilities, loss = _softmax(batch, further)
         penalty = point.penalty + length * (along + length * square / 2)
         objective = loss + penalty
         risen = objective > highest

@@ -36,7 +36,7 @@ class Space(Protocol):
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureSpace:
     """Weights of features that all problems share."""
 
     X: Array  # (utterance, dim)
@@ -77,7 +77,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Folded(Features):
+class FoldedSpace(FeatureSpace):
     """The same of problems with a mean and a scale each, which are folded into the weights."""
 
     mean: Array  # (problem, dim) of the problem's training part
@@ -108,7 +108,7 @@ class Folded(Features):
 
 
 @dataclass(frozen=True)
-class Gram:
+class GramSpace:
     """Weights as sums of training utterances: for problems that share a training part.
 
     A set of weights Σᵢ aᵢ zᵢ is held as a, in which the gradient is the residuals themselves: one

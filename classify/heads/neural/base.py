@@ -280,7 +280,7 @@ class NeuralHead(BaseEstimator):
             fitted, out = np.flatnonzero(rows), np.zeros(rows.sum(), bool)
             if self.patience is not None:
                 out = held_out(self._strata(target)[fitted], groups[fitted], seed)
-            part = training.Part(
+            part = training.TrainingPart(
                 train=fitted[~out],
                 stop=fitted[out],
                 test=np.array([], np.intp) if watch is None else np.flatnonzero(watch[number]),
@@ -297,7 +297,7 @@ class NeuralHead(BaseEstimator):
             head.history_, head.epoch_ = trained.history, trained.epoch
 
     def _trained(
-        self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[training.Part]
+        self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[training.TrainingPart]
     ) -> list[training.Trained]:
         """Train on all parts, a stack of some at a time on each core.
 

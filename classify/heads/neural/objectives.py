@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 NOTHING = 1e-12  # weight; keeps an empty sum from being divided by 0
 
-Scores = dict[str, torch.Tensor]  # name → (replica,)
+EpochScores = dict[str, torch.Tensor]  # name → (replica,)
 
 
 class Objective(Protocol):
@@ -21,7 +21,9 @@ class Objective(Protocol):
         """(replica, utterance) what training makes small."""
         ...
 
-    def scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+    def scores(
+        self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+    ) -> EpochScores:
         """Of many utterances; "loss" is among them, without label smoothing."""
         ...
 
@@ -41,7 +43,9 @@ class CrossEntropy:
         smoothed = target.lerp(torch.full_like(target, 1 / target.shape[-1]), self.smoothing)
         return -(smoothed * outputs.log_softmax(-1)).sum(-1)
 
-    def scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+    def scores(
+        self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+    ) -> EpochScores:
         truth = target.argmax(-1)
         counted = F.one_hot(truth, target.shape[-1]) * weight[..., None]
         support = counted.sum(1)  # (replica, class)
@@ -63,6 +67,8 @@ class SquaredError:
     def loss(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return (outputs - target).square().mean(-1)
 
-    def scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+    def scores(
+        self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
+    ) -> EpochScores:
         total = weight.sum(1).clamp(min=NOTHING)
         return {"loss": (self.loss(outputs, target) * weight).sum(1) / total}

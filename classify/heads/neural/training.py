@@ -12,7 +12,7 @@ import torch
 from classify.heads import NoOptimum
 from classify.heads.neural.networks import Network
 from classify.heads.neural.noise import Noise, Rows
-from classify.heads.neural.objectives import Objective, Scores
+from classify.heads.neural.objectives import EpochScores, Objective
 from classify.heads.neural.optimizer import AdamW
 from classify.heads.neural.stacked import initialise
 
@@ -37,7 +37,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainingPart:
     """What one replica is trained on; all rows are of the same utterances."""
 
     train: Rows
@@ -62,7 +62,7 @@ class Trained:
 class Stack:
     """Parts of the same features, as one batch after the other of all of them."""
 
-    def __init__(self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[Part]) -> None:
+    def __init__(self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[TrainingPart]) -> None:
         """Of features x (utterance, layer, moment, dim), zero where `mask` (utterance, moment) is
         not set."""
         self.x, self.mask, self.parts = x, mask, parts
@@ -205,8 +205,8 @@ def _groups(steps: Sequence[int]) -> list[slice]:
 @torch.no_grad()
 def evaluate(
     network: Network, stack: Stack, objective: Objective, chosen: Sequence[Rows]
-) -> Scores:
-    """Scores (replica,) of some rows of each replica; NaN of a replica without."""
+) -> EpochScores:
+    """EpochScores (replica,) of some rows of each replica; NaN of a replica without."""
     longest = max(map(len, chosen))
     if not longest:
         return {}
@@ -231,7 +231,7 @@ def predict(network: Network, stack: Stack, rows: torch.Tensor) -> torch.Tensor:
 class _Best:
     """The parameters of each replica at the end of its best epoch."""
 
-    def __init__(self, network: Network, parts: Sequence[Part], patience: int) -> None:
+    def __init__(self, network: Network, parts: Sequence[TrainingPart], patience: int) -> None:
         self.network, self.patience = network, patience
         self.stops = np.array([len(part.stop) > 0 for part in parts])
         self.kept = {name: value.clone() for name, value in network.state_dict().items()}
@@ -240,7 +240,7 @@ class _Best:
         self.last = np.full(len(parts), -1)  # epoch that belongs to the history
         self.histories: list[History] = [{} for _ in parts]
 
-    def note(self, epoch: int, scores: Scores) -> None:
+    def note(self, epoch: int, scores: EpochScores) -> None:
         """Take up an epoch's scores, and the parameters of those that are better now."""
         alive = self.alive(epoch)
         values = {name: value.double().cpu().numpy() for name, value in scores.items()}

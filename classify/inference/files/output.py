@@ -37,7 +37,7 @@ def print_json_lines(answers: Iterable[Answer], columns: Sequence[str], parts: b
 
 def as_object(answer: Answer) -> dict[str, Any]:
     """An answer as plain JSON."""
-    return {**answer.place, **answer.said}
+    return {**answer.place, **answer.result}
 
 
 def print_table(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:

@@ -32,9 +32,9 @@ def as_csv(timeline: Timeline) -> str:
     windows = zip(
         timeline.starts, timeline.ends, timeline.emotions, timeline.probabilities, strict=True
     )
-    for start, end, said, shares in windows:
+    for start, end, label, shares in windows:
         cells = ["" if math.isnan(share) else f"{share:.6f}" for share in shares]
-        rows.append([f"{start:.3f}", f"{end:.3f}", *([said] if emotion else []), *cells])
+        rows.append([f"{start:.3f}", f"{end:.3f}", *([label] if emotion else []), *cells])
     text = io.StringIO()
     spreadsheet.write(text, rows)
     return text.getvalue()

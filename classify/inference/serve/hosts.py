@@ -41,23 +41,23 @@ class Hosts:
         """Why a request is refused, if it is."""
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        asked = HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else None
-        if asked is None:
+        requested = HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else None
+        if requested is None:
             got = ", ".join(hosts)[:LONGEST]
             return HTTPStatus.BAD_REQUEST, f"Host: expected the name of this server, got {got!a}"
-        name = host_name(asked["name"])
+        name = host_name(requested["name"])
         if name is None or name not in {*self._own, *self._allowed, _local_address(scope)}:
             return HTTPStatus.MISDIRECTED_REQUEST, self._noted(
-                f"no server for the host {asked['name'][:LONGEST]!a} here; if it is a name of "
-                f"this server, start it with --allow-host {asked['name'][:LONGEST]!a}"
+                f"no server for the host {requested['name'][:LONGEST]!a} here; if it is a name of "
+                f"this server, start it with --allow-host {requested['name'][:LONGEST]!a}"
             )
         if scope["method"] in ("GET", "HEAD"):
             return None
         for origin in origins:
-            if not self._same_site(origin, name, asked["port"]):
+            if not self._same_site(origin, name, requested["port"]):
                 return HTTPStatus.FORBIDDEN, self._noted(
                     f"a page of {origin[:LONGEST]!a} may not send requests to the host "
-                    f"{asked[0][:LONGEST]!a}; if a proxy serves this one under another name, "
+                    f"{requested[0][:LONGEST]!a}; if a proxy serves this one under another name, "
                     "start it with --allow-host NAME"
                 )
         return None

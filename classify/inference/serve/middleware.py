@@ -78,7 +78,7 @@ class Middleware:
         if not self._open(scope["method"], scope["path"]):
             return HTTPStatus.NOT_FOUND, "nothing here"
         if "transfer-encoding" in Headers(scope=scope):
-            reason = "its length is not told (Content-Length), so it cannot be checked"
+            reason = "the header Content-Length is missing, so its size cannot be checked"
             return HTTPStatus.LENGTH_REQUIRED, reason
         size = _size(scope)
         if not _is_upload(scope):
@@ -114,13 +114,15 @@ class Middleware:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         try:
-            asked = json.loads(body or b"{}")
-            paths = list(_paths(asked))
+            request = json.loads(body or b"{}")
+            paths = list(_paths(request))
         except (ValueError, RecursionError):
             raise AudioError("not JSON") from None
         if not all(isinstance(path, str) and self.uploads.holds(path) for path in paths):
             raise AudioError("a file that was not uploaded here; send the recording itself")
-        same = json.dumps(asked).encode() if body else b""  # no other reading than the checked one
+        same = (
+            json.dumps(request).encode() if body else b""
+        )  # no other reading than the checked one
         messages = iter([{"type": "http.request", "body": same, "more_body": False}])
 
         async def again() -> Message:
@@ -130,7 +132,7 @@ class Middleware:
 
 
 def _without_origin(scope: Scope) -> Scope:
-    """Gradio, asked from another site's page, would allow that page to read the answer."""
+    """Gradio, request from another site's page, would allow that page to read the answer."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
     return {**scope, "headers": headers}
 
@@ -144,15 +146,15 @@ def _size(scope: Scope) -> int:
     return int(Headers(scope=scope).get("content-length", 0))
 
 
-def _paths(asked: Any) -> Iterator[Any]:
+def _paths(request: Any) -> Iterator[Any]:
     """Every ``path`` in what was sent as JSON."""
-    if isinstance(asked, dict):
-        if "path" in asked:
-            yield asked["path"]
-        for value in asked.values():
+    if isinstance(request, dict):
+        if "path" in request:
+            yield request["path"]
+        for value in request.values():
             yield from _paths(value)
-    elif isinstance(asked, list):
-        for value in asked:
+    elif isinstance(request, list):
+        for value in request:
             yield from _paths(value)
 
 

@@ -45,13 +45,13 @@ def page(
             editable=False,
             buttons=[],
         )
-        said = gr.HTML(render.invitation(requests.options), padding=False)
+        result = gr.HTML(render.invitation(requests.options), padding=False)
         with gr.Accordion("Model card", open=False):
             gr.Markdown(render.card(model, folder))
         with gr.Accordion("From a program", open=False):
             gr.Markdown(render.program(address))
-        recorder.change(show, recorder, said, api_visibility="private", concurrency_limit=None)
+        recorder.change(show, recorder, result, api_visibility="private", concurrency_limit=None)
         answer = gr.JSON(visible=False)
-        asked = gr.Button(visible=False)
-        asked.click(predict, recorder, answer, api_name="predict", concurrency_limit=None)
+        trigger = gr.Button(visible=False)
+        trigger.click(predict, recorder, answer, api_name="predict", concurrency_limit=None)
     return blocks

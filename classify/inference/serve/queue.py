@@ -40,7 +40,7 @@ class Prediction:
         rows = zip(line.starts, line.ends, line.probabilities, strict=True)
         return {
             "seconds": round(self.seconds, 3),
-            **self.answer.said,
+            **self.answer.result,
             "timeline": [
                 {
                     "start": round(float(start), 3),

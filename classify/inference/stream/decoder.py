@@ -66,7 +66,7 @@ class Decoder:
 
     @property
     def ended(self) -> bool:
-        """Whether the header said that no more samples come."""
+        """Whether all samples that the header announced have come."""
         return self.format is not None and self._left is not None and self._left < self.format.frame
 
     def _after_header(self, data: bytes) -> bytes:

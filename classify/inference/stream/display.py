@@ -45,7 +45,7 @@ class LiveLine:
         self._numbers = numbers
 
     def show(self, moment: Moment) -> None:
-        """Replace what the line said."""
+        """Replace the text of the line."""
         room = shutil.get_terminal_size().columns - 1
         sys.stdout.write(f"\r{escaped(self._line(moment))[:room]}\x1b[K")  # noqa: TID251
         sys.stdout.flush()

@@ -24,8 +24,12 @@ class Smoothing:
         self._answered = 0.0  # the last answer's
 
     def __call__(self, time: float, answer: Mapping[str, float] | None) -> dict[str, float] | None:
-        """What is said at `time` seconds, with the answer of that time if there is one; None:
-        nothing. Times do not go back."""
+        """The smoothed answer at `time` seconds; None: there is none.
+
+        Args:
+            time: not before that of the call before.
+            answer: of that time; None: the window has no speech.
+        """
         if answer is None and time - self._answered > FORGOTTEN * self.half_life:
             self._weight = 0.0
         decay = (

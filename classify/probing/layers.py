@@ -17,7 +17,7 @@ log = logging.getLogger("wav2emo")
 
 
 @dataclass(frozen=True)
-class Source:
+class CacheLayers:
     """Layers of a cache, of chosen utterances, with the poolings laid end to end."""
 
     cache: Cache
@@ -90,7 +90,7 @@ class Control:
             )
         return cls(cache, row)
 
-    def source(self, poolings: tuple[str, ...], rows: npt.NDArray[np.intp]) -> Source:
+    def source(self, poolings: tuple[str, ...], rows: npt.NDArray[np.intp]) -> CacheLayers:
         """Its layers of the same utterances, with those of `poolings` that it has.
 
         Raises:
@@ -102,4 +102,4 @@ class Control:
                 f"--control {self.cache.path} holds {', '.join(self.cache.poolings)}; expected "
                 f"some of {', '.join(poolings)}"
             )
-        return Source(self.cache, shared, np.array([self.row[row] for row in rows]))
+        return CacheLayers(self.cache, shared, np.array([self.row[row] for row in rows]))
