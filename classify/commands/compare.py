@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     from classify.compare.result import compare
     from classify.report import compare_text as table
     from classify.report import folder as run_folder
-    from classify.report.compare_folder import write
+    from classify.report.write import write
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):

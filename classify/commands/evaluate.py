@@ -58,10 +58,11 @@ def main(argv: Sequence[str]) -> int:
 
     from classify.evaluation.run import evaluate
     from classify.report import run_text
+    from classify.report.write import write
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
-    folder = run_folder.write(run, arguments.out, arguments.attention)
+    folder = write(run, arguments.out, arguments.attention)
     if arguments.json:
         show_json(run.metrics, indent=2)
     else:

@@ -25,6 +25,7 @@ each head took stands in ``run.json``::
          confusion (rows: truth)
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -188,6 +189,21 @@ class Comparison:
             "left_out": self.left_out,
             "failed": study.failed,
         }
+
+    def predictions(self) -> Iterator[list[str]]:
+        """The rows of ``predictions.csv``, the header first: an utterance a row, with the
+        prediction of every head."""
+        data, names = self.study.selection, np.array(self.study.selection.classes)
+        yield ["id", "speaker", "fold", "truth", *self.heads]
+        columns = (
+            data.utterances["id"],
+            data.utterances["speaker"],
+            self.study.folds.fold,
+            data.truth,
+            *(names[result.prediction] for result in self.study.results),
+        )
+        for values in zip(*columns, strict=True):
+            yield [*map(str, values)]
 
     @cached_property
     def _units(self) -> tuple[npt.NDArray, npt.NDArray[np.intp]]:

@@ -38,7 +38,7 @@ What was not asked for (``--quick``) is not there. Status of a check: "ok", "not
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -334,6 +334,25 @@ class Probe:
     def first(self) -> TargetResult:
         """The first target."""
         return next(iter(self.targets.values()))
+
+    def predictions(self) -> Iterator[list[str]]:
+        """The rows of ``predictions.csv``, the header first: an utterance of a target a row, with
+        the prediction on every layer."""
+        layers = (f"layer_{number}" for number in self.first.numbers)
+        yield ["target", "id", "speaker", "fold", "truth", "nested", *layers]
+        for target in self.targets.values():
+            chosen, names = target.task.selection, np.array(target.task.classes)
+            nested = target.nested_predictions
+            columns = (
+                chosen.utterances["id"],
+                chosen.speakers,
+                target.task.fold,
+                names[chosen.y],
+                np.full(len(chosen.y), "") if nested is None else names[nested],
+                *names[target.predictions],
+            )
+            for values in zip(*columns, strict=True):
+                yield [target.name, *map(str, values)]
 
     @property
     def metrics(self) -> Json:

@@ -11,16 +11,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data import spreadsheet
 from data.atomic import publish_bytes
 from data.errors import UsageError
-
-if TYPE_CHECKING:
-    from classify.dataset import Dataset
-    from classify.evaluation.run import Run
-    from classify.options import Options
 
 FORMAT = "wav2emo run"
 MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
@@ -47,43 +42,6 @@ def check(out: Path | None) -> None:
         raise UsageError(
             f"--out {out}: something other than a run is in there; name a new or empty folder"
         )
-
-
-def write(run: "Run", out: Path | None = None, chosen: str | None = None) -> Path:
-    """Write all files of `run` and return their folder.
-
-    Args:
-        run: what to write.
-        out: exactly this folder, emptied of the run that it may hold; None: a new
-            ``runs/<time>-<head>``.
-        chosen: id of the utterance whose attention is drawn; None: the surest of each class.
-
-    Raises:
-        UsageError: see `check`.
-        OSError: the disk is full or fails.
-    """
-    from classify.evaluation.classes import ClassOutcome
-    from classify.report import class_figures, regression_figures, run_page
-
-    folder = begin(out, run.options.head, about(run.options, run.dataset))
-    write_table(folder / "predictions.csv", run.predictions())
-    if isinstance(run.outcome, ClassOutcome):
-        figures = class_figures.draw(run, run.outcome, folder, chosen)
-    else:
-        figures = regression_figures.draw(run, run.outcome, folder)
-    (folder / "report.html").write_text(run_page.html(run, figures, folder), encoding="utf-8")
-    publish_bytes(folder / RESULT, as_json(run.metrics))
-    return folder
-
-
-def about(options: "Options", dataset: "Dataset") -> dict[str, Any]:
-    """The description of a cross-validation in ``run.json``."""
-    return {
-        "options": options.as_json() | {"cache": str(options.cache.absolute())},
-        "seed": options.seed,
-        "fingerprint": dataset.fingerprint,
-        "recipe": dataset.recipe,
-    }
 
 
 def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:

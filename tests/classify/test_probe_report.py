@@ -14,8 +14,8 @@ import pytest
 
 from classify.probing.options import ProbeOptions
 from classify.probing.study import probe
-from classify.report import probe_folder as folder
 from classify.report.published import ANCHORS, fitting
+from classify.report.write import write
 from data.errors import UsageError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -42,7 +42,7 @@ def made(tmp_path_factory):
         remove="speaker",
     )
     found = probe(options, "python -m classify probe --cache 'a b.h5'")
-    return folder.write(found, options, base / "run"), found, options
+    return write(found, base / "run"), found, options
 
 
 def make(base, name, seed):
@@ -102,8 +102,8 @@ def test_the_axes_say_what_they_show(made):
 
 
 def test_the_same_probe_gives_the_same_bytes(made, tmp_path):
-    place, found, options = made
-    folder.write(found, options, tmp_path / "again")
+    place, found, _ = made
+    write(found, tmp_path / "again")
     for name in ("report.html", "curves.svg", "curves.png", "maps.svg", "probe.json"):
         assert (tmp_path / "again" / name).read_bytes() == (place / name).read_bytes(), name
 

@@ -1,0 +1,125 @@
+"""Write a cross-validation, a comparison or a probe: figures, page, predictions and JSON."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classify.compare.result import Comparison
+from classify.evaluation.classes import ClassOutcome
+from classify.evaluation.run import Run
+from classify.options import Options
+from classify.probing.result import Probe
+from classify.report import folder as folders
+from classify.report.style import Illustration
+from classify.stats.scores import Json
+from data.atomic import publish_bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """The files of one study."""
+
+    name: str  # of a new folder, after the time
+    result: str  # file name of the scores
+    options: Json  # with absolute paths
+    seed: int
+    fingerprint: str
+    more: Mapping[str, Any]  # of run.json
+    metrics: Json
+    predictions: Iterable[Sequence[str]]  # rows of predictions.csv, the header first
+    draw: Callable[[Path], list[Illustration]]  # into a folder
+    html: Callable[[Sequence[Illustration], Path], str]  # of figures in a folder
+
+
+def write(
+    study: Run | Comparison | Probe, out: Path | None = None, attention: str | None = None
+) -> Path:
+    """Write all files of a study and return their folder.
+
+    Args:
+        study: what to write.
+        out: exactly this folder, emptied of the study that it may hold; None: a new
+            ``runs/<time>-<name>``.
+        attention: id of the utterance whose attention is drawn; None: of each class the correctly
+            predicted utterance of the highest probability.
+
+    Raises:
+        UsageError: see `classify.report.folder.check`.
+        OSError: the disk is full or fails.
+    """
+    if isinstance(study, Run):
+        report = _of_run(study, attention)
+    else:
+        report = _of_comparison(study) if isinstance(study, Comparison) else _of_probe(study)
+    about = {"options": report.options, "seed": report.seed, "fingerprint": report.fingerprint}
+    folder = folders.begin(out, report.name, {**about, **report.more})
+    folders.write_table(folder / "predictions.csv", report.predictions)
+    page = report.html(report.draw(folder), folder)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    publish_bytes(folder / report.result, folders.as_json(report.metrics))
+    return folder
+
+
+def _of_run(run: Run, attention: str | None) -> Report:
+    from classify.report import class_figures, regression_figures, run_page
+
+    def draw(folder: Path) -> list[Illustration]:
+        if isinstance(run.outcome, ClassOutcome):
+            return class_figures.draw(run, run.outcome, folder, attention)
+        return regression_figures.draw(run, run.outcome, folder)
+
+    return Report(
+        name=run.options.head,
+        result=folders.RESULT,
+        options=_with_path(run.options.as_json(), run.options),
+        seed=run.options.seed,
+        fingerprint=run.dataset.fingerprint,
+        more={"recipe": run.dataset.recipe},
+        metrics=run.metrics,
+        predictions=run.predictions(),
+        draw=draw,
+        html=lambda figures, folder: run_page.html(run, figures, folder),
+    )
+
+
+def _of_comparison(found: Comparison) -> Report:
+    from classify.report import compare_figures, compare_page
+
+    options = found.study.options
+    return Report(
+        name="compare",
+        result=folders.COMPARE,
+        options=_with_path(options.as_json(), options.shared),
+        seed=options.shared.seed,
+        fingerprint=found.study.fingerprint,
+        more={"seconds": found.seconds},
+        metrics=found.metrics,
+        predictions=found.predictions(),
+        draw=lambda folder: compare_figures.draw(found, folder),
+        html=lambda figures, folder: compare_page.html(found, figures, folder),
+    )
+
+
+def _of_probe(found: Probe) -> Report:
+    from classify.report import probe_figures, probe_page
+
+    options = found.options
+    caches = {"cache": options.cache, "control": options.control, "against": options.against}
+    places = {name: place and str(place.absolute()) for name, place in caches.items()}
+    return Report(
+        name="probe",
+        result=folders.PROBE,
+        options=options.as_json() | places,
+        seed=options.seed,
+        fingerprint=found.fingerprint,
+        more={},
+        metrics=found.metrics,
+        predictions=found.predictions(),
+        draw=lambda folder: probe_figures.draw(found, folder),
+        html=lambda figures, folder: probe_page.html(found, figures, folder),
+    )
+
+
+def _with_path(given: Json, options: Options) -> Json:
+    return given | {"cache": str(options.cache.absolute())}
