@@ -109,7 +109,7 @@ def load(options: Options, folds: bool = True) -> Dataset:
 
 @contextlib.contextmanager
 def sound(path: Path) -> Iterator[Cache]:
-    """An open cache whose files are what their checksums say.
+    """Open a cache and verify the checksums of its files.
 
     Raises:
         CacheError: there is none, or it is damaged.
@@ -121,7 +121,7 @@ def sound(path: Path) -> Iterator[Cache]:
 
 
 def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
-    """The features of some utterances of a sound cache that `options` choose, or suit their head.
+    """Read the features that `options` name, or the defaults of their head, from a verified cache.
 
     Raises:
         UsageError: the cache does not hold them.
@@ -164,7 +164,7 @@ def has_numbers(table: pd.DataFrame, options: Options) -> bool:
 
 
 def log_kind(table: pd.DataFrame, options: Options) -> None:
-    """Log whether a column of numbers is taken for classes, and how to choose otherwise."""
+    """Log whether a numeric column is used as classes or as numbers, and how to change that."""
     column = table.get(options.target)
     if column is None or not pd.api.types.is_numeric_dtype(column):
         return
@@ -179,7 +179,7 @@ def log_kind(table: pd.DataFrame, options: Options) -> None:
 
 
 def is_quantity(column: pd.Series) -> bool:
-    """Whether a column holds numbers that measure: numeric, with more than 10 different values.
+    """Whether a column holds quantities: it is numeric and has more than 10 different values.
 
     Fewer are taken for numbers that name something, as a session or a class.
     """
@@ -257,7 +257,7 @@ def _require_numeric(table: pd.DataFrame, options: Options) -> None:
 
 
 def _without_speaker(table: pd.DataFrame, folds: bool) -> "pd.Series[str]":
-    """(utterance,) why it is left out, "" where it is not: see `load` on `folds`."""
+    """(utterance,) reason for which it is left out, "" if it is kept; see `folds` of `load`."""
     why = pd.Series("", table.index)
     if folds and (table["speaker"] != "").any():
         why[table["speaker"] == ""] = "without a speaker"
@@ -327,7 +327,7 @@ def grouping(table: pd.DataFrame, column: str, purpose: str, instead: str) -> np
 
 
 def _warn_left_out(why: pd.Series) -> None:
-    """Say how many utterances are left out, by reason ("" for those that stay)."""
+    """Log how many utterances are left out, by reason ("" for those that are kept)."""
     reasons = Counter(reason for reason in why if reason)
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))

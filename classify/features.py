@@ -1,4 +1,4 @@
-"""Which numbers of an utterance a head sees, from a cache and from new audio alike."""
+"""The features of an utterance that a head reads, from a cache or from new audio."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ Sequences = Sequence[npt.NDArray[np.floating]] | npt.NDArray[np.floating]  # (st
 
 @dataclass(frozen=True)
 class Features:
-    """A choice among what a cache holds.
+    """Layers and poolings, or sequences, selected from a cache.
 
     With several layers as steps (``mix``), or with sequences, a row of the head's input is one
     step after the other; otherwise it is one step. Beside every moment of a sequence lies what the
@@ -35,7 +35,7 @@ class Features:
 
     @classmethod
     def chosen(cls, options: Options, cache: "Cache") -> "Features":
-        """What `options` ask for, or what suits the head best.
+        """The features that `options` name, or the defaults of their head.
 
         Neural heads weigh all layers, others take their mean; a head that can read sequences does
         so where the cache has them, each moment with all that the recording is pooled to, but for
@@ -69,7 +69,7 @@ class Features:
         return cls(layer, layers, _poolings(options, cache, layers, sequences), sequences)
 
     def of_cache(self, cache: "Cache", rows: npt.NDArray[np.intp]) -> Matrix:
-        """The chosen numbers of some rows of a cache, (utterance, step · dim)."""
+        """Features (utterance, step · dim) of some rows of a cache."""
         pooled = self._pooled(lambda layer, pooling: cache.layer(layer, pooling)[rows], len(rows))
         if not self.sequences:
             return pooled
@@ -81,7 +81,7 @@ class Features:
         layers: Mapping[str, Matrix],
         sequence: npt.NDArray | None,
     ) -> Matrix:
-        """The same of one new utterance, (1, step · dim).
+        """Features (1, step · dim) of one new utterance.
 
         Args:
             recipe: of the encoder; it lists the layers that the arrays hold.
@@ -105,7 +105,8 @@ class Features:
         return {"layers": self._kept, "steps": steps, "axis": axis}
 
     def width(self, dim: int) -> int:
-        """Numbers of a row, of one moment of a sequence; the encoder's layers are `dim` wide."""
+        """Number of features of a row, or of one step of a sequence, for an encoder of width
+        `dim`."""
         return self._kept * (self.sequences + len(self.poolings)) * dim
 
     @property
@@ -173,7 +174,8 @@ class Features:
 def _poolings(
     options: Options, cache: "Cache", layers: Sequence[int], sequences: bool
 ) -> tuple[str, ...]:
-    """Those that `options` ask for, or all; beside sequences all but the mean, which they tell."""
+    """The poolings that `options` name, or all. Beside sequences the mean is left out: it follows
+    from them."""
     asked = options.poolings
     if asked == (NONE,):
         if sequences:

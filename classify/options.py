@@ -1,4 +1,4 @@
-"""What decides a head's scores: the cache, the classes, the layers, the folds, the seed."""
+"""The options of a cross-validation: cache, classes, layers, folds, seed."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ EMOTION_TARGETS = ("emotion", "emotion_perceived")  # the columns that --labels 
 
 
 def require_option_C(C: float | None) -> None:
-    """See that ``--C``, if given, can be fitted.
+    """Require that ``--C``, if given, can be fitted.
 
     Raises:
         UsageError: it is out of range.
@@ -29,7 +29,7 @@ def require_option_C(C: float | None) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """The options; verified once, here."""
+    """The options, verified when they are made."""
 
     head: str = "mlp"
     cache: Path = Path("embeddings.h5")
@@ -79,7 +79,7 @@ class Options:
             )
 
     def _require_suitable(self, head: Head) -> None:
-        """Refuse what the head would not look at."""
+        """Refuse options that the head ignores."""
         neural = [flag(name) for name in self.training.given]
         neural += ["--normalize none"] if self.normalize == "none" else []
         neural += ["--device"] if self.device != "cpu" else []
@@ -105,11 +105,11 @@ class Options:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """Parameters of the head that are set, and so not searched."""
+        """Parameters of the head that are set, so that ``--tune`` does not search them."""
         return self.training.given | ({} if self.C is None else {"C": self.C})
 
     def as_json(self) -> dict[str, Any]:
-        """What decides the numbers, without the place where the cache lies."""
+        """The options that decide the numbers, without the path of the cache."""
         values = {**asdict(self), "training": self.training.given}
         del values["cache"]
         return values

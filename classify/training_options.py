@@ -1,4 +1,4 @@
-"""How a neural head is trained: what a user may set, and what is left to the head."""
+"""Hyperparameters of neural heads."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from data.errors import UsageError
 
 
 class Range(NamedTuple):
-    """What a number may be, and what it means."""
+    """Type, range and help of a hyperparameter."""
 
     kind: type[int] | type[float]
     least: float
@@ -38,7 +38,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What is set of a neural head's training; None: as the head has it. See `SETTINGS`."""
+    """Hyperparameters of a neural head; None: the head's default. See `SETTINGS`."""
 
     epochs: int | None = None
     patience: int | None = None
@@ -58,7 +58,7 @@ class TrainingOptions:
 
     @property
     def given(self) -> dict[str, Any]:
-        """What is set, by the parameter's name."""
+        """The hyperparameters that are set, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 

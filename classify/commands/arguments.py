@@ -19,7 +19,7 @@ def options(arguments: argparse.Namespace) -> Options:
 
 
 def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: bool = True) -> None:
-    """Add the options that choose a head, what it sees and how it is tested.
+    """Add the options for head, features and folds.
 
     Without `seeds`, every fold is fitted once. Without `head`, which heads there are is asked for
     elsewhere.

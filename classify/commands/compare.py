@@ -50,7 +50,7 @@ def options_of(arguments: argparse.Namespace) -> CompareOptions:
 
 
 def _takes(head: Head) -> tuple[bool, ...]:
-    """The more options a head takes, the larger."""
+    """Number of options that a head takes."""
     return head.sequences, head.neural, head.random, head.balanced
 
 

@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def require(out: Path) -> None:
-    """See that what is needed is installed, and that a file can be written to `out`.
+    """Require that the libraries are installed and that `out` can be written.
 
     Raises:
         UsageError: something is not.

@@ -173,7 +173,7 @@ def pcm(arguments: argparse.Namespace) -> PCM | None:
 
 
 def _require_no_stream(arguments: argparse.Namespace) -> None:
-    """See that nothing is asked for that only a stream has.
+    """Refuse options that only a stream has.
 
     Raises:
         UsageError: something is.

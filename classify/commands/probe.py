@@ -1,4 +1,4 @@
-"""``python -m classify probe``: every layer of a cache, with what makes the curve believable."""
+"""``python -m classify probe``: probes on every layer of a cache, with controls and an audit."""
 
 import argparse
 import shlex
@@ -130,7 +130,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def command_line(options: ProbeOptions) -> str:
-    """The command that gives these numbers again, in a folder where the caches lie."""
+    """The command that reproduces these numbers in the folder of the caches."""
     default = ProbeOptions()
     words = ["python", "-m", "classify", "probe", "--cache", options.cache.name]
     values = options.as_json()

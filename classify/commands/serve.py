@@ -167,7 +167,7 @@ def listening(options: ServeOptions) -> socket.socket:
 
 
 def address(server: socket.socket) -> str:
-    """Where a browser on this machine finds what the socket serves."""
+    """The URL of the socket for a browser on this machine."""
     host, port = server.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = "localhost"

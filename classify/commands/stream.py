@@ -1,4 +1,4 @@
-"""``python -m classify predict MODEL - --stream``: answers while it comes in."""
+"""``python -m classify predict MODEL - --stream``: predictions for a live stream."""
 
 import argparse
 import logging
@@ -25,7 +25,7 @@ MICROPHONE = "mic"  # or mic:NAME
 
 
 def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
-    """Predict a stream as the command line asks, and return the exit status.
+    """Predict a stream and return the exit status.
 
     Args:
         arguments: as `classify.commands.predict` parsed them.
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
 def opened(
     names: list[str], raw: PCM | None, options: StreamOptions
 ) -> tuple[Source, StreamOptions]:
-    """The source of that name, and the options that suit it."""
+    """Open the source of that name; return it with suitable options."""
     name, *more = names
     kind, _, device = name.partition(":")
     if more or (name != "-" and kind != MICROPHONE):
@@ -94,7 +94,7 @@ def opened(
 
 
 def warm_up(predictor: Predictor, options: StreamOptions) -> None:
-    """Answer once, so that the first window does not wait for what is only done the first time."""
+    """Predict once, so that the first window does not wait for lazy initialisation."""
     samples = round(options.window * SAMPLING_RATE)
     noise: Waveform = np.random.default_rng(0).standard_normal(samples, np.float32)
     predictor.waveform(noise)

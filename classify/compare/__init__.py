@@ -1,1 +1,1 @@
-"""Heads against each other, under the same folds."""
+"""Comparison of heads under the same folds."""

@@ -1,4 +1,4 @@
-"""Which heads are compared, and by what they share."""
+"""The heads to compare and the options that they share."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -10,7 +10,7 @@ from data.errors import UsageError
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """The options; verified once, here."""
+    """The options, verified when they are made."""
 
     heads: tuple[str, ...]
     shared: Options = field(default_factory=Options)  # its head is of no meaning
@@ -24,7 +24,7 @@ class CompareOptions:
             raise UsageError(f"--heads {named}: name at least two to compare, of {known}")
 
     def of(self, head: str) -> Options:
-        """The options of `head`; what it does not take keeps its default."""
+        """The options for `head`. Those that it does not take keep their defaults."""
         able, own, shared = find(head), Options(), self.shared
         steps = able.sequences and shared.axis != "layer"
         poolings = shared.poolings if steps or shared.poolings != (NONE,) else own.poolings
@@ -43,7 +43,7 @@ class CompareOptions:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What decides the numbers, without the place where the cache lies."""
+        """The options that decide the numbers, without the path of the cache."""
         shared = asdict(self.shared)
         del shared["head"], shared["cache"]
         return {"heads": list(self.heads), **shared}

@@ -1,4 +1,4 @@
-"""What a comparison found, and ``compare.json``.
+"""The result of a comparison, and ``compare.json``.
 
 ``compare.json`` has neither times nor places, so the same command gives the same bytes; how long
 each head took stands in ``run.json``::

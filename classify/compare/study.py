@@ -21,7 +21,7 @@ log = logging.getLogger("wav2emo")
 
 @dataclass(frozen=True)
 class HeadResult:
-    """A head, cross-validated."""
+    """The predictions of one cross-validated head."""
 
     head: str
     features: str  # as text: "mean of layers 0–12, mean + std"
@@ -32,7 +32,7 @@ class HeadResult:
 
 @dataclass(frozen=True)
 class Study:
-    """Heads under the same folds, before they are held against each other."""
+    """The predictions of several heads under the same folds."""
 
     options: CompareOptions
     selection: Selection
@@ -44,7 +44,7 @@ class Study:
 
 
 def study(options: CompareOptions) -> Study:
-    """Cross-validate the heads that `options` name; one that fails does not stop the others.
+    """Cross-validate the heads that `options` name. A head that fails does not stop the others.
 
     Raises:
         CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
@@ -108,7 +108,7 @@ def cross_validated(
 
 
 def _reason(error: Exception, options: CompareOptions) -> str:
-    """In a line, without the place where the cache lies."""
+    """One line of text, without the path of the cache."""
     text = str(error).replace(str(options.shared.cache), options.shared.cache.name)
     first = text.splitlines()[0] if text else type(error).__name__
     return first if isinstance(error, Wav2emoError) else f"{type(error).__name__}: {first}"

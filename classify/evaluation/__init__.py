@@ -1,1 +1,1 @@
-"""Cross-validation of heads: folds, fits, settings chosen inside of folds, the run folder."""
+"""Cross-validation of heads: folds, fits, tuning inside of folds, scores."""

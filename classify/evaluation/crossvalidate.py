@@ -49,7 +49,7 @@ def learning_from(utterances: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def converging(head: Any) -> Iterator[None]:
-    """Turn the warning that scikit-learn gives of a fit that does not converge into an error.
+    """Turn scikit-learn's `ConvergenceWarning` into an error.
 
     Raises:
         NoOptimum: the head does not converge.
@@ -123,7 +123,7 @@ Heads = tuple[Any, ...]  # unfitted estimators that differ in their seed alone
 def cross_validate(
     dataset: Dataset, heads: Sequence[Heads], folds: Folds, jobs: int = -1
 ) -> CrossValidation:
-    """Fit clones of each fold's heads in it, whatever they learn, scaler included, inside of it.
+    """Fit clones of each fold's heads, scalers included, to the training part of the fold.
 
     Args:
         dataset: the utterances.
@@ -179,7 +179,7 @@ def fit_parts(
 
 
 def _masks(dataset: Dataset, parts: Parts, side: int) -> npt.NDArray[np.bool_]:
-    """(part, utterance) whether it is on a side: 0 is training, 1 test."""
+    """(part, utterance) whether it is in the training part (side 0) or the test part (side 1)."""
     masks = np.zeros((len(parts), len(dataset.y)), bool)
     for row, part in zip(masks, parts, strict=True):
         row[part[side]] = True
@@ -187,7 +187,7 @@ def _masks(dataset: Dataset, parts: Parts, side: int) -> npt.NDArray[np.bool_]:
 
 
 def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[FoldResult]:
-    """Of heads without randomness that fit all parts in one batch."""
+    """Fit a deterministic linear head to all parts in one batch."""
     train = _masks(dataset, parts, 0)
     with learning_from(int(train.sum(1).min())):
         found = head.fold_probabilities(dataset.X, dataset.y, train)
@@ -198,7 +198,7 @@ def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[FoldResult]:
 
 
 def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[list[FoldResult]]:
-    """Of heads that train on all parts, and by all seeds, at once."""
+    """Train neural heads on all parts and with all seeds at once."""
     look = look and bool(dataset.classes)  # regressors draw no curves
     train = np.tile(_masks(dataset, parts, 0), (len(heads), 1))
     watch = np.tile(_masks(dataset, parts, 1), (len(heads), 1)) if look else None

@@ -33,7 +33,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Folds:
-    """How the utterances were parted."""
+    """Training and test rows of each fold."""
 
     kind: str  # as text: "leave one speaker out"
     parts: list[tuple[Rows, Rows]]  # training and test rows of each fold
@@ -44,7 +44,7 @@ class Folds:
 
     @property
     def train(self) -> npt.NDArray[np.bool_]:
-        """(fold, utterance) what each fold is trained on."""
+        """(fold, utterance) whether it is in the training part."""
         train = np.zeros((len(self), len(self.fold)), bool)
         for row, (rows, _) in zip(train, self.parts, strict=True):
             row[rows] = True
@@ -52,7 +52,7 @@ class Folds:
 
     @property
     def fold(self) -> npt.NDArray[np.intp]:
-        """(utterance,) the fold that it is tested in."""
+        """(utterance,) number of the fold whose test part it is in."""
         fold = np.empty(sum(len(test) for _, test in self.parts), np.intp)
         for number, (_, test) in enumerate(self.parts):
             fold[test] = number
@@ -70,7 +70,7 @@ def units(selection: Selection, folds: Folds) -> tuple[npt.NDArray, npt.NDArray[
 
 
 def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
-    """Part `dataset` as ``--folds`` says: a name in `SCHEMES`, a number, or a CSV file.
+    """Split `dataset` into folds by ``--folds``: a name in `SCHEMES`, a number, or a CSV file.
 
     With known speakers every fold is speaker-independent. Of unknown speakers, folds can only be
     stratified by class, or come from a file; their scores are too good, and a warning says so.
@@ -132,7 +132,7 @@ def automatic(dataset: Selection, seed: int) -> Folds:
 
 
 def by_speaker_and_sentence(dataset: Selection, seed: int) -> Folds:
-    """`automatic`, parted further by sentence; see `crossed`."""
+    """`automatic`, split by sentence too; see `crossed`."""
     if not dataset.speakers_known:
         raise UsageError(f"--folds {CROSSED}: the cache does not know the speakers")
     folds = automatic(dataset, seed)
@@ -203,7 +203,7 @@ def of_file(path: Path, dataset: Selection) -> Folds:
 
 
 def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
-    """Part every fold by sentence too, and keep the tested sentences out of its training part.
+    """Split every fold by sentence too, and keep the tested sentences out of its training part.
 
     Each utterance is tested once, by a head trained on neither its speaker nor its sentence. Of
     more than 10 sentences, 10 groups are made.
@@ -250,7 +250,7 @@ def inner_folds(
 
 
 def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:
-    """`LeaveOneGroupOut`, without the seconds that scikit-learn takes to be imported."""
+    """Folds of `sklearn.model_selection.LeaveOneGroupOut`, without importing scikit-learn."""
     return parted(np.unique(groups, return_inverse=True)[1])
 
 
@@ -277,7 +277,7 @@ def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Ro
 
 
 def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
-    """Training and test rows of folds that are given by the number of each utterance's."""
+    """Training and test rows of folds, given the fold number of each utterance."""
     return [
         (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
         for number in range(fold.max() + 1)

@@ -1,4 +1,4 @@
-"""A head, cross-validated: the result that reports and the run folder show."""
+"""The result of cross-validating one head."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ from data.errors import UsageError
 
 @dataclass(frozen=True)
 class TestPart:
-    """What a fold holds out."""
+    """The test part of a fold."""
 
     fold: int
     speakers: list[str]  # empty: unknown, or in training too
@@ -124,7 +124,7 @@ class Run:
 
 
 def evaluate(options: Options, jobs: int = -1) -> Run:
-    """Cross-validate the head that `options` name on what they choose of a cache.
+    """Cross-validate the head that `options` name on the utterances that they select.
 
     Raises:
         CacheError, UsageError: there is no such cache, or it does not hold what is asked for.

@@ -1,4 +1,4 @@
-"""``--scheduler`` of the commands that fit heads: what is spread over Dask workers, and how.
+"""``--scheduler`` of the commands that fit heads: distribute work over Dask workers.
 
 joblib's Dask backend does the work. What all items have in common travels once (scattered), and a
 `Cache` travels as its path: workers read the features themselves.
@@ -24,7 +24,8 @@ Result = TypeVar("Result")
 
 @contextlib.contextmanager
 def scheduled(address: str | None) -> Iterator[None]:
-    """Spread what is done inside over the workers of a scheduler; None: as ever.
+    """Distribute the calls of `spread` inside of the context over a scheduler's workers; None: run
+    them here.
 
     Raises:
         SchedulerError: it does not answer, or has no worker.
@@ -39,7 +40,7 @@ def scheduled(address: str | None) -> Iterator[None]:
 
 
 def client() -> "Client | None":
-    """That of the scheduler in use, if any; in a worker too."""
+    """The Dask client in use; None: there is none."""
     from joblib.parallel import get_active_backend
 
     return getattr(get_active_backend()[0], "client", None)

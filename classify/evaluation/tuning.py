@@ -1,4 +1,4 @@
-"""Settings of a head, chosen inside of each training part.
+"""Hyperparameters of a head, chosen by inner folds of each training part.
 
 Random search (Bergstra and Bengio 2012, JMLR 13): the head's own settings and random others are
 tried by folds of the training part's speakers, and the highest UAR over these folds together wins.
@@ -54,7 +54,7 @@ SPACES: Mapping[str, Mapping[str, Draw]] = {
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was tried, and what won in each fold."""
+    """The settings that were tried and their scores in each fold."""
 
     tried: list[Settings]
     scores: npt.NDArray[np.float64]  # (fold, settings) UAR over the inner folds
@@ -62,7 +62,7 @@ class Tuned:
 
     @property
     def chosen(self) -> npt.NDArray[np.intp]:
-        """(fold,) number of the settings of the highest score; of equal ones the first."""
+        """(fold,) number of the settings with the highest score; the first of several."""
         return self.scores.argmax(1)
 
     def as_json(self) -> dict[str, Any]:
@@ -136,6 +136,6 @@ def tune(
 
 
 def _said(dataset: Dataset, parts: Parts, jobs: int, head: Any) -> list[npt.NDArray[np.intp]]:
-    """Of each part, (test utterance,) the number of the class that a head finds most probable."""
+    """The most probable class number (test utterance,) for each part."""
     heads: Heads = (head,)
     return [fit.output.argmax(1) for fit in fit_parts(heads, dataset, parts, jobs)[0]]

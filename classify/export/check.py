@@ -1,4 +1,4 @@
-"""Hold an exported graph against the model that it was made of, in every runtime that is here."""
+"""Compare the outputs of an exported graph, in every installed runtime, with those of the model."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Run = Callable[[Mapping[str, npt.NDArray]], Values]  # of signal and lengths, to
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a runtime's answers are from the model's, at most.
+    """Largest differences between the outputs of a runtime and of the model.
 
     Of logits beyond ±1, as a share of them; of a regression the numbers are meant, likewise.
     """
@@ -53,8 +53,8 @@ def noise(shortest: int) -> list[Waveform]:
 
 
 def check(content: bytes, predictor: Predictor, waveforms: Sequence[Waveform]) -> list[Deviation]:
-    """Ask the graph in `content`, an ONNX file's bytes, about (sample,) waveforms at 16 kHz, each
-    alone and padded together, and compare its outputs with the predictor's.
+    """Run an ONNX graph on (sample,) waveforms at 16 kHz, each alone and padded together, and
+    compare its outputs with the predictor's.
 
     Raises:
         ModelError: a runtime cannot run the graph, or its outputs differ.
@@ -106,7 +106,7 @@ def batches(waveforms: Sequence[Waveform]) -> Iterator[dict[str, npt.NDArray]]:
 
 
 def compare(runtime: str, logits: Values, expected: Values, classes: bool) -> Deviation:
-    """Hold logits (utterance, class) against probabilities, or numbers against numbers."""
+    """Compare logits (utterance, class) with probabilities, or numbers with numbers."""
     logits = logits.astype(np.float64)
     if not classes:
         return Deviation(runtime, 0.0, _farthest(logits, expected))

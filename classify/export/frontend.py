@@ -18,7 +18,7 @@ class Frontend(nn.Module):
     """Normalisation and convolutions, with statistics over each waveform's own samples."""
 
     def __init__(self, extractor: Any, normalise: bool) -> None:
-        """Take up the feature extractor of a Wav2Vec2-like transformers model.
+        """Wrap the feature extractor of a Wav2Vec2-like transformers model.
 
         Args:
             extractor: its convolutional layers.

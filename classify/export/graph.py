@@ -14,7 +14,7 @@ from extract.encoders.pooling import steps_of
 
 
 class Graph(nn.Module):
-    """What a predictor computes of 16 kHz waveforms (`classify.inference.predictor`), as one graph.
+    """The computation of `classify.inference.predictor` on 16 kHz waveforms, as one module.
 
     Layers of the encoder above the highest one that the head sees are left out.
     """
@@ -96,7 +96,7 @@ def as_half(x: torch.Tensor) -> torch.Tensor:
 
 
 def _plain(module: nn.Module) -> None:
-    """Put the weights that parametrisations, such as weight norm, compute in their place."""
+    """Replace parametrisations, such as weight norm, by the weights that they compute."""
     for part in module.modules():
         for name in list(getattr(part, "parametrizations", ())):
             parametrize.remove_parametrizations(part, name)

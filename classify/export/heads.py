@@ -1,4 +1,4 @@
-"""Trained heads as torch modules, which the exporter can write down.
+"""Trained heads as torch modules that can be exported to ONNX.
 
 Features (utterance, dim) go in; logits (utterance, class) come out, or numbers (utterance, target)
 of a regressor. The modules need plain operators only, so every runtime has them; converters for

@@ -1,4 +1,4 @@
-"""Small torch modules that heads are put together from, for features (utterance, dim)."""
+"""Building blocks of exported heads, for features (utterance, dim)."""
 
 from collections.abc import Iterable
 
@@ -59,7 +59,7 @@ class Standardise(nn.Module):
 
 
 class SideBySide(nn.Module):
-    """What each of some modules makes of x, side by side."""
+    """Concatenate the outputs of several modules along the last axis."""
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class SideBySide(nn.Module):
 
 
 class Log(nn.Module):
-    """Probabilities as logits; those of what is impossible are -inf."""
+    """Logarithm of probabilities; -inf where the probability is 0."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.log()

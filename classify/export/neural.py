@@ -1,4 +1,4 @@
-"""Neural heads as torch modules for one network, without the stack that they were trained in."""
+"""Neural heads as torch modules of a single network."""
 
 from copy import deepcopy
 
@@ -16,7 +16,7 @@ class Neural(nn.Module):
     scale: torch.Tensor
 
     def __init__(self, head: NeuralHead, output: nn.Module | None = None) -> None:
-        """Take up a trained head; `output` is what follows its network."""
+        """Wrap a trained head; `output` is applied after its network."""
         super().__init__()
         self.along_layers = head.sequential and head.axis == "layer"
         self.layers = head.layers

@@ -1,4 +1,4 @@
-"""Write a graph down as an ONNX file's bytes.
+"""Trace a graph into the bytes of an ONNX file.
 
 torch's tracing exporter runs the graph once and notes what is computed; the newer one would need
 one more package. All shapes here come from tensors, so what is noted holds for any batch: each time
@@ -63,7 +63,7 @@ def traced(graph: Graph, about: dict[str, str]) -> bytes:
 
 
 def about(model: TrainedHead, shortest: int) -> dict[str, str]:
-    """What a user of the file has to know, as an ONNX file's metadata: text by name.
+    """Metadata of the ONNX file: name → text.
 
     Args:
         model: what the graph was made of.

@@ -1,4 +1,4 @@
-"""From a trained model to an ONNX file that was seen to answer as the model does."""
+"""Export a trained model to an ONNX file and compare the outputs of both."""
 
 import logging
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ log = logging.getLogger("wav2emo")
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how it was checked."""
+    """Size of an exported graph, and its deviations from the model."""
 
     bytes: int
     dim: int  # of hidden_states
@@ -33,7 +33,7 @@ class Exported:
 def export(
     model: TrainedHead, path: Path, encoder: str | None = None, recordings: Sequence[Path] = ()
 ) -> Exported:
-    """Write `model` and its encoder to `path` as one ONNX graph, if it answers as the model does.
+    """Write `model` and its encoder to `path` as one ONNX graph, if its outputs equal the model's.
 
     Args:
         model: a trained head.

@@ -20,14 +20,14 @@ class NoOptimum(HeadError, ValueError):
 
     @classmethod
     def by_C(cls, *C: float) -> "NoOptimum":
-        """That of fits by some values of C."""
+        """The error for fits with some values of C."""
         values = ", ".join(f"{value:g}" for value in sorted(set(C)))
         return cls(f"the fit does not converge with C = {values}: choose a smaller C")
 
 
 @contextlib.contextmanager
 def naming(head: str, features: object) -> Iterator[None]:
-    """Say which head did not converge, and on which features."""
+    """Add head and features to the message of `NoOptimum`."""
     try:
         yield
     except NoOptimum as error:
@@ -35,7 +35,7 @@ def naming(head: str, features: object) -> Iterator[None]:
 
 
 def require_C(name: str, C: float) -> None:
-    """See that C is one that can be fitted.
+    """Require a C that float64 can fit.
 
     Raises:
         ValueError: it is not.
@@ -46,7 +46,7 @@ def require_C(name: str, C: float) -> None:
 
 @dataclass(frozen=True)
 class Head:
-    """Where a head is defined, and what it can be given."""
+    """The definition of a head and the options that it takes."""
 
     path: str  # module:callable
     summary: str

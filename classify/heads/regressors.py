@@ -26,7 +26,7 @@ def svm(C: float = 1.0, epsilon: float = 0.1) -> TransformedTargetRegressor:
 
     Args:
         C: inverse strength of the regularisation.
-        epsilon: what an error may be at no cost, in deviations of the target.
+        epsilon: errors below it have no loss; in standard deviations of the target.
     """
     return _standardised(MultiOutputRegressor(SVR(C=C, epsilon=epsilon)))
 

@@ -9,7 +9,7 @@ CANCELLED = 1e-6  # share of the mean square; a smaller variance is computed onc
 
 
 class Scaling(NamedTuple):
-    """What turns features into standardised ones: (x - mean) / scale."""
+    """Standardisation of features: (x - mean) / scale."""
 
     mean: npt.NDArray[np.float64]  # (part, dim)
     scale: npt.NDArray[np.float64]  # (part, dim)

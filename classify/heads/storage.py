@@ -1,4 +1,4 @@
-"""Fitted heads as bytes, and back from bytes of unknown origin.
+"""Serialise fitted heads, and load them from bytes of unknown origin.
 
 Heads of scikit-learn are kept by skops, those of torch by safetensors. Neither format can hold
 code. A skops file names types to build, so three things are seen to before a head is used: that the
@@ -97,7 +97,7 @@ def storable(path: str) -> bool:
 
 
 def dumps(head: Any) -> bytes:
-    """A fitted head of scikit-learn's or torch's."""
+    """Serialise a fitted head of scikit-learn or torch."""
     if not hasattr(head, "tensors"):
         return skops.io.dumps(head)
     from safetensors.torch import save
@@ -106,7 +106,7 @@ def dumps(head: Any) -> bytes:
 
 
 def loads(content: bytes, head: Any, classes: Sequence[str]) -> Any:
-    """The fitted head that `content` holds, where it is one like the unfitted `head`.
+    """Load a fitted head with the type and the parameters of the unfitted `head`.
 
     Raises:
         Exception: of nearly any kind, for skops has many ways to refuse.
@@ -128,7 +128,7 @@ def loads(content: bytes, head: Any, classes: Sequence[str]) -> Any:
 
 
 def _require_types(content: bytes) -> None:
-    """See that a skops file is of a bearable size and names no type beyond `TYPES`."""
+    """Require that a skops file has an acceptable size and names no type outside of `TYPES`."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         size = sum(member.file_size for member in archive.infolist())
         if size > MOST_BYTES:

@@ -1,4 +1,4 @@
-"""How samples are coded that have no header to say so."""
+"""The sample format of raw PCM."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ CODINGS = {  # ffmpeg's name → kind, bytes of a sample
 
 @dataclass(frozen=True)
 class PCM:
-    """Samples of some channels in turns."""
+    """Encoding, rate and number of interleaved channels."""
 
     encoding: str = "s16le"
     rate: int = 16_000  # Hz

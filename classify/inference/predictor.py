@@ -1,4 +1,4 @@
-"""A trained head together with its encoder: audio goes in, answers come out."""
+"""Predict audio with a trained head and its encoder."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ class Answer:
 
     @property
     def place(self) -> dict[str, Any]:
-        """The recording, and of a part of it its seconds."""
+        """The recording, and the seconds of a segment."""
         place = {"file": name_of(self.utterance)}
         seconds = {"start": self.utterance.start, "end": self.utterance.end}
         return place | {name: value for name, value in seconds.items() if value is not None}
@@ -51,7 +51,7 @@ class Answer:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The numbers, or the emotion with its probabilities; None stands for NaN."""
+        """The numbers, or the emotion with its probabilities; None for NaN."""
         if self.numbers:
             return dict.fromkeys(self.numbers) if self.silent else self.numbers
         probabilities = None if self.silent else self.probabilities
@@ -67,12 +67,13 @@ class Answer:
 
 
 def name_of(utterance: Utterance) -> str:
-    """The recording's path; of what is of no corpus, its id."""
+    """The path of a recording, or the id of an utterance without a corpus."""
     return str(utterance.file) if utterance.corpus else utterance.id
 
 
 class Predictor:
-    """Answers for audio, exactly as the head answers for the cache; the encoder is loaded once."""
+    """Predict audio with the features that the head has in the cache. The encoder is loaded
+    once."""
 
     def __init__(self, model: TrainedHead, embedder: Embedder) -> None:
         self.model = model
@@ -90,7 +91,7 @@ class Predictor:
         return cls(model, Embedder.from_recipe(model.recipe, device, place))
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Answer | Refusal]:
-        """One answer per utterance, in their order, or the reason why there is none."""
+        """Predict utterances in their order; a refusal takes the place of an answer."""
         return map(self._answer, self.embedder(utterances))
 
     def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Answer | Refusal]:
@@ -161,7 +162,7 @@ class Predictor:
         return self.collected(track, answers)
 
     def collected(self, track: Track, answers: Sequence[Answer]) -> Timeline:
-        """The timeline that the answers for all windows of a recording make."""
+        """The timeline of the answers for all windows of a recording."""
         seconds = [(answer.utterance.start, answer.utterance.end) for answer in answers]
         starts, ends = np.array(seconds, float).T
         rows = [list((answer.numbers or answer.probabilities).values()) for answer in answers]
@@ -188,7 +189,7 @@ class Predictor:
 
 
 def named(number: int, recording: Audio) -> tuple[Utterance, npt.NDArray[np.floating] | None]:
-    """An utterance for a recording, which is called by its path, or for an array, by its number."""
+    """An utterance for a recording, named by its path, or for an array, named by its number."""
     if isinstance(recording, str | Path):
         path = Path(recording)
         return Utterance(str(recording), "", path.parent, path.name), None

@@ -1,4 +1,4 @@
-"""Emotion over time, under the waveform."""
+"""Figure of emotion over time."""
 
 from dataclasses import replace
 from typing import Any

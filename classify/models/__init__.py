@@ -1,1 +1,1 @@
-"""Trained heads: how they are chosen, fitted, calibrated, scored and kept."""
+"""Trained heads: model selection, fitting, calibration, scores and files."""

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: of the answers given with 70 %, 70 % are right.
+"""Temperature scaling, so that 70 % of the predictions with a confidence of 70 % are right.
 
 Temperature scaling divides the logarithms of the probabilities by one number, so the most probable
 class stays what it is (Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2). The
@@ -60,7 +60,8 @@ def calibration_error(probabilities: Shares, y: npt.NDArray[np.integer], bins: i
 
 
 def fit_temperature(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:
-    """The temperature by which probabilities (utterance, class) surprise the least."""
+    """The temperature with the least negative log-likelihood of probabilities (utterance,
+    class)."""
     found = minimize_scalar(
         lambda log: negative_log_likelihood(tempered(probabilities, np.exp(log)), y),
         bounds=(np.log(LEAST), np.log(MOST)),
@@ -84,7 +85,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A temperature, and what it does to answers that it was not fitted to."""
+    """A temperature, and its effect on predictions that it was not fitted to."""
 
     temperature: float
     before: Quality
@@ -98,7 +99,7 @@ class Calibration:
 def calibrate(
     probabilities: Shares, y: npt.NDArray[np.integer], fold: npt.NDArray[np.integer]
 ) -> Calibration:
-    """Fit a temperature to held-out answers.
+    """Fit a temperature to held-out predictions.
 
     Args:
         probabilities: (utterance, class) by the head that was not trained on the utterance's fold.

@@ -1,7 +1,7 @@
-"""The model card: what a trained head is, is worth, and must not be used for, as Markdown.
+"""The model card in Markdown: description, scores and limits of a trained head.
 
 Model Cards for Model Reporting (Mitchell et al. 2019), in the form that model hubs show: fields in
-YAML (of which JSON is a part), then text. Names come from corpora and are escaped.
+YAML, written as JSON, then text. Names from corpora are escaped.
 """
 
 import json
@@ -69,7 +69,7 @@ def _metrics(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    """As plain text in a table of Markdown."""
+    """Escape text for a table in Markdown."""
     return str(value).translate(TABLE)
 
 

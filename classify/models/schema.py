@@ -1,4 +1,4 @@
-"""What ``model.json`` may hold: type and range of every field, and how they fit together."""
+"""The schema of ``model.json``: type and range of every field, and their consistency."""
 
 import json
 import math
@@ -25,12 +25,12 @@ OTHER = ""  # in such a dict: of any name that is not in it, such as a metric's
 
 
 class Malformed(ValueError):
-    """A field is not what it has to be."""
+    """A field has the wrong type or value."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value has to be."""
+    """A condition on a value."""
 
     expected: str  # as text
     holds: Callable[[Any], bool]
@@ -64,7 +64,7 @@ def _either(one: Schema, other: Schema) -> Rule:
 
 
 def _each(schema: Schema) -> Rule:
-    """A name for each of some values."""
+    """An object whose values follow a schema."""
     return Rule(
         "names, each with its value",
         lambda value: (
@@ -246,7 +246,7 @@ def seal(card: Card) -> str:
 
 
 def _fault(value: Any, schema: Schema, place: str = "") -> str | None:
-    """What is wrong with a value, None where nothing is."""
+    """Describe the first fault of a value; None: there is none."""
     if isinstance(schema, Rule):
         shown = json.dumps(value)[:40]
         return None if schema.holds(value) else f"{place or 'it'} is {shown}, not {schema.expected}"
@@ -264,7 +264,7 @@ def _fault(value: Any, schema: Schema, place: str = "") -> str | None:
 
 
 def _inconsistencies(card: Card) -> Iterator[str]:
-    """What the fields say against each other."""
+    """Describe contradictions between fields."""
     if seal(card) != card["sha256"]:
         yield "altered since it was trained"
     if recipes.fingerprint(card["recipe"]) != card["fingerprint"]:
@@ -289,7 +289,7 @@ def _inconsistencies(card: Card) -> Iterator[str]:
 
 
 def _features(card: Card) -> Iterator[str]:
-    """Features that the recipe's encoder has, and the head can read."""
+    """Faults of the features: those that the recipe does not have or the head cannot read."""
     features, recipe, head = card["features"], card["recipe"], find(card["head"])
     if not isinstance(recipe.get("model"), str):
         yield "recipe.model is not text"
@@ -311,7 +311,7 @@ def _features(card: Card) -> Iterator[str]:
 
 
 def _parameters(card: Card) -> Iterator[str]:
-    """Settings of training within what the command line allows."""
+    """Faults of the training settings."""
     for name, value in card["parameters"].items():
         if name in SETTINGS and value is not None:
             kind, least, most, _ = SETTINGS[name]
@@ -320,7 +320,7 @@ def _parameters(card: Card) -> Iterator[str]:
 
 
 def _scores(card: Card, names: Collection[str]) -> Iterator[str]:
-    """Scores of all classes, or targets."""
+    """Faults of the scores."""
     scores, of_classes = card["scores"], bool(card["classes"])
     if scores is None:
         return

@@ -1,4 +1,4 @@
-"""What a head is given, chosen by folds of its training part's speakers.
+"""Model selection: layer, C or settings, chosen by inner folds of speakers.
 
 Linear heads choose among layers and C, others among settings where that is asked for (``--tune``).
 The choice for all utterances, and that of every training part of a cross-validation, which is to be
@@ -32,7 +32,7 @@ Probabilities = npt.NDArray[np.float64]  # (utterance, class)
 
 @dataclass(frozen=True)
 class Choice:
-    """What was tried on all utterances and what won, there and in every training part."""
+    """The candidates, their scores, and the choice on all utterances and in each training part."""
 
     by: str  # the inner folds, as text
     tried: list[tuple[Settings, float]]  # with the UAR over the inner folds
@@ -50,7 +50,8 @@ class Choice:
 
 
 def chooses_layer(options: Options) -> bool:
-    """Whether the head chooses its layer and C: linear ones do, for all their fits are one batch.
+    """Whether layer and C are chosen for the head. They are for linear heads, which fit all in one
+    batch.
 
     Raises:
         UsageError: it is asked to choose by ``--tune`` as well.
@@ -147,7 +148,8 @@ def _task(options: Options, selection: Selection, folds: Folds) -> Task:
 
 
 def _with_everything(folds: Folds, utterances: int) -> Folds:
-    """`folds` and one more, trained on all. Alone it is tested there too: a `Folds` tests all."""
+    """`folds` and one more that is trained on all utterances. If it is the only one, it is tested
+    on them too."""
     rows = np.arange(utterances)
     return replace(folds, parts=[*folds.parts, (rows, rows[: 0 if folds.parts else None])])
 

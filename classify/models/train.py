@@ -1,4 +1,4 @@
-"""A model from a cache: chosen, cross-validated, calibrated, and fitted on everything.
+"""Train a model: select, cross-validate, calibrate, and fit on all utterances.
 
 Its scores are those of the whole procedure, choice included, on held-out folds.
 """
@@ -40,7 +40,7 @@ UNSCORED = Folds("none", [], by_speaker=False)
 
 
 def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
-    """Fit the head that `options` name, or its regressor, on everything that they choose.
+    """Fit the head that `options` name, or its regressor, on all utterances that they select.
 
     Linear heads choose their layer and C, and ``--tune`` settings, by inner folds of speakers. The
     same is done in each fold of a cross-validation, whose answers give the scores and the
@@ -116,7 +116,7 @@ def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> Trained
 def _hold_out(
     options: Options, selection: Selection, folds: Folds, cache: Cache, jobs: int
 ) -> _HeldOut:
-    """Choose, where there is something to choose, and cross-validate."""
+    """Select layer, C or settings where the options ask for it, and cross-validate."""
     if chooses_layer(options):
         choice, probabilities = by_layer_and_C(options, selection, folds, cache)
         layer, C = choice.settings["layer"], choice.settings["C"]
@@ -144,7 +144,7 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
 
 
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
-    """`head`, fitted on everything; neural ones get the speakers, for early stopping."""
+    """Fit `head` on all utterances; neural heads take the speakers for early stopping."""
     neural = find(options.head).neural
     fit_parameters = {"groups": data.speakers} if neural and data.speakers_known else {}
     with naming(options.head, data.features), learning_from(len(y)), converging(head):

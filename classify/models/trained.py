@@ -1,4 +1,4 @@
-"""A head fitted on everything, and the folder that keeps it.
+"""A trained head and its folder.
 
 ``model.json`` describes the head and its encoder; ``head.skops`` (scikit-learn)
 or ``head.safetensors`` (torch) holds what it learned; ``README.md`` is the model card. Nothing in
@@ -35,7 +35,7 @@ MOST_OF_CARD = 16 << 20  # bytes
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """A fitted head with all that new audio has to go through before it."""
+    """A fitted head with features, recipe and calibration."""
 
     head: Any  # a fitted classifier of scikit-learn's kind, or a regressor
     features: Features
@@ -43,17 +43,17 @@ class TrainedHead:
 
     @property
     def classes(self) -> list[str]:
-        """Sorted, as the columns of the probabilities; none of a regression."""
+        """The classes, sorted, as the columns of the probabilities; empty for a regression."""
         return list(self.card["classes"])
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What the numbers of a regression are; none where there are classes."""
+        """The targets of a regression; empty for classes."""
         return () if self.classes else split_one(self.card["target"])
 
     @property
     def temperature(self) -> float:
-        """What the logarithms of the head's probabilities are divided by; 1: not calibrated."""
+        """Divisor of the logarithms of the head's probabilities; 1: not calibrated."""
         return float(self.card["temperature"])
 
     @property
@@ -149,7 +149,7 @@ class TrainedHead:
         return model
 
     def _require_fit(self) -> None:
-        """See that the head takes these features, and gives what the card says it gives.
+        """Require that the head takes the features and gives the outputs that the card describes.
 
         Raises:
             ValueError: it does not.
@@ -170,7 +170,7 @@ class TrainedHead:
 
 
 def check(folder: Path) -> None:
-    """See that a model may be written to `folder`: a new or empty one, or that of a model.
+    """Require that `folder` is new, empty, or the folder of a model.
 
     Raises:
         UsageError: it is a file, or a folder with something else in it.
@@ -212,7 +212,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
 
 
 def _read(file: Path, most: int) -> bytes:
-    """The bytes of a regular file, or of one that a link leads to.
+    """Read a regular file, or the target of a link.
 
     Raises:
         ModelError: it is missing, of another kind, or of more than `most` bytes.

@@ -1,1 +1,1 @@
-"""Which layer knows what, and is the difference real? ``python -m classify probe``."""
+"""Layer-wise probing with controls and tests: ``python -m classify probe``."""

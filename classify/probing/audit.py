@@ -1,4 +1,4 @@
-"""What could make the curves of a probe untrue."""
+"""Checks for what could invalidate the curves of a probe."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ FEW_VOICES = 3  # speakers of a class: with two, one is trained on
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
     target: str
@@ -63,7 +63,7 @@ class Audit:
         return all(check.status != FAIL for check in self.checks)
 
     def as_json(self) -> dict[str, Any]:
-        """As it stands in ``probe.json``."""
+        """The audit as it is written to ``probe.json``."""
         return {
             "passed": self.passed,
             "checks": [asdict(check) for check in self.checks],
@@ -72,7 +72,7 @@ class Audit:
 
 
 def checks(task: Task, pairs: Pairs) -> list[Check]:
-    """Look at the folds of one target."""
+    """Check the folds of one target."""
     looks: tuple[Callable[[Task], tuple[str, str]], ...] = (
         _speakers,
         _sentences,
@@ -180,7 +180,7 @@ def _tiny_groups(task: Task) -> tuple[str, str]:
 
 
 def same_sound(table: pd.DataFrame, X: Matrix) -> Pairs:
-    """Look for recordings that are in there twice.
+    """Find recordings that occur twice.
 
     Args:
         table: the utterances, indexed by their rows of the cache; segments of one recording have

@@ -1,4 +1,4 @@
-"""What a score has to be held against: the majority, shuffled labels, other features."""
+"""Controls of a probe: the majority class, shuffled labels, other features."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Shuffled:
 
 
 def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp], str]:
-    """Labels (shuffle, utterance) with nothing to be learned about them, and how they were made.
+    """Shuffled labels (shuffle, utterance), and a description of the scheme.
 
     Hewitt and Liang 2019 (Designing and Interpreting Probes with Control Tasks) give every word
     type a random label; a probe that does well has learned types by heart. Utterances of speakers
@@ -98,9 +98,9 @@ def confusions(
 
 
 def sentence_alone(task: Task, sentences: npt.NDArray) -> float:
-    """UAR of telling the class by the sentence: the class it most often has in training.
+    """UAR of predicting the class from the sentence alone: its most frequent class in training.
 
-    What the words alone give away; near chance where every class says every sentence.
+    It is near chance where every sentence occurs in every class.
     """
     sentence = np.unique(sentences.astype(str), return_inverse=True)[1]
     classes = len(task.classes)

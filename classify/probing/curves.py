@@ -35,7 +35,7 @@ def candidates(head: str) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class ChoiceOfC:
-    """How C and the layer may be chosen without a look at the test fold."""
+    """How C and the layer are chosen without the test fold."""
 
     C: npt.NDArray[np.float64]  # (candidate,)
     inner: list[list[tuple[Rows, Rows]]] | None  # of each fold, parts of all rows; None: C is given
@@ -43,7 +43,7 @@ class ChoiceOfC:
 
     @classmethod
     def fixed(cls, C: float) -> "ChoiceOfC":
-        """Nothing to choose."""
+        """A given C."""
         return cls(np.array([C]), None, f"{C:g}")
 
     @classmethod
@@ -145,7 +145,7 @@ def _fit(
     train: npt.NDArray[np.bool_],
     folds: npt.NDArray[np.intp],
 ) -> HeldOut:
-    """Choose C in each of some folds and predict; what is in other folds is of no meaning."""
+    """Choose C in each of some folds and predict; values of other folds have no meaning."""
     if choice.inner is None:
         C, scores = np.repeat(choice.C, len(folds)), np.full(len(folds), np.nan)
     else:

@@ -1,4 +1,4 @@
-"""How the layers lie to each other, and the utterances in one of them."""
+"""Similarity of layers, and maps of the utterances in one layer."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Features of the utterances to probe: from the cache, and from the control's."""
+"""Features of the probed utterances, from the cache and from that of the control."""
 
 import logging
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ class CacheLayers:
             yield layer, self._finite(features.of_cache(self.cache, self.rows), f"layer {layer}")
 
     def baseline(self, name: str) -> Matrix:
-        """Features (utterance, dim) that no model had a part in."""
+        """Features (utterance, dim) that are computed without an encoder."""
         return self._finite(self.cache.baseline(name)[self.rows], f"baseline {name}")
 
     def _finite(self, X: Matrix, what: str) -> Matrix:
@@ -91,7 +91,7 @@ class Control:
         return cls(cache, row)
 
     def source(self, poolings: tuple[str, ...], rows: npt.NDArray[np.intp]) -> CacheLayers:
-        """Its layers of the same utterances, with those of `poolings` that it has.
+        """The control's layers of the same utterances, with the poolings that both caches have.
 
         Raises:
             UsageError: it has none of them.

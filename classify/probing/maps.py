@@ -1,4 +1,4 @@
-"""2-D maps of a layer: utterances as points, near each other where their features are alike."""
+"""2-D maps of a layer: utterances with similar features are near each other."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Map:
-    """Places of utterances in a plane."""
+    """Coordinates of utterances in a plane."""
 
     kind: str  # "PCA", "LDA" or "t-SNE"
     axes: tuple[str, str]  # what is along them
@@ -32,7 +32,7 @@ class Map:
 
 @dataclass(frozen=True)
 class LayerMaps:
-    """Maps of one layer; their rows are those of the target that colours them."""
+    """Maps of one layer. Their rows are those of the target."""
 
     layer: int
     maps: list[Map]

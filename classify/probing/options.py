@@ -1,4 +1,4 @@
-"""What decides a probe's numbers."""
+"""The options of a probe."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ CONFOUNDS = ("speaker", "sex", "sentence", "intensity", "corpus")
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """The options; verified once, here."""
+    """The options, verified when they are made."""
 
     cache: Path = Options.cache
     corpora: tuple[str, ...] = ()  # none: all of the cache
@@ -59,7 +59,7 @@ class ProbeOptions:
         self.selection("emotion")  # verifies what it has in common with `classify`
 
     def selection(self, target: str) -> Options:
-        """The utterances and classes of `target`, as `classify` is asked for them."""
+        """The options that select the utterances and classes of `target`."""
         return Options(
             head="logreg",
             cache=self.cache,

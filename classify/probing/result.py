@@ -1,4 +1,4 @@
-"""What a probe found, and ``probe.json``.
+"""The result of a probe, and ``probe.json``.
 
 ``probe.json`` has neither times nor absolute places, so the same command gives the same bytes::
 
@@ -34,7 +34,7 @@
             C (of each fold), per_class {class: {precision, recall, f1, support}},
             per_speaker {speaker: {uar, accuracy, utterances}}, confusion (rows: truth)
 
-What was not asked for (``--quick``) is not there. Status of a check: "ok", "note" or "fail".
+Parts that were not requested (``--quick``) are missing. Status of a check: "ok", "note" or "fail".
 """
 
 from collections import Counter
@@ -210,7 +210,7 @@ class CodeLength:
 
 @dataclass(frozen=True)
 class TargetResult:
-    """One target, probed. What was not asked for is None or empty."""
+    """The result for one target. Parts that were not requested are None or empty."""
 
     task: Task
     C: str  # how it was chosen, as text

@@ -1,4 +1,4 @@
-"""The honest choice: layer and C by the training part of each fold, scored on its test part.
+"""Nested cross-validation: layer and C are chosen by the training part of each fold.
 
 The score of the layer that is best on test is that of a winner: it is too high, the more so the
 more layers there are and the fewer utterances (Cawley and Talbot 2010, On Over-fitting in Model

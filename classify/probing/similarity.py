@@ -1,4 +1,4 @@
-"""How alike two representations of the same utterances are: linear CKA, debiased.
+"""Similarity of two representations of the same utterances: debiased linear CKA.
 
 Centred kernel alignment (Kornblith et al. 2019, Similarity of Neural Network Representations
 Revisited, section 3) is the correlation of the utterances' similarities to each other. It does not
@@ -51,13 +51,13 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Similarities:
-    """Layers against layers."""
+    """Similarities of the layers of one encoder, and of two encoders."""
 
     layers: Similarity  # of the probed cache with each other
     against: Similarity | None  # with those of ``--against``
 
     def as_json(self) -> dict[str, Any]:
-        """As they stand in ``probe.json``."""
+        """The similarities as they are written to ``probe.json``."""
         against = self.against.as_json() if self.against else None
         return {"layers": self.layers.as_json(), "against": against}
 

@@ -92,7 +92,8 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
 def _similarities(
     cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]
 ) -> "Similarities | None":
-    """First of all: a cache of other utterances is refused before anything is fitted."""
+    """Compare the layers first, so that a cache of other utterances is refused before anything is
+    fitted."""
     if options.quick:
         return None
     from classify.probing.geometry import similarities
@@ -103,7 +104,7 @@ def _similarities(
 def _maps(
     cache: Cache, results: dict[str, TargetResult], options: ProbeOptions
 ) -> "LayerMaps | None":
-    """Of the first target; not of a quick probe, for which scikit-learn's maps load too long."""
+    """Maps for the first target; none for a quick probe, as they take long to import."""
     if options.quick:
         return None
     from classify.probing.geometry import layer_maps
@@ -126,7 +127,7 @@ def _poolings(options: ProbeOptions, cache: Cache) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Target:
-    """The work on one target, part by part of its result."""
+    """Computes the result for one target."""
 
     task: Task
     cache: Cache
@@ -139,7 +140,7 @@ class _Target:
         return CacheLayers(self.cache, self.poolings, self.task.selection.rows)
 
     def result(self) -> TargetResult:
-        """Everything that the options ask for."""
+        """Compute all parts that the options request."""
         task, options = self.task, self.options
         choice = self._choice()
         main = curve(task, self.source, options.head, choice, self.source.name)
@@ -188,7 +189,7 @@ class _Target:
         }
 
     def _baselines(self, choice: ChoiceOfC) -> dict[str, LayerScores]:
-        """Features that no model had a part in."""
+        """Probe the features that are computed without an encoder."""
         rows = self.task.selection.rows
         names = sorted(self.cache.baselines, reverse=True)  # "logmel" before "energy"
         sources = {name: self.source.baseline(name) for name in names}

@@ -1,4 +1,4 @@
-"""What is probed for: the classes of a target, and folds that make sense for it.
+"""Targets of a probe: their classes and suitable folds.
 
 ==================================  ============================================================
 target                              what is never on both sides of a fold
@@ -161,7 +161,7 @@ def _speakers_of_every_class(selection: Selection, options: ProbeOptions) -> Fol
 
 
 def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
-    """Who speaks, with other sentences in training than in test."""
+    """The speaker as target, with other sentences in training than in test."""
     sentences = np.full(len(selection.y), "")
     if "sentence" in selection.utterances:
         sentences = as_text(selection.utterances["sentence"]).to_numpy(str)

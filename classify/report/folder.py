@@ -29,7 +29,7 @@ LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
 
 
 def check(out: Path | None) -> None:
-    """See that a run may be written to `out`: a new or empty folder, or that of another run.
+    """Require that `out` is new, empty, or the folder of another run.
 
     Raises:
         UsageError: it is a file, or a folder with something else in it.

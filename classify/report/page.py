@@ -57,7 +57,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """What a study found.
+    """The content of a page.
 
     Attributes:
         title: head, encoder.
@@ -134,7 +134,7 @@ def per_class(rows: Mapping[str, ClassScores]) -> Table:
 
 
 def plain(value: object) -> object:
-    """An option's value as a person would write it."""
+    """Format the value of an option."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "default"
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""What others found with a frozen wav2vec2-base: anchors, for orientation.
+"""Published scores of a frozen wav2vec2-base, for orientation.
 
 None was measured on the folds, classes and features of a probe here, so none is a mark to beat:
 Pepino et al. tested RAVDESS on actors 23 and 24, with features normalised by speaker or overall.

@@ -1,4 +1,4 @@
-"""How figures look, in print and on a screen, and how they are written.
+"""Style of the figures, and how they are written.
 
 A figure is at most `PAGE` inches wide and its text has one size, so that all figures of a page have
 the same size of type. The look is seaborn's: style "ticks", palette "colorblind".
@@ -64,7 +64,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Illustration:
-    """A figure with its words."""
+    """A figure with title and caption."""
 
     name: str  # the files are <name>.png and <name>.svg
     title: str

@@ -217,7 +217,7 @@ def wilson(
 
 
 def degrees_of_freedom(shares: Values) -> Values:
-    """Those of Student's t for a jackknife over speakers of unequal weight, (…).
+    """Degrees of freedom (…) of Student's t for a jackknife over speakers of unequal weight.
 
     k - 1 where all k speakers have the same share of the utterances. Otherwise the mean of k - 1
     and Satterthwaite's approximation 2 E²/Var of the jackknife's variance, where the scores of

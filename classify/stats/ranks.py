@@ -1,4 +1,4 @@
-"""Heads by their ranks: within each speaker first, then over all of them.
+"""Tests of heads by their ranks within each speaker.
 
 Demšar 2006, Statistical Comparisons of Classifiers over Multiple Data Sets (JMLR 7), section 3.2.2.
 What is a data set there is a speaker here. Speakers are not drawn anew for each head and their

@@ -149,7 +149,7 @@ def smallest_p(speakers: int, draws: int = DRAWS) -> float:
 
 
 def uar_shares(counts: Counts) -> Values:
-    """What each speaker adds to the UAR: (speaker, …), summing to it over the speakers.
+    """Contributions of the speakers to the UAR, (speaker, …); their sum is the UAR.
 
     With h the hits and n the utterances of class k, UAR = 1/K Σₖ (Σₛ hₛₖ) / (Σₛ nₛₖ), so speaker s
     adds 1/K Σₖ hₛₖ / nₖ.

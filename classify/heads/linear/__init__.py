@@ -68,7 +68,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         return validate_data(self, X, reset=False) @ self.coef_.T + self.intercept_
 
     def _labelled(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray[np.intp]]:
-        """FeatureSpace (utterance, dim) and class numbers (utterance,), verified."""
+        """Verified features (utterance, dim) and class numbers (utterance,)."""
         matrix, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
@@ -78,7 +78,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         return matrix, numbers
 
     def _keep(self, weights: Matrix, intercept: Matrix, mean: Matrix, scale: Matrix) -> Self:
-        """Take up weights (class, dim) of the standardised features."""
+        """Store weights (class, dim) of the standardised features."""
         self.coef_ = weights / scale
         self.intercept_ = intercept - self.coef_ @ mean
         return self

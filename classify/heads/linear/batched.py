@@ -21,7 +21,7 @@ Finish = Callable[[npt.NDArray], npt.NDArray]  # of logits (class, problem, utte
 def log_probabilities(
     head: str, X: npt.NDArray[np.floating], problems: Problems, device: str = "cpu"
 ) -> npt.NDArray[np.float32]:
-    """Fit `head` to every problem and ask each fit about all utterances.
+    """Fit `head` to every problem and predict all utterances with each fit.
 
     Every problem standardises the features by the mean and deviation of its own training part, as
     scikit-learn's `StandardScaler` does, and then fits
@@ -70,7 +70,7 @@ def _log_softmax(logits: npt.NDArray) -> npt.NDArray:
 def _fitted(
     head: str, X: npt.NDArray[np.floating], problems: Problems, device: str, finish: Finish
 ) -> Iterator[Answer]:
-    """Some problems after the other, each with what `finish` makes of its logits."""
+    """Yield some problems at a time with their logits, processed by `finish`."""
     if not np.isfinite(X).all():
         raise ValueError("the features hold NaN or infinity")
     present = problems.present

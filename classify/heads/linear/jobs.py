@@ -1,4 +1,4 @@
-"""How problems are shared out among matrix products of a good size.
+"""Group problems into matrix products of an efficient size.
 
 Problems that share a training part are fitted on its utterances, or on their Gram matrix where that
 is quicker. Parts of few problems and one C share the features, with masks and scales of their own.
@@ -36,7 +36,7 @@ Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
 
 @dataclass(frozen=True)
 class StandardisedPart:
-    """A training part, and all features as its own statistics standardise them."""
+    """A training part, and all features standardised by its statistics."""
 
     X: npt.NDArray[np.floating]  # (utterance, dim)
     scaled: Scaling
@@ -134,12 +134,12 @@ def _needs_float64(C: npt.NDArray[np.float64], numbers: int) -> npt.NDArray[np.b
 
 
 def _most(numbers: int, device: str) -> int:
-    """How many problems of so many numbers make arrays of a good size."""
+    """Number of problems whose arrays have an efficient size."""
     return max(1, (CPU_CHUNK if device == "cpu" else DEVICE_CHUNK) // numbers)
 
 
 def _chunks(rows: Rows, problems: Problems, longest: int, device: str) -> list[Rows]:
-    """Problems of much the same C, so many that their arrays are of a good size."""
+    """Chunks of problems with similar C whose arrays have an efficient size."""
     rows = rows[np.argsort(problems.strengths[rows], kind="stable")]
     number = -(-len(rows) // _most(problems.classes * longest, device))
     return np.array_split(rows, min(number, len(rows)))
@@ -158,7 +158,7 @@ def _numpy(array: Array) -> npt.NDArray:
 
 
 def _batch_of(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array) -> Batch:
-    """What the problems want of some utterances, in arrays like that of the features."""
+    """Labels, weights and C of some problems and utterances, in arrays of the type of `like`."""
     device = "cpu" if isinstance(like, np.ndarray) else str(like.device)
     dtype = np.dtype(str(like.dtype).removeprefix("torch."))
     weights = problems.train[rows][:, utterances].astype(dtype)
@@ -239,7 +239,7 @@ def _on_own_features(
 def _more_exactly(
     part: StandardisedPart, problems: Problems, rows: Rows, device: str
 ) -> Iterator[Answer]:
-    """Fit problems of a training part in the way that loses the least to rounding."""
+    """Fit problems of a training part in float64, with the least rounding."""
     return _on_own_features(FeatureSpace, part, problems, rows, np.float64, device)
 
 

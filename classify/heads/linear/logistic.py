@@ -43,7 +43,7 @@ class _PerProblem:
 
 @dataclass(frozen=True)
 class Batch(_PerProblem):
-    """What is to be fitted."""
+    """Labels, weights and C of a batch of problems."""
 
     targets: Array  # (class, problem, utterance) weight of the utterance in its class, 0 in others
     weights: Array  # (problem, utterance) weight of the utterance, times C
@@ -80,7 +80,7 @@ class _Direction(_PerProblem):
 
 
 class Optimum(NamedTuple):
-    """What was found."""
+    """The optimum of each problem."""
 
     weights: Array  # (class, problem, dim)
     intercept: Array  # (class, problem, 1)
@@ -96,7 +96,7 @@ def minimise(space: Space, batch: Batch, tolerance: float, together: bool = Fals
 
     Args:
         space: how weights are held.
-        batch: what is to be fitted.
+        batch: the problems.
         tolerance: share of the objective.
         together: whether problems stay in the batch when they are done, where they no longer move.
             The shape of a product decides how it is rounded, so this is what keeps a problem from
@@ -134,7 +134,7 @@ def _minimised(space: Space, batch: Batch, tolerance: float, together: bool) -> 
 
 
 def _start(space: Space, batch: Batch) -> _Point:
-    """No weights, and the intercepts of the classes' shares."""
+    """The start: weights of 0, and intercepts that predict the classes' shares."""
     xp = namespace(batch.weights)
     shares = summed(batch.targets) / summed(batch.weights)
     absent = shares <= 0
@@ -158,7 +158,7 @@ def _softmax(batch: Batch, logits: Array) -> tuple[Array, Array]:
 def _descend(
     space: Space, batch: Batch, point: _Point, last: _Direction | None
 ) -> tuple[_Direction, Array]:
-    """Where to go from a point, and at most how much the objective (problem, 1) can still fall."""
+    """The next direction, and a bound (problem, 1) on how much the objective can still decrease."""
     xp = namespace(batch.weights)
     least = xp.finfo(batch.weights.dtype).tiny
     errors = point.probabilities * batch.weights

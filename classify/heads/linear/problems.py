@@ -1,4 +1,4 @@
-"""What many fits on one feature matrix are trained on: folds × C × shuffles × inner folds."""
+"""Training parts, labels and C of many fits on one feature matrix."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Problems:
-    """What each of many fits is trained on; the feature matrix is the same for all."""
+    """Many fits on the same feature matrix, such as folds × C × shuffles."""
 
     train: npt.NDArray[np.bool_]  # (problem, utterance) what each problem is fitted on
     labels: npt.NDArray[np.integer]  # (problem, utterance), or (utterance,) shared by all problems

@@ -1,4 +1,4 @@
-"""How the weights of linear heads are held: by feature, or as sums of training utterances.
+"""Parametrisations of linear weights: by feature, or as sums of training utterances.
 
 A space says what weights predict of the utterances, how a gradient becomes a step, and how long
 weights are. Axes: (class, problem, dim) for weights, (class, problem, utterance) for logits; arrays
@@ -19,7 +19,7 @@ NEGLIGIBLE = 1e-4  # share of the first eigenvalue; directions below it are left
 
 
 class Space(Protocol):
-    """How weights are held, and what they say about the utterances.
+    """A parametrisation of weights, with logits, gradients and a preconditioner.
 
     `precondition` takes a gradient and the mean curvature of the classes (class, problem, 1), and
     gives the step, its logits and the squared norm of the gradient (problem, 1). `dot` is the inner
@@ -53,7 +53,7 @@ class FeatureSpace:
         return self
 
     def zeros(self, like: Array) -> Array:
-        """Weights of nothing, for logits `like` these."""
+        """Weights of 0, for logits with the shape of `like`."""
         return namespace(like).zeros_like(like[..., :1] * self.X[0])
 
     def logits(self, weights: Array) -> Array:
@@ -78,7 +78,8 @@ class FeatureSpace:
 
 @dataclass(frozen=True)
 class FoldedSpace(FeatureSpace):
-    """The same of problems with a mean and a scale each, which are folded into the weights."""
+    """Like `FeatureSpace`, with a mean and a scale for each problem that are folded into the
+    weights."""
 
     mean: Array  # (problem, dim) of the problem's training part
     inverse: Array  # (problem, dim) 1 / scale, likewise

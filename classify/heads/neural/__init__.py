@@ -1,4 +1,4 @@
-"""Neural heads as scikit-learn estimators: they clone, pipe, search and repeat like any other.
+"""Neural heads as scikit-learn estimators: they work with `clone`, pipelines and searches.
 
 How they read X (utterance, layer · step · dim) and train: `classify.heads.neural.base`.
 """
@@ -24,7 +24,7 @@ from classify.heads.standardize import scaling
 
 @dataclass(eq=False, repr=False)
 class NeuralClassifier(ClassifierMixin, NeuralHead):
-    """What the neural classifiers share.
+    """Base class of the neural classifiers.
 
     Args:
         label_smoothing: share of the target's probability that is spread over all classes.
@@ -50,7 +50,7 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
         return self.classes_[best]
 
     def restore(self, classes: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> Self:
-        """Take up what another head of the same parameters has learned.
+        """Load the tensors of another head with the same parameters.
 
         Raises:
             KeyError, RuntimeError, ValueError: the tensors are not those of such a head.
@@ -88,7 +88,7 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
 
 @dataclass(eq=False, repr=False)
 class NeuralRegressor(RegressorMixin, NeuralHead):
-    """What the neural regressors share: y (utterance, target), or (utterance,) of one target.
+    """Base class of the neural regressors, for y (utterance, target) or (utterance,).
 
     Attributes:
         target_mean_, target_scale_: (target,) the standardisation of the targets.
@@ -108,7 +108,7 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
         return {**super().tensors(), "target_mean": mean, "target_scale": scale}
 
     def restore(self, classes: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> Self:
-        """Take up what another regressor of the same parameters has learned; `classes` are none.
+        """Load the tensors of another regressor with the same parameters; `classes` is not used.
 
         Raises:
             KeyError, RuntimeError, ValueError: the tensors are not those of such a head.

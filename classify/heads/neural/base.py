@@ -1,4 +1,4 @@
-"""What neural heads share: features in, one trained network for each training part out.
+"""Base class of the neural heads: it trains a network for each training part.
 
 They take a plain matrix X (utterance, layer · step · dim). Inputs are standardised inside ``fit``,
 so nothing leaks from a test part. `NeuralHead.fit_folds` fits a clone to each of many training
@@ -37,7 +37,7 @@ Weights = npt.NDArray[np.float32]
 
 @dataclass(eq=False, repr=False)
 class NeuralHead(BaseEstimator):
-    """What all neural heads share.
+    """Base class of the neural heads.
 
     Args:
         layers: how many hidden layers a row of X holds, one after the other.
@@ -187,18 +187,19 @@ class NeuralHead(BaseEstimator):
         raise NotImplementedError
 
     def _verified(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray]:
-        """X and y as they are learned from."""
+        """Validated X and y."""
         raise NotImplementedError
 
     def _strata(self, target: npt.NDArray) -> npt.NDArray[np.intp]:
-        """(utterance,) classes that early stopping leaves some of in the training part."""
+        """(utterance,) classes; early stopping keeps some utterances of each in the training
+        part."""
         raise NotImplementedError
 
     def _goal(
         self, target: npt.NDArray, weight: Weights, train: npt.NDArray[np.bool_]
     ) -> tuple[Matrix, Weights]:
-        """What the network has to give (utterance, output) after this training part, and how much
-        each utterance counts."""
+        """Targets of the network (utterance, output) for a training part, and weights
+        (utterance,)."""
         raise NotImplementedError
 
     def _validated(self, X: npt.ArrayLike) -> Matrix:
@@ -342,7 +343,7 @@ class NeuralHead(BaseEstimator):
         X: npt.ArrayLike,
         question: Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None],
     ) -> npt.NDArray[np.float64] | None:
-        """What a stack of one answers of standardised features, without the replica's axis."""
+        """The output of `network_` for standardised features, without the replica axis."""
         check_is_fitted(self, "network_")
         self.network_.eval()
         with _one_thread(), torch.no_grad():

@@ -1,4 +1,4 @@
-"""The neural heads' networks, stacked: a batch of each replica in, its logits out.
+"""Networks of the neural heads, stacked along a replica axis.
 
 Axes of x are (replica, utterance, layer, moment, dim), of the mask (replica, utterance, moment),
 of logits (replica, utterance, output). Hidden layers are mixed first. Dropout is drawn from `noise`
@@ -19,7 +19,7 @@ EPSILON = 1e-5  # variance below which a deviation may be rounding
 
 
 class Network(nn.Module):
-    """What all have in common: the mix of hidden layers, and attention where there is some."""
+    """Base class of the networks: a softmax mix of the hidden layers."""
 
     def __init__(self, replicas: int, layers: int) -> None:
         super().__init__()
@@ -55,7 +55,8 @@ class Perceptron(Network):
 
 
 class Sequential(Network):
-    """A projection of every moment, something over the moments, and a linear output."""
+    """Base class of networks that project every moment, pool over the moments and end in a linear
+    layer."""
 
     def __init__(
         self, replicas: int, layers: int, dim: int, hidden: int, outputs: int, dropout: float
@@ -157,7 +158,7 @@ class Transformer(Sequential):
         return self.norm(self.block(x, mask, noise)[:, :, :1])[:, :, 0]
 
     def attention(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Of the class token, without what it gives itself."""
+        """Attention of the class token to the moments, without its attention to itself."""
         x, mask = self._with_token(self._projected(x), mask)
         weights = self.block.token_weights(x, mask)[..., 1:]
         return weights / weights.sum(-1, keepdim=True)
@@ -169,7 +170,7 @@ class Transformer(Sequential):
 
 
 class Block(nn.Module):
-    """Self-attention and a perceptron, each added to what it was given."""
+    """Self-attention and a perceptron, with residual connections."""
 
     def __init__(self, replicas: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -200,7 +201,7 @@ class Block(nn.Module):
 
 
 def _softmax(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Over the valid moments; an utterance without any has no weights."""
+    """Softmax over the valid moments; 0 for an utterance without any."""
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(-1) * mask
 

@@ -1,4 +1,4 @@
-"""Randomness of a stack of replicas: what one draws depends on its own seed and nothing else."""
+"""Random numbers of a stack of replicas. Those of a replica depend on its own seed alone."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ class Noise:
         self.streams: list[np.random.Generator] = []
 
     def begin(self, *moment: int) -> None:
-        """Draw from here on what belongs to a moment: (epoch, what for)."""
+        """Seed the generators for a moment: (epoch, purpose)."""
         self.streams = [np.random.default_rng([seed, *moment]) for seed in self.seeds]
 
     def orders(self, sizes: Sequence[int]) -> list[Rows]:

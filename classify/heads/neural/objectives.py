@@ -1,4 +1,4 @@
-"""What neural heads minimise, and the scores that their curves show.
+"""Training losses of the neural heads, and the scores of their curves.
 
 Axes: outputs and targets (replica, utterance, output), weights (replica, utterance).
 """
@@ -18,13 +18,13 @@ class Objective(Protocol):
     """A loss of every utterance, and scores of many."""
 
     def loss(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """(replica, utterance) what training makes small."""
+        """(replica, utterance) the training loss."""
         ...
 
     def scores(
         self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
     ) -> EpochScores:
-        """Of many utterances; "loss" is among them, without label smoothing."""
+        """Scores over the utterances, among them "loss", without label smoothing."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Layers of many networks side by side: every parameter has the replica as its first axis.
+"""Layers of stacked networks: every parameter has the replica as its first axis.
 
 A product of all replicas is one batched product of matrices, and one call does for all of them what
 a call does for one. Initial values are those of torch's own layers.

@@ -26,7 +26,7 @@ History = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long, and in what steps, to train."""
+    """Hyperparameters of training."""
 
     epochs: int
     patience: int  # epochs without a lower loss on the held-out part, before it ends
@@ -52,7 +52,7 @@ class TrainingPart:
 
 @dataclass(frozen=True)
 class Trained:
-    """One network of a stack, as it was at its best."""
+    """One network of a stack at the end of its best epoch."""
 
     parameters: dict[str, torch.Tensor]  # with a replica axis of length 1
     history: History
@@ -60,7 +60,7 @@ class Trained:
 
 
 class Stack:
-    """Parts of the same features, as one batch after the other of all of them."""
+    """Training parts of the same features, read in batches for all replicas at once."""
 
     def __init__(self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[TrainingPart]) -> None:
         """Of features x (utterance, layer, moment, dim), zero where `mask` (utterance, moment) is
@@ -98,7 +98,7 @@ class Stack:
 def train(
     network: Network, stack: Stack, objective: Objective, schedule: Schedule
 ) -> list[Trained]:
-    """Fit each replica of `network` to its part of `stack`, and give it as it was at its best.
+    """Fit each replica of `network` to its part of `stack`; return it at the end of its best epoch.
 
     Where a part has rows to stop by, that is the epoch of the least loss on them; else the last. A
     replica's path depends on its own part and seed alone.
@@ -173,8 +173,8 @@ def _learn(
     weight: torch.Tensor,
     sizes: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
-    """Gather the gradients of a batch `rows` (replica, utterance), of which the first `sizes`
-    (replica, 1) count; return its outputs, targets and weights."""
+    """Compute the gradients of a batch `rows` (replica, utterance), of which the first `sizes`
+    (replica, 1) count; return outputs, targets and weights."""
     x, mask = stack.inputs(rows)
     if schedule.mixup:
         share = noise.beta(schedule.mixup)
@@ -196,7 +196,7 @@ def _cosine(schedule: Schedule, epochs: float) -> float:
 
 
 def _groups(steps: Sequence[int]) -> list[slice]:
-    """Neighbours of equal numbers."""
+    """Slices of consecutive equal numbers."""
     lengths = [len(list(members)) for _, members in groupby(steps)]
     ends = np.cumsum(lengths).tolist()
     return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
@@ -206,7 +206,7 @@ def _groups(steps: Sequence[int]) -> list[slice]:
 def evaluate(
     network: Network, stack: Stack, objective: Objective, chosen: Sequence[Rows]
 ) -> EpochScores:
-    """EpochScores (replica,) of some rows of each replica; NaN of a replica without."""
+    """Scores (replica,) of some rows of each replica; NaN for a replica without rows."""
     longest = max(map(len, chosen))
     if not longest:
         return {}
@@ -241,7 +241,7 @@ class _Best:
         self.histories: list[History] = [{} for _ in parts]
 
     def note(self, epoch: int, scores: EpochScores) -> None:
-        """Take up an epoch's scores, and the parameters of those that are better now."""
+        """Record an epoch's scores, and the parameters of the replicas that improved."""
         alive = self.alive(epoch)
         values = {name: value.double().cpu().numpy() for name, value in scores.items()}
         loss = values.get("stop_loss", np.full(len(self.loss), math.nan))
@@ -259,17 +259,17 @@ class _Best:
                     self.histories[replica].setdefault(name, []).append(float(value[replica]))
 
     def alive(self, epoch: int) -> npt.NDArray[np.bool_]:
-        """(replica,) which still train at an epoch."""
+        """(replica,) whether it still trains at an epoch."""
         waited = epoch - 1 - np.maximum(self.epoch, 0)
         return ~self.stops | (waited < self.patience)
 
     @property
     def done(self) -> bool:
-        """Whether none of them would go on."""
+        """Whether no replica trains any longer."""
         return not self.alive(int(self.last.max()) + 1).any()
 
     def found(self) -> list[Trained]:
-        """Each replica by itself."""
+        """The best parameters and the history of each replica."""
         return [
             Trained(
                 {name: value[[replica]].clone() for name, value in self.kept.items()},

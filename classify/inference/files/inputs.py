@@ -1,4 +1,4 @@
-"""What there is to listen to: files, folders, globs and tables, in the order given."""
+"""Find recordings: files, folders, globs and tables, in the order given."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ def find(
     follow_links: bool = False,
     receive: Callable[[], Utterance] | None = None,
 ) -> tuple[list[Utterance], list[str]]:
-    """The utterances that `inputs` lead to, and a line on each that leads to none.
+    """The utterances of `inputs`, and a message for each input without any.
 
     A recording outside of a table is of no corpus, and its id is its path. `receive` reads what is
     meant by ``-``.
@@ -61,8 +61,8 @@ def _at(path: Path, follow_links: bool) -> tuple[list[Utterance], list[str]]:
 
 
 def _matching(pattern: str, follow_links: bool) -> tuple[list[Utterance], list[str]]:
-    """Every recording once that a glob names or that is in a folder that it names. What else it
-    names is passed over; tables are meant if it ends as they do."""
+    """Recordings that match a glob or lie in a matching folder, each once. Other files are skipped;
+    tables are read if the pattern ends in their suffix."""
     wanted = TABLES if pattern.lower().endswith(TABLES) else AUDIO
     found: dict[str, Utterance] = {}
     warnings: list[str] = []
@@ -83,7 +83,7 @@ def _matching(pattern: str, follow_links: bool) -> tuple[list[Utterance], list[s
 
 
 def _glob(pattern: Path) -> Iterator[Path]:
-    """What a pattern matches, sorted, without hidden files; ``**`` follows no links."""
+    """Paths that match a pattern, sorted, without hidden files; ``**`` follows no links."""
     magic = next(n for n, part in enumerate(pattern.parts) if MAGIC.search(part))
     base, rest = Path(*pattern.parts[:magic]), pattern.parts[magic:]
     hidden = any(part.startswith(".") for part in rest)

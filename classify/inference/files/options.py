@@ -11,7 +11,7 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What to listen to, how, and what to say of it.
+    """Input, windows and output format.
 
     Attributes:
         model: the model's folder.

@@ -15,7 +15,7 @@ from data.errors import UsageError
 
 
 def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
-    """``file`` and the `columns` of the answers, each line as soon as it is known.
+    """Print ``file`` and the `columns` of the answers, a line for each prediction.
 
     Where the answers are of `parts` of recordings, ``start`` and ``end`` follow the file.
     """

@@ -37,13 +37,13 @@ class FilePredictions:
         self._names = _Names()
 
     def refuse(self, problems: Iterable[str]) -> None:
-        """Give each problem its line."""
+        """Print each problem on a line."""
         for problem in problems:
             self.refused += 1
             log.error("%s", problem)
 
     def show(self, utterances: Sequence[Utterance]) -> None:
-        """Print the predictions in the format asked for, and keep timelines."""
+        """Print the predictions in the chosen format, and write the timelines."""
         form, regression = self.options.form, bool(self.model.targets)
         if form == "table":
             log.info("%s on %s", self.model.card["head"], self.model.encoder)
@@ -104,7 +104,7 @@ class FilePredictions:
     def _watched(
         self, results: Iterable[Item], unit: str, total: int | None = None
     ) -> Iterator[Item]:
-        """The same, with a bar on a terminal that nothing else is written to meanwhile."""
+        """Show a progress bar on a terminal to which nothing else is written."""
         writes = self.options.form != "table" or self.sliding is None
         hidden = not log.isEnabledFor(logging.INFO) or (writes and sys.stdout.isatty())
         bar = tqdm(results, total=total, unit=unit, leave=False, disable=hidden or None)

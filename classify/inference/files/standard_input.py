@@ -1,4 +1,4 @@
-"""A recording on standard input, kept in a file, where it can be read again at any place."""
+"""Copy a recording from standard input to a file, which can be read at any position."""
 
 import struct
 import sys
@@ -19,7 +19,7 @@ HEADERS = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3")
 
 
 def check() -> None:
-    """See that standard input can be read.
+    """Require that standard input is open and not a terminal.
 
     Raises:
         UsageError: it is a terminal.
@@ -84,7 +84,7 @@ def _header(raw: PCM) -> bytes:
 
 
 def _tell_length(copy: BinaryIO) -> None:
-    """Write the length into a WAV header that has 0, as programs write that stream."""
+    """Write the length into the WAV header of a program that streams, which has 0 there."""
     size, position = copy.tell(), 12
     copy.seek(0)
     if copy.read(4) != b"RIFF":

@@ -1,1 +1,1 @@
-"""A trained head as a page in the browser, and as an address that programs can ask."""
+"""Serve a trained head: a page for browsers and an HTTP endpoint for programs."""

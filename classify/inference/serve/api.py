@@ -1,4 +1,4 @@
-"""``POST /predict``: a recording goes in, JSON comes out."""
+"""``POST /predict``: predict a recording, as JSON."""
 
 import asyncio
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from data.errors import AudioError
 
 
 def routes(requests: RequestQueue, uploads: Uploads) -> APIRouter:
-    """The address for programs."""
+    """Routes of the endpoint for programs."""
     router = APIRouter()
 
     @router.api_route("/predict", methods=["POST", "PUT"])

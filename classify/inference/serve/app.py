@@ -1,4 +1,4 @@
-"""The page, the address for programs and the middleware, as one application."""
+"""The ASGI application: page, endpoint and middleware."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ CODE = ("ui-monospace", "monospace")
 def application(
     model: TrainedHead, folder: Path, requests: RequestQueue, uploads: Uploads, address: str
 ) -> ASGIApp:
-    """Everything that a server of this model, loaded from `folder`, answers at `address`."""
+    """The application for a model that was loaded from `folder`, served at `address`."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Which requests are meant for this server: its host names, and the pages that may write to it."""
+"""Verify the host and the origin of requests."""
 
 import logging
 import re
@@ -38,7 +38,7 @@ class Hosts:
         self._logged: set[str] = set()
 
     def refused(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
-        """Why a request is refused, if it is."""
+        """The reason for which a request is refused; None: it is not."""
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         requested = HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else None
@@ -83,6 +83,6 @@ class Hosts:
 
 
 def _local_address(scope: Scope) -> str | None:
-    """The address of this machine that a connection goes to, as `host_name` writes it."""
+    """The local address of a connection, in the form of `host_name`."""
     server = scope.get("server")
     return host_name(server[0]) if server else None

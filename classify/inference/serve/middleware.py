@@ -40,8 +40,8 @@ HEADERS = {
 
 
 class Middleware:
-    """Wraps the page's application: refuses requests before they are read, and makes browsers load
-    nothing from anywhere else."""
+    """Refuse requests before their body is read, and add headers so that browsers load nothing from
+    other servers."""
 
     def __init__(self, app: ASGIApp, uploads: Uploads, hosts: Hosts, max_bytes: int) -> None:
         self.app = app
@@ -50,7 +50,7 @@ class Middleware:
         self.max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand it on."""
+        """Refuse a request or pass it to the application."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":  # Gradio has no use for websockets
@@ -74,7 +74,8 @@ class Middleware:
         return None
 
     def _refused(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
-        """Why nothing of a request is read, if so: it goes to no open door, or is too large."""
+        """The reason for which the body of a request is not read: a path that is not allowed, or
+        its size."""
         if not self._open(scope["method"], scope["path"]):
             return HTTPStatus.NOT_FOUND, "nothing here"
         if "transfer-encoding" in Headers(scope=scope):
@@ -132,7 +133,7 @@ class Middleware:
 
 
 def _without_origin(scope: Scope) -> Scope:
-    """Gradio, request from another site's page, would allow that page to read the answer."""
+    """Gradio would allow the page of another site that sends a request to read the response."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
     return {**scope, "headers": headers}
 
@@ -147,7 +148,7 @@ def _size(scope: Scope) -> int:
 
 
 def _paths(request: Any) -> Iterator[Any]:
-    """Every ``path`` in what was sent as JSON."""
+    """Every ``path`` in a JSON value."""
     if isinstance(request, dict):
         if "path" in request:
             yield request["path"]
@@ -159,7 +160,7 @@ def _paths(request: Any) -> Iterator[Any]:
 
 
 def _marked(send: Send) -> Send:
-    """Adds `HEADERS` to the response."""
+    """Add `HEADERS` to the response."""
     added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
     async def sending(message: Message) -> None:
@@ -171,7 +172,7 @@ def _marked(send: Send) -> Send:
 
 
 def _patient(receive: Receive) -> Receive:
-    """Takes a client that sends nothing for `STALLED` seconds for one that has hung up."""
+    """Treat a client that sends nothing for `STALLED` seconds as disconnected."""
     whole = False
 
     async def receiving() -> Message:

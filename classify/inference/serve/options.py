@@ -45,12 +45,12 @@ class ServeOptions:
 
     @property
     def max_bytes(self) -> int:
-        """Of one recording."""
+        """Largest size of one recording in bytes."""
         return round(self.max_mb * MEGABYTE)
 
     @property
     def most_bytes(self) -> int:
-        """Of all recordings that are here at one time, on disk."""
+        """Largest size of all uploads on disk in bytes."""
         return (self.queue + 2) * self.max_bytes
 
     @property

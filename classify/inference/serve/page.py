@@ -1,4 +1,4 @@
-"""The page: record or drop a recording, and see its predictions."""
+"""The page on which a recording is made or dropped, and its predictions are shown."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ TITLE = "wav2emo"
 def page(
     model: TrainedHead, folder: Path, requests: RequestQueue, uploads: Uploads, address: str
 ) -> gr.Blocks:
-    """The page of a model that was loaded from `folder`, for browsers that find it at `address`."""
+    """The page of a model that was loaded from `folder`, served at `address`."""
 
     async def show(sent: str | None) -> str:
         if sent is None:

@@ -23,7 +23,7 @@ Formatted = TypeVar("Formatted")
 
 
 class Busy(Wav2emoError):
-    """Others are served first; the same request may succeed in a while."""
+    """The queue is full; the same request may succeed later."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prediction:
     timeline: Timeline
 
     def as_json(self) -> dict[str, Any]:
-        """For programs: the answer, and those of the windows of the timeline, None of silence."""
+        """The answer and the windows of the timeline, None for silence, as plain JSON."""
         line = self.timeline
         rows = zip(line.starts, line.ends, line.probabilities, strict=True)
         return {
@@ -55,7 +55,7 @@ class Prediction:
 
 
 class RequestQueue:
-    """Asks the predictor about one recording at a time.
+    """Predict one recording at a time.
 
     A few requests wait while it predicts. When the queue is full, raise `Busy` at once, which is
     kinder than an answer in ten minutes.
@@ -93,7 +93,7 @@ class RequestQueue:
             raise
 
     def close(self) -> None:
-        """Listen to nothing more; leave off what is listened to."""
+        """Refuse new requests and stop the current one."""
         self._closed.set()
         self._worker.shutdown(wait=False, cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""The words and pictures of the page."""
+"""HTML fragments of the page."""
 
 import base64
 from itertools import cycle
@@ -24,22 +24,22 @@ _templates = jinja2.Environment(
 
 
 def heading(model: TrainedHead) -> str:
-    """What the model is, above everything."""
+    """The heading: head, encoder and classes."""
     return _templates.get_template("heading.html.j2").render(model=model, card=model.card)
 
 
 def invitation(options: ServeOptions) -> str:
-    """What stands in place of an answer before there is one."""
+    """The text before the first prediction."""
     return _templates.get_template("invitation.html.j2").render(options=options)
 
 
 def refusal(reason: str) -> str:
-    """Why there is no answer."""
+    """The reason for which there is no prediction."""
     return _templates.get_template("refusal.html.j2").render(reason=reason)
 
 
 def prediction(found: Prediction) -> str:
-    """The answer: probabilities as bars, and the timeline; or the numbers of a regression."""
+    """A prediction: probabilities as bars and the timeline, or the numbers of a regression."""
     shares = found.answer.probabilities
     return _templates.get_template("prediction.html.j2").render(
         ranked=sorted(shares.items(), key=lambda item: -item[1]),
@@ -59,11 +59,11 @@ def card(model: TrainedHead, folder: Path) -> str:
 
 
 def program(address: str) -> str:
-    """How a program asks, in Markdown."""
+    """An example request for programs, in Markdown."""
     return _templates.get_template("program.md.j2").render(address=address)
 
 
 def _timeline(found: Prediction) -> str:
-    """The figure as a ``data:`` address: a file of its own would have to be kept and cleaned up."""
+    """The figure as a ``data:`` URL, so that no file has to be stored and removed."""
     image = as_bytes(timeline_figure.draw(found.timeline))
     return "data:image/png;base64," + base64.b64encode(image).decode()

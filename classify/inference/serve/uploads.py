@@ -1,4 +1,4 @@
-"""The folder of what was sent: bounded, and soon empty again."""
+"""The folder of uploads: bounded in size, and emptied after each request."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ KEPT = 60.0  # seconds after its last byte that an upload waits to be asked abou
 
 
 class Uploads:
-    """Recordings on their way from a socket to the predictor.
+    """Uploaded recordings that wait for the predictor.
 
     Gradio takes an upload and, a moment later, a question about it. By then another user may have
     sent the same recording, which it keeps at the same place. So an answer holds on to a link of
@@ -31,7 +31,7 @@ class Uploads:
 
     @contextlib.contextmanager
     def room(self, size: int) -> Iterator[None]:
-        """Promise `size` bytes of disk to an upload while it arrives.
+        """Reserve `size` bytes of disk while an upload is received.
 
         Raises:
             Busy: too much is here or on its way.
@@ -46,12 +46,12 @@ class Uploads:
             self._coming -= size
 
     def holds(self, path: str) -> bool:
-        """Whether a path is where Gradio keeps an upload, or has kept one."""
+        """Whether a path lies in Gradio's upload folder."""
         return path.startswith(f"{self.sent}/") and path == os.path.normpath(path)
 
     @contextlib.contextmanager
     def hold(self, sent: str) -> Iterator[Path]:
-        """What Gradio keeps at `sent`, for as long as the context lasts.
+        """Link the upload at `sent` to a path that is removed with the context.
 
         Raises:
             AudioError: nothing that was sent is there.
@@ -67,7 +67,7 @@ class Uploads:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Path]:
-        """A path for a recording, which goes with the context."""
+        """A path for a recording that is removed with the context."""
         held = self.held / secrets.token_hex(16)
         try:
             yield held
@@ -75,7 +75,7 @@ class Uploads:
             held.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove what was sent more than `KEPT` seconds ago, whole or in part."""
+        """Remove uploads, complete or not, that are older than `KEPT` seconds."""
         oldest = time.time() - KEPT
         for folder, _, files in os.walk(self.sent, topdown=False):
             for name in files:
@@ -88,7 +88,7 @@ class Uploads:
                     os.rmdir(folder)
 
     def _lying(self) -> int:
-        """Bytes on disk; what has two names counts half for each."""
+        """Bytes on disk; of a file with two hard links half for each."""
         total = 0
         for folder, _, files in os.walk(self.sent.parent):
             for name in files:

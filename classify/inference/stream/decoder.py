@@ -16,7 +16,7 @@ COMPRESSED = {b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3"}
 
 
 class Decoder:
-    """Turns bytes into samples, however they are cut into pieces.
+    """Decode a stream of bytes that arrives in pieces of any size.
 
     Attributes:
         format: known as soon as enough has come to see whether there is a WAV header.
@@ -52,7 +52,7 @@ class Decoder:
         return _mono(data, self.format)
 
     def finish(self) -> Waveform:
-        """What `feed` held back in case that a header came, where the stream has ended.
+        """Decode the bytes that `feed` kept because they could have been part of a header.
 
         Raises:
             AudioError: there was nothing, or no more than a part of a header.
@@ -95,7 +95,7 @@ class Decoder:
         return data
 
     def _of_raw(self, data: bytes) -> PCM:
-        """The format of what has no WAV header, by its first bytes."""
+        """The format of a stream without a WAV header."""
         for magic, name in COMPRESSED.items():
             if data.startswith(magic):
                 raise AudioError(

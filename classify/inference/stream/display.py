@@ -12,7 +12,7 @@ BAR, NAME = 10, 11  # characters
 
 
 class JSONLines:
-    """One object a hop, written at once; docs/streaming.md says what is in it."""
+    """Print one JSON object for each hop; see docs/streaming.md."""
 
     def __init__(self, numbers: bool) -> None:
         self._kind = "numbers" if numbers else "probabilities"
@@ -35,11 +35,11 @@ class JSONLines:
         show_json(line)
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 class LiveLine:
-    """One line of a terminal, written over and over."""
+    """Update one line of a terminal."""
 
     def __init__(self, numbers: bool) -> None:
         self._numbers = numbers
@@ -74,14 +74,14 @@ class LiveLine:
 
 
 class Summary:
-    """What a stream came to, so far."""
+    """Counts and latencies of a stream."""
 
     def __init__(self) -> None:
         self.latencies = Latencies()
         self.moments = self.voiceless = self.skipped = self.refused = 0
 
     def add(self, moment: Moment, latency: float) -> None:
-        """Count a moment, answered `latency` seconds after its last sample arrived."""
+        """Count a moment whose answer came `latency` seconds after its last sample."""
         self.moments += 1
         self.skipped += moment.skipped
         self.refused += moment.refused is not None
@@ -91,7 +91,7 @@ class Summary:
             self.latencies.add(latency)
 
     def words(self, seconds: float, lost: int, hop: float) -> str:
-        """The summary of `seconds` of audio, that the source has `lost` some of so many times."""
+        """The summary as text, of `seconds` of audio; samples were lost `lost` times."""
         answers = len(self.latencies)
         parts = [f"{seconds:.1f} s of audio, {several(answers, 'answer')}"]
         parts += [f"{several(self.voiceless, 'window')} without voice"] if self.voiceless else []
@@ -112,7 +112,7 @@ class Summary:
 
 
 def most_probable(moment: Moment) -> str | None:
-    """The class that leads after smoothing; None: no prediction lately."""
+    """The most probable class after smoothing; None: there was no prediction lately."""
     smoothed = moment.smoothed
     return max(smoothed, key=smoothed.__getitem__) if smoothed else None
 

@@ -1,4 +1,4 @@
-"""How long answers take, counted in bounded memory."""
+"""Latencies of predictions, in bounded memory."""
 
 import numpy as np
 

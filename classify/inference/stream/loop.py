@@ -1,4 +1,4 @@
-"""From a source to answers, one a hop."""
+"""Predict a stream: one prediction for each hop."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ PATIENCE = 0.2  # seconds that a reader which waits for its source is given to e
 
 
 class PredictsWaveform(Protocol):
-    """What of a `Predictor` a stream needs."""
+    """The part of `Predictor` that a stream uses."""
 
     def waveform(self, waveform: Waveform) -> Answer | Refusal:
         """Predict (sample,) samples at 16 kHz."""
@@ -30,7 +30,7 @@ class PredictsWaveform(Protocol):
 
 @dataclass(frozen=True)
 class Moment:
-    """What is known at one hop.
+    """The result at one hop.
 
     Attributes:
         time: seconds of audio from the stream's start to the window's end.
@@ -52,12 +52,12 @@ class Moment:
 
     @property
     def latency(self) -> float:
-        """Seconds from then to now."""
+        """Seconds since the last sample arrived."""
         return time.monotonic() - self.arrived
 
 
 class Stream:
-    """Listens to a source until it ends; iterate over it once.
+    """Predict a source until it ends; iterate over it once.
 
         for moment in Stream(Predictor.open(model), Microphone(), StreamOptions(live=True)):
             print(moment.time, moment.smoothed)
@@ -76,7 +76,7 @@ class Stream:
 
     @property
     def seconds(self) -> float:
-        """Of audio that has come so far."""
+        """Seconds of audio that were received."""
         return self._windows.count / SAMPLING_RATE
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""How a stream is listened to."""
+"""Options of a stream."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ SHORTEST = 0.1  # seconds; shorter windows and hops say nothing about an emotion
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """Everything that a user may choose about a stream; verified once, here.
+    """Options of a stream, verified when they are made.
 
     Attributes:
         window: seconds that an answer is about.

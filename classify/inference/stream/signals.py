@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGUSR1 while a stream is listened to."""
+"""SIGINT, SIGTERM and SIGUSR1 while a stream is predicted."""
 
 import contextlib
 import os

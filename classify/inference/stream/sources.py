@@ -1,4 +1,4 @@
-"""Where a stream comes from: standard input or a microphone."""
+"""Sources of a stream: standard input or a microphone."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ BLOCK_SECONDS = 0.02  # that are read of a microphone at once
 
 
 class Source(Protocol):
-    """Samples as they come."""
+    """A source of samples."""
 
     arrived: float  # when the block that was given last did, by `time.monotonic`
     lost: int  # times that the source lost samples, for all that is known

@@ -1,4 +1,4 @@
-"""The sliding window, between the thread that reads samples and the one that answers."""
+"""The sliding window, shared by the thread that reads samples and the one that predicts."""
 
 import threading
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Window:
 
     @property
     def seconds(self) -> float:
-        """Where the window ends, in the stream's own time: its samples, counted."""
+        """End of the window in seconds of the stream, by the number of samples."""
         return self.end / SAMPLING_RATE
 
 
