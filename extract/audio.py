@@ -6,6 +6,7 @@ the header. A recording that is refused raises `AudioError` with the reason and 
 """
 
 import hashlib
+import io
 import math
 import os
 import struct
@@ -39,7 +40,7 @@ EXTENSIBLE = 0xFFFE  # the coding stands in the format chunk's GUID
 # and others, 4 GiB or a little less
 STREAMED = (range(0x7FFF_F000, 0x8000_0001), range(0xFFFF_FF00, 0x1_0000_0000))
 UNKNOWN_FRAMES = 1 << 60  # more than this says libsndfile of a FLAC stream that cannot know it
-MAX_CHUNKS = 64  # before the data of a WAV file
+MAX_CHUNKS = 64  # of a WAV file, up to its data
 MP3_READ = 0.9  # of the bytes; the rest may be tags
 
 Waveform = npt.NDArray[np.float32]  # (sample,), mono
@@ -140,6 +141,29 @@ def resample(waveform: npt.ArrayLike, rate: int) -> Waveform:
     return soxr.resample(array, rate, SAMPLING_RATE, quality="HQ")
 
 
+def decode_pcm(data: bytes, subtype: str, channels: int) -> Waveform:
+    """Decode whole frames of little-endian samples without a header to mono.
+
+    Args:
+        data: samples, channels interleaved.
+        subtype: libsndfile's name of their coding, such as ``PCM_16``.
+        channels: number of channels, which are averaged.
+
+    Returns:
+        (sample,) within ±1.
+    """
+    block, _ = soundfile.read(
+        io.BytesIO(data), dtype="float32", always_2d=True, format="RAW", endian="LITTLE",
+        subtype=subtype, channels=channels, samplerate=SAMPLING_RATE,
+    )  # fmt: skip
+    return _mono(block)
+
+
+def _mono(block: npt.NDArray[np.float32]) -> Waveform:
+    """Average the channels of a (sample, channel) block."""
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+
+
 def normalise(waveform: Waveform) -> Waveform:
     """Zero mean and unit variance over the utterance's own samples.
 
@@ -224,7 +248,7 @@ def _blocks(sound: soundfile.SoundFile, frames: int) -> Iterator[Waveform]:
         if not np.isfinite(block).all():
             raise AudioError("its samples contain NaN or infinity; export it again as PCM")
         found += len(block)
-        yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        yield _mono(block)
     if not found:
         raise AudioError("no samples in it")
 
@@ -264,31 +288,41 @@ def _sniff(file: BinaryIO) -> None:
 
 
 def _check_wave(file: BinaryIO) -> None:
-    """Walk the chunks of a WAV file up to its data."""
+    """Refuse a WAV file that is damaged, cut short, or of a coding that is not read."""
     size = os.fstat(file.fileno()).st_size
-    position, coding = 12, None
-    for _ in range(MAX_CHUNKS):
-        file.seek(position)
-        header = file.read(8)
-        if len(header) < 8:
-            break
-        name, length = struct.unpack("<4sI", header)
+    coding = None
+    for name, position, length in wave_chunks(file):
         if name == b"fmt ":
-            coding = _coding(file.read(min(length, 40)))
+            coding = wave_coding(file.read(min(length, 40)))
             if coding not in WAVE_CODINGS:
                 known = ", ".join(WAVE_CODINGS.values())
                 raise AudioError(f"WAV coding {coding:#06x} is not read (only {known}); convert it")
         elif name == b"data" and coding is not None:
-            missing = position + 8 + length - size
+            missing = position + length - size
             if missing > 0 and not any(length in streamed for streamed in STREAMED):
                 raise AudioError(f"cut short: {missing} of {length} bytes of audio are missing")
             return
-        position += 8 + length + length % 2
     raise AudioError("a WAV file without a format or data chunk: damaged or cut short")
 
 
-def _coding(chunk: bytes) -> int:
-    """The coding tag of a ``fmt `` chunk; of the extensible kind, the one in its GUID."""
+def wave_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, position and length of the content of each chunk of a WAV file.
+
+    The file is positioned at the content. At most `MAX_CHUNKS` chunks are read.
+    """
+    position = 12
+    for _ in range(MAX_CHUNKS):
+        file.seek(position)
+        header = file.read(8)
+        if len(header) < 8:
+            return
+        name, length = struct.unpack("<4sI", header)
+        yield name, position + 8, length
+        position += 8 + length + length % 2
+
+
+def wave_coding(chunk: bytes) -> int:
+    """The coding tag of a ``fmt `` chunk, which an extensible chunk has in its GUID."""
     tag = int.from_bytes(chunk[:2], "little")
     return int.from_bytes(chunk[24:26], "little") if tag == EXTENSIBLE else tag
 
