@@ -32,6 +32,7 @@ HELP = (
 )
 ANSWER_SECONDS = 7.0  # within which a scheduler must answer
 WORKER_SECONDS = 60.0  # within which a first worker must connect
+STALL_SECONDS = 900.0  # without a result, after which busy workers are not used any more
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 REMOTE = re.compile(r"(tcp|tls)://\S+:[0-9]+")
 FILE = "file:"

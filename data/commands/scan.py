@@ -20,29 +20,15 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m data scan",
         description="Count the emotions, speakers and seconds of a corpus, and report problems.",
     )
-    result.add_argument("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
-    result.add_argument(
-        "--corpus",
-        metavar="NAME",
-        help=f"one of {', '.join(corpora.names())}; default: recognise it by its file names",
-    )
-    result.add_argument(
-        "--pattern",
-        metavar="P",
-        help="fields in the paths of a folder, such as '{speaker}/{emotion}_{take}.wav'",
-    )
-    result.add_argument(
-        "--follow-links",
-        action="store_true",
-        help="also read recordings outside of the corpus",
-    )
-    result.add_argument(
-        "-o",
-        "--out",
-        type=Path,
-        metavar="LIST",
-        help="also write all utterances to a list (.jsonl) for extract, on any machine",
-    )
+    add = result.add_argument
+    add("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
+    add("--corpus", metavar="NAME", help=f"one of {', '.join(corpora.names())}; default: recognise "
+        "it by its file names")  # fmt: skip
+    add("--pattern", metavar="P", help="fields in the paths of a folder, such as "
+        "'{speaker}/{emotion}_{take}.wav'")  # fmt: skip
+    add("--follow-links", action="store_true", help="also read recordings outside of the corpus")
+    add("-o", "--out", type=Path, metavar="LIST", help="also write all utterances to a list "
+        "(.jsonl) for extract, on any machine")  # fmt: skip
     output = result.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
     output.add_argument("--csv", action="store_true", help="one row per utterance")

@@ -35,9 +35,7 @@ def read(tree: Tree, pattern: str | None = None) -> tuple[list[Utterance], list[
         CorpusError: the pattern matches no recording, or the root is a table.
     """
     if not tree.recordings:
-        raise CorpusError(
-            f"{tree.root / tree.others[0]}: a table, expected a folder; leave --corpus and --pattern out"
-        )
+        raise CorpusError(f"{tree.root / tree.others[0]}: a table, expected a folder")
     if pattern is None:
         return _by_subfolder(tree)
     grammar = compile_pattern(pattern)

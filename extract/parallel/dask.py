@@ -26,15 +26,14 @@ from extract.decoding import Checksums, Refusal
 from extract.engines import BFLOAT16_IS_QUICKER
 from extract.parallel.chunks import Chunk, Chunks
 from extract.parallel.tasks import EngineSource, Job, Opened, OtherFiles, Report, embed_chunk
-from extract.parallel.workers import ANSWER_SECONDS, Cluster, Workers
-from extract.pipeline import Settings, Summary
+from extract.parallel.workers import RESULT_SECONDS, Cluster, Workers
+from extract.pipeline import SHARD_SECONDS, Settings, Summary
 
 if TYPE_CHECKING:
     from distributed import Future
 
 log = logging.getLogger("wav2emo")
 
-CHUNK_SECONDS = 20.0  # of work, as in a shard
 FIRST_SECONDS = 60.0  # of audio in a chunk while the speed of the workers is unknown
 AT_ONCE = 2  # chunks per worker, so that a worker does not wait for the next
 RETRIES = 2  # of a chunk that raises an unexpected exception
@@ -177,7 +176,7 @@ class _Run:
             self._divide(chunk, future.exception())
             return
         try:
-            report = future.result(timeout=ANSWER_SECONDS)
+            report = future.result(timeout=RESULT_SECONDS)
         except Exception as error:  # cancelled, or its worker was lost with the report
             log.debug("%s", error)
             self._chunks.put_back(chunk)
@@ -195,7 +194,7 @@ class _Run:
             self._add(chunk, report)
 
     def _add(self, chunk: Chunk, report: Report) -> None:
-        self._seconds = CHUNK_SECONDS * chunk.seconds / max(report.took, 0.01)
+        self._seconds = SHARD_SECONDS * chunk.seconds / max(report.took, 0.01)
         self.summary.embedded += report.embedded
         self.summary.cached += report.cached
         self.summary.seconds += report.seconds

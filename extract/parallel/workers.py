@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from data import scheduler
 from data.cache.recipe import canonical
 from data.errors import SchedulerError, UsageError, Wav2emoError
-from data.scheduler import WORKER_SECONDS, parse
+from data.scheduler import STALL_SECONDS, WORKER_SECONDS, parse
 from data.text import several
 from extract.parallel import tasks
 from extract.parallel.tasks import Job, Opened
@@ -28,7 +28,7 @@ log = logging.getLogger("wav2emo")
 POLL_SECONDS = 0.5  # between polls of the scheduler
 AGREE_SECONDS = 60.0  # within which the other first workers must open the encoder
 SILENT_SECONDS = 60.0  # after which a scheduler that does not answer counts as lost
-ANSWER_SECONDS = 10.0  # within which a finished result must arrive
+RESULT_SECONDS = 10.0  # within which a finished result must arrive
 GPU = "GPU"
 
 
@@ -47,7 +47,7 @@ class Cluster:
     scheduler: str
     resource: str | None = None
     wait: float = WORKER_SECONDS
-    timeout: float = 900.0
+    timeout: float = STALL_SECONDS
     watch: Callable[[int], None] = lambda workers: None
 
     def __post_init__(self) -> None:
@@ -180,14 +180,14 @@ class Workers:
         if self.ready and self.client.status == "running":
             thread = threading.Thread(target=run, daemon=True)  # a hanging worker blocks it
             thread.start()
-            thread.join(ANSWER_SECONDS)
+            thread.join(RESULT_SECONDS)
 
     def _open(self, address: str) -> None:
         self._states[address] = self.submit([address], tasks.introduce, self.job)
 
     def _settle(self, address: str, opening: "Future") -> None:
         try:
-            self._states[address] = opening.result(timeout=ANSWER_SECONDS)
+            self._states[address] = opening.result(timeout=RESULT_SECONDS)
         except Exception as error:  # any exception of the worker
             if "deserialization of the task graph" in str(error):
                 raise SchedulerError(

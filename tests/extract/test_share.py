@@ -196,7 +196,7 @@ def test_the_command_with_a_real_encoder(folder_corpus, tmp_path):
     assert one.returncode == 0, one.stderr
     assert "part 1/2: 4 utterances of 8" in one.stderr
     assert "part 1/2 is done" in one.stdout
-    assert "4 utterances of other parts are missing yet; the last part packs" in one.stdout
+    assert "4 utterances of other parts are still missing; the last task packs" in one.stdout
     two = command(tmp_path / "all.jsonl", *options, "--shard", "2/2", "--json")
     told = json.loads(two.stdout)
     assert (told["embedded"], told["missing"], told["packed"]) == (4, 0, True)
