@@ -193,7 +193,7 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     touched(tmp_path, "text.txt", "empty/text.txt", "a.wav")
     found, problems = names(["gone.wav", "text.txt", "empty", "g*", "t*", "a.wav"], tmp_path)
     assert found == ["a.wav"]
-    expected = ("no such file", "neither audio nor a table", "no audio in it", "matches nothing",
+    expected = ("no such file", "expected a folder, a table", "contains no audio", "matches nothing",
                 "matches no audio")  # fmt: skip
     assert len(problems) == len(expected)
     for line, words in zip(problems, expected, strict=True):
