@@ -82,9 +82,9 @@ def baseline(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
 
     from extract import audio
     from extract.encoders.encoder import untrained_model
-    from extract.engines.torch import let_float32_be_exact
+    from extract.engines.torch import disable_tf32
 
-    let_float32_be_exact()  # on a GPU, convolutions would be in TF32
+    disable_tf32()  # on a GPU, convolutions would be in TF32
     model = untrained_model("untrained").to(setting.device)
     size = PADDED_BATCH if setting.name == "padded" else 1
     extractor = transformers.Wav2Vec2FeatureExtractor(return_attention_mask=True)

@@ -1,6 +1,6 @@
 """Corpora, labels and the cache of embeddings.
 
-``data.Cache`` is the reader; everything here works without torch.
+``data.Cache`` reads a cache. This package does not import torch.
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ __all__ = ["Cache"]
 
 
 def __getattr__(name: str) -> object:
-    """Import h5py and NumPy only when the cache is used: ``--help`` must answer at once."""
+    """Import h5py and NumPy only when the cache is used, so that ``--help`` is fast."""
     if name == "Cache":
         from data.cache import Cache
 

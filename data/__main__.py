@@ -1,18 +1,21 @@
-"""``python -m data``: look at corpora and caches."""
+"""``python -m data``: inspect corpora and caches."""
 
 import sys
 
 from data.console import dispatch
 
 COMMANDS = {
-    "scan": ("data.commands.scan", "count emotions, speakers, seconds; warn of what is odd"),
+    "scan": ("data.commands.scan", "count emotions, speakers and seconds; report problems"),
     "demo": ("data.commands.demo", "make a small corpus of synthetic emotional speech"),
-    "info": ("data.commands.info", "what is in a cache, in one screen"),
-    # named, not imported: with --sample it embeds, and data does not import extract
-    "verify": ("extract.commands.verify", "check every number and name of a cache"),
+    "info": ("data.commands.info", "summarise the content of a cache"),
+    # data does not import extract, which --sample needs
+    "verify": ("extract.commands.verify", "check every checksum, number and name of a cache"),
     "pack": ("data.commands.pack", "merge caches and parts of one recipe into one file"),
-    "export": ("data.commands.export", "npz, Parquet or a Hugging Face data set from a cache"),
+    "export": (
+        "data.commands.export",
+        "write a cache as npz, Parquet or a Hugging Face data set",
+    ),
 }
 
 if __name__ == "__main__":
-    sys.exit(dispatch("data", "Look at corpora and caches.", COMMANDS))
+    sys.exit(dispatch("data", "Inspect corpora and caches.", COMMANDS))

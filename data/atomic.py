@@ -1,7 +1,7 @@
-"""Write files atomically: readers find the old content or the new, never a part of it.
+"""Write files atomically: readers see the old content or the new content, never a mixture.
 
-A temporary file beside the destination is written, flushed to disk and renamed onto it, and the
-folder is flushed.
+A temporary file is written beside the destination, flushed to disk and renamed to the destination.
+Then the folder is flushed.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def publish_bytes(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush renames and removals in `folder` to disk, so that they survive a power loss."""
+    """Flush renames and removals in `folder` to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -40,8 +40,8 @@ def sync_folder(folder: Path) -> None:
 def remove_stale(path: Path) -> None:
     """Remove temporary files for `path` (or in it, if it is a folder) whose writers were killed.
 
-    The writer holds a lock as long as it lives. Locks may not reach other machines; their files are
-    removed only when they have not been written to for an hour.
+    A writer holds a lock while it lives. Locks may not work between machines, so files of other
+    machines are only removed if they were not written to for an hour.
     """
     folder, pattern = (path, ".*") if path.is_dir() else (path.parent, f".{path.name}.*")
     for temporary in folder.glob(pattern + _TEMPORARY):
@@ -57,13 +57,13 @@ def remove_stale(path: Path) -> None:
 
 
 def _writer() -> str:
-    """Marks the temporary files of this machine."""
+    """Part of the names of this machine's temporary files."""
     return hashlib.sha256(machine().encode()).hexdigest()[:8]
 
 
 @contextlib.contextmanager
 def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
-    """Create a file beside `path`, locked as long as its writer lives and removed at the end."""
+    """Create a locked file beside `path`, which is removed at the end."""
     token = f"{_writer()}-{os.getpid()}-{secrets.token_hex(4)}"
     temporary = path.with_name(f".{path.name}.{token}{_TEMPORARY}")
     while True:
@@ -81,7 +81,7 @@ def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def write_at(descriptor: int, content: memoryview, offset: int) -> None:
-    """Write all of `content` at `offset`, in bytes from the file's beginning."""
+    """Write `content` at `offset`, in bytes from the start of the file."""
     while content:
         written = os.pwrite(descriptor, content, offset)
         content, offset = content[written:], offset + written

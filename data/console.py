@@ -1,11 +1,11 @@
-"""The thin face that all commands share: dispatch, output, logging, errors and exit status.
+"""Command-line basics of all commands: dispatch, output, logging, errors and exit status.
 
-Names and labels come from outside, and may hold terminal sequences and line breaks. Whatever is
-printed therefore goes through `show`, `show_json` or `show_csv`, or the log, which escape control
-characters; ``print`` is refused by the linter elsewhere.
+Names and labels may contain terminal sequences and line breaks. All output therefore goes through
+`show`, `show_json`, `show_csv` or the log, which escape control characters. The linter forbids
+``print`` in other modules.
 
-Exit status: 0 all done; 1 failed; 2 wrong usage; 3 done, but some files were refused; 74 disk full
-or another I/O error; 130 and 143 stopped by SIGINT and SIGTERM.
+Exit status: 0 success; 1 failure; 2 wrong usage; 3 success, but some files were refused; 74 the
+disk is full, or another I/O error; 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
 import argparse
@@ -26,23 +26,23 @@ from typing import NoReturn
 from data import spreadsheet
 from data.errors import Wav2emoError
 from data.text import CONTROLS, escaped
-from data.text import Lines as Lines  # report tables take these two from here
+from data.text import Lines as Lines  # for modules that import both from here
 from data.text import lines as lines
 
 SOME_REFUSED = 3
 IO_ERROR = 74  # EX_IOERR of sysexits.h
 
-RAISING = ("strict", "surrogateescape")  # on characters that an encoding lacks
+RAISING = ("strict", "surrogateescape")  # error handlers that raise for missing characters
 
 log = logging.getLogger("wav2emo")
 
 
 class Stopped(KeyboardInterrupt):
-    """SIGTERM, raised in the main thread just as Python raises SIGINT."""
+    """SIGTERM was received; raised in the main thread, as Python does for SIGINT."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line whose error messages repeat arguments, such as file names, `escaped`."""
+    """An argument parser that escapes control characters in its error messages."""
 
     def error(self, message: str) -> NoReturn:
         """Print usage and `message`, and exit."""
@@ -52,8 +52,10 @@ class Parser(argparse.ArgumentParser):
 def common_options(parser: argparse.ArgumentParser) -> None:
     """Add ``-v`` and ``-q``, which every command has."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("-v", "--verbose", action="store_true", help="say more; show tracebacks")
-    group.add_argument("-q", "--quiet", action="store_true", help="only errors and results")
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="print more messages, and tracebacks"
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
 
 
 def dispatch(package: str, description: str, commands: Mapping[str, tuple[str, str]]) -> int:
@@ -61,9 +63,9 @@ def dispatch(package: str, description: str, commands: Mapping[str, tuple[str, s
 
     Args:
         package: name of the package, for usage lines.
-        description: one line, shown by ``--help``.
-        commands: command → (module that holds its ``main(argv)``, one line of help). Only the
-            module of the command that runs is imported. The command ``""`` runs when none is named.
+        description: one line for ``--help``.
+        commands: command → (module with its ``main(argv)``, one line of help). Only the module of
+            the command is imported. The command ``""`` is the default.
     """
     argv = sys.argv[1:]
     return run(lambda: _command(package, description, commands, argv), _asked("-v", argv))
@@ -81,7 +83,7 @@ def _command(
         parser = Parser(
             prog=f"python -m {package}",
             description=description,
-            epilog=f"commands:\n{listing}\n\n'python -m {package} COMMAND --help' tells more.",
+            epilog=f"commands:\n{listing}\n\n'python -m {package} COMMAND --help' lists options.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         parser.add_argument("command", choices=[c for c in commands if c], metavar="COMMAND")
@@ -91,7 +93,7 @@ def _command(
 
 
 def run(command: Callable[[], int], verbose: bool = False) -> int:
-    """Call `command`, turning what it raises into one line on stderr and an exit status."""
+    """Call `command`; report an error as one line on standard error and as the exit status."""
     signal.signal(signal.SIGTERM, _stop)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in RAISING:
         sys.stdout.reconfigure(errors="replace")  # standard error replaces by default
@@ -104,7 +106,7 @@ def run(command: Callable[[], int], verbose: bool = False) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Wav2emoError as error:
@@ -118,37 +120,38 @@ def run(command: Callable[[], int], verbose: bool = False) -> int:
         where = f": {error.filename}" if error.filename else ""
         hint = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "; free some space and run the same command again: what is finished is kept"
+            hint = "; free some space and run the same command again: finished work is kept"
         complain(escaped(f"error: {error.strerror or error}{where}{hint}"))
         return IO_ERROR
 
 
 def show(*texts: object) -> None:
-    """Print results, each on a line of its own; what is to have several lines is `Lines`."""
+    """Print each text on its own line; only `Lines` may contain line breaks."""
     for text in texts:
         print(escaped(text), flush=True)
 
 
 def complain(text: str) -> None:
-    """Print to standard error. Line breaks stay; names in `text` have to be `escaped`."""
+    """Print to standard error with line breaks; names in `text` must be `escaped`."""
     print(lines(text.rstrip("\n").split("\n")), file=sys.stderr, flush=True)
 
 
 def show_json(value: object, indent: int | None = None) -> None:
-    """Print a value as JSON, which reads back exactly.
+    """Print a value as JSON without loss.
 
-    Characters that the output's encoding lacks and control characters are JSON's own escapes.
+    Control characters, and characters that the encoding of the output lacks, are JSON escapes.
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=not _speaks_utf8())
+    text = json.dumps(value, indent=indent, ensure_ascii=not _is_utf8())
     for line in text.split("\n"):  # JSON escapes line breaks in strings
         print(CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line), flush=False)
     sys.stdout.flush()
 
 
 def show_csv(rows: Iterable[Iterable[object]]) -> None:
-    """Print rows of cells as CSV, each as soon as it is known; see `data.spreadsheet`.
+    """Print rows of cells as CSV, each row as soon as `rows` yields it; see `data.spreadsheet`.
 
-    Characters that the output's encoding lacks, and on a terminal control characters, are escaped.
+    Characters that the encoding of the output lacks are escaped, and on a terminal also control
+    characters.
     """
     cell = escaped if sys.stdout.isatty() else _encodable
     for row in rows:
@@ -162,12 +165,12 @@ def _encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _speaks_utf8() -> bool:
+def _is_utf8() -> bool:
     return codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
 
 
 def configure_logging(verbose: bool, quiet: bool) -> None:
-    """Send the program's messages to standard error."""
+    """Write log messages to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
     log.handlers[:] = [handler]

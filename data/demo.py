@@ -1,11 +1,11 @@
-"""A small corpus of synthetic emotional speech, to try the program on.
+"""A small corpus of synthetic emotional speech for trying the program.
 
 Six speakers say six sentences of vowels in five emotions. Glottal pulses (Klatt & Klatt 1990, JASA
-87, 820–857) with breath pass through three formant resonators (Klatt 1980, JASA 67, 971–995). The
+87, 820–857) with breath are filtered by three formants (Klatt 1980, JASA 67, 971–995). The
 emotions change the voice in the directions that Juslin & Laukka (2003, Psychological Bulletin 129,
 770–814) and, for breath, Murray & Arnott (1993, JASA 93, 1097–1108) report. The sizes of the
-changes are chosen so that a classifier confuses some emotions. The corpus supports no conclusions
-about speech.
+changes are chosen so that a classifier confuses some emotions. The corpus permits no conclusions
+about real speech.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,16 +20,17 @@ from scipy.signal import lfilter, sosfilt
 
 from data import spreadsheet
 from data.errors import UsageError
+from data.recording import SAMPLING_RATE
 
 TABLE = "demo.csv"
 COLUMNS = ("file", "emotion", "speaker", "sex", "sentence")
-RATE = 16_000  # samples per second
+RATE = SAMPLING_RATE
 Floats = NDArray[np.float64]
 
 EMOTIONS = ("anger", "fear", "happiness", "neutral", "sadness")
-STRENGTH = (0.8, 1.3)  # least and most of an emotion in a recording; 1 is the size in CUES
+STRENGTH = (0.8, 1.3)  # range of the strength of an emotion in a recording; 1 is the size in CUES
 # Ratios to the neutral voice, one column per emotion in the order of EMOTIONS. The last column is
-# the standard deviation of the logarithm of the cue from recording to recording.
+# the standard deviation of the logarithm of the cue between recordings.
 CUES = {
     "f0": (1.20, 1.65, 1.45, 1.00, 0.85, 0.10),  # fundamental frequency
     "accent": (1.60, 0.70, 1.80, 1.00, 0.55, 0.20),  # size of the rises of f0
@@ -82,15 +83,15 @@ SPEAKERS = (
 
 
 def write(root: Path, seed: int = 0) -> tuple[int, float]:
-    """Write ``root/wav/<speaker>_<emotion>_<sentence>.wav`` and, last, the table of them all.
+    """Write ``root/wav/<speaker>_<emotion>_<sentence>.wav`` and then the table of all recordings.
 
-    A demo corpus that is there already is made anew; the same seed gives the same bytes.
+    An existing demo corpus is overwritten. The same seed gives the same bytes.
 
     Returns:
-        The number of recordings and their seconds together.
+        The number of recordings and their total length in seconds.
 
     Raises:
-        UsageError: `root` holds something else, or the seed is negative.
+        UsageError: `root` contains other files, or the seed is negative.
     """
     if seed < 0:
         raise UsageError(f"--seed {seed}: expected 0 or a positive integer")
@@ -113,7 +114,7 @@ def write(root: Path, seed: int = 0) -> tuple[int, float]:
 
 
 def speak(speaker: Speaker, emotion: str, sentence: str, seed: int) -> NDArray[np.int16]:
-    """Return one recording, (sample,), that depends on the arguments alone."""
+    """Synthesise one recording, (sample,) at `RATE`; it depends only on the arguments."""
     rng = np.random.default_rng([seed, *f"{speaker.name}/{emotion}/{sentence}".encode()])
     column, strength = EMOTIONS.index(emotion), rng.uniform(*STRENGTH)
     cue = {name: row[column] ** strength * rng.lognormal(0, row[-1]) for name, row in CUES.items()}
@@ -128,7 +129,7 @@ def speak(speaker: Speaker, emotion: str, sentence: str, seed: int) -> NDArray[n
     f0 = speaker.f0 * cue["f0"] * 2 ** ((contour - contour.mean()) / 12)
     source = _glottis(f0, 0.008 * cue["jitter"], 0.05 * cue["breath"], 700 * cue["cutoff"], rng)
 
-    sound = np.zeros(len(source) + RATE // 8)  # with a sixteenth of a second before and after
+    sound = np.zeros(len(source) + RATE // 8)  # with 1/16 s of silence before and after
     state = np.zeros((3, 2))
     for vowel, start, end, accent in zip(vowels, starts, ends, stress, strict=True):
         pulse = (0.7 + 0.5 * accent) * np.sin(np.linspace(0, np.pi, end - start)) ** 0.5
@@ -136,7 +137,7 @@ def speak(speaker: Speaker, emotion: str, sentence: str, seed: int) -> NDArray[n
         place = slice(RATE // 16 + start, RATE // 16 + end)
         sound[place], state = resonate(pulse * source[start:end], formants, state)
     sound *= 0.05 * cue["intensity"] / np.sqrt(np.mean(sound**2))
-    sound += 3e-4 * rng.standard_normal(len(sound))  # the noise of the room
+    sound += 3e-4 * rng.standard_normal(len(sound))  # room noise
     sound *= min(1.0, 0.98 / np.abs(sound).max())
     return np.rint(sound * 32767).astype(np.int16)
 
@@ -144,10 +145,14 @@ def speak(speaker: Speaker, emotion: str, sentence: str, seed: int) -> NDArray[n
 def _glottis(
     f0: Floats, jitter: float, breath: float, cutoff: float, rng: np.random.Generator
 ) -> Floats:
-    """Return glottal pulses of amplitude 1 with breath, (sample,), low-passed at `cutoff` Hz.
+    """Synthesise glottal pulses of amplitude 1 with breath noise, (sample,).
 
-    `f0` is (sample,) in Hz; `jitter` is the standard deviation of the frequency of a cycle,
-    relative to `f0`; `breath` is the standard deviation of the noise.
+    Args:
+        f0: (sample,) fundamental frequency in Hz.
+        jitter: standard deviation of the frequency of a cycle, relative to `f0`.
+        breath: standard deviation of the noise.
+        cutoff: of the low-pass filter, in Hz.
+        rng: source of random numbers.
     """
     cycle = np.cumsum(f0 / RATE).astype(int)
     phase = np.cumsum(f0 / RATE * (1 + jitter * rng.standard_normal(cycle[-1] + 1)[cycle])) % 1
@@ -160,7 +165,8 @@ def _glottis(
 def resonate(signal: Floats, formants: Floats, state: Floats) -> tuple[Floats, Floats]:
     """Filter `signal`, (sample,), by a resonator for each of the (3,) formants in Hz.
 
-    `state` is (formant, 2), zeros at first; the new state is returned second.
+    Returns:
+        The filtered signal, and the new `state`, (formant, 2). The first state is zero.
     """
     radius = np.exp(-np.pi * BANDWIDTHS / RATE)
     linear = -2 * radius * np.cos(2 * np.pi * formants / RATE)
@@ -170,7 +176,7 @@ def resonate(signal: Floats, formants: Floats, state: Floats) -> tuple[Floats, F
 
 
 def _refuse_other_content(root: Path, recordings: Iterable[str]) -> None:
-    """Let pass a new or empty folder and a demo corpus, whole or left behind half made."""
+    """Raise a UsageError unless `root` is new, empty, or a complete or partial demo corpus."""
     if not root.exists():
         return
     if not root.is_dir():
@@ -183,6 +189,6 @@ def _refuse_other_content(root: Path, recordings: Iterable[str]) -> None:
         foreign = next((p for p in root.rglob("*") if not p.is_dir() and p not in ours), None)
     if foreign:
         raise UsageError(
-            f"{root} holds something else than a demo corpus ({foreign.relative_to(root)}); "
+            f"{root} contains other files than a demo corpus ({foreign.relative_to(root)}); "
             "name a new folder"
         )

@@ -1,8 +1,7 @@
-"""One shared vocabulary of emotions, and how labels map into it.
+"""The shared vocabulary of emotions, and the mapping of labels to it.
 
-Each module in `data.corpora` has the map of its own labels; other labels are English words.
-
-Caches store native labels; the mapping happens when classifying, so a change of mind costs nothing.
+Each module in `data.corpora` maps the labels of its corpus. Other labels are English words. Caches
+store native labels; they are mapped when a head is trained or tested.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +26,7 @@ SHARED = (
     "other",
 )
 
-_ENGLISH = {  # shared → what else it is called in folders and tables
+_ENGLISH = {  # shared → other words for it
     "anger": "angry ang mad rage",
     "boredom": "bored bor boring",
     "calm": "calmness relaxed",
@@ -53,15 +52,15 @@ PROTOCOLS = {
 
 
 def to_shared(corpus: str, native: str | None) -> str | None:
-    """The shared name of a native label.
+    """Map a native label to the shared vocabulary.
 
     Args:
-        corpus: name of the corpus that the label comes from.
-        native: the label as stored.
+        corpus: name of the corpus of the label.
+        native: the label of the corpus.
 
     Returns:
-        A word of `SHARED`; the label itself, unchanged, where nobody has mapped it; None where
-        there is no label or no agreed emotion.
+        A label of `SHARED`, or the native label if no map contains it. None if there is no label,
+        or if the annotators did not agree.
 
     >>> to_shared("emodb", "W"), to_shared("my-folder", "Joy"), to_shared("my-folder", "pensive")
     ('anger', 'happiness', 'pensive')
@@ -70,24 +69,27 @@ def to_shared(corpus: str, native: str | None) -> str | None:
     """
     if not native:
         return None
-    known = corpora.labels(corpus)
-    return known[native] if native in known else WORDS.get(_plain(native), native)
+    mapping = corpora.labels(corpus)
+    return mapping[native] if native in mapping else WORDS.get(_plain(native), native)
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes of ``--labels``. Made by `parse_labels`."""
+    """The classes of ``--labels``, see `parse_labels`."""
 
-    text: str | None = None  # as it was given, for reports
-    classes: Mapping[str, str] | None = None  # shared name → class; None: each its own, all of them
-    native: bool = False  # classes are native labels, without any mapping
+    text: str | None = None  # value of the option, for reports
+    classes: Mapping[str, str] | None = None  # shared label → class; None: every shared label
+    native: bool = False  # whether classes are native labels
 
     def apply(self, corpora: Sequence[str], natives: Sequence[str | None]) -> list[str | None]:
-        """The class of each utterance, None where it is left out.
+        """Map utterances to classes.
 
         Args:
-            corpora: (utterance,) name of the corpus.
-            natives: (utterance,) native label.
+            corpora: (utterance,) names of corpora.
+            natives: (utterance,) native labels.
+
+        Returns:
+            (utterance,) classes; None for an utterance that is left out.
         """
         pairs = list(zip(corpora, natives, strict=True))
         classes = {pair: self._class(*pair) for pair in set(pairs)}
@@ -103,15 +105,15 @@ class Labels:
 
 
 def parse_labels(text: str | None, known: Iterable[str] = ()) -> Labels:
-    """Read the value of ``--labels``.
+    """Parse the value of ``--labels``.
 
     Args:
-        text: a subset ``anger,sadness``; merges ``happiness=happiness+excitement,anger``; a named
-            protocol (`PROTOCOLS`); ``native``; None for all shared labels as they are.
-        known: labels outside of the shared vocabulary that may be named too.
+        text: classes ``anger,sadness``; merged classes ``happiness=happiness+excitement,anger``; a
+            protocol of `PROTOCOLS`; ``native``; or None for all shared labels.
+        known: labels outside of the shared vocabulary that may be used.
 
     Raises:
-        UsageError: an unknown label, or one that is put into two classes.
+        UsageError: a label is unknown, or is in two classes.
 
     >>> parse_labels("happy=joy+exc,anger").apply(["iemocap"] * 3, ["exc", "ang", "neu"])
     ['happy', 'anger', None]

@@ -1,28 +1,28 @@
-"""What can go wrong, as one small hierarchy.
+"""Exceptions of this project.
 
-Every message says what was got, what was expected and what to do next, in a line or two. The
-command line prints it and leaves with ``exit_status``; Python callers catch `Wav2emoError`.
+A message states the actual value, the expected value and the next step, in one or two lines. The
+command line prints it and exits with ``exit_status``.
 """
 
 
 class Wav2emoError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """Base class of the exceptions of this project."""
 
     exit_status = 1
 
 
 class UsageError(Wav2emoError):
-    """What the caller asked for makes no sense: an unknown name, a path that is not there."""
+    """An argument is invalid: an unknown name, or a path that does not exist."""
 
     exit_status = 2
 
 
 class CorpusError(UsageError):
-    """No corpus, or not the one that was named, lies at a path."""
+    """A path contains no corpus, or another corpus than the named one."""
 
 
 class AudioError(Wav2emoError):
-    """One recording is refused: not audio, too long, too short, silent, damaged."""
+    """A recording is refused: not audio, too long, too short, silent or damaged."""
 
 
 class EncoderError(Wav2emoError):
@@ -30,20 +30,20 @@ class EncoderError(Wav2emoError):
 
 
 class CacheError(Wav2emoError):
-    """A cache file is missing, damaged, of another format or in use for something else."""
+    """A cache is missing, damaged, or has another format."""
 
 
 class RecipeMismatch(CacheError):
-    """A cache was made by another recipe than the one asked for."""
+    """The recipe of a cache differs from the requested recipe."""
 
 
 class HeadError(Wav2emoError):
-    """A head cannot learn from the utterances that it is given."""
+    """A head cannot be fitted to the given utterances."""
 
 
 class ModelError(Wav2emoError):
-    """A trained head's folder is incomplete, altered or does not fit what it is used on."""
+    """The folder of a model is incomplete or damaged, or does not fit its input."""
 
 
 class SchedulerError(Wav2emoError):
-    """A scheduler cannot be reached, or its workers cannot do what is asked of them."""
+    """A scheduler cannot be reached, or its workers cannot be used."""

@@ -1,7 +1,7 @@
-"""A list of utterances in a file: made once where the recordings are, read on any machine.
+"""A file with a list of utterances, which is made once and read on any machine.
 
-One JSON object a line, with the fields of `data.utterance.Utterance` and the utterance's seconds.
-Ids, labels and paths come back exactly, so a cache made from a list is that made from its corpora.
+It has one JSON object a line, with the fields of `data.utterance.Utterance` and the length in
+seconds. Extraction from a list gives the same cache as extraction from its corpora.
 """
 
 import json
@@ -22,18 +22,18 @@ OPTIONAL_SECONDS = ("start", "end", "seconds")
 
 
 def write(path: Path, utterances: Iterable[tuple[Utterance, float | None]]) -> int:
-    """Write utterances with their seconds (None: not known), atomically; return their number."""
+    """Write utterances with their lengths in seconds, atomically; return their number."""
     lines = [json.dumps(_row(*item), ensure_ascii=False) + "\n" for item in utterances]
     publish_bytes(path, "".join(lines).encode())
     return len(lines)
 
 
 def read(path: Path, follow_links: bool = False) -> Iterator[tuple[Utterance, float | None]]:
-    """Utterances with their seconds, in the order of the list.
+    """Yield the utterances of a list with their lengths in seconds (None: unknown).
 
     Raises:
-        CorpusError: the file cannot be read, is no such list, or names a recording outside of its
-            corpus, and not `follow_links`.
+        CorpusError: the file cannot be read, is not a list of utterances, or names a recording
+            outside of its corpus without `follow_links`.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -72,10 +72,10 @@ def _utterance(line: str, where: str) -> tuple[Utterance, float | None]:
         wrong += [n for n in OPTIONAL_SECONDS if not isinstance(row.get(n), int | float | None)]
         attributes = row.get("attributes") or {}
         if wrong or not all(isinstance(v, (str, int, float)) for v in attributes.values()):
-            raise ValueError(f"{wrong[0] if wrong else 'attributes'} makes no sense")
+            raise ValueError(f"{wrong[0] if wrong else 'attributes'} has an invalid value")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorpusError(
-            f"{where}: no utterance as 'python -m data scan CORPUS -o' writes them ({error})"
+            f"{where}: expected an utterance as 'python -m data scan CORPUS -o' writes it ({error})"
         ) from None
     return Utterance(
         row["id"],

@@ -1,4 +1,4 @@
-"""Identify this machine, and lock files, on file systems that several machines share."""
+"""Identify this machine, and lock files on shared file systems."""
 
 import contextlib
 import errno
@@ -12,17 +12,17 @@ NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 
 @cache
 def machine() -> str:
-    """An identifier of this machine, which changes when it is restarted."""
+    """An identifier of this machine, which changes when the machine is restarted."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return os.uname().nodename
 
 
 def flock(descriptor: int, operation: int) -> bool:
-    """`fcntl.flock`; whether it could be done. It cannot where the file system has no locks.
+    """Call `fcntl.flock`; return False if the file system has no locks.
 
     Raises:
-        BlockingIOError: another process holds the lock, and ``LOCK_NB`` was asked for.
+        BlockingIOError: another process holds the lock, and `operation` contains ``LOCK_NB``.
     """
     try:
         fcntl.flock(descriptor, operation)

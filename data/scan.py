@@ -1,4 +1,4 @@
-"""Count what a corpus holds before anything is embedded."""
+"""Count the utterances of a corpus, and report problems, before anything is embedded."""
 
 import os
 from collections import Counter
@@ -20,7 +20,7 @@ Row = dict[str, str | float | None]
 
 @dataclass(frozen=True)
 class Header:
-    """What a recording says of itself."""
+    """Format of a recording."""
 
     frames: int  # samples per channel
     rate: int  # Hz
@@ -29,7 +29,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Summary:
-    """The counts of one corpus. Keys None stand for what is not known."""
+    """The counts of one corpus; the key None counts unknown values."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ class Summary:
 
 
 def read_headers(files: Iterable[Path], quiet: bool = False) -> dict[Path, Header | None]:
-    """The header of each recording; None where it has none that can be believed."""
+    """Read the header of each recording; None if it is not readable or not plausible."""
     from tqdm import tqdm
 
     unique = list(dict.fromkeys(files))
@@ -60,7 +60,7 @@ def read_headers(files: Iterable[Path], quiet: bool = False) -> dict[Path, Heade
 
 
 def row(utterance: Utterance, header: Header | None) -> Row:
-    """One utterance as a flat row, with a path that can be opened from here."""
+    """Convert an utterance to a flat row, with a path from the working directory."""
     here, path = os.getcwd() + os.sep, os.path.abspath(utterance.file)
     own: Row = {
         "id": utterance.id,
@@ -78,8 +78,11 @@ def row(utterance: Utterance, header: Header | None) -> Row:
 
 
 def seconds(found: Sequence[Corpus], quiet: bool = False) -> dict[str, float]:
-    """Seconds of utterances by id: as a list tells them, else by the recordings' headers; those
-    without a readable header are left out."""
+    """Lengths of utterances in seconds, by id.
+
+    They come from a list of utterances or from the headers of the recordings. Utterances without
+    a readable header are left out.
+    """
     known = {key: length for corpus in found for key, length in corpus.seconds.items()}
     unknown = [u for corpus in found for u in corpus.utterances if u.id not in known]
     headers = read_headers([utterance.file for utterance in unknown], quiet)
@@ -87,7 +90,7 @@ def seconds(found: Sequence[Corpus], quiet: bool = False) -> dict[str, float]:
 
 
 def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
-    """Count a corpus's utterances."""
+    """Count the utterances of a corpus."""
     utterances = corpus.utterances
     files = list(dict.fromkeys(u.file for u in utterances))
     readable = [header for file in files if (header := headers[file])]
@@ -115,24 +118,24 @@ def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
         },
         sampling_rates=dict(Counter(header.rate for header in readable).most_common()),
         channels=dict(Counter(header.channels for header in readable).most_common()),
-        warnings=(*corpus.warnings, *_oddities(corpus, headers, emotions, speakers)),
+        warnings=(*corpus.warnings, *_problems(corpus, headers, emotions, speakers)),
     )
 
 
-def _oddities(
+def _problems(
     corpus: Corpus,
     headers: dict[Path, Header | None],
     emotions: dict[str | None, int],
     speakers: dict[str | None, int],
 ) -> list[str]:
-    """What will trouble whoever embeds or classifies these utterances."""
-    unreadable, empty, short, beyond, odd = [], [], [], [], []
+    """Warnings about utterances that cannot be embedded or classified."""
+    unreadable, empty, short, beyond, unsupported = [], [], [], [], []
     for utterance in corpus.utterances:
         header = headers[utterance.file]
         if header is None:
             unreadable.append(utterance.path)
         elif header.channels > MAX_CHANNELS or header.rate not in RATES:
-            odd.append(utterance.path)
+            unsupported.append(utterance.path)
         elif header.frames == 0:
             empty.append(utterance.path)
         elif (utterance.end or utterance.start or 0) > header.frames / header.rate:
@@ -141,8 +144,8 @@ def _oddities(
             short.append(utterance.path)
     warnings = [
         *tally("recordings that cannot be read as audio", sorted(set(unreadable))),
-        *tally(f"recordings that extract refuses: {LIMITS}", sorted(set(odd))),
-        *tally("recordings without a single sample", sorted(set(empty))),
+        *tally(f"recordings that extract refuses: {LIMITS}", sorted(set(unsupported))),
+        *tally("recordings without samples", sorted(set(empty))),
         *tally(f"utterances shorter than {SHORTEST:g} s", short),
         *tally("segments that end beyond their recording", beyond),
     ]
@@ -175,20 +178,20 @@ def _header(file: Path) -> Header | None:
 
 
 def _seconds(utterance: Utterance, header: Header) -> float:
-    """Length of the utterance, of which a segment's end may lie beyond the recording's."""
+    """Length of an utterance; the end of a segment may exceed that of its recording."""
     whole = header.frames / header.rate
     end = whole if utterance.end is None else min(utterance.end, whole)
     return max(0.0, end - (utterance.start or 0.0))
 
 
 def _counted(values: Iterable[str | None]) -> dict[str | None, int]:
-    """Occurrences of each value, sorted by value; None last."""
+    """Count each value; sorted by value, None last."""
     counts = Counter(values)
     return {value: counts[value] for value in sorted(counts, key=lambda v: (v is None, v or ""))}
 
 
 def write_list(path: Path, found: Sequence[Corpus], headers: dict[Path, Header | None]) -> int:
-    """Write the utterances of corpora to a list, with their seconds; return their number."""
+    """Write the utterances of corpora and their lengths to a list; return their number."""
     from data import listing
 
     return listing.write(

@@ -1,9 +1,8 @@
 """Connect to a Dask scheduler.
 
 ``--scheduler`` is ``local`` or ``local:4`` (workers on this machine while the command runs),
-``tcp://host:8786``, ``tls://host:8786`` (certificates as Dask's own configuration names them), or
-``file:scheduler.json``, which ``dask scheduler --scheduler-file`` writes. Errors take one line,
-where Dask's own take many.
+``tcp://host:8786``, ``tls://host:8786`` (Dask's configuration names the certificates), or
+``file:scheduler.json``, which ``dask scheduler --scheduler-file`` writes.
 """
 
 import asyncio
@@ -33,18 +32,19 @@ HELP = (
 )
 ANSWER_SECONDS = 7.0  # within which a scheduler must answer
 WORKER_SECONDS = 60.0  # within which a first worker must connect
+STALL_SECONDS = 900.0  # without a result, after which busy workers are not used any more
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 REMOTE = re.compile(r"(tcp|tls)://\S+:[0-9]+")
 FILE = "file:"
-# a terminal sends Ctrl-C to workers too; they must go on until the client stops them
+# a terminal sends Ctrl-C to local workers too, but the client has to stop them
 IGNORE_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 
 def parse(text: str) -> str:
-    """`text`, if it is an address of a scheduler; for argparse's ``type`` and for options.
+    """Return `text` if it is the address of a scheduler.
 
     Raises:
-        UsageError: it is not.
+        UsageError: `text` is not an address.
     """
     if LOCAL.fullmatch(text) or REMOTE.fullmatch(text) or text.removeprefix(FILE) not in ("", text):
         return text
@@ -58,7 +58,12 @@ def parse(text: str) -> str:
 def connected(
     scheduler: str, seconds: float | None = None, resource: str | None = None
 ) -> "Iterator[Client]":
-    """A client of a scheduler that has at least one worker, with `resource` if that is given.
+    """Connect to a scheduler and wait for a worker; disconnect at the end.
+
+    Args:
+        scheduler: address, see the module.
+        seconds: how long to wait for the first worker. Default: `WORKER_SECONDS`.
+        resource: a resource that the worker has to announce.
 
     Raises:
         SchedulerError: the scheduler does not answer, or no worker connects within `seconds`.
@@ -73,10 +78,10 @@ def connected(
 
 
 def connect(scheduler: str) -> "Client":
-    """A client of a scheduler, whether it has workers or not.
+    """Connect to a scheduler, which may have no workers.
 
     Raises:
-        SchedulerError: it does not answer.
+        SchedulerError: the scheduler does not answer.
         UsageError: Dask is not installed.
     """
     _require_dask()
@@ -92,12 +97,12 @@ def connect(scheduler: str) -> "Client":
     address = _from_file(scheduler) if scheduler.startswith(FILE) else scheduler
     _require_certificates(scheduler, address)
     try:
-        with ThreadPoolExecutor(1) as thread:  # there may be an event loop in this one
+        with ThreadPoolExecutor(1) as thread:  # this thread may run an event loop
             thread.submit(asyncio.run, _require_answer(address)).result()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", distributed.versions.VersionMismatchWarning)
             client = distributed.Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
-    except Exception as error:  # of nearly any kind, where something else answers
+    except Exception as error:  # another server at the address causes errors of any type
         log.debug("%s", error, exc_info=True)
         raise SchedulerError(_unreachable(scheduler, address, error)) from None
     _warn_of_versions(caught)
@@ -105,8 +110,10 @@ def connect(scheduler: str) -> "Client":
 
 
 async def _require_answer(address: str) -> None:
-    """Connect and disconnect: a `Client` waits for ever for a silent scheduler, and cannot be
-    closed after it has found another server.
+    """Connect and disconnect.
+
+    A `Client` would wait without end for a silent scheduler, and could not be closed after it has
+    connected to another kind of server.
     """
     from distributed import Security
     from distributed.comm.core import connect
@@ -127,10 +134,10 @@ def close(client: "Client") -> None:
 
 
 def workers(client: "Client") -> dict[str, dict[str, Any]]:
-    """Address → name, host, nthreads, resources … of every worker.
+    """Return the description of each worker: address → name, host, nthreads, resources, ….
 
     Raises:
-        OSError: the scheduler does not answer; `Client.scheduler_info` would return no worker.
+        OSError: the scheduler does not answer. (`Client.scheduler_info` would return no worker.)
     """
 
     async def ask() -> dict[str, Any]:
@@ -155,7 +162,7 @@ def _wait_for_worker(client: "Client", seconds: float, resource: str | None) -> 
 
 
 def _warn_of_versions(caught: Sequence[warnings.WarningMessage]) -> None:
-    """Log in a line each what Dask shows as a table: packages whose versions differ."""
+    """Log one line for each package whose versions differ."""
     for warning in caught:
         for row in re.findall(r"^\|(.+)\|$", str(warning.message), re.MULTILINE):
             package, here, scheduler, workers = (cell.strip() for cell in row.split("|"))
@@ -175,7 +182,7 @@ def _require_dask() -> None:
 
 
 def _start_local(count: int) -> "Client":
-    """As many workers as asked for, each with its share of the cores."""
+    """Start `count` workers, each with its share of the cores."""
     from distributed import Client, LocalCluster
 
     cluster = LocalCluster(
@@ -186,7 +193,7 @@ def _start_local(count: int) -> "Client":
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
         preload=[IGNORE_INTERRUPTS],
-        memory_limit=0,  # a worker near its limit is paused, and nothing would move on
+        memory_limit=0,  # Dask would pause a worker near its limit
         silence_logs=logging.CRITICAL,
     )
     return Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
@@ -197,7 +204,7 @@ def _cores() -> int:
 
 
 def _from_file(scheduler: str) -> str:
-    """The address in a scheduler file; the scheduler may be about to write it."""
+    """Read the address from a scheduler file; wait a moment for the scheduler to write it."""
     path = Path(scheduler.removeprefix(FILE))
     end = time.monotonic() + ANSWER_SECONDS
     while True:
@@ -207,10 +214,10 @@ def _from_file(scheduler: str) -> str:
             if time.monotonic() < end:
                 time.sleep(0.2)
                 continue
-            why = error.strerror if isinstance(error, OSError) else "not a scheduler's file"
+            why = error.strerror if isinstance(error, OSError) else "not a scheduler file"
             raise SchedulerError(
                 f"--scheduler {scheduler}: {why}; start 'dask scheduler --scheduler-file {path}', "
-                "and give its path as this machine sees it"
+                "and give the path of the file on this machine"
             ) from None
 
 
@@ -222,8 +229,8 @@ def _require_certificates(scheduler: str, address: str) -> None:
     try:
         if Security().get_connection_args("client")["ssl_context"] is not None:
             return
-        why = "no certificates are named"
-    except OSError as error:  # ssl's among them
+        why = "no certificates are configured"
+    except OSError as error:  # includes ssl.SSLError
         why = f"{error.strerror or error} in the certificates"
     raise SchedulerError(
         f"--scheduler {scheduler}: {why}; set ca-file, client.cert and client.key below "
@@ -234,12 +241,12 @@ def _require_certificates(scheduler: str, address: str) -> None:
 def _unreachable(scheduler: str, address: str, error: Exception) -> str:
     at = f" ({address})" if address not in scheduler else ""
     if isinstance(error, ImportError):
-        return f"--scheduler {scheduler}{at}: its versions do not go with those here: {error}"
+        return f"--scheduler {scheduler}{at}: its packages have other versions: {error}"
     if not isinstance(error, (OSError, ValueError)):
-        return f"--scheduler {scheduler}{at}: what answers there is no Dask scheduler"
+        return f"--scheduler {scheduler}{at}: the server there is not a Dask scheduler"
     return (
-        f"--scheduler {scheduler}{at}: no scheduler answers there within {ANSWER_SECONDS:.0f} s; "
-        "is 'dask scheduler' running, and may this machine connect to it?"
+        f"--scheduler {scheduler}{at}: no scheduler answered within {ANSWER_SECONDS:.0f} s; check "
+        "that 'dask scheduler' runs there and that this machine may connect to it"
     )
 
 
@@ -249,10 +256,10 @@ def _without_worker(
     address = client.scheduler.address
     start = f"start one with 'dask worker {address}"
     if not present:
-        return f"{address} has no worker, and none has come within {seconds:.0f} s; {start}'"
+        return f"{address} has no worker, and none connected within {seconds:.0f} s; {start}'"
     announced = sorted({name for about in present.values() for name in about["resources"]})
     return (
-        f"{several(len(present), 'worker')} at {address}, none with the resource {resource} "
-        f"(announced: {', '.join(announced) or 'none'}) within {seconds:.0f} s; {start} "
+        f"{several(len(present), 'worker')} at {address}, but none announced the resource "
+        f"{resource} within {seconds:.0f} s (announced: {', '.join(announced) or 'none'}); {start} "
         f"--resources {resource}=1'"
     )

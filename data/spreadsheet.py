@@ -1,8 +1,8 @@
-"""CSV that a spreadsheet shows and does not run.
+"""CSV whose cells a spreadsheet does not evaluate as formulas.
 
-A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break for a
-formula, and names of files, speakers and classes come from outside. Such a cell is written with an
-apostrophe before it (OWASP, CSV Injection). Numbers stay as they are. `restored` is the inverse.
+A spreadsheet evaluates a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break,
+and names of files, speakers and classes come from outside. Such a cell is written with an
+apostrophe before it (OWASP, CSV Injection). Numbers are not changed. `restored` is the inverse.
 """
 
 import re
@@ -16,9 +16,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]inf", re.ASCII)
 
 
 def neutral(cell: object) -> object:
-    """A cell as it is written: text that begins as a formula has an apostrophe before it.
+    """Put an apostrophe before text that begins like a formula.
 
-    An apostrophe that stands there already gets another one, so that nothing is lost.
+    If apostrophes precede a formula already, one more is added, so that `restored` is exact.
 
     >>> neutral("=1+2"), neutral("'=1+2"), neutral("-0.5"), neutral("'s-Gravenhage")
     ("'=1+2", "''=1+2", '-0.5', "'s-Gravenhage")
@@ -29,7 +29,7 @@ def neutral(cell: object) -> object:
 
 
 def restored(text: str) -> str:
-    """What `neutral` made `text` of.
+    """Remove the apostrophe that `neutral` has added.
 
     >>> restored("'=1+2"), restored("''=1+2"), restored("-0.5"), restored("'s-Gravenhage")
     ('=1+2', "'=1+2", '-0.5', "'s-Gravenhage")
@@ -38,13 +38,13 @@ def restored(text: str) -> str:
 
 
 def write(file: TextIO, rows: Iterable[Iterable[Any]]) -> None:
-    """Write rows of cells as CSV (RFC 4180, lines end in a line feed); None is an empty cell."""
+    """Write rows of cells as CSV (RFC 4180, but lines end in a line feed); None is empty."""
     for row in rows:
         file.write(",".join(map(_quoted, row)) + "\n")
 
 
 def _quoted(cell: object) -> str:
     text = "" if cell is None else str(neutral(cell))
-    if _SPECIAL.search(text):  # the csv module leaves a carriage return alone
+    if _SPECIAL.search(text):  # the csv module does not quote a carriage return
         return '"' + text.replace('"', '""') + '"'
     return text

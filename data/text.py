@@ -1,4 +1,4 @@
-"""Text for messages and terminals: control characters escaped, counts in words."""
+"""Text for messages and terminals: escape control characters, write counts in words."""
 
 import re
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ CONTROLS = re.compile(
 
 
 class Lines(str):
-    """Text whose control characters are escaped already, other than its own line breaks."""
+    """Text with line breaks whose other control characters are escaped."""
 
     __slots__ = ()
 
 
 def lines(texts: Iterable[object]) -> Lines:
-    """Join lines that may hold names from outside, whose own line breaks are escaped."""
+    """Join lines; control characters and line breaks inside of a line are escaped."""
     return Lines("\n".join(map(escaped, texts)))
 
 
 def escaped(text: object) -> str:
-    r"""Text in one line for a terminal: control characters escaped as in Python's literals.
+    r"""Escape control characters as in Python's literals, so that the text is one line.
 
     >>> print(escaped("a\x1b[31mb\nc \u202e d"))
     a\x1b[31mb\nc \u202e d
@@ -33,7 +33,7 @@ def escaped(text: object) -> str:
 
 
 def several(count: int, what: str) -> str:
-    """A number of things in words.
+    """Write a count and its noun, in the plural if needed.
 
     >>> several(1, "utterance"), several(1200, "utterance")
     ('1 utterance', '1,200 utterances')

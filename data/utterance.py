@@ -9,9 +9,9 @@ from pathlib import Path
 class Utterance:
     """One stretch of speech by one speaker.
 
-    ``id`` is unique over everything that is ever cached together and begins with the corpus's name.
-    Labels are the corpus's own (native): they are mapped to a shared vocabulary only when
-    classifying, by `data.emotions`. What a corpus does not have is None.
+    ``id`` is unique within a cache and begins with the name of the corpus. Labels are the native
+    labels of the corpus, which `data.emotions` maps to a shared vocabulary. An unknown value is
+    None.
     """
 
     id: str

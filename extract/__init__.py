@@ -1,8 +1,8 @@
 """Embed recordings once, all layers, into one cache.
 
-``extract.extract`` fills a cache, ``extract.Embedder`` embeds audio in memory as a cache was made,
-and ``extract.untrained_model`` is a plain transformers model with random weights, a control.
-Importing this package imports no torch.
+``extract.extract`` fills a cache, ``extract.Embedder`` embeds audio in memory with the encoder of a
+cache, and ``extract.untrained_model`` makes a transformers model with random weights, a control.
+Importing this package does not import torch.
 """
 
 from collections.abc import Sequence
@@ -45,25 +45,28 @@ def extract(
     device: str = "auto",
     settings: "Settings | None" = None,
 ) -> "Summary":
-    """Embed what a cache does not hold yet of `utterances`, and pack it.
+    """Embed the utterances that a cache does not contain, and pack them into the cache.
 
-    An interruption or an error leaves everything finished beside the cache, where the next call
-    finds it. Refused utterances are listed in ``<cache>.errors.jsonl``, and in the summary.
+    After an interruption or an error, finished shards stay beside the cache, and the next call uses
+    them. Refused utterances are listed in ``<cache>.errors.jsonl`` and in the summary.
 
     Args:
         utterances: for example ``data.corpora.read("corpora/emodb").utterances``.
         cache: the file to make or extend.
         model: a name on the Hugging Face hub, a folder, or ``untrained[:large|:tiny]``.
-        request: layers, poolings, precision, engine … to store. What it leaves open is as in the
-            cache, if there is one.
+        request: layers, poolings, precision, engine, …. Open options are taken from the cache, if
+            it exists.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
-        settings: batch size, threads …, which do not change the numbers.
+        settings: batch size, threads, …, which do not change the numbers.
+
+    Returns:
+        Counts of embedded, cached and refused utterances.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
-        UsageError: the device or the engine is not there.
-        RecipeMismatch: the cache was made by another recipe.
-        CacheError: it is damaged, or every utterance was refused.
+        UsageError: the device or the engine is not available.
+        RecipeMismatch: the cache has another recipe.
+        CacheError: the cache is damaged, or all utterances were refused.
         OSError: the disk is full or cannot be written.
     """
     import logging
@@ -88,13 +91,13 @@ def extract(
 
 
 def untrained_model(name: str = "untrained") -> "transformers.PreTrainedModel":
-    """The plain transformers model of an untrained control, with weights from a fixed seed.
+    """Make a transformers model with random weights from a fixed seed, as a control.
 
     Args:
         name: ``untrained`` (wav2vec2-base), ``untrained:large`` or ``untrained:tiny``.
 
     Raises:
-        EncoderError: there is no such control.
+        EncoderError: the name is unknown.
     """
     from extract.encoders.encoder import untrained_model as make
 

@@ -1,11 +1,12 @@
-"""Read a recording: hash it, check it, decode it block by block, mix down, resample, normalise.
+"""Read a recording: hash, check, decode block by block, mix down, resample and normalise it.
 
-Recordings come from anywhere and may be damaged or hostile. What a header claims is checked before
-anything is decoded, and decoding counts its own frames: memory is bounded by `MAX_SECONDS`, not by
-the header. A recording that is refused raises `AudioError` with the reason and the way out.
+Recordings may be damaged or malicious. The header is checked before anything is decoded, and
+decoding counts frames itself, so that `MAX_SECONDS` bounds the memory, not the header. A refused
+recording raises an `AudioError` with the reason and the next step.
 """
 
 import hashlib
+import io
 import math
 import os
 import struct
@@ -21,12 +22,12 @@ import soxr
 
 from data.errors import AudioError
 from data.recording import MAX_CHANNELS, RATES, SHORTEST
+from data.recording import MAX_SECONDS as MAX_SECONDS
+from data.recording import SAMPLING_RATE as SAMPLING_RATE
 
-SAMPLING_RATE = 16_000  # Hz, what every encoder here was trained on
 RECEPTIVE_FIELD = round(SHORTEST * SAMPLING_RATE)  # samples
-MAX_SECONDS = 600.0  # per utterance; self-attention grows with the square of the length
 BLOCK = 1 << 16  # frames decoded at a time
-NORMALISATION_EPSILON = 1e-7  # added to the variance, as transformers' feature extractor does
+NORMALISATION_EPSILON = 1e-7  # added to the variance, as by transformers' feature extractor
 
 FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3"}
 SUBTYPES = {
@@ -34,13 +35,13 @@ SUBTYPES = {
     "VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III",
 }  # fmt: skip
 WAVE_CODINGS = {1: "PCM", 3: "float", 6: "A-law", 7: "µ-law"}
-EXTENSIBLE = 0xFFFE  # the coding stands in the format chunk's GUID
-# lengths that programs write which cannot know them: sox and arecord, 2 GiB or a little less; RF64
-# and others, 4 GiB or a little less
+EXTENSIBLE = 0xFFFE  # the coding is in the GUID of the format chunk
+# lengths that programs write if the length is unknown: just below 2 GiB (sox, arecord) or 4 GiB
+# (RF64 and others)
 STREAMED = (range(0x7FFF_F000, 0x8000_0001), range(0xFFFF_FF00, 0x1_0000_0000))
-UNKNOWN_FRAMES = 1 << 60  # more than this says libsndfile of a FLAC stream that cannot know it
-MAX_CHUNKS = 64  # before the data of a WAV file
-MP3_READ = 0.9  # of the bytes; the rest may be tags
+UNKNOWN_FRAMES = 1 << 60  # libsndfile reports more for a FLAC stream of unknown length
+MAX_CHUNKS = 64  # of a WAV file, up to its data
+MP3_READ = 0.9  # share of the bytes that must be read; the rest may be tags
 
 Waveform = npt.NDArray[np.float32]  # (sample,), mono
 
@@ -51,7 +52,7 @@ class Recording:
 
     waveform: Waveform  # (sample,) at `SAMPLING_RATE`
     seconds: float
-    sha256: str  # of the whole file, or of the samples in memory
+    sha256: str  # of the whole file, or of the samples of an array
 
 
 def checksum(path: Path) -> str:
@@ -68,15 +69,19 @@ def read(
     shortest: int = RECEPTIVE_FIELD,
     sha256: str | None = None,
 ) -> Recording:
-    """Decode `path` from `start` to `end` (seconds; None: all of it) to 16 kHz mono.
+    """Decode a file to a waveform at 16 kHz; channels are averaged, and soxr resamples (HQ).
 
-    Channels are averaged; soxr resamples at its high quality (HQ). Fewer than `shortest` samples
-    at 16 kHz are refused, and more than `max_seconds`. The file is hashed unless its `sha256` is
-    known.
+    Args:
+        path: the file.
+        start: start of the segment in seconds; None: start of the file.
+        end: end of the segment in seconds; None: end of the file.
+        max_seconds: longer segments are refused.
+        shortest: segments with fewer samples at 16 kHz are refused.
+        sha256: checksum of the file, if it is known.
 
     Raises:
         AudioError: the recording is refused.
-        OSError: it cannot be opened or read.
+        OSError: the file cannot be opened or read.
     """
     with path.open("rb") as file:
         digest = sha256 or hashlib.file_digest(file, "sha256").hexdigest()
@@ -86,11 +91,11 @@ def read(
 
 
 def stream(path: Path, start: float | None = None, end: float | None = None) -> Iterator[Waveform]:
-    """What `read` makes of a recording of any length, block by block, in the memory of one.
+    """Decode a file of any length like `read`; yield its blocks of samples at 16 kHz.
 
     Raises:
-        AudioError: the recording is refused, maybe only after some blocks.
-        OSError: it cannot be opened or read.
+        AudioError: the recording is refused, possibly after some blocks.
+        OSError: the file cannot be opened or read.
     """
     with path.open("rb") as file:
         yield from _decoded(file, start, end, math.inf)
@@ -99,7 +104,7 @@ def stream(path: Path, start: float | None = None, end: float | None = None) -> 
 def from_memory(
     waveform: Waveform, max_seconds: float = MAX_SECONDS, shortest: int = RECEPTIVE_FIELD
 ) -> Recording:
-    """A (sample,) waveform at 16 kHz, held to what is asked of a file; its hash is of its bytes.
+    """Check a (sample,) waveform at 16 kHz like a file; its checksum is that of its bytes.
 
     Raises:
         AudioError: the waveform is refused.
@@ -118,10 +123,10 @@ def from_memory(
 
 
 def resample(waveform: npt.ArrayLike, rate: int) -> Waveform:
-    """A (sample,) waveform of floats in memory, at 16 kHz: as `read` would make it of a file.
+    """Resample a (sample,) waveform of floats to 16 kHz, as `read` does for a file.
 
     Raises:
-        AudioError: it is something else.
+        AudioError: the array has another shape or type, or the rate is not supported.
     """
     array = np.asarray(waveform)
     if array.ndim != 1:
@@ -133,17 +138,40 @@ def resample(waveform: npt.ArrayLike, rate: int) -> Waveform:
             f"an array of {array.dtype}; expected floats within ±1: divide 16-bit samples by 32768"
         )
     if rate not in RATES:
-        raise AudioError(f"a rate of {rate} Hz; {RATES[0]} to {RATES[-1]} Hz are read")
+        raise AudioError(f"a rate of {rate} Hz; expected {RATES[0]} to {RATES[-1]} Hz")
     array = array.astype(np.float32, copy=False)
     if rate == SAMPLING_RATE:
         return array
     return soxr.resample(array, rate, SAMPLING_RATE, quality="HQ")
 
 
-def normalise(waveform: Waveform) -> Waveform:
-    """Zero mean and unit variance over the utterance's own samples.
+def decode_pcm(data: bytes, subtype: str, channels: int) -> Waveform:
+    """Decode whole frames of little-endian samples without a header to mono.
 
-    As transformers' ``Wav2Vec2FeatureExtractor`` with ``do_normalize``, of one file alone.
+    Args:
+        data: samples, channels interleaved.
+        subtype: libsndfile's name of their coding, such as ``PCM_16``.
+        channels: number of channels, which are averaged.
+
+    Returns:
+        (sample,) within ±1.
+    """
+    block, _ = soundfile.read(
+        io.BytesIO(data), dtype="float32", always_2d=True, format="RAW", endian="LITTLE",
+        subtype=subtype, channels=channels, samplerate=SAMPLING_RATE,
+    )  # fmt: skip
+    return _mono(block)
+
+
+def _mono(block: npt.NDArray[np.float32]) -> Waveform:
+    """Average the channels of a (sample, channel) block."""
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+
+
+def normalise(waveform: Waveform) -> Waveform:
+    """Scale a (sample,) waveform to zero mean and unit variance.
+
+    The result equals transformers' ``Wav2Vec2FeatureExtractor`` with ``do_normalize`` for one file.
     """
     scale = np.sqrt(waveform.var() + NORMALISATION_EPSILON)
     return ((waveform - waveform.mean()) / scale).astype(np.float32, copy=False)
@@ -163,7 +191,7 @@ def _checked(waveform: Waveform, shortest: int, sha256: str) -> Recording:
 def _decoded(
     file: BinaryIO, start: float | None, end: float | None, max_seconds: float
 ) -> Iterator[Waveform]:
-    """Blocks at 16 kHz of an open file, from `start` to `end`."""
+    """Yield blocks at 16 kHz of an open file, from `start` to `end` (seconds)."""
     _sniff(file)
     try:
         with soundfile.SoundFile(file) as sound:
@@ -172,21 +200,21 @@ def _decoded(
             if sound.format == "MP3" and end is None:
                 _check_mp3(file)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise AudioError(f"damaged audio: {_said(error)}") from None
+        raise AudioError(f"damaged audio: {_reason(error)}") from None
 
 
 def _seek(
     sound: soundfile.SoundFile, start: float | None, end: float | None, max_seconds: float
 ) -> int:
-    """Go to `start` and return how many frames there are to `end`."""
-    _check_kind(sound)
+    """Seek `start` and return the number of frames up to `end`."""
+    _check_format(sound)
     if sound.frames > UNKNOWN_FRAMES:
-        raise AudioError("its header does not tell how long it is; decode it to WAV")
+        raise AudioError("its header has no length; decode it to WAV")
     rate = sound.samplerate
     first = round((start or 0.0) * rate)
     last = sound.frames if end is None else round(end * rate)
     if first >= sound.frames > 0:
-        raise AudioError(f"the segment starts at {start} s, after the recording's end")
+        raise AudioError(f"the segment starts at {start} s, after the end of the recording")
     if last - first > max_seconds * rate:
         raise AudioError(
             f"{(last - first) / rate:.0f} s is longer than the {max_seconds:.0f} s read at "
@@ -198,39 +226,39 @@ def _seek(
     return last - first
 
 
-def _check_kind(sound: soundfile.SoundFile) -> None:
+def _check_format(sound: soundfile.SoundFile) -> None:
     if sound.format not in FORMATS or sound.subtype not in SUBTYPES:
         raise AudioError(
-            f"{sound.format}/{sound.subtype} is not read; convert it to WAV (PCM) or FLAC"
+            f"{sound.format}/{sound.subtype} is not supported; convert it to WAV (PCM) or FLAC"
         )
     if sound.channels > MAX_CHANNELS:
-        raise AudioError(f"{sound.channels} channels; at most {MAX_CHANNELS} are read")
+        raise AudioError(f"{sound.channels} channels; expected at most {MAX_CHANNELS}")
     if sound.samplerate not in RATES:
         raise AudioError(
-            f"a sampling rate of {sound.samplerate} Hz; {RATES[0]} to {RATES[-1]} Hz are read"
+            f"a sampling rate of {sound.samplerate} Hz; expected {RATES[0]} to {RATES[-1]} Hz"
         )
 
 
 def _blocks(sound: soundfile.SoundFile, frames: int) -> Iterator[Waveform]:
-    """Mono blocks of exactly `frames` frames in all, whatever more the file holds."""
-    found = 0
-    while found < frames:
-        block = sound.read(min(BLOCK, frames - found), dtype="float32", always_2d=True)
+    """Yield mono blocks of `frames` frames in total."""
+    count = 0
+    while count < frames:
+        block = sound.read(min(BLOCK, frames - count), dtype="float32", always_2d=True)
         if not len(block):
             raise AudioError(
                 f"cut short, or a segment beyond its end: expected {frames / sound.samplerate:.3f} "
-                f"s, found {found / sound.samplerate:.3f} s"
+                f"s, found {count / sound.samplerate:.3f} s"
             )
         if not np.isfinite(block).all():
             raise AudioError("its samples contain NaN or infinity; export it again as PCM")
-        found += len(block)
-        yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-    if not found:
-        raise AudioError("no samples in it")
+        count += len(block)
+        yield _mono(block)
+    if not count:
+        raise AudioError("contains no samples")
 
 
 def resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
-    """The same numbers as soxr gives for all blocks at once, in the memory of one."""
+    """Resample blocks to 16 kHz; the result equals that of all blocks at once."""
     if rate == SAMPLING_RATE:
         yield from blocks
         return
@@ -241,16 +269,16 @@ def resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
 
 
 def _check_mp3(file: BinaryIO) -> None:
-    """Of an MP3 of variable rate without a header, libsndfile guesses the length from the first
-    frames, and stops there; how far it read in the file tells."""
+    """Refuse an MP3 of variable rate without a header.
+
+    libsndfile estimates its length from the first frames, and may stop before its end.
+    """
     if file.tell() < MP3_READ * os.fstat(file.fileno()).st_size:
-        raise AudioError(
-            "an MP3 whose length cannot be told (variable rate, no header); convert it to FLAC"
-        )
+        raise AudioError("an MP3 of unknown length (variable rate, no header); convert it to FLAC")
 
 
 def _sniff(file: BinaryIO) -> None:
-    """Refuse what is no audio, or audio that libsndfile should not be shown, by its first bytes."""
+    """Refuse other files than WAV, FLAC, OGG and MP3, and invalid WAV files, by the first bytes."""
     head = file.read(12)
     file.seek(0)
     if not head:
@@ -264,36 +292,46 @@ def _sniff(file: BinaryIO) -> None:
 
 
 def _check_wave(file: BinaryIO) -> None:
-    """Walk the chunks of a WAV file up to its data."""
+    """Refuse a WAV file that is damaged, cut short, or has an unsupported coding."""
     size = os.fstat(file.fileno()).st_size
-    position, coding = 12, None
+    coding = None
+    for name, position, length in wave_chunks(file):
+        if name == b"fmt ":
+            coding = wave_coding(file.read(min(length, 40)))
+            if coding not in WAVE_CODINGS:
+                expected = ", ".join(WAVE_CODINGS.values())
+                raise AudioError(f"WAV coding {coding:#06x}; expected {expected}; convert it")
+        elif name == b"data" and coding is not None:
+            missing = position + length - size
+            if missing > 0 and not any(length in streamed for streamed in STREAMED):
+                raise AudioError(f"cut short: {missing} of {length} bytes of audio are missing")
+            return
+    raise AudioError("a WAV file without a format or data chunk: damaged or cut short")
+
+
+def wave_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Name, position and length of the content of each chunk of a WAV file.
+
+    The file is positioned at the content. At most `MAX_CHUNKS` chunks are read.
+    """
+    position = 12
     for _ in range(MAX_CHUNKS):
         file.seek(position)
         header = file.read(8)
         if len(header) < 8:
-            break
-        name, length = struct.unpack("<4sI", header)
-        if name == b"fmt ":
-            coding = _coding(file.read(min(length, 40)))
-            if coding not in WAVE_CODINGS:
-                known = ", ".join(WAVE_CODINGS.values())
-                raise AudioError(f"WAV coding {coding:#06x} is not read (only {known}); convert it")
-        elif name == b"data" and coding is not None:
-            missing = position + 8 + length - size
-            if missing > 0 and not any(length in streamed for streamed in STREAMED):
-                raise AudioError(f"cut short: {missing} of {length} bytes of audio are missing")
             return
+        name, length = struct.unpack("<4sI", header)
+        yield name, position + 8, length
         position += 8 + length + length % 2
-    raise AudioError("a WAV file without a format or data chunk: damaged or cut short")
 
 
-def _coding(chunk: bytes) -> int:
-    """The coding tag of a ``fmt `` chunk; of the extensible kind, the one in its GUID."""
+def wave_coding(chunk: bytes) -> int:
+    """The coding tag of a ``fmt `` chunk, which an extensible chunk has in its GUID."""
     tag = int.from_bytes(chunk[:2], "little")
     return int.from_bytes(chunk[24:26], "little") if tag == EXTENSIBLE else tag
 
 
-def _said(error: Exception) -> str:
-    """libsndfile's words without the file object that it was given."""
-    words = str(error).rpartition(">: ")[2].removeprefix("Error : ").rstrip(".")
-    return "its headers make no sense" if "does not exist" in words else words
+def _reason(error: Exception) -> str:
+    """The message of libsndfile without the representation of the file object."""
+    message = str(error).rpartition(">: ")[2].removeprefix("Error : ").rstrip(".")
+    return "invalid header" if "does not exist" in message else message

@@ -1,15 +1,15 @@
-"""Cut a stream of recordings into batches of similar length."""
+"""Divide a stream of recordings into batches of similar length."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-WINDOW_SECONDS = 600.0  # audio that is sorted by length at a time, at least
-WINDOW_BATCHES = 16  # the same in batches: those of one window differ little in length
-MIN_SECONDS = 2.0  # that an item counts for, so that a window has an end
+WINDOW_SECONDS = 600.0  # of audio that is sorted by length at a time, at least
+WINDOW_BATCHES = 16  # the same in batches
+MIN_SECONDS = 2.0  # that an item counts at least, so that every window ends
 
 
 class HasLength(Protocol):
-    """Anything that knows how long it is."""
+    """Anything with a length in seconds."""
 
     @property
     def seconds(self) -> float: ...
@@ -19,7 +19,7 @@ Item = TypeVar("Item", bound=HasLength)
 
 
 def windows(items: Iterable[Item], batch_seconds: float) -> Iterator[list[Item]]:
-    """Consecutive stretches of a stream that are short enough to be held in memory."""
+    """Divide a stream into windows that fit into memory."""
     window: list[Item] = []
     held = 0.0
     for item in items:
@@ -33,10 +33,10 @@ def windows(items: Iterable[Item], batch_seconds: float) -> Iterator[list[Item]]
 
 
 def by_length(window: Iterable[Item], batch_seconds: float) -> Iterator[list[Item]]:
-    """Sort a window by length, longest first, and cut it so that no batch, padded to its longest,
-    exceeds `batch_seconds`. An item longer than that is a batch of its own.
+    """Sort a window by length, and divide it into batches of at most `batch_seconds` when padded.
 
-    Longest first: if memory does not suffice, that shows at once and not after an hour.
+    A longer item is a batch of its own. The longest items come first, so that a lack of memory
+    shows early.
     """
     batch: list[Item] = []
     for item in sorted(window, key=lambda item: -item.seconds):

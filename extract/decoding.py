@@ -1,4 +1,4 @@
-"""Decode utterances in threads, ahead of the engine that needs them."""
+"""Decode utterances in threads, ahead of the engine."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,10 +22,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Decoded:
-    """An utterance's samples, ready for an engine."""
+    """The samples of an utterance, ready for an engine."""
 
     utterance: Utterance
-    waveform: npt.NDArray[np.float32]  # (sample,), normalised if the recipe says so
+    waveform: npt.NDArray[np.float32]  # (sample,), normalised if the recipe requires it
     seconds: float
     sha256: str  # of the audio file
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
@@ -33,15 +33,15 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An utterance that cannot be embedded, and why."""
+    """An utterance that cannot be embedded, and the reason."""
 
     utterance: Utterance
     reason: str
-    seconds = 0.0  # of audio that waits for an engine
-    refused = True  # False of an answer
+    seconds = 0.0  # of audio for the engine
+    refused = True  # predictions have False
 
     def row(self) -> dict[str, str]:
-        """The record of a refused utterance."""
+        """The entry of the list of refused utterances."""
         return {
             "id": self.utterance.id,
             "file": str(self.utterance.file),
@@ -50,7 +50,10 @@ class Refusal:
 
 
 class Checksums:
-    """SHA-256 of files, None if one cannot be read; of a recording with many segments, once."""
+    """Computes the SHA-256 of files, once for consecutive segments of a recording.
+
+    A call returns None if the file cannot be read.
+    """
 
     def __init__(self) -> None:
         self._last: tuple[Path, str] | None = None
@@ -60,20 +63,17 @@ class Checksums:
         if last and last[0] == file:
             return last[1]
         try:
-            found = audio.checksum(file)
+            sha256 = audio.checksum(file)
         except OSError:
             return None
-        self._last = (file, found)
-        return found
+        self._last = (file, sha256)
+        return sha256
 
 
 def decode(
     utterance: Utterance, engine: Engine, max_seconds: float, sha256: str | None = None
 ) -> Decoded | Refusal:
-    """Decode one utterance as `engine` wants it, or say why that cannot be done.
-
-    `sha256` is that of the file, if it is known already.
-    """
+    """Decode one utterance for `engine`; `sha256` is the checksum of the file, if it is known."""
     try:
         recording = audio.read(
             utterance.file,
@@ -93,7 +93,7 @@ def decode(
 def prepare(
     utterance: Utterance, waveform: audio.Waveform, engine: Engine, max_seconds: float
 ) -> Decoded | Refusal:
-    """What `decode` makes of a file, of a (sample,) waveform at 16 kHz that is in memory."""
+    """Prepare a (sample,) waveform at 16 kHz for `engine`, as `decode` does for a file."""
     try:
         recording = audio.from_memory(waveform, max_seconds, engine.receptive_field)
     except AudioError as error:
@@ -112,9 +112,9 @@ def _ready(utterance: Utterance, recording: audio.Recording, engine: Engine) -> 
 def ahead(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Iterator[Result]:
-    """Like ``map``, in order, but computed in threads before they are asked for.
+    """Compute ``map(function, items)`` in threads, ahead of the consumer and in order.
 
-    Only twice as many results as threads wait: each may be ten minutes of audio.
+    At most twice as many results as threads wait, since each may be ten minutes of audio.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
@@ -130,12 +130,12 @@ def ahead(
 
 
 def prefetched(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each made in a thread while the one before is used."""
+    """Yield `items`, and compute the next one in a thread meanwhile."""
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
         try:
-            coming = pool.submit(next, items, None)
-            while (item := coming.result()) is not None:
-                coming = pool.submit(next, items, None)
+            following = pool.submit(next, items, None)
+            while (item := following.result()) is not None:
+                following = pool.submit(next, items, None)
                 yield item
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Embed utterances: a stream of them in batches, or any audio by the recipe of a cache."""
+"""Embed a stream of utterances in batches, or audio in memory by the recipe of a cache."""
 
 import logging
 from collections import defaultdict, deque
@@ -26,7 +26,7 @@ log = logging.getLogger("wav2emo")
 
 @dataclass(frozen=True)
 class Embedding:
-    """An utterance's pooled hidden states."""
+    """Pooled hidden states of an utterance."""
 
     utterance: Utterance
     duration: float  # seconds
@@ -37,11 +37,16 @@ class Embedding:
 
 
 class Embedder:
-    """Embeds audio in memory, exactly as `extract` does into a cache.
+    """Embeds audio in memory, exactly as `extract` embeds it into a cache.
 
-    embedder = Embedder.from_recipe(Cache("embeddings.h5").recipe)
-    for result in embedder(utterances):
-        …  # an Embedding or a Refusal, in the order of the utterances
+        embedder = Embedder.from_recipe(Cache("embeddings.h5").recipe)
+        for result in embedder(utterances):
+            …  # an Embedding or a Refusal, in the order of the utterances
+
+    Args:
+        engine: runs the encoder.
+        max_seconds: longer utterances are refused.
+        threads: number of threads that decode.
     """
 
     def __init__(self, engine: Engine, max_seconds: float = MAX_SECONDS, threads: int = 2) -> None:
@@ -53,39 +58,33 @@ class Embedder:
     def from_recipe(
         cls, recipe: dict[str, Any], device: str = "auto", model: str | None = None
     ) -> Self:
-        """Load the encoder that a recipe names, or the same one from the folder `model`.
+        """Load the encoder of a recipe, by its name or from the folder `model`.
 
-        Engine and precision may be others than the recipe's, if that changes no more than its
-        precision does: any engine for float32; for bfloat16 the recipe's engine where it is there,
-        else another one, and float32 where hardware does not multiply bfloat16, with a warning.
+        Engine and precision may differ from the recipe within the error of its precision. A
+        float32 recipe uses any engine. A bfloat16 recipe uses its engine if it is installed, else
+        another one; if the hardware does not multiply bfloat16, float32 is used with a warning.
 
         Raises:
             EncoderError: the encoder cannot be loaded.
-            RecipeMismatch: the encoder, or what is done with it, is not the recipe's.
+            RecipeMismatch: the encoder or its processing differs from the recipe.
         """
         try:
             request, name = Request.from_recipe(recipe), recipe["model"]
-            same = {name: recipe[name] for name in ("engine", "precision")}  # but for rounding
-            if model:  # a copy elsewhere has another name; its weights identify it
+            same = {name: recipe[name] for name in ("engine", "precision")}  # only rounding
+            if model:  # a copy may have another name; its weights identify it
                 same |= {name: recipe[name] for name in ("model", "revision")}
         except (KeyError, TypeError, ValueError) as error:
-            raise RecipeMismatch(f"not the recipe of an encoder: {error!r}") from None
+            raise RecipeMismatch(f"not a recipe of an encoder: {error!r}") from None
         engine = open_engine(model or name, _possible(request, device), device)
-        found = engine.recipe | same
-        if found != recipe:
-            raise RecipeMismatch(
-                lines(
-                    [
-                        "this encoder gives other numbers than the recipe's:",
-                        *(f"  {line}" for line in differences(recipe, found)),
-                    ]
-                )
-            )
-        _tell_of_rounding(recipe, engine.recipe)
+        actual = engine.recipe | same
+        if actual != recipe:
+            differing = [f"  {line}" for line in differences(recipe, actual)]
+            raise RecipeMismatch(lines(["this encoder differs from the recipe:", *differing]))
+        _warn_of_rounding(recipe, engine.recipe)
         return cls(engine)
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
-        """One result per utterance, in their order, as soon as it and those before are done."""
+        """Embed utterances; yield one result for each, in order."""
         checksum = Checksums()
 
         def decoded(utterance: Utterance) -> Decoded | Refusal:
@@ -95,9 +94,9 @@ class Embedder:
         return self.stream(ahead(decoded, utterances, self.threads))
 
     def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Embedding | Refusal]:
-        """The same of (sample,) waveforms in memory: 16 kHz, mono, as recorded (not normalised).
+        """Embed (sample,) waveforms at 16 kHz, which are not normalised; see `__call__`.
 
-        Each is an utterance whose id is its number, of no corpus.
+        The ids of their utterances are their numbers.
         """
         return self.stream(
             self.prepare(Utterance(str(number), "", Path(), ""), waveform)
@@ -105,13 +104,13 @@ class Embedder:
         )
 
     def waveform(self, waveform: Waveform) -> Embedding | Refusal:
-        """The same of one, at once: without the threads that make many of them quick."""
+        """Embed one (sample,) waveform at 16 kHz, without threads."""
         decoded = self.prepare(Utterance("0", "", Path(), ""), waveform)
         return decoded if isinstance(decoded, Refusal) else _embed_batch(self.engine, [decoded])[0]
 
     def stream(self, items: Iterable[Decoded | Refusal]) -> Iterator[Embedding | Refusal]:
-        """The same of what is decoded already; of an endless stream too."""
-        positions: dict[int, deque[int]] = defaultdict(deque)  # one utterance may come twice
+        """Embed a stream of decoded utterances, which may be endless; see `__call__`."""
+        positions: dict[int, deque[int]] = defaultdict(deque)  # an utterance may occur twice
 
         def numbered() -> Iterator[Decoded | Refusal]:
             for number, item in enumerate(items):
@@ -127,44 +126,46 @@ class Embedder:
                 following += 1
 
     def decode(self, utterance: Utterance, sha256: str | None = None) -> Decoded | Refusal:
-        """An utterance's file as the engine wants it; its `sha256`, if it is known already."""
+        """Decode the file of an utterance; `sha256` is its checksum, if it is known."""
         return decode(utterance, self.engine, self.max_seconds, sha256)
 
     def prepare(self, utterance: Utterance, waveform: Waveform) -> Decoded | Refusal:
-        """A (sample,) waveform as the engine wants it: 16 kHz, mono, as recorded."""
+        """Prepare a (sample,) waveform at 16 kHz, which is not normalised, for the engine."""
         return prepare(utterance, waveform, self.engine, self.max_seconds)
 
 
 def _possible(request: Request, device: str) -> Request:
-    """The request, in float32 where it says bfloat16 and the hardware does not multiply that."""
+    """Replace bfloat16 by float32 if the hardware does not multiply bfloat16."""
     if request.precision != "bfloat16":
         return request
-    from extract.engines.torch import multiplies_bfloat16, pick_device  # not before: it is slow
+    from extract.engines.torch import (  # late: importing torch takes seconds
+        multiplies_bfloat16,
+        pick_device,
+    )
 
     if multiplies_bfloat16(pick_device(device)):
         return request
     return replace(request, precision="float32", engine="auto")
 
 
-def _tell_of_rounding(recipe: Recipe, here: Recipe) -> None:
-    """Say so where what is embedded here is not what the recipe's engine would have made, to the
-    last digits that float32 promises."""
-    wanted, found = ((one["precision"], one["engine"]) for one in (recipe, here))
-    if "bfloat16" in (wanted[0], found[0]) and wanted != found:
+def _warn_of_rounding(recipe: Recipe, actual: Recipe) -> None:
+    """Log a warning if the embeddings differ from the recipe's by more than float32 rounding."""
+    wanted, used = ((one["precision"], one["engine"]) for one in (recipe, actual))
+    if "bfloat16" in (wanted[0], used[0]) and wanted != used:
         log.warning(
             "the recipe is %s by %s, and here it is %s by %s: embeddings agree to a relative error "
             "of %g, not %g",
-            *wanted, *found, TOLERANCE["bfloat16"], TOLERANCE["float32"],
+            *wanted, *used, TOLERANCE["bfloat16"], TOLERANCE["float32"],
         )  # fmt: skip
 
 
 def embed(
     stream: Iterable[Decoded | Refusal], engine: Engine, batch_seconds: float | None = None
 ) -> Iterator[Embedding | Refusal]:
-    """Embed every utterance of a stream, in the order of the batches that are made of it.
+    """Embed a stream of utterances; yield the results in the order of the batches.
 
-    Batches of `batch_seconds`, padded, or what suits the engine. The stream is read in a thread,
-    one window ahead, and the engine works in threads of its own, so that it never waits.
+    Batches have at most `batch_seconds` when padded; None: a size that suits the engine. A thread
+    reads the stream one window ahead, so that the engine does not wait.
     """
     seconds = batch_seconds or engine.batch_seconds
     refused: list[Refusal] = []
@@ -185,7 +186,7 @@ def _embed_batch(engine: Engine, batch: list[Decoded]) -> list[Embedding | Refus
     try:
         pooled = engine.embed([decoded.waveform for decoded in batch])
     except MemoryError:
-        pooled = None  # tried again below: here the exception still holds what filled the memory
+        pooled = None  # retry below, after the exception has released the memory
     if pooled is not None:
         return [_row(pooled, row, decoded) for row, decoded in enumerate(batch)]
     if len(batch) > 1:
@@ -202,7 +203,7 @@ def _row(pooled: Pooled, row: int, decoded: Decoded) -> Embedding | Refusal:
     sequence = pooled.sequences[row] if pooled.sequences is not None else None
     finite = all(np.isfinite(values).all() for values in layers.values())
     if not finite or (sequence is not None and not np.isfinite(sequence).all()):
-        return Refusal(decoded.utterance, "the encoder made NaN or infinity of it")
+        return Refusal(decoded.utterance, "the encoder returned NaN or infinity")
     return Embedding(
         decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence, decoded.baselines
     )

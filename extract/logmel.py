@@ -1,8 +1,8 @@
-"""What an utterance sounds like without any model of speech: baselines for probes.
+"""Features without a model of speech, as baselines for probes.
 
-Both work on 16 kHz mono samples before normalisation, so level is in them. Frames are 25 ms long
-and 10 ms apart and lie wholly within the utterance; what is shorter than a frame is padded with
-zeros to one.
+They are computed from 16 kHz mono samples before normalisation, so they contain the level. Frames
+are 25 ms long and 10 ms apart, and lie within the utterance. An utterance that is shorter than a
+frame is padded with zeros.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,20 +21,21 @@ FFT = 512  # points
 BANDS = 80
 LOWEST, HIGHEST = 20.0, 8000.0  # Hz
 FLOOR = 1e-10  # of power: -100 dB
-BLOCK = 512  # frames that are transformed at a time: their spectra stay in the processor's cache
+BLOCK = 512  # frames per transform; their spectra fit into the processor's cache
 
 
 def baselines(waveform: Waveform, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-    """Mean and population's deviation over the frames of each of `names`: (2 · dim,) each."""
+    """Mean and population standard deviation of features over frames: name → (2 · dim,)."""
     return {name: _pooled(FEATURES[name](waveform)) for name in names}
 
 
 def logmel(waveform: Waveform) -> npt.NDArray[np.float32]:
-    """Log-mel spectrogram of (sample,), (frame, band): natural log of the power in each band.
+    """Log-mel spectrogram of a (sample,) waveform: natural logarithm of the power, (frame, band).
 
-    A periodic Hann window, a 512-point FFT, and triangular filters of height 1, equally spaced from
-    20 to 8000 Hz on the mel scale of O'Shaughnessy (1987) as HTK has it, mel = 2595 · log₁₀(1 + Hz
-    / 700) (Young et al., The HTK Book, section 5.4). Power is floored at 1e-10.
+    The spectrogram has a periodic Hann window, a 512-point FFT, and triangular filters of height 1,
+    equally spaced from 20 to 8000 Hz on the mel scale of O'Shaughnessy (1987) in the form of HTK,
+    mel = 2595 · log₁₀(1 + Hz / 700) (Young et al., The HTK Book, section 5.4). The power is at
+    least 1e-10.
     """
     window = _window()
     bands = [
@@ -45,8 +46,11 @@ def logmel(waveform: Waveform) -> npt.NDArray[np.float32]:
 
 
 def energy(waveform: Waveform) -> npt.NDArray[np.float32]:
-    """Level of each frame of (sample,), (frame, 1): 10 · log₁₀ of its mean square, in dB relative
-    to a square wave of full scale, at least -100."""
+    """Level of each frame of a (sample,) waveform, (frame, 1).
+
+    The level is 10 · log₁₀ of the mean square, in dB relative to a square wave of full scale, and
+    at least -100.
+    """
     power = [np.square(frames).mean(1, keepdims=True) for frames in _blocks(waveform)]
     return 10 * np.log10(np.maximum(np.concatenate(power), np.float32(FLOOR)))
 
@@ -55,7 +59,7 @@ FEATURES: dict[str, Callable[[Waveform], npt.NDArray[np.float32]]] = {
     "logmel": logmel,
     "energy": energy,
 }
-PARAMETERS = {  # of each, in the recipe
+PARAMETERS = {  # descriptions in the recipe
     "logmel": "mean and deviation of 80 bands, 25 ms Hann, 10 ms hop, HTK mel 20-8000 Hz, "
     "ln of power, at least 1e-10",
     "energy": "mean and deviation of the level, 25 ms frames, 10 ms hop, dB, at least -100",
@@ -63,7 +67,7 @@ PARAMETERS = {  # of each, in the recipe
 
 
 def _blocks(waveform: Waveform) -> Iterator[npt.NDArray[np.float32]]:
-    """The frames in order, (frame, sample), some hundred at a time."""
+    """Yield the frames in blocks of (frame, sample)."""
     padded = np.pad(waveform, (0, max(0, FRAME - len(waveform))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     for start in range(0, len(frames), BLOCK):
@@ -71,7 +75,7 @@ def _blocks(waveform: Waveform) -> Iterator[npt.NDArray[np.float32]]:
 
 
 def _pooled(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(frame, dim) → (2 · dim,): the means, then the deviations."""
+    """Pool (frame, dim) to (2 · dim,): means, then standard deviations."""
     wide = frames.astype(np.float64)
     return np.concatenate([wide.mean(0), wide.std(0)]).astype(np.float32)
 
@@ -83,8 +87,7 @@ def _window() -> npt.NDArray[np.float32]:
 
 @cache
 def _filters() -> scipy.sparse.csr_array:
-    """(band, frequency). Sparse: its product needs no threads of BLAS beside those that decode, and
-    does not depend on how many there are."""
+    """Mel filters, (band, frequency); sparse, so that the product does not use threads of BLAS."""
     edges = _hertz(np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2))
     frequencies = np.arange(FFT // 2 + 1) * SAMPLING_RATE / FFT
     lower, centre, upper = (edges[n : n + BANDS, None] for n in range(3))

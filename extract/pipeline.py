@@ -1,8 +1,7 @@
-"""From utterances to a cache: decode ahead, batch, embed, publish, pack.
+"""Embed utterances into a cache: decode ahead, batch, embed, publish, pack.
 
-Recordings are hashed and decoded in threads ahead of the engine, and shards are written in a thread
-behind it. What is published survives anything; at most `SHARD_UTTERANCES` utterances or about
-`SHARD_SECONDS` of work are done again after a crash.
+Threads hash and decode recordings ahead of the engine, and another thread writes shards. After a
+crash, at most `SHARD_UTTERANCES` utterances or about `SHARD_SECONDS` of work are repeated.
 """
 
 import time
@@ -27,7 +26,7 @@ from extract.embedder import Embedding, embed
 from extract.engines import Engine
 
 SHARD_UTTERANCES = 512
-SHARD_SECONDS = 20.0  # of work, so that with what is being written less than 30 s can be lost
+SHARD_SECONDS = 20.0  # of work, so that a crash loses less than 30 s including the write
 SHARD_BYTES = 64 << 20
 
 
@@ -37,15 +36,15 @@ def _ignore(seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to extract. Nothing here changes the numbers.
+    """Options of an extraction that do not change the numbers.
 
     Attributes:
-        batch_seconds: padded audio of one batch; None: what suits the engine.
+        batch_seconds: padded audio of one batch; None: a size that suits the engine.
         max_seconds: longer utterances are refused.
-        threads: for hashing and decoding.
-        prune: drop utterances that their corpus no longer has.
-        watch: called when an utterance is done, with the seconds of audio that were embedded for
-            it: 0 if it was in the cache already, or refused. From several threads.
+        threads: number of threads that hash and decode.
+        prune: whether to remove utterances that are no longer in their corpus.
+        watch: called for each finished utterance, from several threads, with the seconds of audio
+            that were embedded; 0 if it was in the cache, or refused.
     """
 
     batch_seconds: float | None = None
@@ -57,62 +56,62 @@ class Settings:
 
 @dataclass
 class Summary:
-    """What a run did."""
+    """Counts of a run."""
 
     recipe: Recipe = field(default_factory=dict)
     embedded: int = 0
-    cached: int = 0  # were there already
+    cached: int = 0  # were in the cache before
     pruned: int = 0
     seconds: float = 0.0  # of audio that was embedded
-    total: int = 0  # utterances in the cache now
-    packed: bool = True  # False: others of its parts are not done
-    missing: int = 0  # utterances of those parts
+    total: int = 0  # utterances in the cache
+    packed: bool = True  # False: other parts are not finished
+    missing: int = 0  # utterances of these parts
     refused: list[Refusal] = field(default_factory=list)
-    shards: list[str] = field(default_factory=list)  # names of those published
+    shards: list[str] = field(default_factory=list)  # names of the published shards
 
     def refused_rows(self) -> list[dict[str, str]]:
-        """The refused utterances, as they are listed in files."""
+        """The refused utterances for the list of refusals."""
         return [refusal.row() for refusal in self.refused]
 
 
 class Portion(Protocol):
-    """What one run does of a list of utterances: all (`Whole`), or one part of several
+    """The utterances of one run: a whole list (`Whole`) or a part of it
     (`extract.parallel.shards.Share`).
     """
 
     @property
     def own(self) -> Sequence[Utterance]:
-        """The utterances that this run embeds."""
+        """Utterances that this run embeds."""
 
     def begin(self, cache: Path) -> None:
-        """Called when the cache is claimed, before anything is embedded."""
+        """Called after the cache is claimed, before embedding."""
 
     def leave(self, cache: Path, summary: Summary) -> None:
-        """Called when nothing more is embedded, after an interruption or an error too."""
+        """Called after embedding, also after an interruption or an error."""
 
     def finish(self, parts: Shards, known: Collection[str], summary: Summary) -> None:
-        """Pack the parts, if this run is to do that. `known` were in the cache before."""
+        """Pack the shards, if it is the task of this run; `known` were in the cache before."""
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole list of utterances: the run that embeds it packs the cache."""
+    """A whole list of utterances; the run that embeds it packs the cache."""
 
     own: Sequence[Utterance]
-    prune: bool = False  # drop utterances that their corpus no longer has
+    prune: bool = False  # whether to remove utterances that are no longer in their corpus
 
     def begin(self, cache: Path) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def leave(self, cache: Path, summary: Summary) -> None:
         """List the refused utterances."""
         write_errors(cache, summary.refused_rows())
 
     def finish(self, parts: Shards, known: Collection[str], summary: Summary) -> None:
-        """Pack.
+        """Pack the cache.
 
         Raises:
-            CacheError: nothing is embedded, now or before.
+            CacheError: no utterance is embedded.
         """
         cache = parts.cache
         if not known and not summary.embedded:
@@ -124,7 +123,7 @@ class Whole:
         stale = _stale(known, current) if self.prune else set()
         summary.pruned = len(stale)
         summary.total = parts.pack(current)
-        if stale:  # only now: a shard that waits to be packed would bring them back after a crash
+        if stale:  # after packing, since a crash between both must not restore them
             summary.total = parts.pack(leave_out=stale)
         collect(cache, parts.ids)
 
@@ -135,23 +134,20 @@ def extract(
     cache: Path,
     settings: Settings | None = None,
 ) -> Summary:
-    """Embed what `cache` does not hold yet of `utterances`, and pack it.
-
-    An interruption or an error leaves everything finished in ``<cache>.parts/``, where the next
-    run finds it. Refused utterances are listed in ``<cache>.errors.jsonl``.
+    """Embed the utterances that `cache` does not contain, and pack; see `extract.extract`.
 
     Raises:
-        RecipeMismatch: the cache was made by another recipe.
-        CacheError: it is damaged, or every utterance was refused.
+        RecipeMismatch: the cache has another recipe.
+        CacheError: the cache is damaged, or all utterances were refused.
         OSError: the disk is full or cannot be written.
     """
     settings = settings or Settings()
     portion = Whole(utterances, settings.prune) if isinstance(utterances, Sequence) else utterances
 
-    def here(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
+    def embed_own(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
         embed_missing(portion.own, known, parts, engine, settings, summary)
 
-    return complete(portion, engine.recipe, cache, here)
+    return complete(portion, engine.recipe, cache, embed_own)
 
 
 def complete(
@@ -160,14 +156,14 @@ def complete(
     cache: Path,
     embed_missing: Callable[[Shards, Mapping[str, str], Summary], None],
 ) -> Summary:
-    """Claim `cache`, let `embed_missing` fill its parts, and pack them; see `extract`.
+    """Claim `cache`, call `embed_missing` to write shards, and pack them.
 
     Args:
-        portion: what this run does.
-        recipe: that of the engine.
+        portion: utterances of this run.
+        recipe: recipe of the engine.
         cache: the file.
-        embed_missing: embeds, into the parts, what is not known yet (id → SHA-256 of its audio),
-            and keeps the summary.
+        embed_missing: embeds the utterances that are not known (id → SHA-256 of the audio) into
+            shards, and updates the summary.
     """
     summary = Summary(recipe)
     parts = Shards(cache)
@@ -193,10 +189,17 @@ def embed_missing(
     settings: Settings,
     summary: Summary,
 ) -> None:
-    """Decode, embed and publish, as shards of `parts`, those of `utterances` that are not known.
+    """Decode, embed and publish the utterances that are not known.
 
-    `known` is id → SHA-256 of the audio. What is finished is published whatever happens; `summary`
-    tells of it.
+    Finished embeddings are published also after an error or an interruption.
+
+    Args:
+        utterances: utterances of this run.
+        known: id → SHA-256 of the audio, of the utterances in the cache.
+        parts: the shards of the cache.
+        engine: runs the encoder.
+        settings: see `Settings`.
+        summary: is updated.
     """
     checksum = Checksums()
 
@@ -224,18 +227,18 @@ def embed_missing(
             else:
                 shards.add(result)
                 settings.watch(result.duration)
-    finally:  # also when interrupted: what is finished is kept
+    finally:
         shards.close()
         summary.embedded, summary.seconds = shards.published, shards.seconds
         summary.shards = shards.names
 
 
 class _Shards:
-    """Collects embeddings and writes them as shards, in a thread of its own."""
+    """Collects embeddings, and writes them as shards in a thread."""
 
     def __init__(self, parts: Shards, engine: Engine) -> None:
-        self.published = 0  # utterances
-        self.seconds = 0.0  # of their audio
+        self.published = 0  # number of utterances
+        self.seconds = 0.0  # of audio
         self.names: list[str] = []
         self._parts = parts
         self._engine = engine
@@ -257,7 +260,7 @@ class _Shards:
             self._hand_over()
 
     def close(self) -> None:
-        """Publish the rest and wait until it is safe."""
+        """Publish the rest and wait until it is on disk."""
         try:
             self._hand_over()
             self._finish()
@@ -265,7 +268,7 @@ class _Shards:
             self._thread.shutdown()
 
     def _hand_over(self) -> None:
-        self._finish()  # one shard is written at a time: memory stays bounded
+        self._finish()  # one shard at a time, to bound the memory
         if self._waiting:
             self._writing = self._thread.submit(self._publish, self._waiting)
             self._waiting, self._bytes = [], 0
@@ -312,6 +315,6 @@ def _joined(sequences: list[npt.NDArray[np.float16]]) -> dict[str, npt.NDArray] 
 
 
 def _stale(known: Collection[str], current: Collection[str]) -> set[str]:
-    """Ids of the corpora extracted now that these no longer have."""
+    """Ids in `known` that their corpora no longer contain."""
     corpora = {name.partition("/")[0] for name in current}
     return {name for name in known if name not in current and name.partition("/")[0] in corpora}

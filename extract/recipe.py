@@ -1,4 +1,4 @@
-"""What decides the numbers: from what was asked for to the recipe that a cache carries."""
+"""The options that determine the numbers, and the recipe that they give."""
 
 import re
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import UsageError
+from data.recording import SAMPLING_RATE
 
 if TYPE_CHECKING:
     from extract.encoders.encoder import Encoder
@@ -22,17 +23,20 @@ LAYER_CONVENTION = (
 
 @dataclass(frozen=True)
 class Request:
-    """What to store of an utterance, as the command line names it.
+    """Options that determine the numbers in a cache.
 
     Attributes:
         layers: ``all`` or numbers and ranges, such as ``0-6`` or ``6,9``.
-        pooling: how frames become one vector.
-        sequence: steps a second of stored sequences; None: none are stored.
-        sequence_layers: as `layers`, for sequences.
-        precision: float32 or bfloat16; None: that of the cache, and float32 for a new one.
-        engine: torch, openvino, or auto: OpenVINO on a CPU where it is installed. What they make
-            of an utterance is the same, but for rounding.
-        baselines: features without a model, stored beside the layers.
+        pooling: some of `POOLINGS`.
+        sequence: steps per second of stored sequences; None: no sequences.
+        sequence_layers: layers of the sequences, in the form of `layers`.
+        precision: float32 or bfloat16; None: that of the cache, or float32 for a new cache.
+        engine: torch, openvino, or auto (OpenVINO on a CPU if it is installed). Engines differ only
+            by rounding.
+        baselines: features without a model, some of `BASELINES`.
+
+    Raises:
+        UsageError: an option is invalid.
     """
 
     layers: str = "all"
@@ -45,10 +49,10 @@ class Request:
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
-        """The request that leads to `recipe` again.
+        """Make a request that gives `recipe`.
 
-        Engines agree in float32, so any may do it. In bfloat16 they differ by more, and torch,
-        which is everywhere, is kept where it was torch.
+        Its engine is ``auto``, since engines agree in float32. In bfloat16 they differ more, so a
+        recipe of torch keeps torch, which is always installed.
         """
         torch = recipe["precision"] == "bfloat16" and recipe["engine"] == "torch"
         return cls(
@@ -62,10 +66,10 @@ class Request:
         )
 
     def fitted_to(self, recipe: Recipe) -> Self:
-        """The request by which a cache of `recipe` can be extended, if that gives what is asked.
+        """Adapt the request to a cache of `recipe`, so that it can extend this cache.
 
-        Its precision and engine, where none is named; all its poolings, where those asked for are
-        among them; and its baselines, which those of older versions lack.
+        Open options (precision and engine) are taken from the recipe, and so are the baselines,
+        and the poolings if they include the requested ones.
         """
         fitted = replace(self, baselines=tuple(recipe.get("baselines", ())))
         if self.precision is None:
@@ -88,34 +92,34 @@ class Request:
             raise UsageError(f"--engine {self.engine}: expected {', '.join(ENGINES)}")
         if self.sequence is not None and not 0 < self.sequence <= 50:
             raise UsageError(
-                f"--sequence {self.sequence:g}: expected more than 0, at most 50 steps a second"
+                f"--sequence {self.sequence:g}: expected above 0 and at most 50 steps per second"
             )
         if self.sequence is None and self.sequence_layers != "all":
             raise UsageError("--sequence-layers needs --sequence RATE")
 
 
 def parse_layers(text: str, depth: int) -> list[int]:
-    """The layers that `text` names, of 0 to `depth`, in ascending order.
+    """Parse layer numbers and ranges between 0 and `depth`; return them in ascending order.
 
     >>> parse_layers("0-2,6", depth=12)
     [0, 1, 2, 6]
     """
     if text == "all":
         return list(range(depth + 1))
-    found: set[int] = set()
+    layers: set[int] = set()
     for part in text.split(","):
         if not re.fullmatch(r"[0-9]+(-[0-9]+)?", part):
-            raise UsageError(f"layers {text!r}: expected 'all', or such as '0-6' or '6,9'")
+            raise UsageError(f"layers {text!r}: expected 'all', '0-6' or '6,9'")
         first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
-    if not found or max(found) > depth:
+        layers.update(range(int(first), int(last or first) + 1))
+    if not layers or max(layers) > depth:
         raise UsageError(f"layers {text!r}: this encoder has 0 to {depth}")
-    return sorted(found)
+    return sorted(layers)
 
 
 def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any]:
-    """The recipe of `request` with an encoder that has all its layers."""
-    from extract.logmel import PARAMETERS  # not before: numpy would slow --help down
+    """Make the recipe of `request` for an encoder and an engine."""
+    from extract.logmel import PARAMETERS  # late: numpy would slow --help down
 
     depth = encoder.depth
     stored = request.sequence is not None
@@ -128,7 +132,7 @@ def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any
         "control": encoder.control,
         "layers": parse_layers(request.layers, depth),
         "layer_convention": LAYER_CONVENTION,
-        "sampling_rate": 16_000,
+        "sampling_rate": SAMPLING_RATE,
         "resampler": "soxr HQ",
         "channels": "mean",
         "normalisation": "zero mean, unit variance per utterance" if encoder.normalise else "none",

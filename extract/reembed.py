@@ -1,4 +1,4 @@
-"""Embed a sample of a cache again, and compare it with what the cache holds."""
+"""Embed a sample of a cache again, and compare it with the cache."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,16 @@ from extract.embedder import Embedder
 
 
 def sample(cache: Cache, count: int, roots: Sequence[Path], seed: int = 0) -> list[Utterance]:
-    """`count` random utterances of a cache, in the order of their ids.
+    """Draw random utterances of a cache, sorted by id.
 
     Args:
-        roots: folders of the corpora; a recording is looked for in each and recognised by its
-            checksum.
+        cache: the cache.
+        count: number of utterances.
+        roots: folders of the corpora; recordings are found by path and checksum.
+        seed: of the random numbers.
 
     Raises:
-        UsageError: a recording is in none of `roots`, or has changed.
+        UsageError: a recording is missing or has changed.
     """
     rows = np.random.default_rng(seed).permutation(len(cache))[:count]
     return [_utterance(cache, int(row), roots) for row in sorted(rows)]
@@ -31,15 +33,19 @@ def sample(cache: Cache, count: int, roots: Sequence[Path], seed: int = 0) -> li
 def relative_errors(
     cache: Cache, utterances: Sequence[Utterance], device: str = "auto", model: str | None = None
 ) -> Iterator[tuple[str, float | str]]:
-    """Id of each utterance, with the largest relative error of a layer (in the first pooling) when
-    it is embedded again; or with the reason why it is refused.
+    """Embed utterances again; yield their ids and relative errors, or reasons of refusal.
+
+    The error is the largest of all layers, in the first pooling.
 
     Args:
-        model: the encoder's folder, if it has moved.
+        cache: the cache.
+        utterances: some of its utterances.
+        device: of the encoder.
+        model: folder of the encoder, if it has moved.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
-        RecipeMismatch: it is not the recipe's.
+        RecipeMismatch: the encoder differs from the recipe.
     """
     embedder = Embedder.from_recipe(cache.recipe, device, model)
     for result in embedder(utterances):
@@ -53,7 +59,7 @@ def relative_errors(
 
 
 def _utterance(cache: Cache, row: int, roots: Sequence[Path]) -> Utterance:
-    """The utterance of a row, its recording found below one of `roots` by its checksum."""
+    """The utterance of a row, with the root that contains its recording."""
     stored = cache.utterances.iloc[row]
     places = [root / stored["path"] for root in roots]
     for root, place in zip(roots, places, strict=True):
@@ -65,5 +71,5 @@ def _utterance(cache: Cache, row: int, roots: Sequence[Path]) -> Utterance:
             return Utterance(
                 stored["id"], stored["corpus"], root, stored["path"], start=start, end=end
             )
-    state = "has changed since" if any(p.is_file() for p in places) else "is not there"
+    state = "has changed" if any(p.is_file() for p in places) else "is missing"
     raise UsageError(f"{stored['id']}: its recording {stored['path']} {state}; check --corpus-root")

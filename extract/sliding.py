@@ -1,4 +1,4 @@
-"""Slide a window over recordings of any length, in the memory of one window and one block."""
+"""Divide recordings of any length into overlapping windows, with bounded memory."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,21 +15,21 @@ from extract.embedder import Embedder, Embedding
 
 SHORTEST_WINDOW = 0.1  # seconds
 SHORTEST_HOP = 0.02  # seconds, the step of the encoders' frames
-SILENCE = 1e-3  # root mean square of ±1, −60 dB of full scale: there is no speech below it
-PEAK = SAMPLING_RATE // 100  # samples whose lowest and highest are kept for figures
+SILENCE = 1e-3  # root mean square within ±1, −60 dB of full scale; quieter windows are silent
+PEAK = SAMPLING_RATE // 100  # samples per pair of peaks in figures
 
-Peaks = npt.NDArray[np.float32]  # (10 ms, lowest and highest)
+Peaks = npt.NDArray[np.float32]  # (10 ms, 2): lowest and highest sample
 
 
 @dataclass(frozen=True)
 class Sliding:
-    """Windows of `window` seconds, one every `hop` seconds; None: every third of a window.
+    """Windows of `window` seconds every `hop` seconds; None: a third of the window.
 
-    The last one ends where the recording ends, and begins less than a hop after the one before, so
-    that all are equally long. A recording shorter than a window is one window.
+    All windows of a recording are equally long: the last one ends with the recording, and may begin
+    less than a hop after the previous one. A recording shorter than a window is one window.
 
     Raises:
-        UsageError: they make no sense, or what lies between them would never be heard.
+        UsageError: window or hop is out of range, or the hop is longer than the window.
     """
 
     window: float = 3.0
@@ -44,7 +44,7 @@ class Sliding:
         if not SHORTEST_HOP <= self.step <= self.window:
             raise UsageError(
                 f"a hop of {self.step:g} s: expected {SHORTEST_HOP:g} s to the window's "
-                f"{self.window:g} s, so that nothing between two windows is left unheard"
+                f"{self.window:g} s, so that no audio is skipped"
             )
 
     @property
@@ -59,11 +59,11 @@ class Silence(Refusal):
 
 
 class Track:
-    """One recording as its windows; `peaks` is complete when they have been read.
+    """One recording as windows; `peaks` is complete after the last window.
 
     Args:
-        utterance: whose windows these are.
-        blocks: its waveform at 16 kHz, in pieces; None: read from its file.
+        utterance: the recording.
+        blocks: blocks of its waveform at 16 kHz; None: the file is read.
     """
 
     def __init__(self, utterance: Utterance, blocks: Iterable[Waveform] | None = None) -> None:
@@ -73,13 +73,13 @@ class Track:
 
     @property
     def peaks(self) -> Peaks:
-        """(10 ms, 2) lowest and highest sample of what has been read so far."""
+        """Lowest and highest sample of each 10 ms that was read: (10 ms, 2)."""
         return np.concatenate([np.empty((0, 2), np.float32), *self._peaks])
 
     def windows(self, sliding: Sliding, embedder: Embedder) -> Iterator[Decoded | Refusal]:
-        """The windows as an engine wants them: parts of the utterance, with start and end.
+        """Yield the windows for an engine, as segments of the utterance with start and end.
 
-        A `Silence` is one window, any other `Refusal` the whole recording.
+        A `Silence` refers to one window, another `Refusal` to the whole recording.
         """
         whole = self.utterance
         try:
@@ -114,7 +114,7 @@ class Track:
 def slide(
     tracks: Iterable[Track], sliding: Sliding, embedder: Embedder
 ) -> Iterator[tuple[Track, Embedding | Refusal]]:
-    """Embed the windows of recordings in common batches: each with its recording, in order."""
+    """Embed the windows of recordings in common batches; yield recording and result, in order."""
     owners: deque[Track] = deque()
 
     def windows() -> Iterator[Decoded | Refusal]:
@@ -128,12 +128,12 @@ def slide(
 
 
 def cut(blocks: Iterable[Waveform], window: int, hop: int) -> Iterator[tuple[int, Waveform]]:
-    """Windows of `window` samples, one every `hop`, each with the number of its first sample.
+    """Yield windows of `window` samples every `hop` samples, and the index of their first sample.
 
     >>> [(first, len(part)) for first, part in cut([np.zeros(6), np.zeros(5)], window=4, hop=2)]
     [(0, 4), (2, 4), (4, 4), (6, 4), (7, 4)]
     """
-    held = np.empty(0, np.float32)  # from the last window's first sample on
+    held = np.empty(0, np.float32)  # from the first sample of the last window on
     first = following = covered = 0
     for block in blocks:
         held = np.concatenate([held, block])

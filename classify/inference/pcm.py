@@ -6,9 +6,9 @@ from data.errors import UsageError
 from data.recording import MAX_CHANNELS, RATES
 
 INTEGER, FLOAT = 1, 3  # what a WAV header calls them
-CODINGS = {  # ffmpeg's name → kind, bytes of a sample
-    "u8": (INTEGER, 1), "s16le": (INTEGER, 2), "s24le": (INTEGER, 3), "s32le": (INTEGER, 4),
-    "f32le": (FLOAT, 4), "f64le": (FLOAT, 8),
+CODINGS = {  # ffmpeg's name → kind, bytes of a sample, libsndfile's name
+    "u8": (INTEGER, 1, "PCM_U8"), "s16le": (INTEGER, 2, "PCM_16"), "s24le": (INTEGER, 3, "PCM_24"),
+    "s32le": (INTEGER, 4, "PCM_32"), "f32le": (FLOAT, 4, "FLOAT"), "f64le": (FLOAT, 8, "DOUBLE"),
 }  # fmt: skip
 
 
@@ -37,6 +37,11 @@ class PCM:
     def width(self) -> int:
         """Bytes of one sample of one channel."""
         return CODINGS[self.encoding][1]
+
+    @property
+    def subtype(self) -> str:
+        """libsndfile's name of the coding."""
+        return CODINGS[self.encoding][2]
 
     @property
     def frame(self) -> int:

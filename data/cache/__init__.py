@@ -1,15 +1,15 @@
 """The cache of embeddings: HDF5 files that carry their recipe.
 
 ==============  ================================================================
-`recipe`        what decides the numbers, and its fingerprint
-`columns`       the utterances, as columns
-`file`          the format, and reads of one file
+`recipe`        what determines the numbers, and its fingerprint
+`columns`       utterances as columns
+`file`          the file format; read one file
 `reader`        `Cache`: one file or a folder of files
 `writer`        write a file from arrays; merge files
 `publish`       lay out an HDF5 file and write it atomically
-`shards`        the shards of an unfinished cache; packing
+`shards`        shards of an unfinished cache; packing
 `refusals`      utterances that could not be embedded
-`lock`          one process at a time in a folder
+`lock`          lock a folder
 `pack`          merge shards and other caches into a cache
 `verify`        check every checksum, id, number and offset
 `summary`       counts, shapes, recipe and provenance
@@ -26,7 +26,7 @@ __all__ = ["Cache"]
 
 
 def __getattr__(name: str) -> object:
-    """Import h5py and NumPy only when the cache is used: ``--help`` must answer at once."""
+    """Import h5py and NumPy only when the cache is used, so that ``--help`` is fast."""
     if name == "Cache":
         from data.cache.reader import Cache
 

@@ -1,7 +1,6 @@
-"""Utterances as columns: speakers, labels and positions, as a cache stores them.
+"""Columns of a cache: ids, labels, positions and other properties of utterances.
 
-A column is either text or numbers. Text is stored as fixed-length UTF-8 and numbers as float64:
-contiguous, fast to read, and with a checksum like every other dataset. Unknown is "" or NaN.
+A column contains text (fixed-length UTF-8) or numbers (float64). An unknown value is "" or NaN.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from data.utterance import Utterance
 TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256")
 DESCRIBED = ("corpus", "path", "speaker", "emotion", "start", "end")  # start and end in seconds
 REQUIRED = ("id", "corpus", "path", "speaker", "emotion", "start", "end", "duration", "sha256")
-MANY_DIGITS = 1e21  # from here on, whole numbers are written with an exponent
+MANY_DIGITS = 1e21  # whole numbers from this one on are written with an exponent
 
 Columns = dict[str, npt.NDArray]
 
@@ -23,7 +22,7 @@ Columns = dict[str, npt.NDArray]
 def from_utterances(
     utterances: Sequence[Utterance], durations: Sequence[float], checksums: Sequence[str]
 ) -> Columns:
-    """Columns of shape (utterance,) from utterances, their seconds and their audio's SHA-256."""
+    """Columns of shape (utterance,), from utterances, durations in seconds and SHA-256."""
     return described(utterances) | {
         "id": column("id", [utterance.id for utterance in utterances]),
         "duration": column("duration", durations),
@@ -32,10 +31,10 @@ def from_utterances(
 
 
 def described(utterances: Sequence[Utterance]) -> Columns:
-    """The columns that a corpus determines, without those that its recordings determine."""
+    """Columns of shape (utterance,) that come from the corpus and not from its recordings."""
     attributes = {name for utterance in utterances for name in utterance.attributes}
     if reserved := attributes.intersection(REQUIRED):
-        raise ValueError(f"an utterance's attribute may not be called {min(reserved)!r}")
+        raise ValueError(f"{min(reserved)!r} is a reserved name; rename the attribute")
     named = {
         name: column(name, [getattr(utterance, name) for utterance in utterances])
         for name in DESCRIBED
@@ -47,8 +46,9 @@ def described(utterances: Sequence[Utterance]) -> Columns:
 
 
 def column(name: str, values: Iterable[object]) -> npt.NDArray:
-    """One column as it is stored: text as ``S``, numbers as float64. Integers that float64 does
-    not hold exactly, such as identifiers of 18 digits, make a column text.
+    """Convert values to a column, (utterance,): text has the type ``S``, numbers float64.
+
+    A column is text if it contains text, or an integer that float64 cannot represent exactly.
 
     >>> column("sex", ["female", None])
     array([b'female', b''], dtype='|S6')
@@ -59,17 +59,21 @@ def column(name: str, values: Iterable[object]) -> npt.NDArray:
     """
     values = list(values)
     if name in TEXT or any(isinstance(v, (str, bytes)) or _is_inexact(v) for v in values):
-        return np.array([_text(value) for value in values], dtype="S") if values else _no_text()
+        return np.array([_text(value) for value in values], dtype="S" if values else "S1")
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def join(parts: Sequence[Mapping[str, npt.NDArray]], lengths: Sequence[int]) -> Columns:
-    """Stack columns of several files; a column that a file lacks is unknown there."""
-    names = dict.fromkeys(name for part in parts for name in part)
+    """Stack the columns of several files; a column that a file lacks is unknown there."""
     return {
         name: join_column([part.get(name) for part in parts], lengths)
-        for name in [*REQUIRED, *sorted(names.keys() - set(REQUIRED))]
+        for name in ordered(name for part in parts for name in part)
     }
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Names of columns in the order of a file: the required ones, then all others by name."""
+    return [*REQUIRED, *sorted(set(names).difference(REQUIRED))]
 
 
 def join_column(parts: Sequence[npt.NDArray | None], lengths: Sequence[int]) -> npt.NDArray:
@@ -89,7 +93,7 @@ def unknown(length: int, text: bool) -> npt.NDArray:
 
 
 def as_text(values: npt.NDArray, text: bool = True) -> npt.NDArray:
-    """Numbers as text if `text`; where one file has numbers and another text, all is text."""
+    """Convert numbers to text if `text` is true, because another file has text."""
     if not text or values.dtype.kind == "S":
         return values
     return np.array([_text(value) for value in values.tolist()], dtype="S")
@@ -98,7 +102,7 @@ def as_text(values: npt.NDArray, text: bool = True) -> npt.NDArray:
 def overwritten(
     old: npt.NDArray | None, where: npt.NDArray[np.bool_], new: npt.NDArray | None
 ) -> npt.NDArray:
-    """`old` with the rows marked in `where` replaced by `new`; None is unknown."""
+    """Replace the rows of `old` that are marked in `where` by `new`; None is unknown."""
     count = int(where.sum())
     text = any(part is not None and part.dtype.kind == "S" for part in (old, new))
     kept = unknown(len(where) - count, text) if old is None else as_text(old[~where], text)
@@ -114,24 +118,24 @@ def is_unknown(values: npt.NDArray) -> bool:
 
 
 def trimmed(values: npt.NDArray) -> npt.NDArray:
-    """A text column no wider than its longest value, so that equal contents are equal bytes."""
+    """Shorten a text column to its longest value, so that equal contents have equal bytes."""
     if values.dtype.kind != "S" or not len(values):
         return values
     return values.astype(f"S{max(1, int(np.strings.str_len(values).max()))}")
 
 
 def types(name: str) -> tuple[str, ...]:
-    """The types that a column may be stored as: ``S`` and its length is text."""
+    """Types that a column may have in a file; ``S`` is text of any length."""
     if name in TEXT:
         return ("S",)
     return ("<f8",) if name in REQUIRED else ("S", "<f8")
 
 
 def decode(values: npt.NDArray) -> list[str]:
-    """The strings of a text column.
+    """Convert a text column to strings.
 
     Raises:
-        CacheError: it is not UTF-8.
+        CacheError: the text is not UTF-8.
     """
     try:
         return [value.decode() for value in values.tolist()]
@@ -150,9 +154,7 @@ def _text(value: object) -> bytes:
 
 
 def number_as_text(value: float) -> str:
-    """A number as text, such as the name of a class: as short as it can be without loss.
-
-    Equal numbers have equal texts, and different numbers have different texts.
+    """The shortest text that represents a number exactly; used as the name of a class.
 
     >>> number_as_text(1.0), number_as_text(0.25), number_as_text(20240101)
     ('1', '0.25', '20240101')
@@ -166,14 +168,10 @@ def number_as_text(value: float) -> str:
 
 
 def _is_inexact(value: object) -> bool:
-    """Whether `value` is an integer that float64 does not hold."""
+    """Whether `value` is an integer that float64 cannot represent."""
     if not isinstance(value, int):
         return False
     try:
         return float(value) != value
     except OverflowError:
         return True
-
-
-def _no_text() -> npt.NDArray:
-    return np.empty(0, "S1")

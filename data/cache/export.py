@@ -2,9 +2,9 @@
 
 * ``.npz``: ``layers_<pooling>`` (layer, utterance, dim), ``baselines_<name>`` (utterance, dim) and
   ``utterances_<column>``.
-* ``.parquet``: one row an utterance, for pandas, polars and R; embeddings are lists of float32,
-  ``<pooling>_<layer>`` each, and ``baseline_<name>``.
-* a folder: a Hugging Face data set, for ``datasets.load_dataset(PATH)``.
+* ``.parquet``: one row per utterance, for pandas, polars and R; embeddings are lists of float32 in
+  columns ``<pooling>_<layer>`` and ``baseline_<name>``.
+* folder: a Hugging Face data set, for ``datasets.load_dataset(PATH)``.
 """
 
 import itertools
@@ -25,20 +25,20 @@ from data.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow
 
-ROWS = 1024  # utterances of one row group: bounds the memory
+ROWS = 1024  # utterances in a row group; limits the memory
 
 
 def export(cache: Cache, out: Path) -> None:
     """Write a cache to `out`, atomically, in the format of its suffix.
 
     Raises:
-        UsageError: the name tells no format, or a folder there is not empty.
+        UsageError: the suffix is unknown, or `out` is a folder that is not empty.
     """
     writers = {".npz": _npz, ".parquet": _parquet, "": _dataset}
     if out.suffix not in writers:
         raise UsageError(f"{out}: expected a name that ends in .npz or .parquet, or a folder")
     if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"{out} is there already and not empty; remove it or choose another name")
+        raise UsageError(f"{out} exists and is not empty; remove it or choose another name")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}{out.suffix}")
     try:
@@ -73,7 +73,7 @@ def _parquet(cache: Cache, path: Path) -> None:
 
 
 def _dataset(cache: Cache, path: Path) -> None:
-    """A folder that Hugging Face's ``load_dataset`` understands: a card and Parquet files."""
+    """Write a folder for Hugging Face's ``load_dataset``: a card and a Parquet file."""
     (path / "data").mkdir(parents=True)
     _parquet(cache, path / "data" / "train-00000-of-00001.parquet")
     (path / "README.md").write_text(
@@ -93,7 +93,7 @@ def _batches(cache: Cache) -> Iterator["pyarrow.Table"]:
     embeddings = {f"{pooling}_{layer}" for pooling in cache.poolings for layer in cache.layers}
     baselines = {f"baseline_{name}": cache.baseline(name) for name in cache.baselines}
     if taken := (embeddings | baselines.keys()).intersection(table.columns):
-        raise UsageError(f"{cache.path}: column {min(taken)!r} is called as an embedding would be")
+        raise UsageError(f"{cache.path}: the name of column {min(taken)!r} is that of an embedding")
     metadata = {"wav2emo.recipe": json.dumps(cache.recipe)}
     for start in range(0, len(cache), ROWS):
         rows = table.iloc[start : start + ROWS]
@@ -108,7 +108,7 @@ def _batches(cache: Cache) -> Iterator["pyarrow.Table"]:
 
 
 def _lists(values: npt.NDArray) -> "pyarrow.Array":
-    """(utterance, dim) as lists of a fixed length."""
+    """Convert (utterance, dim) numbers to a column of lists."""
     import pyarrow
 
     flat = pyarrow.array(values.reshape(-1))

@@ -1,4 +1,4 @@
-"""The format of a cache file, and reads of one file.
+"""The format of a cache file; read one file.
 
 ::
 
@@ -6,12 +6,12 @@
     /utterances/<column>  (utterance,)             fixed-length UTF-8 or float64, sorted by id
     /layers/<pooling>     (layer, utterance, dim)  float32
     /baselines/<name>     (utterance, dim)         float32, features without a model
-    /sequences/values     (layer, Σ steps, dim)    float16, when sequences were asked for
+    /sequences/values     (layer, Σ steps, dim)    float16, only with sequences
     /sequences/offsets    (utterance + 1,)         int64
 
 Numbers are little-endian. Every dataset is contiguous, so one layer of all utterances is one read.
-HDF5 only locates the datasets; the numbers are read directly from the file. Such reads are as fast
-as a memory map's, and a file that is cut short meanwhile raises an error instead of a bus error.
+HDF5 locates the datasets, and the numbers are then read directly from the file. This is as fast as
+a memory map, but raises an error instead of a bus error if the file is cut short.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,12 +54,12 @@ NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCE
 
 
 def parts_folder(cache: Path) -> Path:
-    """The folder of the shards of `cache`, until they are packed into it."""
+    """The folder with the shards of `cache`."""
     return cache.with_name(cache.name + ".parts")
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The cache files of a folder, by name; none if the folder does not exist (any more)."""
+    """The cache files of a folder, sorted by name; empty if the folder does not exist."""
     try:
         return sorted(folder / name for name in os.listdir(folder) if name.endswith(".h5"))
     except FileNotFoundError:
@@ -70,24 +70,23 @@ def files_in(folder: Path) -> list[Path]:
 class _Stored:
     shape: tuple[int, ...]
     dtype: np.dtype
-    offset: int  # bytes from the file's beginning
+    offset: int  # bytes from the start of the file
 
     @property
     def row(self) -> tuple[int, ...]:
-        """Shape of one row: () in columns, (dim,) elsewhere."""
+        """Shape of one row: () for a column, else (dim,)."""
         return self.shape[1:][-1:]
 
 
 class CacheFile:
-    """One file of a cache: its attributes, and reads of its datasets.
+    """One file of a cache: its attributes and datasets.
 
-    A dataset is located when it is first needed: to open a file with many columns and read one
-    layer costs no more than that layer.
+    A dataset is located when it is first read, so that opening a file with many columns is fast.
     """
 
     def __init__(self, path: Path, keep_open: bool = True) -> None:
         self.path = path
-        self.keep_open = keep_open  # between reads; not with many files: descriptors are few
+        self.keep_open = keep_open  # False saves descriptors if there are many files
         self._descriptor: int | None = None
         self._identity: tuple[int, ...] | None = None
         self._stored: dict[str, _Stored] = {}
@@ -115,19 +114,19 @@ class CacheFile:
 
     @contextlib.contextmanager
     def _hdf5(self) -> Iterator[h5py.File]:
-        """The file opened by HDF5, for one lookup."""
-        descriptor = os.dup(self._open())  # a copy: reads meanwhile may close the other
+        """Open the file by HDF5."""
+        descriptor = os.dup(self._open())  # a read of another thread may close the original
         try:
             with h5py.File(_Positioned(descriptor), "r") as hdf5:
                 yield hdf5
         except (CacheError, MemoryError):
             raise
-        except Exception as error:  # HDF5 raises nearly everything on a damaged file
+        except Exception as error:  # HDF5 raises many types of errors for a damaged file
             if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
                 raise
             log.debug("%s: %s", self.path, error)
             raise CacheError(
-                f"{self.path}: no cache, or a damaged one; if it was one, {AGAIN}"
+                f"{self.path}: not a cache, or damaged; if it is damaged, {AGAIN}"
             ) from None
         finally:
             os.close(descriptor)
@@ -136,7 +135,7 @@ class CacheFile:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The datasets in the file."""
+        """Names of the datasets in the file."""
         with self._hdf5() as hdf5:
             found = tuple(
                 f"{group}/{name}"
@@ -157,9 +156,9 @@ class CacheFile:
             raise CacheError(f"{self.path}: damaged: {name} is not an array; {AGAIN}")
         types = _types(name)
         if (dataset.dtype.kind if dataset.dtype.kind == "S" else dataset.dtype.str) not in types:
-            wanted = " or ".join(TYPE_NAMES[each] for each in types)
+            expected = " or ".join(TYPE_NAMES[each] for each in types)
             raise CacheError(
-                f"{self.path}: damaged: {name} holds {_type_name(dataset)}, expected {wanted}; "
+                f"{self.path}: damaged: {name} is {_type_name(dataset)}, expected {expected}; "
                 f"{AGAIN}"
             )
         offset = dataset.id.get_offset()
@@ -174,7 +173,7 @@ class CacheFile:
         self._stored[name] = stored
 
     def _expected(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that the schema requires; axes that it leaves open are those of `shape`."""
+        """The shape that the schema requires; axes of free length are taken from `shape`."""
         group, _, leaf = name.partition("/")
         if group == "utterances":
             return (self._count,)
@@ -187,7 +186,7 @@ class CacheFile:
         return (len(self.recipe.get("sequence_layers") or ()), *shape[1:2], self.dim)
 
     def stored(self, name: str) -> _Stored:
-        """Shape, type and place of one dataset."""
+        """Shape, type and offset of one dataset."""
         if name not in self._stored:
             with self._hdf5() as hdf5:
                 self._locate(hdf5[name], name)
@@ -210,7 +209,7 @@ class CacheFile:
         return self.read_all("utterances/id")
 
     def columns(self) -> columns.Columns:
-        """All columns, as they are stored."""
+        """All columns, each (utterance,)."""
         return {
             name.removeprefix("utterances/"): self.read_all(name)
             for name in self.names
@@ -218,15 +217,17 @@ class CacheFile:
         }
 
     def read_all(self, name: str) -> npt.NDArray:
-        """A whole dataset."""
+        """Read a whole dataset."""
         stored = self.stored(name)
         out = np.empty(stored.shape, stored.dtype)
         self._read(out, stored.offset)
         return out
 
     def read(self, name: str, index: int, start: int, stop: int) -> npt.NDArray:
-        """Rows `start` to `stop` of ``dataset[index]``, (row, dim); of what has no layers, such as
-        a column, those of the dataset."""
+        """Read rows `start` to `stop` of ``dataset[index]``: (row, dim).
+
+        `index` is ignored for datasets without layers, such as columns.
+        """
         stored = self.stored(name)
         out = np.empty((stop - start, *stored.row), stored.dtype)
         self.read_into(out, name, index, start)
@@ -240,10 +241,10 @@ class CacheFile:
         self._read(out, stored.offset + first * row)
 
     def offsets(self) -> npt.NDArray[np.int64]:
-        """(utterance + 1,) where the sequence of each utterance begins, and the end of the last.
+        """Start of the sequence of each utterance, and the end of the last: (utterance + 1,).
 
         Raises:
-            CacheError: they do not fit the stored sequences.
+            CacheError: the offsets do not fit the stored sequences.
         """
         offsets = self.read_all("sequences/offsets")
         steps = self.stored("sequences/values").shape[1]
@@ -252,10 +253,10 @@ class CacheFile:
         return offsets
 
     def damage(self) -> Iterator[str]:
-        """Names of the datasets whose bytes do not match their checksum.
+        """Yield the names of the datasets whose bytes do not match their checksum.
 
         Raises:
-            CacheError: a dataset is of another shape or type than the schema's.
+            CacheError: the shape or type of a dataset is not that of the schema.
         """
         for name in self.names:
             self.stored(name)
@@ -290,7 +291,7 @@ class CacheFile:
             identity = _identity(os.fstat(self._descriptor))
             if self._identity not in (None, identity):
                 self.close()
-                raise CacheError(f"{self.path} was replaced since it was opened; open it again")
+                raise CacheError(f"{self.path} was replaced after it was opened; open it again")
             self._identity = identity
         return self._descriptor
 
@@ -311,7 +312,7 @@ class CacheFile:
 
 
 def _types(name: str) -> tuple[str, ...]:
-    """The types that a dataset may have."""
+    """Types that a dataset may have."""
     group, _, leaf = name.partition("/")
     if group == "utterances":
         return columns.types(leaf)
@@ -327,48 +328,48 @@ def _type_name(dataset: h5py.Dataset) -> str:
 
 
 def _check(recipe: Any, provenance: Any) -> None:
-    """Raise a ValueError where the attributes are not of the schema."""
+    """Raise a ValueError if the attributes do not have the types of the schema."""
     names, optional = recipe["pooling"], recipe.get("baselines") or []
     numbers = [*recipe["layers"], *(recipe.get("sequence_layers") or [])]
     if not names or not all(isinstance(name, str) for name in [*names, *optional]):
-        raise ValueError("pooling and baselines have to be names")
+        raise ValueError("pooling and baselines must be names")
     if not all(isinstance(number, int) for number in numbers):
-        raise ValueError("layers have to be numbers")
+        raise ValueError("layers must be numbers")
     if not isinstance(provenance, dict):
-        raise ValueError("the provenance has to be an object")
+        raise ValueError("the provenance must be an object")
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    # not the device: a shared file system's has another number on every machine
+    # without the device, whose number differs between the machines of a shared file system
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def require_sound(file: CacheFile) -> None:
-    """Raise a CacheError if a dataset's bytes do not match its checksum."""
+    """Raise a CacheError if a dataset does not match its checksum."""
     if damaged := next(file.damage(), None):
         raise CacheError(f"{file.path}: damaged: {damaged} does not match its checksum; {AGAIN}")
 
 
-def require_same_recipe(one: CacheFile, other: CacheFile) -> None:
-    """Raise a CacheError if the recipes of two files differ."""
-    if one.fingerprint != other.fingerprint:
-        differing = [f"  {line}" for line in differences(one.recipe, other.recipe)]
-        first = f"{one.path} and {other.path} were made by other recipes:"
-        raise CacheError(lines([first, *differing]))
+def require_same_recipe(files: Sequence[CacheFile]) -> None:
+    """Raise a CacheError if the recipes of files differ."""
+    for other in files[1:]:
+        if other.fingerprint != files[0].fingerprint:
+            differing = [f"  {line}" for line in differences(files[0].recipe, other.recipe)]
+            first = f"{files[0].path} and {other.path} have different recipes:"
+            raise CacheError(lines([first, *differing]))
 
 
 def _missing(path: Path) -> str:
     if files_in(parts_folder(path)):
         return (
-            f"{path}: its extraction was not finished. Run the same 'python -m extract' again "
-            f"to go on where it stopped, or 'python -m data pack {path}' to use what is there"
+            f"{path}: its extraction is not finished. Run the same 'python -m extract' again to "
+            f"continue, or 'python -m data pack {path}' to use the finished utterances"
         )
     return f"{path}: no such cache; make one with 'python -m extract CORPUS -o {path}'"
 
 
 class _Positioned(io.RawIOBase):
-    """A file object on a descriptor, with a position of its own: forked processes share that of
-    the descriptor. It also reads on from a file that was replaced meanwhile."""
+    """A file object with its own position, since forked processes share that of the descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -1,11 +1,11 @@
-"""Lock a folder against all other processes, on one machine or on several that share it.
+"""Lock a folder against all other processes, on one machine or on several machines that share it.
 
-``flock`` excludes the processes of one machine, and the kernel frees it when they die. Some shared
-file systems do not pass it on to other machines (Lustre with ``localflock``, BeeGFS), and some do
-not have it. The process that holds it therefore also takes a *lease*: a symbolic link that names
-its owner, and which on any file system only one process can create. The owner renews the link's
-time. If a waiting process sees no renewal for `LEASE` seconds, the owner's machine has died, and
-the lease is taken over.
+``flock`` excludes the other processes of a machine, and the kernel frees it when a process dies.
+Some shared file systems do not pass it on to other machines (Lustre with ``localflock``, BeeGFS),
+and some do not support it. A process that holds it therefore also takes a *lease*: a symbolic link
+that names its owner. Only one process can create this link, on any file system. The owner renews
+the time of the link. If a waiting process sees no renewal for `LEASE` seconds, it assumes that the
+owner has died, and takes the lease over.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
             sync_folder(folder.parent)
         try:
             descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # removed by another process just now
+        except FileNotFoundError:  # another process has removed the folder
             continue
         try:
             alone_here = flock(descriptor, fcntl.LOCK_EX)
@@ -49,10 +49,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder whose lock is held.
+    """Remove a folder whose lock this process holds.
 
     Raises:
-        OSError: something else is in it.
+        OSError: the folder contains other files.
     """
     (folder / LOCK).unlink()
     (folder / OWNER).unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def remove(folder: Path) -> None:
 
 
 def _is(path: Path, descriptor: int) -> bool:
-    """Whether `path` still is the file that was opened."""
+    """Whether `path` is still the opened file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def _is(path: Path, descriptor: int) -> bool:
 
 
 def _take(link: Path, alone_here: bool) -> str | None:
-    """Wait for the lease; None if the folder was removed meanwhile."""
+    """Wait for the lease; return its name, or None if the folder was removed."""
     own = f"{machine()}:{os.getpid()}:{secrets.token_hex(4)}"
     watched, since = None, time.monotonic()
     while True:
@@ -79,16 +79,17 @@ def _take(link: Path, alone_here: bool) -> str | None:
             return None
         except FileExistsError:
             pass
-        except OSError:  # a file system without links: only `flock` protects
+        except OSError:  # the file system has no links, so only `flock` protects
             return own
         try:
-            found = os.readlink(link), link.lstat().st_mtime_ns
-        except FileNotFoundError:  # released just now
+            owner = os.readlink(link), link.lstat().st_mtime_ns
+        except FileNotFoundError:  # the owner has released it
             continue
-        if found != watched:
-            watched, since = found, time.monotonic()
-        left_here = alone_here and found[0].startswith(f"{machine()}:")  # or we would not be alone
-        if left_here or time.monotonic() - since > LEASE:
+        if owner != watched:
+            watched, since = owner, time.monotonic()
+        # a living owner on this machine would hold the flock
+        died_here = alone_here and owner[0].startswith(f"{machine()}:")
+        if died_here or time.monotonic() - since > LEASE:
             with contextlib.suppress(FileNotFoundError):
                 link.unlink()
         else:

@@ -10,13 +10,13 @@ from data.errors import CacheError
 
 
 def pack(cache: Path, sources: Sequence[Path] = ()) -> tuple[int, dict[str, Row]]:
-    """Merge the shards of `cache` and `sources`, cache files or folders, into `cache`.
+    """Merge the shards of `cache` and `sources` (cache files or folders) into `cache`.
 
     Returns:
         The number of utterances in `cache`, and the refused utterances by id.
 
     Raises:
-        RecipeMismatch: the cache was made, or is being made, by another recipe.
+        RecipeMismatch: the cache, or its unfinished extraction, has another recipe.
         CacheError: there is nothing to pack, or a file is damaged.
     """
     shards = Shards(cache)

@@ -1,9 +1,9 @@
 """Write one HDF5 file atomically.
 
-A file that HDF5 is writing is lost if the process crashes or the disk is full. Here HDF5 therefore
-writes only to memory: it lays out a file object that keeps the metadata, a few kilobytes. The
-numbers are then written at the offsets of that layout, block by block, into a temporary file
-(`data.atomic`), and are hashed meanwhile. Equal contents give equal bytes.
+A file that HDF5 is writing is lost if the process crashes or the disk is full. HDF5 is therefore
+used in memory only, to lay out a file object that keeps a few kilobytes of metadata. The numbers
+are then written at the offsets of that layout, block by block, into a temporary file
+(`data.atomic`), and their checksums are computed. Equal contents have equal bytes.
 """
 
 import errno
@@ -20,17 +20,17 @@ import numpy.typing as npt
 
 from data.atomic import sync_folder, temporary_file, write_at
 
-ALIGNMENT = 64  # bytes; a dataset that begins on a cache line can be mapped and used in place
+ALIGNMENT = 64  # bytes: a cache line
 PROVENANCE_BLOCK = 4096  # bytes; padding keeps all other bytes in place when provenance changes
 _NO_CHECKSUM = "0" * 64
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The content of a dataset to be written.
+    """The content of a dataset to write.
 
-    ``blocks()`` yields its values in C order, in arrays of any shape whose elements add up to
-    ``shape``; one block is in memory at a time.
+    ``blocks()`` yields its values in C order, as arrays of any shape. One block is in memory at a
+    time.
     """
 
     shape: tuple[int, ...]
@@ -39,18 +39,18 @@ class Dataset:
 
     @classmethod
     def of(cls, array: npt.NDArray) -> "Dataset":
-        """A dataset that is in memory already."""
+        """Make a dataset from an array."""
         return cls(array.shape, array.dtype, lambda: [array])
 
 
 def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Dataset]) -> None:
-    """Write `datasets` (by their full names) and the root `attributes` to `path`, atomically.
+    """Write `datasets` (full name → content) and the root `attributes` to `path`, atomically.
 
-    Every dataset is contiguous and uncompressed and carries the SHA-256 of its bytes as its
-    attribute ``sha256``.
+    Every dataset is contiguous and uncompressed, and has the SHA-256 of its bytes as its attribute
+    ``sha256``.
 
     Raises:
-        OSError: the disk is full or fails. Nothing at `path` has changed then.
+        OSError: the disk is full or fails; `path` has not changed.
     """
     layout = _lay_out(attributes, datasets, checksums={})
     with temporary_file(path) as (descriptor, temporary):
@@ -67,7 +67,7 @@ def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Da
 
 
 def _allocate(descriptor: int, size: int) -> None:
-    """Claim the space: a disk that is too small fails now, not after the last block."""
+    """Allocate the space, so that a full disk fails before anything is written."""
     if hasattr(os, "posix_fallocate"):  # not on macOS
         try:
             os.posix_fallocate(descriptor, 0, size)
@@ -94,21 +94,21 @@ def _write_blocks(descriptor: int, dataset: Dataset, name: str, offset: int) -> 
 
 @dataclass(frozen=True)
 class _Layout:
-    offsets: dict[str, int]  # bytes from the file's beginning
-    metadata: list[tuple[int, bytes]]  # in the order in which they overwrite one another
+    offsets: dict[str, int]  # bytes from the start of the file
+    metadata: list[tuple[int, bytes]]  # offset and content of each write, in order
     size: int  # bytes
 
 
 def _lay_out(
     attributes: Mapping[str, str], datasets: Mapping[str, Dataset], checksums: Mapping[str, str]
 ) -> _Layout:
-    """Let HDF5 lay out the file without its numbers."""
+    """Lay out the file by HDF5, without the numbers."""
     memory = _MetadataOnly()
     offsets = {}
     with h5py.File(
         memory,
         "w",
-        libver=("v110", "v110"),  # fixed, so that every release of HDF5 gives the same bytes
+        libver=("v110", "v110"),  # fixed, so that all releases of HDF5 write the same bytes
         alignment_threshold=ALIGNMENT,
         alignment_interval=ALIGNMENT,
     ) as file:
@@ -131,8 +131,8 @@ def _lay_out(
 def _create(group: h5py.Group, name: str, dataset: Dataset) -> h5py.Dataset:
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.CONTIGUOUS)
-    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # fixes the offset now
-    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)  # and writes nothing there
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # determines the offset
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)  # without writing
     properties.set_obj_track_times(False)
     dtype = dataset.dtype
     if dtype.kind == "S":
@@ -143,7 +143,7 @@ def _create(group: h5py.Group, name: str, dataset: Dataset) -> h5py.Dataset:
 
 
 class _MetadataOnly(io.RawIOBase):
-    """A file object that remembers what was written where, and its size."""
+    """A file object that records its writes and its size."""
 
     def __init__(self) -> None:
         self.writes: list[tuple[int, bytes]] = []

@@ -1,7 +1,4 @@
-"""Read a cache: one file, or a folder of files with the same schema as if they were packed.
-
-`data.cache.file` has the schema.
-"""
+"""Read a cache: one file, or a folder of files. `data.cache.file` describes the schema."""
 
 import os
 from collections.abc import Sequence
@@ -20,22 +17,25 @@ from data.errors import CacheError
 if TYPE_CHECKING:
     import pandas
 
-MANY_FILES = 128  # more than this are not kept open at once
+MANY_FILES = 128  # more files than this are not kept open
 
 
 class Cache:
-    """All utterances of a cache with their embeddings, in the order of their ids.
+    """Reader of the utterances of a cache and their embeddings, sorted by id.
 
-    Safe to pickle, to fork and to use from several processes: files are reopened where needed, and
-    a file that was replaced meanwhile raises an error. A folder's files are read as if they were
-    packed: if several files hold an id, the newest counts.
+    A cache can be pickled, forked and used by several processes: each process opens the files
+    again, and raises an error if a file was replaced. The files of a folder are read like one file;
+    if several files contain an id, the newest is used.
 
         with Cache("embeddings.h5") as cache:
             features = cache.layer(6)  # (utterance, dim)
             labels = cache.utterances["emotion"]
 
+    Args:
+        path: a cache file, or a folder of cache files.
+
     Raises:
-        CacheError: no cache is there, or it is damaged, or of another format.
+        CacheError: the cache does not exist, is damaged, or has another format.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -44,37 +44,35 @@ class Cache:
             paths = files_in(self.path)
             self.files = [CacheFile(file, len(paths) <= MANY_FILES) for file in paths]
             if not self.files:
-                raise CacheError(f"{self.path}: a folder without any .h5 file, not a cache")
+                raise CacheError(f"{self.path}: a folder without .h5 files, not a cache")
         else:
             self.files = [CacheFile(self.path)]
-        first, *others = self.files
-        for other in others:
-            require_same_recipe(first, other)
+        require_same_recipe(self.files)
         self.files.sort(key=lambda file: file.age)
 
-    recipe = property(lambda self: self.files[0].recipe, doc="What determined the numbers.")
-    fingerprint = property(lambda self: self.files[0].fingerprint, doc="The recipe's SHA-256.")
+    recipe = property(lambda self: self.files[0].recipe, doc="What determines the numbers.")
+    fingerprint = property(lambda self: self.files[0].fingerprint, doc="SHA-256 of the recipe.")
     provenance = property(lambda self: self.files[-1].provenance, doc="How it was made.")
-    dim = property(lambda self: self.files[0].dim, doc="Features of one layer and pooling.")
+    dim = property(lambda self: self.files[0].dim, doc="Width of a layer.")
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The hidden layers that are stored; 0 is the input of the first transformer layer."""
+        """Stored hidden layers; 0 is the input of the first transformer layer."""
         return tuple(self.recipe["layers"])
 
     @property
     def poolings(self) -> tuple[str, ...]:
-        """How frames were pooled over time: mean, std, max."""
+        """Stored poolings over time: mean, std, max."""
         return tuple(self.recipe["pooling"])
 
     @property
     def baselines(self) -> tuple[str, ...]:
-        """The features without a model that are stored: energy, logmel; none in older caches."""
+        """Stored features without a model: energy, logmel; empty in older caches."""
         return tuple(self.recipe.get("baselines") or ())
 
     @property
     def sequence_layers(self) -> tuple[int, ...]:
-        """The layers of which sequences are stored; none if they were not asked for."""
+        """Layers whose sequences are stored; empty without sequences."""
         return tuple(self.recipe.get("sequence_layers") or ())
 
     def __len__(self) -> int:
@@ -87,14 +85,14 @@ class Cache:
         self.close()
 
     def close(self) -> None:
-        """Close the files; they are opened again when needed."""
+        """Close the files; the next read opens them again."""
         for file in self.files:
             file.close()
 
     @cached_property
     def utterances(self) -> "pandas.DataFrame":
-        """One row an utterance: id, corpus, path, speaker, emotion (native), start, end, duration
-        (seconds), sha256, and further columns of the corpora. Unknown is "" or NaN."""
+        """One row per utterance: id, corpus, path, speaker, emotion (native), start, end, duration
+        (seconds), sha256, and further columns of the corpora. Unknown values are "" or NaN."""
         import pandas
 
         parts = [file.columns() for file in self.files]
@@ -111,7 +109,7 @@ class Cache:
     def layer(
         self, layer: int, pooling: str | None = None, start: int = 0, stop: int | None = None
     ) -> npt.NDArray[np.float32]:
-        """Embeddings of one hidden layer, (utterance, dim); of utterances `start` to `stop`."""
+        """Embeddings of one hidden layer, (utterance, dim), for utterances `start` to `stop`."""
         index, pooling = self._layer_index(layer), self._pooling(pooling)
         start, stop, _ = slice(start, stop).indices(len(self))
         out = np.empty((stop - start, self.dim), np.float32)
@@ -127,8 +125,7 @@ class Cache:
         return out
 
     def baseline(self, name: str) -> npt.NDArray[np.float32]:
-        """Features of all utterances without a model, (utterance, dim); the recipe describes
-        them."""
+        """Features without a model, (utterance, dim); the recipe describes them."""
         if name not in self.baselines:
             stored = ", ".join(self.baselines) or "none; extract again to have them"
             raise CacheError(f"{self.path}: no baseline {name!r} (stored: {stored})")
@@ -138,14 +135,14 @@ class Cache:
         return out
 
     def __getitem__(self, ids: str | Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embeddings by id in the first pooling: (layer, dim) for one id, and
-        (utterance, layer, dim) for several, in the order asked for."""
-        wanted = [ids] if isinstance(ids, str) else list(ids)
+        """Embeddings by id, in the first pooling: (layer, dim) for one id, and
+        (utterance, layer, dim) for a sequence of ids, in its order."""
+        names = [ids] if isinstance(ids, str) else list(ids)
         try:
-            positions = np.array([self._positions[name] for name in wanted], np.intp)
+            positions = np.array([self._positions[name] for name in names], np.intp)
         except KeyError as error:
             raise KeyError(f"{self.path} has no utterance {error.args[0]!r}") from None
-        out = np.empty((len(wanted), len(self.layers), self.dim), np.float32)
+        out = np.empty((len(names), len(self.layers), self.dim), np.float32)
         name = f"layers/{self.poolings[0]}"
         for index in range(len(self.layers)):
             for target, position in enumerate(positions):
@@ -154,20 +151,22 @@ class Cache:
         return out[0] if isinstance(ids, str) else out
 
     def sequences(self, layer: int) -> list[npt.NDArray[np.float16]]:
-        """The sequence of one layer of every utterance: (step, dim) each, at
-        ``recipe["sequence_rate"]`` steps a second."""
+        """Sequences of one layer, one (step, dim) for each utterance.
+
+        ``recipe["sequence_rate"]`` is the number of steps per second.
+        """
         if layer not in self.sequence_layers:
             stored = ", ".join(map(str, self.sequence_layers)) or "none"
             raise CacheError(f"{self.path}: no sequences of layer {layer} (stored: {stored})")
         index = self.sequence_layers.index(layer)
-        found: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(self)
+        sequences: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(self)
         for number, file in enumerate(self.files):
             offsets = file.offsets()
             values = file.read("sequences/values", index, 0, int(offsets[-1]))
             for position in np.flatnonzero(self._rows.file == number):
                 row = self._rows.row[position]
-                found[position] = values[offsets[row] : offsets[row + 1]]
-        return found
+                sequences[position] = values[offsets[row] : offsets[row + 1]]
+        return sequences
 
     @cached_property
     def _rows(self) -> "Rows":
@@ -192,8 +191,8 @@ class Cache:
         return pooling
 
     def _fill(self, out: npt.NDArray[np.float32], name: str, index: int, start: int) -> None:
-        """Fill `out` (utterance, dim) with one layer of a dataset, or with a baseline, which has
-        none, in the order of the ids."""
+        """Fill `out` (utterance, dim) with one layer of a dataset; `index` is ignored for a
+        baseline."""
         if len(self.files) == 1:
             self.files[0].read_into(out, name, index, start)
             return
@@ -206,14 +205,14 @@ class Cache:
 
 @dataclass(frozen=True)
 class Rows:
-    """Which row of which file holds each utterance, in the order of the ids."""
+    """File and row of each utterance, sorted by id."""
 
     file: npt.NDArray[np.intp]  # (utterance,)
     row: npt.NDArray[np.intp]  # (utterance,)
 
 
 def newest_rows(ids: Sequence[npt.NDArray]) -> Rows:
-    """Merge the ids of files, given from oldest to newest; of equal ids the newest counts."""
+    """Merge the ids of files from oldest to newest; for equal ids the newest file is used."""
     joined = np.concatenate(ids)
     file = np.repeat(np.arange(len(ids)), [len(part) for part in ids])
     row = np.concatenate([np.arange(len(part)) for part in ids])

@@ -1,8 +1,8 @@
 """The recipe: everything that determines the numbers in a cache, and nothing else.
 
-Two caches hold comparable numbers exactly when their recipes are equal. The SHA-256 of the recipe's
-canonical JSON is the cache's fingerprint. Library versions, hardware and time are provenance, which
-is stored beside the recipe and is not part of the fingerprint.
+The numbers of two caches are comparable if and only if their recipes are equal. The fingerprint of
+a cache is the SHA-256 of the canonical JSON of its recipe. Library versions, hardware and time are
+provenance, which is stored beside the recipe and is not part of the fingerprint.
 """
 
 import hashlib
@@ -12,14 +12,13 @@ from typing import Any
 
 Recipe = Mapping[str, Any]
 
-# Relative error of an utterance's embedding in any layer, between engines and between machines. The
-# largest measured are 1.1e-6 and 9.7e-3: torch and OpenVINO, untrained tiny, base and large, on a
-# CPU with AMX, as AVX512-BF16 and AVX2, and on an H100; bfloat16 also against float32.
+# Largest relative error of an utterance's embedding in a layer, between engines and machines. The
+# largest measured errors are 1.1e-6 and 9.7e-3 (docs/extraction.md).
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
 
 
 def canonical(recipe: Recipe) -> str:
-    """The recipe as JSON with sorted keys and no spaces: equal recipes give equal text."""
+    """The recipe as JSON with sorted keys and no spaces; equal recipes have equal text."""
     return json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -29,7 +28,7 @@ def fingerprint(recipe: Recipe) -> str:
 
 
 def differences(cached: Recipe, asked: Recipe) -> list[str]:
-    """The fields in which two recipes differ, one line each.
+    """Describe the fields in which two recipes differ, one line each.
 
     >>> differences({"pooling": ["mean"], "engine": "torch"},
     ...             {"pooling": ["mean", "std"], "engine": "torch"})
@@ -43,7 +42,7 @@ def differences(cached: Recipe, asked: Recipe) -> list[str]:
 
 
 def encoder_name(recipe: Recipe) -> str:
-    """The name of the encoder; a control is marked, so that it is not taken for a pretrained one.
+    """The name of the encoder; a control with random weights is marked as such.
 
     >>> encoder_name({"model": "untrained:large", "control": True})
     'untrained control (large)'
@@ -56,7 +55,7 @@ def encoder_name(recipe: Recipe) -> str:
 
 
 def encoder_json(recipe: Recipe) -> dict[str, Any]:
-    """The encoder's name, engine and precision, as JSON puts them beside scores."""
+    """Name, engine and precision of the encoder, for JSON."""
     return {
         "encoder": encoder_name(recipe),
         "control": bool(recipe.get("control")),
@@ -65,19 +64,19 @@ def encoder_json(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def encoder_in_words(found: Mapping[str, Any]) -> str:
-    """The same in one line of text, from the result of `encoder_json`.
+def encoder_in_words(encoder: Mapping[str, Any]) -> str:
+    """Describe the result of `encoder_json` in one line of text.
 
     >>> encoder_in_words({"encoder": "a/b", "engine": "openvino", "precision": "float32"})
     'a/b, float32 by openvino'
     """
-    known = found.get("engine") and found.get("precision")
-    how = f", {found['precision']} by {found['engine']}" if known else ""
-    return f"{found['encoder']}{how}"
+    known = encoder.get("engine") and encoder.get("precision")
+    how = f", {encoder['precision']} by {encoder['engine']}" if known else ""
+    return f"{encoder['encoder']}{how}"
 
 
 def in_words(recipe: Recipe) -> str:
-    """The encoder of a recipe with its precision and engine, in one line of text."""
+    """Describe the encoder of a recipe, its precision and engine in one line of text."""
     return encoder_in_words(encoder_json(recipe))
 
 

@@ -1,7 +1,7 @@
-"""Utterances that could not be embedded, and the reasons: a list beside the cache.
+"""List the utterances that could not be embedded, and the reasons, beside the cache.
 
-While several machines each extract a part of a list, each part that is finished leaves a report
-beside the shards.
+If several machines each extract a part of a list, each finished part leaves a report beside the
+shards.
 """
 
 import contextlib
@@ -19,22 +19,22 @@ Row = Mapping[str, Any]  # id, file, reason
 
 @dataclass(frozen=True)
 class Report:
-    """The report of a part that is finished."""
+    """The report of a finished part."""
 
     number: int
-    of: int  # parts
-    plan: str  # equal if two parts were cut from one list of utterances
-    utterances: int  # in that list
+    of: int  # number of parts
+    plan: str  # checksum of the list of utterances that the parts were cut from
+    utterances: int  # in the whole list
     refused: Sequence[Row]
 
 
 def errors_file(cache: Path) -> Path:
-    """Where refused utterances are listed, one JSON object a line."""
+    """The file that lists refused utterances, one JSON object a line."""
     return cache.with_name(cache.name + ".errors.jsonl")
 
 
 def write_errors(cache: Path, rows: Sequence[Row]) -> None:
-    """List refused utterances; without any, there is no list."""
+    """Write the list of refused utterances, or remove it if there are none."""
     if not rows:
         errors_file(cache).unlink(missing_ok=True)
         return
@@ -43,24 +43,24 @@ def write_errors(cache: Path, rows: Sequence[Row]) -> None:
 
 
 def publish(cache: Path, report: Report) -> None:
-    """Write the report of a part; it replaces an earlier one of that part."""
+    """Write the report of a part, in place of an earlier one."""
     folder = parts_folder(cache)
-    folder.mkdir(exist_ok=True)  # another machine may have taken it for unused
+    folder.mkdir(exist_ok=True)  # another machine may have removed it as unused
     name = f"part-{report.number}-of-{report.of}.json"
     publish_bytes(folder / name, json.dumps(asdict(report)).encode())
 
 
 def read(cache: Path) -> list[Report]:
     """Read all reports of a cache."""
-    found = []
+    reports = []
     for path in sorted(parts_folder(cache).glob("part-*-of-*.json")):
         with contextlib.suppress(FileNotFoundError):
-            found.append(Report(**json.loads(path.read_bytes())))
-    return found
+            reports.append(Report(**json.loads(path.read_bytes())))
+    return reports
 
 
 def refused(cache: Path, plan: str) -> dict[str, Row]:
-    """Refused utterances by id, in the parts of one list and in what was packed before."""
+    """Refused utterances by id, of the parts of one list and of the packed cache."""
     rows = {row["id"]: row for row in _errors(cache)}
     for report in read(cache):
         if report.plan == plan:
@@ -69,18 +69,24 @@ def refused(cache: Path, plan: str) -> dict[str, Row]:
 
 
 def collect(cache: Path, packed: Callable[[], Collection[str]]) -> dict[str, Row]:
-    """After packing: write the list of what all parts have refused, and remove their reports.
+    """Write the list of the utterances that all parts have refused, and remove their reports.
+
+    Call it after packing.
 
     Args:
+        cache: path of the cache.
         packed: returns the ids in the cache; called only if there are reports.
+
+    Returns:
+        The refused utterances by id.
     """
-    if not (found := read(cache)):
+    if not (reports := read(cache)):
         return {}
     rows = {row["id"]: row for row in _errors(cache)}
-    for report in found:
+    for report in reports:
         rows |= {row["id"]: row for row in report.refused}
-    held = packed()
-    rows = {name: rows[name] for name in sorted(rows) if name not in held}
+    ids = packed()
+    rows = {name: rows[name] for name in sorted(rows) if name not in ids}
     write_errors(cache, list(rows.values()))
     for path in parts_folder(cache).glob("part-*-of-*.json"):
         path.unlink(missing_ok=True)

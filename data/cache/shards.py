@@ -1,9 +1,9 @@
 """Collect the shards of an unfinished cache, and pack them into the cache.
 
-``<cache>.parts/`` holds immutable shards with the cache's own schema, and ``recipe.json``, the
-claim that keeps shards of two recipes apart. A run that is stopped leaves its shards, and the next
-run does not embed their utterances again. When no utterance is missing, the shards are packed into
-the cache and removed. Several processes may do this to one cache at the same time.
+``<cache>.parts/`` contains immutable shards with the schema of the cache, and ``recipe.json``, the
+claim, which prevents shards of two recipes in one folder. If a run is stopped, its shards stay, and
+the next run does not embed their utterances again. When no utterance is missing, the shards are
+packed into the cache and removed. Several processes may work on one cache at the same time.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class Shards:
         self._claim: int | None = None
 
     def recipe(self) -> Recipe | None:
-        """The recipe that the cache is made by; None if there is no such cache yet."""
+        """The recipe of the cache or of its shards; None if there are none."""
         if self.cache.exists():
             return CacheFile(self.cache).recipe
         return self._claimed()
@@ -63,11 +63,12 @@ class Shards:
         return None
 
     def claim(self, recipe: Recipe) -> None:
-        """Reserve the cache for `recipe` as long as this process lives, before anything is
-        computed. Any number of processes may hold the same recipe's claim. `clean` gives it up.
+        """Reserve the cache for `recipe` until `clean` is called or this process ends.
+
+        Any number of processes may hold a claim for the same recipe.
 
         Raises:
-            RecipeMismatch: the cache was made, or is being made, by another recipe.
+            RecipeMismatch: the cache, or its unfinished extraction, has another recipe.
         """
         self.cache.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(self.cache)
@@ -91,27 +92,27 @@ class Shards:
         flock(self._claim, fcntl.LOCK_SH)
 
     def sound(self) -> list[CacheFile]:
-        """The undamaged shards, from oldest to newest. Rename damaged ones and log a warning."""
-        found = []
+        """The undamaged shards, from oldest to newest; damaged ones are renamed with a warning."""
+        shards = []
         for path in files_in(self.folder):
             try:
                 shard = CacheFile(path, keep_open=False)
                 require_sound(shard)
             except CacheError as error:
-                if not path.exists():  # packed by another process just now
+                if not path.exists():  # another process has packed it
                     continue
                 aside = path.with_name(path.name + DAMAGED)
                 path.replace(aside)
-                log.warning("%s; set aside as %s, its utterances are done again", error, aside)
+                log.warning("%s; renamed to %s, its utterances are embedded again", error, aside)
                 continue
-            found.append(shard)
-        return sorted(found, key=lambda shard: shard.age)
+            shards.append(shard)
+        return sorted(shards, key=lambda shard: shard.age)
 
     def known(self) -> dict[str, str]:
-        """Map the id of every utterance that is embedded already to the SHA-256 of its audio."""
+        """The embedded utterances: id → SHA-256 of the audio."""
         if self._claim is None:
             return self._known()
-        with locked(self.folder):  # or another process may pack the shards away meanwhile
+        with locked(self.folder):  # no other process packs the shards at the same time
             return self._known()
 
     def _known(self) -> dict[str, str]:
@@ -119,12 +120,12 @@ class Shards:
         return _audio([*packed, *self.sound()])
 
     def ids(self) -> set[str]:
-        """Ids of all utterances that are embedded already, in damaged shards too."""
-        found: set[bytes] = set()
-        for path in [*files_in(self.folder), self.cache]:  # in the order in which they are packed
+        """Ids of all embedded utterances, including those in damaged shards."""
+        ids: set[bytes] = set()
+        for path in [*files_in(self.folder), self.cache]:  # in the order of packing
             with contextlib.suppress(CacheError):
-                found.update(CacheFile(path, keep_open=False).ids.tolist())
-        return set(decode(np.array(sorted(found))))
+                ids.update(CacheFile(path, keep_open=False).ids.tolist())
+        return set(decode(np.array(sorted(ids))))
 
     def publish(
         self,
@@ -135,13 +136,13 @@ class Shards:
         provenance: Mapping[str, Any],
         baselines: Mapping[str, npt.NDArray] | None = None,
     ) -> Path:
-        """Write one shard; when this returns, it is on disk.
+        """Write one shard and flush it to disk; return its path.
 
         Raises:
-            RecipeMismatch: the claim was lost to another recipe, where locks do not reach other
-                machines.
+            RecipeMismatch: another machine has claimed the folder for another recipe, since its
+                locks do not work between machines.
         """
-        if self._claimed() != recipe:  # another machine took the folder for unused
+        if self._claimed() != recipe:  # another machine has removed the folder as unused
             with locked(self.folder):
                 self._hold(recipe)
         path = self.folder / f"{time.time_ns()}-{secrets.token_hex(4)}.h5"
@@ -157,13 +158,12 @@ class Shards:
         """Merge the packed file and the shards into the cache; return its number of utterances.
 
         Args:
-            current: utterances by id as the corpus describes them now; see
-                `data.cache.writer.merge`.
-            leave_out: ids to leave out.
-            others: more files to merge, which stay where they are.
+            current: id → current description of the utterance, see `data.cache.writer.merge`.
+            leave_out: ids of utterances to remove.
+            others: more files to merge; they are not removed.
 
         Raises:
-            CacheError: there is nothing to pack, a file is damaged, or of another recipe.
+            CacheError: there is nothing to pack, a file is damaged, or has another recipe.
         """
         with locked(self.folder):
             return self._pack(current, leave_out, others)
@@ -175,7 +175,7 @@ class Shards:
         others: Sequence[CacheFile] = (),
     ) -> int:
         shards = self.sound()
-        _warn_of_other_audio(shards)
+        _warn_of_different_audio(shards)
         packed = [CacheFile(self.cache)] if self.cache.exists() else []
         if packed and not (shards or others or leave_out) and is_current(packed[0], current):
             return len(packed[0])
@@ -192,13 +192,13 @@ class Shards:
     def pack_if_last(
         self, whole: Mapping[str, Utterance], refused: Callable[[], Collection[str]]
     ) -> int | None:
-        """Give up the claim, and pack if no other process has one and nothing is missing.
+        """Release the claim; pack if no other process holds one and no utterance is missing.
 
-        Of any number of processes that do this, exactly one is the last.
+        If several processes call this, exactly one of them packs.
 
         Args:
-            whole: utterances by id that belong into the cache, as the corpus describes them now.
-            refused: returns the ids of those that need not be in it. Called when no other process
+            whole: id → utterance, for all utterances that belong into the cache.
+            refused: returns the ids of utterances that were refused; called when no other process
                 holds a claim.
 
         Returns:
@@ -213,13 +213,13 @@ class Shards:
             return self._pack(whole)
 
     def clean(self) -> None:
-        """Give up the claim, and remove the folder if it is empty and no process holds a claim."""
+        """Release the claim; remove the folder if it is empty and no process holds a claim."""
         self._release()
         with contextlib.suppress(OSError), locked(self.folder):
             waiting = files_in(self.folder)
             if not waiting and _unused(self.folder / CLAIM):
                 (self.folder / CLAIM).unlink(missing_ok=True)
-                remove(self.folder)  # fails with a damaged shard in it, which stays
+                remove(self.folder)  # fails if it contains a damaged shard
 
     def _release(self) -> None:
         if self._claim is not None:
@@ -228,7 +228,7 @@ class Shards:
 
 
 def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
-    """Map ids to the SHA-256 of their audio, in files from oldest to newest."""
+    """Map ids to the SHA-256 of their audio, for files from oldest to newest."""
     known: dict[str, str] = {}
     for file in files:
         ids, checksums = file.ids, file.read_all("utterances/sha256")
@@ -236,8 +236,8 @@ def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
     return known
 
 
-def _warn_of_other_audio(shards: Sequence[CacheFile]) -> None:
-    """Log a warning if one utterance was embedded from different audio in two shards."""
+def _warn_of_different_audio(shards: Sequence[CacheFile]) -> None:
+    """Log a warning if the audio of an utterance differs between shards."""
     if not shards:
         return
     ids, counts = np.unique(np.concatenate([s.ids for s in shards]), return_counts=True)
@@ -249,23 +249,23 @@ def _warn_of_other_audio(shards: Sequence[CacheFile]) -> None:
         here = np.isin(shard.ids, repeated)
         for name, checksum in zip(shard.ids[here].tolist(), checksums[here].tolist(), strict=True):
             different[name].add(checksum)
-    names = sorted(name.decode() for name, found in different.items() if len(found) > 1)
+    names = sorted(name.decode() for name, audio in different.items() if len(audio) > 1)
     if names:
         log.warning(
-            "%s embedded from other audio in one shard than in another (first: %s); the newest "
-            "counts. Unless recordings were changed, compare what lies on the machines",
+            "%s with different audio in different shards (first: %s); the newest shard is used. If "
+            "no recording was changed, compare the recordings on the machines",
             several(len(names), "utterance"),
             names[0],
         )
 
 
 def _unused(claim: Path) -> bool:
-    """Whether no living process holds a claim; the kernel frees those of killed ones.
+    """Whether no living process holds a claim.
 
-    On a file system whose locks do not reach other machines, only this one's processes count.
+    If locks do not work between machines, only processes of this machine are seen.
     """
     try:
-        descriptor = os.open(claim, os.O_RDWR)  # NFS locks exclusively only what may be written
+        descriptor = os.open(claim, os.O_RDWR)  # NFS has exclusive locks for writable files only
     except FileNotFoundError:
         return True
     try:
@@ -283,7 +283,7 @@ def _mismatch(path: Path, cached: Recipe, asked: Recipe) -> RecipeMismatch:
             [
                 f"{path} was made by another recipe:",
                 *(f"  {line}" for line in differences(cached, asked)),
-                "Ask for what it holds, or choose another file with -o",
+                "Use the options of the cache, or choose another file with -o",
             ]
         )
     )

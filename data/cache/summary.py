@@ -1,4 +1,4 @@
-"""Counts, shapes, recipe and provenance of a cache."""
+"""Summarise a cache."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from data.cache.reader import Cache
 
 
 def summary(cache: Cache) -> dict[str, Any]:
-    """Counts, shapes, recipe and provenance of a cache."""
+    """Return counts, shapes, recipe and provenance of a cache, for JSON."""
     table = cache.utterances
     return {
         "path": str(cache.path),

@@ -10,16 +10,16 @@ from data.errors import CacheError
 
 
 def problems(cache: Cache) -> Iterator[str]:
-    """Every defect of the files of a cache, one line each."""
+    """Yield every defect of the files of a cache, one line each."""
     for file in cache.files:
         for problem in _file_problems(file):
             yield f"{file.path}: {problem}"
 
 
 def _file_problems(file: CacheFile) -> Iterator[str]:
-    unlike = list(_unlike(file))
-    yield from unlike
-    if unlike:
+    malformed = list(_malformed(file))
+    yield from malformed
+    if malformed:
         return
     damaged = set(file.damage())
     for name in sorted(damaged):
@@ -57,8 +57,8 @@ def _file_problems(file: CacheFile) -> Iterator[str]:
             yield "sequences/offsets: do not fit the values"
 
 
-def _unlike(file: CacheFile) -> Iterator[str]:
-    """Datasets of another shape or type than the schema's."""
+def _malformed(file: CacheFile) -> Iterator[str]:
+    """Yield datasets whose shape or type is not that of the schema."""
     try:
         names = file.names
     except CacheError as error:

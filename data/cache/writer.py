@@ -1,9 +1,8 @@
 """Write a cache file from arrays, or merge files without loading them.
 
-Rows are stored in the order of their ids, whatever the order in which they were made. A cache's
-bytes therefore depend on its contents alone (provenance aside): not on kills, restarts, batches or
-the number of machines. Merging can walk through all files side by side: every read is contiguous,
-and one block is in memory at a time.
+Rows are sorted by id. Apart from provenance, the bytes of a cache therefore depend only on its
+contents, and not on restarts, batches or the number of machines. When files are merged, every read
+is contiguous, and one block is in memory at a time.
 """
 
 import json
@@ -40,13 +39,16 @@ def write_cache(
     """Write one cache file from arrays, atomically.
 
     Args:
-        path: the file, replaced if it is there.
-        recipe: what determined the numbers.
+        path: the file, which is replaced if it exists.
+        recipe: what determines the numbers.
         utterances: columns of shape (utterance,), in any order of rows.
         layers: pooling → (layer, utterance, dim).
         sequences: ``values`` (layer, Σ steps, dim) and ``offsets`` (utterance + 1,).
         provenance: how the numbers were made.
-        baselines: those that the recipe names → (utterance, dim).
+        baselines: name → (utterance, dim), for the baselines of the recipe.
+
+    Raises:
+        ValueError: a column is missing, ids are not unique, or a shape is wrong.
     """
     stored = {name: columns.column(name, _plain(values)) for name, values in utterances.items()}
     missing = [name for name in columns.REQUIRED if name not in stored]
@@ -55,10 +57,9 @@ def write_cache(
     order = np.argsort(stored["id"], kind="stable")
     ids = stored["id"][order]
     if len(ids) == 0 or (ids[1:] == ids[:-1]).any():
-        raise ValueError("ids must be unique and at least one")
+        raise ValueError("expected at least one utterance, and unique ids")
     datasets = {
-        f"utterances/{name}": Dataset.of(stored[name][order])
-        for name in [*columns.REQUIRED, *sorted(stored.keys() - set(columns.REQUIRED))]
+        f"utterances/{name}": Dataset.of(stored[name][order]) for name in columns.ordered(stored)
     }
     for pooling in recipe["pooling"]:
         values = layers[pooling]
@@ -82,7 +83,7 @@ def write_cache(
 
 
 def attributes(recipe: Recipe, provenance: Mapping[str, Any]) -> dict[str, str]:
-    """The root attributes of a cache file."""
+    """Root attributes of a cache file."""
     created = {"created": f"{time.time():.6f}"}  # seconds since 1970; orders files by age
     return {
         "format": FORMAT,
@@ -102,26 +103,25 @@ def merge(
     """Merge files of one recipe into one, atomically, and return its number of utterances.
 
     Args:
-        sources: sound files, from oldest to newest; of an id in several, the newest counts.
+        sources: undamaged files, from oldest to newest; the newest row of an id is used.
         destination: the file to write; may be one of the sources.
-        current: utterances by id as the corpus describes them now. Their labels, paths and other
-            columns replace those of the sources; the embeddings stay.
-        leave_out: ids to leave out.
+        current: id → current description of the utterance. Its columns replace those of the
+            sources; the embeddings stay.
+        leave_out: ids of utterances to remove.
 
     Raises:
-        CacheError: a source is of another recipe.
+        CacheError: the recipes differ, or no utterance is left.
     """
-    first, *others = sources
-    for other in others:
-        require_same_recipe(first, other)
+    require_same_recipe(sources)
+    recipe = sources[0].recipe
     rows = newest_rows([source.ids for source in sources])
     if leave_out:
-        unwanted = {name.encode() for name in leave_out}
+        removed = {name.encode() for name in leave_out}
         ids = np.concatenate(list(_column_blocks(sources, rows, "id")))
-        keep = np.array([name not in unwanted for name in ids.tolist()], bool)
+        keep = np.array([name not in removed for name in ids.tolist()], bool)
         rows = Rows(rows.file[keep], rows.row[keep])
     if not len(rows.file):
-        raise CacheError(f"{destination}: no utterance would be left in it")
+        raise CacheError(f"{destination}: no utterance would be left")
 
     datasets = _merged_columns(sources, rows)
     if current:
@@ -130,20 +130,20 @@ def merge(
             name: Dataset.of(values) for name, values in _as_described(stored, current).items()
         }
     datasets = {f"utterances/{name}": dataset for name, dataset in datasets.items()}
-    for pooling in first.recipe["pooling"]:
+    for pooling in recipe["pooling"]:
         datasets[f"layers/{pooling}"] = _merged_rows(sources, rows, f"layers/{pooling}")
-    for name in first.recipe.get("baselines") or ():
+    for name in recipe.get("baselines") or ():
         datasets[f"baselines/{name}"] = _merged_rows(sources, rows, f"baselines/{name}")
-    if first.recipe.get("sequence_layers"):
+    if recipe.get("sequence_layers"):
         datasets.update(_merged_sequences(sources, rows))
     newest = max(sources, key=lambda source: source.age)
-    # with the time of the newest of them: a shard published meanwhile is newer than this file
-    publish(destination, attributes(first.recipe, newest.provenance), datasets)
+    # with the time of the newest source, so that a shard published meanwhile is newer
+    publish(destination, attributes(recipe, newest.provenance), datasets)
     return len(rows.file)
 
 
 def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool:
-    """Whether a file's columns equal those of `current`, utterances by id."""
+    """Whether the columns of a file equal those of `current` (id → utterance)."""
     if not current:
         return True
     stored = file.columns()
@@ -155,7 +155,7 @@ def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool
 
 
 def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> columns.Columns:
-    """`stored`, with the rows of the utterances in `current` replaced by these."""
+    """Replace the rows of `stored` whose utterances are in `current`."""
     described = [current.get(name) for name in columns.decode(stored["id"])]
     known = np.array([utterance is not None for utterance in described], bool)
     now = columns.described([utterance for utterance in described if utterance is not None])
@@ -164,7 +164,7 @@ def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> 
         merged[name] = columns.overwritten(stored.get(name), known, now.get(name))
     return {
         name: merged[name]
-        for name in [*columns.REQUIRED, *sorted(merged.keys() - set(columns.REQUIRED))]
+        for name in columns.ordered(merged)
         if name in columns.REQUIRED or not columns.is_unknown(merged[name])
     }
 
@@ -174,16 +174,13 @@ def _loaded(dataset: Dataset) -> npt.NDArray:
 
 
 def _merged_columns(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
-    names = {
+    names = (
         name.removeprefix("utterances/")
         for source in sources
         for name in source.names
         if name.startswith("utterances/")
-    }
-    return {
-        name: _merged_column(sources, rows, name)
-        for name in [*columns.REQUIRED, *sorted(names - set(columns.REQUIRED))]
-    }
+    )
+    return {name: _merged_column(sources, rows, name) for name in columns.ordered(names)}
 
 
 def _merged_column(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
@@ -199,23 +196,23 @@ def _merged_column(sources: Sequence[CacheFile], rows: Rows, name: str) -> Datas
 
 
 def _column_blocks(sources: Sequence[CacheFile], rows: Rows, name: str) -> Iterator[npt.NDArray]:
-    """One column of the merged rows, block by block; numbers as text if any file has text."""
+    """Yield blocks of one merged column; numbers become text if any file has text."""
     stored = f"utterances/{name}"
     text = any(
         stored in source.names and source.stored(stored).dtype.kind == "S" for source in sources
     )
     for start in range(0, len(rows.file), COLUMN_BLOCK):
         file, row = rows.file[start : start + COLUMN_BLOCK], rows.row[start : start + COLUMN_BLOCK]
-        found, order = [], []
+        parts, order = [], []
         for number, here in _by_file(file):
-            source, wanted = sources[number], row[here]
+            source, own = sources[number], row[here]
             order.append(here)
             if stored not in source.names:
-                found.append(columns.unknown(len(here), text))
+                parts.append(columns.unknown(len(here), text))
                 continue
-            stretch = source.read(stored, 0, int(wanted[0]), int(wanted[-1]) + 1)
-            found.append(columns.as_text(stretch[wanted - wanted[0]], text))
-        yield np.concatenate(found)[np.argsort(np.concatenate(order))]
+            values = source.read(stored, 0, int(own[0]), int(own[-1]) + 1)
+            parts.append(columns.as_text(values[own - own[0]], text))
+        yield np.concatenate(parts)[np.argsort(np.concatenate(order))]
 
 
 def _merged_rows(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
@@ -239,19 +236,21 @@ def _gather(
     file: npt.NDArray[np.intp],
     row: npt.NDArray[np.intp],
 ) -> npt.NDArray:
-    """Rows of one layer from several files. Both sides are sorted by id, so what a file
-    contributes to a block is one contiguous stretch of it."""
+    """Read rows of one layer from several files: (utterance, dim).
+
+    All files are sorted by id, so the rows of one file in a block are contiguous in that file.
+    """
     stored = sources[0].stored(name)
     out = np.empty((len(file), *stored.row), stored.dtype)
     for number, here in _by_file(file):
-        wanted = row[here]
-        stretch = sources[number].read(name, layer, int(wanted[0]), int(wanted[-1]) + 1)
-        out[here] = stretch[wanted - wanted[0]]
+        own = row[here]
+        values = sources[number].read(name, layer, int(own[0]), int(own[-1]) + 1)
+        out[here] = values[own - own[0]]
     return out
 
 
 def _by_file(file: npt.NDArray[np.intp]) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
-    """Each file that contributes to a block, and the block's rows that it contributes."""
+    """Yield each file of a block, and the positions of its rows in the block."""
     order = np.argsort(file, kind="stable")
     for here in np.split(order, np.flatnonzero(np.diff(file[order])) + 1):
         yield int(file[here[0]]), here

@@ -1,1 +1,1 @@
-"""The commands of ``python -m data``: arguments and printing; the work is in the other modules."""
+"""Command lines of ``python -m data``."""

@@ -8,12 +8,12 @@ from data.console import Parser, common_options, configure_logging, show
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
+    """The command line of ``python -m data demo``."""
     parser = Parser(
         prog="python -m data demo",
-        description="Make a small corpus of synthetic emotional speech, to try the program on.",
+        description="Make a small corpus of synthetic emotional speech for trying the program.",
     )
-    parser.add_argument("dir", metavar="DIR", type=Path, help="folder to write it into")
+    parser.add_argument("dir", metavar="DIR", type=Path, help="folder of the new corpus")
     parser.add_argument(
         "--seed", type=int, default=0, help="the same seed gives the same bytes (%(default)s)"
     )
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the corpus and say what to do with it."""
+    """Make the corpus and print the next command."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
 

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Export a cache in the format that the name of the destination tells."""
+    """Export a cache in the format of the suffix."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     from data.cache import Cache

@@ -1,4 +1,4 @@
-"""``python -m data info CACHE``: print what is in a cache, in one screen."""
+"""``python -m data info CACHE``: print a summary of a cache."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from data.text import Lines, lines
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data info``."""
-    parser = Parser(prog="python -m data info", description="What is in a cache, in one screen.")
+    parser = Parser(prog="python -m data info", description="Print a summary of a cache.")
     parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     common_options(parser)
@@ -20,36 +20,36 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print what is in a cache."""
+    """Print a summary of a cache."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     from data.cache import Cache
     from data.cache.summary import summary
 
     with Cache(args.cache) as cache:
-        found = summary(cache)
+        content = summary(cache)
     if args.json:
-        show_json(found, indent=2)
+        show_json(content, indent=2)
     else:
-        show(_screen(found))
+        show(_screen(content))
     return 0
 
 
-def _screen(found: dict[str, Any]) -> Lines:
-    layers = f"{found['layers'][0]}–{found['layers'][-1]}" if found["layers"] else "none"
-    files = f" in {found['files']} files" if found["files"] > 1 else ""
+def _screen(content: dict[str, Any]) -> Lines:
+    layers = f"{content['layers'][0]}–{content['layers'][-1]}" if content["layers"] else "none"
+    files = f" in {content['files']} files" if content["files"] > 1 else ""
     text = [
-        f"{found['path']}: {found['utterances']} utterances, {found['hours']:.2f} h, "
-        f"{found['bytes'] / 1e6:.0f} MB{files}",
-        f"  {in_words(found['recipe'])}",
-        f"  layers {layers} × {', '.join(found['pooling'])} × {found['dim']}",
+        f"{content['path']}: {content['utterances']} utterances, {content['hours']:.2f} h, "
+        f"{content['bytes'] / 1e6:.0f} MB{files}",
+        f"  {in_words(content['recipe'])}",
+        f"  layers {layers} × {', '.join(content['pooling'])} × {content['dim']}",
     ]
-    if found["sequence_layers"]:
-        kept = ", ".join(map(str, found["sequence_layers"]))
-        text.append(f"  sequences of layers {kept}, {found['recipe']['sequence_rate']:g} steps/s")
-    if found["baselines"]:
-        text.append(f"  baselines {', '.join(found['baselines'])}")
-    for name, corpus in found["corpora"].items():
+    if content["sequence_layers"]:
+        kept = ", ".join(map(str, content["sequence_layers"]))
+        text.append(f"  sequences of layers {kept}, {content['recipe']['sequence_rate']:g} steps/s")
+    if content["baselines"]:
+        text.append(f"  baselines {', '.join(content['baselines'])}")
+    for name, corpus in content["corpora"].items():
         emotions = ", ".join(f"{label or '?'} {n}" for label, n in corpus["emotions"].items())
         text += [
             "",
@@ -57,11 +57,11 @@ def _screen(found: dict[str, Any]) -> Lines:
             f"{corpus['hours']:.2f} h",
             f"  {emotions}",
         ]
-    text += ["", f"recipe {found['fingerprint'][:16]}…"]
-    for key, value in found["recipe"].items():
+    text += ["", f"recipe {content['fingerprint'][:16]}…"]
+    for key, value in content["recipe"].items():
         if key not in ("layers", "pooling", "layer_convention", "sequence_layers", "baselines"):
             text.append(f"  {key:14} {_shown(key, value)}")
-    made = ", ".join(f"{k} {v}" for k, v in found["provenance"].items() if v and k != "created")
+    made = ", ".join(f"{k} {v}" for k, v in content["provenance"].items() if v and k != "created")
     return lines([*text, "", f"made with {made}"])
 
 

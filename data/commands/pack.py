@@ -12,8 +12,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data pack``."""
     parser = Parser(
         prog="python -m data pack",
-        description="Pack what an unfinished extraction has left beside CACHE into it, or merge "
-        "other caches of the same recipe. Of an utterance in several, the newest counts.",
+        description="Pack the shards of an unfinished extraction into CACHE, or merge other caches "
+        "of the same recipe. If several contain an utterance, the newest is used.",
     )
     parser.add_argument("cache", type=Path, help="the file to make or to extend")
     parser.add_argument(

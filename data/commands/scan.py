@@ -1,11 +1,11 @@
-"""``python -m data scan``: print what a corpus holds."""
+"""``python -m data scan``: print the counts and problems of a corpus."""
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from data import corpora
+from data import corpora, listing
 from data.console import Parser, common_options, configure_logging, log, show, show_csv, show_json
 from data.errors import UsageError
 from data.scan import Summary, read_headers, row, summarise, write_list
@@ -18,34 +18,20 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     result = Parser(
         prog="python -m data scan",
-        description="Count a corpus's emotions, speakers and seconds; warn of what is odd.",
+        description="Count the emotions, speakers and seconds of a corpus, and report problems.",
     )
-    result.add_argument("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
-    result.add_argument(
-        "--corpus",
-        metavar="NAME",
-        help=f"read it as {', '.join(corpora.names())}; default: recognise it by its names",
-    )
-    result.add_argument(
-        "--pattern",
-        metavar="P",
-        help="what a folder's paths tell, such as '{speaker}/{emotion}_{take}.wav'",
-    )
-    result.add_argument(
-        "--follow-links",
-        action="store_true",
-        help="also take what links and tables point to outside",
-    )
-    result.add_argument(
-        "-o",
-        "--out",
-        type=Path,
-        metavar="LIST",
-        help="also write all utterances to a list (.jsonl) that extract takes, on any machine",
-    )
+    add = result.add_argument
+    add("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
+    add("--corpus", metavar="NAME", help=f"one of {', '.join(corpora.names())}; default: recognise "
+        "it by its file names")  # fmt: skip
+    add("--pattern", metavar="P", help="fields in the paths of a folder, such as "
+        "'{speaker}/{emotion}_{take}.wav'")  # fmt: skip
+    add("--follow-links", action="store_true", help="also read recordings outside of the corpus")
+    add("-o", "--out", type=Path, metavar="LIST", help="also write all utterances to a list "
+        "(.jsonl) for extract, on any machine")  # fmt: skip
     output = result.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
-    output.add_argument("--csv", action="store_true", help="a row per utterance")
+    output.add_argument("--csv", action="store_true", help="one row per utterance")
     common_options(result)
     return result
 
@@ -54,8 +40,8 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
-    if args.out and args.out.suffix != ".jsonl":
-        raise UsageError(f"-o {args.out}: a list's name ends in .jsonl")
+    if args.out and args.out.suffix != listing.SUFFIX:
+        raise UsageError(f"-o {args.out}: expected a name that ends in {listing.SUFFIX}")
     found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links)
     headers = read_headers([u.file for corpus in found for u in corpus.utterances], args.quiet)
     if args.out:
@@ -79,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def render(summary: Summary) -> Lines:
-    """Format the summary in lines of at most `WIDTH` characters; long names may exceed it."""
+    """Format a summary in lines of at most `WIDTH` characters, except for long names."""
     s = summary
     title = s.title if s.name == s.kind else f"{s.title}: {s.name}"
     count = several(s.recordings, "recording")
@@ -124,7 +110,7 @@ def _emotion_table(summary: Summary) -> list[str]:
 
 
 def _columns(counts: dict[str | None, int]) -> list[str]:
-    """Name and count side by side, as many to a line as fit."""
+    """Format names and counts in columns."""
     cells = [(name or "(none)", f"{n:,}") for name, n in counts.items()]
     wide, wider = (max(len(cell[k]) for cell in cells) for k in (0, 1))
     texts = [f"{name:{wide}} {n:>{wider}}" for name, n in cells]
@@ -142,7 +128,7 @@ def _clock(seconds: float) -> str:
 
 
 def _for_json(summary: Summary) -> dict[str, object]:
-    """As a dictionary; what is not known is counted under the empty string, as in a cache."""
+    """Convert a summary for JSON; the key "" counts unknown values."""
 
     def named(value: object) -> object:
         if not isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""Corpora by name: each module turns the names below a folder into utterances.
+"""Corpora by name: each module reads utterances from the file names of a corpus.
 
 To add a corpus, add a module to this folder. It has the constants ``TITLE, SIZE, ORIGIN, TERMS,
 CITATION``; ``LABELS``, from native to shared emotions; and two functions, ``recognise(tree) ->
-bool`` and ``read(tree) -> (utterances, warnings)``. No module is imported before it is needed.
+bool`` and ``read(tree) -> (utterances, warnings)``. A module is imported when it is needed.
 """
 
 import importlib
@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
+from data import listing
 from data.corpora.tree import Tree, walk
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
-_LAST = ("table", "folder")  # which recognise what no corpus does
+_LAST = ("table", "folder")  # they recognise files that no corpus recognises
 _NO_CORPUS = (*_LAST, "tree")
 
 
@@ -25,42 +26,44 @@ _NO_CORPUS = (*_LAST, "tree")
 class Corpus:
     """The utterances of one root, sorted by id."""
 
-    name: str  # as in the ids: the corpus's own name, or that of the folder or table
-    kind: str  # the module that read it, one of `names()`
+    name: str  # as in the ids: name of the corpus, the folder or the table
+    kind: str  # name of the module that has read it, one of `names()`
     root: Path
     utterances: tuple[Utterance, ...]
     warnings: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)  # by id, where a list tells them
+    seconds: Mapping[str, float] = field(
+        default_factory=dict
+    )  # lengths by id, from a list of utterances
 
     @property
     def title(self) -> str:
-        """The corpus's full name, for people."""
+        """Full name of the corpus."""
         return str(module(self.kind).TITLE)
 
     @property
     def published(self) -> int | None:
-        """How many recordings the corpus has as published, where that is known."""
+        """Number of recordings in the published corpus, if known."""
         size: int | None = module(self.kind).SIZE
         return size
 
 
 def names() -> tuple[str, ...]:
-    """Names of all corpora that can be read, as ``--corpus`` takes them."""
-    found = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
-    return (*(name for name in found if name not in _NO_CORPUS), *_LAST)
+    """Names of all corpora that can be read, for ``--corpus``."""
+    modules = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
+    return (*(name for name in modules if name not in _NO_CORPUS), *_LAST)
 
 
 def labels(name: str) -> Mapping[str, str | None]:
-    """Native label → shared emotion of a corpus; nothing where no module reads it."""
-    found: Mapping[str, str | None] = module(name).LABELS if name in names() else {}
-    return found
+    """Native label → shared emotion of a corpus; empty for a corpus without a module."""
+    mapping: Mapping[str, str | None] = module(name).LABELS if name in names() else {}
+    return mapping
 
 
 def module(name: str) -> ModuleType:
-    """The module of a corpus.
+    """Import the module of a corpus.
 
     Raises:
-        UsageError: no corpus is called so.
+        UsageError: the name is unknown.
     """
     if name not in names():
         raise UsageError(f"no corpus is called {name!r}; known: {', '.join(names())}")
@@ -68,10 +71,10 @@ def module(name: str) -> ModuleType:
 
 
 def recognise(root: str | Path, follow_links: bool = False) -> str:
-    """Name of the corpus that lies at `root`, told from the names of its recordings.
+    """Recognise the corpus at `root` by its file names; return its name.
 
     Raises:
-        CorpusError: nothing is there, or no audio is in it.
+        CorpusError: `root` does not exist or contains no audio.
     """
     return _recognise(walk(Path(root), follow_links))
 
@@ -86,13 +89,13 @@ def read(
 
     Args:
         root: a folder, a table, or a single recording.
-        name: one of `names()`; None recognises it.
-        pattern: how the paths of a folder tell speaker and emotion: see `data.corpora.folder`.
-        follow_links: also take recordings that lie outside of `root`.
+        name: one of `names()`; None recognises the corpus.
+        pattern: names the fields in the paths of a folder, see `data.corpora.folder`.
+        follow_links: whether to read recordings outside of `root`.
 
     Raises:
-        CorpusError: no such corpus lies there.
-        UsageError: an unknown name, or a malformed pattern.
+        CorpusError: `root` does not contain the corpus.
+        UsageError: the name is unknown, or the pattern is malformed.
     """
     if pattern is not None and name not in (None, "folder"):
         raise UsageError(f"a pattern describes a folder, not {name!r}; leave one of the two out")
@@ -115,15 +118,16 @@ def read_all(
     pattern: str | None = None,
     follow_links: bool = False,
 ) -> list[Corpus]:
-    """Read several roots, or lists of utterances (``.jsonl``, see `data.listing`), taking a
-    recording that lies in two of them once.
+    """Read several roots, or lists of utterances (``.jsonl``, see `data.listing`).
+
+    A recording that is in two of them is read once.
 
     Raises:
-        CorpusError: as `read`, or two different recordings have the same id.
+        CorpusError: see `read`; or two different recordings have the same id.
     """
     corpora = []
     for root in roots:
-        if Path(root).suffix == ".jsonl":
+        if Path(root).suffix == listing.SUFFIX:
             corpora += _listed(Path(root), follow_links)
         else:
             corpora.append(read(root, name, pattern, follow_links))
@@ -131,20 +135,18 @@ def read_all(
 
 
 def _listed(path: Path, follow_links: bool) -> list[Corpus]:
-    """The corpora of a list of utterances."""
-    from data import listing
-
-    found: dict[tuple[str, Path], dict[str, Utterance]] = {}
+    """Read the corpora of a list of utterances."""
+    listed: dict[tuple[str, Path], dict[str, Utterance]] = {}
     seconds: dict[str, float] = {}
     for utterance, length in listing.read(path, follow_links):
-        corpus = found.setdefault((utterance.corpus, utterance.root), {})
+        corpus = listed.setdefault((utterance.corpus, utterance.root), {})
         if utterance.id in corpus:
-            raise CorpusError(f"{path}: {utterance.id} is in it twice")
+            raise CorpusError(f"{path}: {utterance.id} occurs twice")
         corpus[utterance.id] = utterance
         if length is not None:
             seconds[utterance.id] = length
-    if not found:
-        raise CorpusError(f"{path}: no utterance is in it")
+    if not listed:
+        raise CorpusError(f"{path}: the list is empty")
     return [
         Corpus(
             name,
@@ -153,7 +155,7 @@ def _listed(path: Path, follow_links: bool) -> list[Corpus]:
             tuple(utterances[key] for key in sorted(utterances)),
             seconds={key: seconds[key] for key in utterances if key in seconds},
         )
-        for (name, root), utterances in found.items()
+        for (name, root), utterances in listed.items()
     ]
 
 
@@ -182,7 +184,7 @@ def _each_once(corpora: list[Corpus]) -> list[Corpus]:
             kept.append(utterance)
         places |= here
         again = len(corpus.utterances) - len(kept)
-        note = (f"utterances already given by an earlier root, taken once: {again}",)
+        note = (f"utterances that an earlier root contains, read once: {again}",)
         if kept:
             warnings = corpus.warnings + (note if again else ())
             result.append(replace(corpus, utterances=tuple(kept), warnings=warnings))
@@ -190,9 +192,9 @@ def _each_once(corpora: list[Corpus]) -> list[Corpus]:
 
 
 def _place(utterance: Utterance) -> tuple[object, ...]:
-    """What is the same for one recording under two names; a list's may lie on other machines."""
+    """Identity of an utterance, which is equal for two names of one recording."""
     try:
         status = os.stat(utterance.file)
-    except OSError:
+    except OSError:  # a list may contain recordings of other machines
         return utterance.file, utterance.start, utterance.end
     return status.st_dev, status.st_ino, utterance.start, utterance.end

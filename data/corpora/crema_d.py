@@ -1,7 +1,7 @@
-"""CREMA-D: 91 actors say twelve sentences in six emotions, with the crowd's judgement.
+"""CREMA-D: 91 actors say twelve sentences in six emotions, rated by listeners.
 
-Names are four codes, ``AudioWAV/1001_DFA_ANG_XX.wav``: actor, sentence, emotion, intensity.
-``VideoDemographics.csv`` describes the actors; ``summaryTable.csv`` has what listeners heard.
+File names have four codes, ``AudioWAV/1001_DFA_ANG_XX.wav``: actor, sentence, emotion, intensity.
+``VideoDemographics.csv`` describes the actors; ``summaryTable.csv`` contains the ratings.
 """
 
 import csv
@@ -29,7 +29,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "HAP": "happiness",
     "NEU": "neutral",
     "SAD": "sadness",
-    # the crowd's votes, in emotion_perceived
+    # ratings, in emotion_perceived
     "A": "anger",
     "D": "disgust",
     "F": "fear",
@@ -53,21 +53,21 @@ SENTENCES = {
     "TSI": "The surface is slick",
     "WSI": "We'll stop in a couple of minutes",
 }
-VOTES = ("A", "D", "F", "H", "N", "S")  # initials of the emotions
+VOTES = tuple(label for label in LABELS if len(label) == 1)
 
-GRAMMAR = re.compile(  # a few copies have 1040_ITH_SAD_X for _XX
+GRAMMAR = re.compile(  # some copies have 1040_ITH_SAD_X in place of _XX
     rf"(?P<actor>1\d{{3}})_(?P<sentence>{'|'.join(SENTENCES)})"
     rf"_(?P<emotion>{'|'.join(EMOTIONS)})_(?P<intensity>{'|'.join(INTENSITIES)})"
 )
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether most recordings are named as CREMA-D names them."""
+    """Whether most recordings have file names of CREMA-D."""
     return mostly(tree, GRAMMAR)
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Utterances, with demographics and votes where their tables are at hand, and warnings."""
+    """Read utterances, with demographics and ratings if their tables exist, and warnings."""
     recordings, warnings = by_name(tree, GRAMMAR, "CREMA-D", _proper_name)
     demographics = _demographics(tree.find("VideoDemographics.csv"))
     votes = _votes(tree.find("summaryTable.csv", "processedResults/summaryTable.csv"))
@@ -100,18 +100,18 @@ def _demographics(table: Path | None) -> dict[str, dict[str, str | float]]:
     """Age in years, sex, race and ethnicity of each actor."""
     actors = {}
     for row in _rows(table, ("ActorID", "Age", "Sex", "Race", "Ethnicity")):
-        known: dict[str, str | float] = {
+        actor: dict[str, str | float] = {
             "sex": row["Sex"].lower(),
             "age": int(row["Age"]) if row["Age"].isdecimal() else "",
             "race": row["Race"],
             "ethnicity": row["Ethnicity"],
         }
-        actors[row["ActorID"]] = {key: value for key, value in known.items() if value != ""}
+        actors[row["ActorID"]] = {key: value for key, value in actor.items() if value != ""}
     return actors
 
 
 def _votes(table: Path | None) -> dict[str, dict[str, str | float]]:
-    """The emotion that most listeners heard in a recording; none where it is a tie ("A:F")."""
+    """The emotion that most listeners chose; none if there is a tie ("A:F")."""
     return {
         row["FileName"]: {"emotion_perceived": row["VoiceVote"]}
         for row in _rows(table, ("FileName", "VoiceVote"))

@@ -1,7 +1,7 @@
 """Emo-DB: ten German actors say ten sentences in seven emotions.
 
-Names are ``03a01Fa.wav``: speaker 03, sentence a01, emotion F (the initial of its German name),
-version a. ``erkennung.txt`` has what twenty listeners heard.
+File names are ``03a01Fa.wav``: speaker 03, sentence a01, emotion F (the initial of its German
+name), version a. ``erkennung.txt`` contains the ratings of twenty listeners.
 """
 
 import re
@@ -29,7 +29,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "T": "sadness",
     "N": "neutral",
 }
-EMOTIONS = {  # letter → the German word that it stands for
+EMOTIONS = {  # letter → German word
     "W": "Wut",
     "L": "Langeweile",
     "E": "Ekel",
@@ -73,12 +73,12 @@ RATING = re.compile(
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether most recordings are named as Emo-DB names them."""
+    """Whether most recordings have file names of Emo-DB."""
     return mostly(tree, GRAMMAR)
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Utterances, with the listeners' ratings where ``erkennung.txt`` is at hand, and warnings."""
+    """Read utterances, with ratings if ``erkennung.txt`` exists, and warnings."""
     recordings, warnings = by_name(tree, GRAMMAR, "Emo-DB")
     ratings = _ratings(tree.find("erkennung.txt"))
     utterances = []
@@ -106,7 +106,7 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _ratings(table: Path | None) -> dict[str, dict[str, float]]:
-    """Percent of listeners who recognised the emotion, and who found it natural.
+    """Percentages of the listeners that recognised the emotion, and that found it natural.
 
     The table is Latin-1 with tabs, no-break spaces and decimal commas.
     """

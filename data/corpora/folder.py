@@ -1,8 +1,8 @@
-"""Any folder: its subfolders are the labels, or a pattern says what the paths tell.
+"""Any folder: the subfolders are the labels, or a pattern names the fields of the paths.
 
 ``--pattern '{speaker}/{emotion}_{take}.wav'`` is compared with the end of each path. ``{speaker}``
-and ``{emotion}`` are what they say, any other field becomes a column; a field never spans a slash.
-The extension may be left out or be ``.*``, and a field that comes twice must be the same twice.
+and ``{emotion}`` set the speaker and the label; other fields become columns. A field contains no
+slash. The extension may be left out or be ``.*``. A field that occurs twice must have one value.
 """
 
 import re
@@ -23,42 +23,42 @@ RESERVED = {field.name for field in fields(Utterance)} | {"file", "duration", "s
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether there is any recording at all."""
+    """Whether there are any recordings."""
     return bool(tree.recordings)
 
 
 def read(tree: Tree, pattern: str | None = None) -> tuple[list[Utterance], list[str]]:
-    """Utterances and warnings. Without a pattern the speakers are unknown.
+    """Read utterances and warnings. Without a pattern the speakers are unknown.
 
     Raises:
         UsageError: the pattern is malformed.
-        CorpusError: it matches no recording, or the root is a table.
+        CorpusError: the pattern matches no recording, or the root is a table.
     """
     if not tree.recordings:
-        raise CorpusError(f"{tree.root / tree.others[0]}: a table is no folder; leave that out")
+        raise CorpusError(f"{tree.root / tree.others[0]}: a table, expected a folder")
     if pattern is None:
         return _by_subfolder(tree)
     grammar = compile_pattern(pattern)
     matches = {path: grammar.fullmatch(path) for path in tree.recordings}
-    found = {path: match.groupdict() for path, match in matches.items() if match}
-    others = [path for path in tree.recordings if path not in found]
-    if not found:
+    values = {path: match.groupdict() for path, match in matches.items() if match}
+    others = [path for path in tree.recordings if path not in values]
+    if not values:
         raise CorpusError(
             f"{tree.root}: the pattern {pattern!r} matches none of its {len(others)} recordings "
             f"(first: {others[0]})"
         )
-    utterances = [_utterance(tree, path, values) for path, values in found.items()]
+    utterances = [_utterance(tree, path, named) for path, named in values.items()]
     return utterances, tally("recordings that the pattern does not match, left out", others)
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The regular expression that a pattern stands for; it matches whole relative paths.
+    """Convert a pattern to a regular expression for whole relative paths.
 
     >>> compile_pattern("{speaker}/{emotion}_{take}").fullmatch("a/s1/sad_02.WAV").groupdict()
     {'speaker': 's1', 'emotion': 'sad', 'take': '02'}
 
     Raises:
-        UsageError: it is malformed.
+        UsageError: the pattern is malformed.
     """
     stem, extension = _split_extension(pattern)
     expression, seen, literal = "", set(), "/"
@@ -81,12 +81,12 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         expression += f"(?P={field})" if field in seen else f"(?P<{field}>[^/]+?)"
         seen.add(field)
     if not seen:
-        raise UsageError(f"the pattern {pattern!r} has no field; expected such as {{emotion}}")
+        raise UsageError(f"the pattern {pattern!r} has no field, such as {{emotion}}")
     return re.compile(rf"(?:.*/)?{expression.lstrip('/')}{extension}", re.DOTALL)
 
 
 def _split_extension(pattern: str) -> tuple[str, str]:
-    """The pattern without its extension, and the expression for the extension."""
+    """Split a pattern into the part before the extension and an expression for the extension."""
     for extension in AUDIO:
         if pattern.lower().endswith(extension):
             return pattern[: -len(extension)], f"(?i:{re.escape(extension)})"
@@ -99,7 +99,7 @@ def _by_subfolder(tree: Tree) -> tuple[list[Utterance], list[str]]:
     unlabelled = [path for path, label in labels.items() if not label]
     if len(unlabelled) == len(utterances):
         return utterances, []
-    return utterances, tally("recordings in no subfolder, so without a label", unlabelled)
+    return utterances, tally("recordings without a subfolder, so without a label", unlabelled)
 
 
 def _utterance(tree: Tree, path: str, values: Mapping[str, str]) -> Utterance:

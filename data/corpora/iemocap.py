@@ -1,8 +1,8 @@
 """IEMOCAP: ten actors in pairs play scripts and improvise, in five sessions.
 
-Turns are ``Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav``; their labels are in
-``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``. The dialogue's letter is who wore the motion
-capture markers; who speaks is the letter of the *turn*.
+Turns are ``Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav``, and their labels are in
+``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``. The letter of the *turn* is the speaker. The
+letter of the dialogue is the actor with the motion capture markers.
 """
 
 import re
@@ -47,19 +47,19 @@ TURN = re.compile(  # [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000,
     rf"\[[\d.]+ - [\d.]+\]\s+(?P<turn>\w+)\s+(?P<emotion>{'|'.join(LABELS)})"
     r"\s+\[(?P<valence>[\d.]+), *(?P<arousal>[\d.]+), *(?P<dominance>[\d.]+)\]"
 )
-DIALOGUES = re.compile(r"(.*/)?dialog/wav/[^/]+")  # whole dialogues, of which the turns were cut
+DIALOGUES = re.compile(r"(.*/)?dialog/wav/[^/]+")  # whole dialogues, which contain the turns
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether most recordings are named as IEMOCAP names its turns."""
+    """Whether most recordings have file names of IEMOCAP turns."""
     return mostly(_turns(tree), GRAMMAR)
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Utterances of the turns that have both a recording and an annotation, and warnings.
+    """Read utterances for turns with a recording and an annotation, and warnings.
 
     Raises:
-        CorpusError: the annotations are not there.
+        CorpusError: the annotations are missing.
     """
     annotations = _annotations(tree)
     recordings, warnings = by_name(_turns(tree), GRAMMAR, "IEMOCAP")
@@ -87,7 +87,7 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
             )
         )
     if not utterances:
-        raise CorpusError(f"{tree.root}: the EmoEvaluation files speak of none of its recordings")
+        raise CorpusError(f"{tree.root}: the EmoEvaluation files describe none of its recordings")
     recorded = {name: path for name, _, path in recordings}
     silent, unlabelled = annotations.keys() - recorded.keys(), recorded.keys() - annotations.keys()
     warnings += tally("annotated turns without a recording, left out", sorted(silent))
@@ -98,18 +98,18 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _turns(tree: Tree) -> Tree:
-    """The tree without the recordings of whole dialogues, which belong in it but are no turns."""
+    """Remove the recordings of whole dialogues from a tree."""
     turns = (path for path in tree.recordings if not DIALOGUES.fullmatch(path))
     return replace(tree, recordings=tuple(turns))
 
 
 def _annotations(tree: Tree) -> dict[str, re.Match[str]]:
-    """The summary line of every turn; valence, arousal and dominance are on scales of 1 to 5."""
+    """Summary line of each turn; valence, arousal and dominance have scales from 1 to 5."""
     files = [path for path in tree.others if EVALUATION.fullmatch(path)]
     if not files:
         raise CorpusError(
-            f"{tree.root}: IEMOCAP's labels are not in it; expected "
-            "Session*/dialog/EmoEvaluation/*.txt. Give the folder that holds Session1 to Session5."
+            f"{tree.root}: IEMOCAP's labels are missing; expected "
+            "Session*/dialog/EmoEvaluation/*.txt. Give the folder with Session1 to Session5."
         )
     text = "\n".join((tree.root / path).read_text("utf-8", "replace") for path in files)
     return {match["turn"]: match for match in TURN.finditer(text)}

@@ -1,8 +1,8 @@
 """RAVDESS: 24 actors say and sing two sentences in eight emotions.
 
-Names are seven codes, ``03-01-06-01-02-01-12.wav``: modality, vocal channel, emotion, intensity,
-statement, repetition, actor. Odd actors are men. Common downloads hold the whole corpus a second
-time in a nested folder.
+File names have seven codes, ``03-01-06-01-02-01-12.wav``: modality, vocal channel, emotion,
+intensity, statement, repetition, actor. Actors with odd numbers are male. Some downloads contain a
+second copy of the corpus in a nested folder.
 """
 
 import re
@@ -54,12 +54,12 @@ ACTOR_FOLDER = re.compile(r"Actor_(\d\d)", re.IGNORECASE)
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether most recordings are named as RAVDESS names them."""
+    """Whether most recordings have file names of RAVDESS."""
     return mostly(tree, GRAMMAR)
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Utterances, whose actor is the one in the file's name, and warnings."""
+    """Read utterances, with the actor of the file name, and warnings."""
     recordings, warnings = by_name(tree, GRAMMAR, "RAVDESS")
     utterances, misfiled = [], []
     for name, codes, path in recordings:
@@ -85,5 +85,5 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
                 },
             )
         )
-    warnings += tally("recordings in another actor's folder, given to the actor named", misfiled)
+    warnings += tally("recordings in another actor's folder; the file name is used", misfiled)
     return utterances, warnings

@@ -1,9 +1,8 @@
-"""A table, CSV, TSV or Parquet: a row per utterance, so segments of long recordings work too.
+"""A CSV, TSV or Parquet table with one row per utterance, such as segments of long recordings.
 
-Columns: ``file`` (relative to the table), ``start`` and ``end`` (seconds), ``emotion``,
-``speaker``, and any other. Only ``file`` is needed. An apostrophe that keeps a spreadsheet from
-running a cell of CSV or TSV (`data.spreadsheet`) is taken away. A folder is read by the table that
-lies in it, if there is one such table alone.
+The columns are ``file`` (relative to the table), ``start`` and ``end`` (seconds), ``emotion``,
+``speaker``, and any others. Only ``file`` is required. In CSV and TSV files, an apostrophe of
+`data.spreadsheet` is removed. A folder with exactly one table is read by this table.
 """
 
 import math
@@ -31,7 +30,7 @@ TEXT = {"file": str, "emotion": str, "speaker": str}  # speaker 01 is not the nu
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether the root is a table, or a folder with one table, of recordings that are there."""
+    """Whether the root is a table, or a folder with one table whose first recording exists."""
     tables = _tables(tree)
     if not tree.recordings or len(tables) != 1:
         return len(tables) == 1
@@ -43,16 +42,18 @@ def recognise(tree: Tree) -> bool:
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Utterances and warnings. Rows are left out whose recording is not there or outside of the
-    table's folder, or whose segment makes no sense.
+    """Read utterances and warnings.
+
+    A row is left out if its recording is missing or outside of the table's folder, or if its
+    segment is invalid.
 
     Raises:
-        CorpusError: the table cannot be read, is empty, has no ``file`` column, contradicts
-            itself, or none of its rows can be used.
+        CorpusError: the table cannot be read, is empty, has no ``file`` column, has two different
+            rows for one utterance, or has no valid row.
     """
     tables = _tables(tree)
     if len(tables) != 1:
-        raise CorpusError(f"{tree.root}: {len(tables)} tables in it; give the table itself")
+        raise CorpusError(f"{tree.root}: the folder contains {len(tables)} tables; give one table")
     table = tree.root / tables[0]
     frame = _load(table)
     extra = [name for name in frame.columns if name not in OWN]
@@ -63,28 +64,28 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     for number, row in enumerate(_rows(frame), start=1):
         where = f"{table}, row {number}"
         try:
-            path, there = folder.locate(row.get("file"), where)
-            if not there:
+            path, exists = folder.locate(row.get("file"), where)
+            if not exists:
                 missing.append(path)
                 continue
             utterance = _utterance(table, path, row, usable, where)
         except CorpusError as error:
             bad.append(str(error))
             continue
-        known = utterances.setdefault(utterance.id, utterance)
-        if known is not utterance:
-            if known != utterance:
-                raise CorpusError(f"{where}: {utterance.id} was described otherwise by a row above")
+        first = utterances.setdefault(utterance.id, utterance)
+        if first is not utterance:
+            if first != utterance:
+                raise CorpusError(f"{where}: differs from an earlier row of {utterance.id}")
             repeated.append(path)
     if not utterances and bad:
         raise CorpusError(bad[0])
     if not utterances:
-        raise CorpusError(f"{table}: none of its recordings is there (first: {missing[0]})")
-    warnings = tally("bad rows, left out", bad)
-    warnings += tally("rows of recordings that are not there, left out", missing)
+        raise CorpusError(f"{table}: none of its recordings exists (first: {missing[0]})")
+    warnings = tally("invalid rows, left out", bad)
+    warnings += tally("rows of missing recordings, left out", missing)
     warnings += tally("rows that repeat another, left out", repeated)
     unusable = sorted(set(extra) - set(usable))
-    warnings += tally("columns whose names the cache cannot take, left out", unusable)
+    warnings += tally("columns with names that a cache cannot store, left out", unusable)
     return list(utterances.values()), warnings
 
 
@@ -105,7 +106,7 @@ def _load(table: Path) -> "pd.DataFrame":
                 sep="\t" if suffix == ".tsv" else ",",
                 dtype=TEXT,
                 encoding="utf-8-sig",
-                keep_default_na=False,  # "NA" and "none" may well be labels
+                keep_default_na=False,  # "NA" and "none" may be labels
                 na_values=[""],
                 skipinitialspace=True,
             )
@@ -123,7 +124,7 @@ def _load(table: Path) -> "pd.DataFrame":
 
 
 def _restored(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Names and texts as they were before `data.spreadsheet` wrote them."""
+    """Remove the apostrophes of `data.spreadsheet` from column names and cells."""
     names = [restored(name) for name in frame.columns]
     texts = frame.select_dtypes(exclude="number")
     frame[texts.columns] = texts.map(lambda cell: restored(cell) if isinstance(cell, str) else cell)
@@ -131,7 +132,7 @@ def _restored(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _rows(frame: "pd.DataFrame") -> Iterator[dict[str, str | float]]:
-    """Each row's values as plain strings and numbers, without those that are missing."""
+    """Yield the values of each row as strings and numbers, without missing values."""
     columns = [frame[name].tolist() for name in frame.columns]
     for values, absent in zip(zip(*columns, strict=True), frame.isna().to_numpy(), strict=True):
         yield {
@@ -151,7 +152,9 @@ def _utterance(
 ) -> Utterance:
     start, end = _seconds(row, "start", where), _seconds(row, "end", where)
     if end is not None and end <= (start or 0):
-        raise CorpusError(f"{where}: the segment ends at {end:g} s, not after {start or 0:g} s")
+        raise CorpusError(
+            f"{where}: the segment ends at {end:g} s, expected after {start or 0:g} s"
+        )
     segment = ""
     if start is not None or end is not None:
         until = "" if end is None else f"{end:010.3f}"
@@ -188,7 +191,7 @@ def _text(value: str | float | None) -> str | None:
 
 
 class _Folder:
-    """Where the ``file`` column points to, seen from the table; each name is looked up once."""
+    """Locates recordings of the ``file`` column, each name once."""
 
     def __init__(self, table: Path, follow_links: bool) -> None:
         self.folder = os.path.abspath(table.parent)
@@ -197,9 +200,9 @@ class _Folder:
         self.known: dict[str, tuple[str, bool]] = {}
 
     def locate(self, name: str | float | None, where: str) -> tuple[str, bool]:
-        """The path relative to the table, with forward slashes, and whether a file is there."""
+        """Return the path relative to the table, with forward slashes, and whether it exists."""
         if not isinstance(name, str) or not name.strip() or "\0" in name:
-            raise CorpusError(f"{where}: no file is named")
+            raise CorpusError(f"{where}: the file name is missing")
         if name not in self.known:
             place = os.path.normpath(os.path.join(self.folder, name.strip()))
             if not self.follow_links and not os.path.realpath(place).startswith(self.inside):

@@ -1,8 +1,8 @@
 """TESS: two actresses, 64 and 26 years old, say 200 words in seven emotions.
 
-Names are ``OAF_back_angry.wav``: speaker (older, younger adult female), word, emotion, in folders
-that are spelt in several ways. One file's speaker is misspelt (``OA_bite_neutral.wav``), and the
-common download holds the whole corpus a second time in a nested folder.
+File names are ``OAF_back_angry.wav``: speaker (older or younger adult female), word, emotion. The
+spelling of the folders varies. One file has a misspelt speaker (``OA_bite_neutral.wav``), and the
+common download contains a second copy of the corpus in a nested folder.
 """
 
 import re
@@ -40,12 +40,12 @@ GRAMMAR = re.compile(
 
 
 def recognise(tree: Tree) -> bool:
-    """Whether most recordings are named as TESS names them."""
+    """Whether most recordings have file names of TESS."""
     return mostly(tree, GRAMMAR)
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Utterances and warnings. Everything is in the files' names; folders don't matter."""
+    """Read utterances and warnings from the file names; folders are ignored."""
     recordings, warnings = by_name(tree, GRAMMAR, "TESS", _proper_name)
     utterances = []
     for name, _, path in recordings:

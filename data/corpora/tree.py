@@ -1,4 +1,4 @@
-"""The names below a corpus's root: listed once, then looked at by every corpus module."""
+"""The file names below the root of a corpus, which are listed once for all corpus modules."""
 
 import os
 import re
@@ -9,39 +9,34 @@ from pathlib import Path, PurePosixPath
 
 from data.errors import CorpusError
 
-AUDIO = (
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".mp3",
-)  # best first: which of two packings of a recording is read
+AUDIO = (".wav", ".flac", ".ogg", ".mp3")  # preferred first, if a recording has several files
 TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True)
 class Tree:
-    """What lies below `root`: paths relative to it, with forward slashes, sorted.
+    """Paths of the files below `root`: relative, with forward slashes, sorted.
 
-    Hidden files, ``__MACOSX`` and links that leave the root are not in it.
+    Hidden files, ``__MACOSX`` and links that leave the root are left out.
     """
 
     root: Path
-    recordings: tuple[str, ...]  # audio, by extension
-    others: tuple[str, ...] = ()  # every other file; a table given as root is the only one
+    recordings: tuple[str, ...]  # files with an extension of AUDIO
+    others: tuple[str, ...] = ()  # all other files; if the root is a table, only the table
     warnings: tuple[str, ...] = ()
     follow_links: bool = False
 
     @cached_property
     def name(self) -> str:
-        """Name of the root folder, as corpora without a name of their own are called."""
+        """Name of the root folder, which is the name of a corpus without its own name."""
         return self.root.resolve().name or "folder"
 
     def find(self, *candidates: str) -> Path | None:
-        """A file that accompanies the recordings, in the tree or beside its root.
+        """Find a file that accompanies the recordings, in the tree or beside its root.
 
         Args:
-            candidates: relative paths, such as ``processedResults/summaryTable.csv``. In the tree
-                any file of such a name will do, the one nearest to the root first.
+            candidates: relative paths, such as ``processedResults/summaryTable.csv``. In the tree,
+                only the file name is compared, and the file nearest to the root is returned.
         """
         names = {PurePosixPath(candidate).name for candidate in candidates}
         inside = [path for path in self.others if path.rpartition("/")[2] in names]
@@ -52,10 +47,10 @@ class Tree:
 
 
 def walk(root: Path, follow_links: bool = False) -> Tree:
-    """List a folder, or take a table or a single recording as a tree of its own.
+    """List a folder; a table or a single recording is a tree of one file.
 
     Raises:
-        CorpusError: nothing is there, or nothing that could be a corpus.
+        CorpusError: `root` does not exist, or cannot be a corpus.
     """
     if not root.exists():
         raise CorpusError(f"no such file or folder: {root}")
@@ -65,7 +60,7 @@ def walk(root: Path, follow_links: bool = False) -> Tree:
             expected = (
                 "a folder, a table (.csv .tsv .parquet) or a recording (.wav .flac .ogg .mp3)"
             )
-            raise CorpusError(f"{root}: neither audio nor a table by its name; expected {expected}")
+            raise CorpusError(f"{root}: expected {expected}")
         if suffix in AUDIO:
             return Tree(root.parent, recordings=(root.name,), follow_links=follow_links)
         return Tree(root.parent, recordings=(), others=(root.name,), follow_links=follow_links)
@@ -73,13 +68,13 @@ def walk(root: Path, follow_links: bool = False) -> Tree:
     audio = [path for path in files if path.lower().endswith(AUDIO)]
     if not audio:
         why = "".join(f"; {warning}" for warning in warnings)
-        raise CorpusError(f"{root}: no audio in it; expected .wav .flac .ogg or .mp3 files{why}")
+        raise CorpusError(f"{root}: contains no audio; expected .wav .flac .ogg or .mp3 files{why}")
     others = tuple(path for path in files if not path.lower().endswith(AUDIO))
     return Tree(root, tuple(audio), others, tuple(warnings), follow_links)
 
 
 def mostly(tree: Tree, grammar: re.Pattern[str]) -> bool:
-    """Whether more than half of the recordings' names, without extension, match `grammar`."""
+    """Whether `grammar` matches more than half of the file names, without extensions."""
     matching = sum(grammar.fullmatch(_stem(path)) is not None for path in tree.recordings)
     return 2 * matching > len(tree.recordings)
 
@@ -90,37 +85,38 @@ def by_name(
     corpus: str,
     name: Callable[[re.Match[str]], str] = lambda match: match[0],
 ) -> tuple[list[tuple[str, re.Match[str], str]], list[str]]:
-    """Each recording of a corpus once, wherever it lies and however it is packed.
+    """Find each recording of a corpus once, in any folder and any format.
 
     Args:
-        grammar: what a recording's name looks like, without extension.
-        corpus: the corpus's title, for messages.
-        name: the recording's proper name, where names may be misspelt.
+        tree: the files.
+        grammar: expression for the file name of a recording, without extension.
+        corpus: title of the corpus, for messages.
+        name: corrects misspelt file names.
 
     Returns:
-        (proper name, match, path) of each recording, sorted by name; warnings about the rest.
+        (corrected name, match, path) of each recording, sorted by name; warnings about other files.
 
     Raises:
-        CorpusError: not one name matches.
+        CorpusError: no file name matches.
     """
-    found: dict[str, tuple[re.Match[str], str]] = {}
-    strangers, repeats = [], []
+    recordings: dict[str, tuple[re.Match[str], str]] = {}
+    others, repeats = [], []
     for path in sorted(tree.recordings, key=_preference):
         match = grammar.fullmatch(_stem(path))
         if match is None:
-            strangers.append(path)
-        elif found.setdefault(name(match), (match, path))[1] != path:
+            others.append(path)
+        elif recordings.setdefault(name(match), (match, path))[1] != path:
             repeats.append(path)
-    if not found:
-        first = f" (first: {strangers[0]})" if strangers else ""
-        raise CorpusError(f"{tree.root}: no file name in it is one of {corpus}'s{first}")
-    warnings = tally(f"audio files not named as {corpus} names them, left out", strangers)
+    if not recordings:
+        first = f" (first: {others[0]})" if others else ""
+        raise CorpusError(f"{tree.root}: contains no file name of {corpus}{first}")
+    warnings = tally(f"audio files without a file name of {corpus}, left out", others)
     warnings += tally("audio files that repeat a recording, left out", repeats)
-    return [(key, *found[key]) for key in sorted(found)], warnings
+    return [(key, *recordings[key]) for key in sorted(recordings)], warnings
 
 
 def tally(what: str, paths: Sequence[str]) -> list[str]:
-    """One warning, ``what: count (first: path)``, or none when there are no paths."""
+    """A list with the warning ``what: count (first: path)``, or empty without paths."""
     return [f"{what}: {len(paths)} (first: {min(paths)})"] if paths else []
 
 
@@ -134,7 +130,7 @@ def _preference(path: str) -> tuple[int, int, str]:
 
 
 def _list(root: Path, follow_links: bool) -> tuple[list[str], list[str]]:
-    """All files below `root`, sorted, and warnings. Each folder is visited once, links last."""
+    """List all files below `root`, sorted, and warnings; visit each folder once, links last."""
     inside = os.path.realpath(root) + os.sep
     files: list[str] = []
     leaving: list[str] = []

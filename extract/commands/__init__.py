@@ -1,1 +1,1 @@
-"""Command lines: parse arguments, call the work, print."""
+"""Command lines of ``python -m extract`` and ``python -m data verify``."""

@@ -1,4 +1,4 @@
-"""``python -m extract CORPUS…``: embed every recording once, all layers, into one cache."""
+"""``python -m extract CORPUS…``: embed recordings once, all layers, into one cache."""
 
 import argparse
 import os
@@ -20,6 +20,7 @@ from data.console import (
     show_json,
 )
 from data.errors import UsageError
+from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
 from extract.parallel.paths import parse_prefix, placed
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from extract.parallel.shards import Part, Share
     from extract.pipeline import Settings, Summary
 
-SHOWN = 5  # refusals that are printed
+SHOWN = 5  # number of refusals that are printed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,68 +41,60 @@ def parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m extract",
         description="Embed every recording of the corpora once, all layers, into one cache. "
-        "Run it again to go on after an interruption, or to add what is new.",
+        "Run it again to continue after an interruption, or to add new recordings.",
     )
     add = parser.add_argument
-    add(
-        "corpora",
-        nargs="+",
-        metavar="CORPUS",
-        help="a corpus's folder, a folder of labels, a table, or a list that 'data scan -o' wrote",
-    )
+    add("corpora", nargs="+", metavar="CORPUS",
+        help="a folder, a table, or a list of 'data scan -o'")  # fmt: skip
     add("-o", "--out", type=Path, default=Path("embeddings.h5"), metavar="CACHE",
-        help="the cache to make or extend (default: %(default)s)")  # fmt: skip
+        help="cache to make or extend (default: %(default)s)")  # fmt: skip
     add(
         "--model",
         default=DEFAULT_MODEL,
-        help="a name on the Hugging Face hub, a folder, or "
+        help="name on the Hugging Face hub, folder, or "
         "'untrained[:large|:tiny]', a control with random weights (default: %(default)s)",
     )
-    add("--layers", default="all", help="'all', or such as '0-6' or '6,9' (default: all)")
+    add("--layers", default="all", help="'all', '0-6', '6,9', … (default: all)")
     add(
         "--pooling", default="mean,std", help=f"some of {','.join(POOLINGS)} (default: %(default)s)"
     )
-    add("--sequence", type=float, metavar="RATE", help="also store sequences, RATE steps a second")
+    add("--sequence", type=float, metavar="RATE", help="also store RATE steps per second")
     add("--sequence-layers", default="all", metavar="LAYERS", help="layers of the sequences")
-    add("--shard", metavar="K/N", help="do the K-th of N parts, as one of N tasks on machines "
-        "that share the cache; the last to finish packs it")  # fmt: skip
-    add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="recordings below "
-        "OLD lie below NEW on this machine (may be repeated)")  # fmt: skip
-    add("--corpus", metavar="NAME", help="what the corpora are, if it is not recognised")
-    add("--pattern", help="how files are named, such as '{speaker}/{emotion}_{take}.wav'")
-    add("--follow-links", action="store_true", help="read what links and '..' lead to outside")
+    add("--shard", metavar="K/N", help="embed the K-th of N parts, as one of N tasks on "
+        "machines that share the cache; the last task packs it")  # fmt: skip
+    add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="read recordings "
+        "below OLD from NEW on this machine (may be repeated)")  # fmt: skip
+    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
+    add("--pattern", help="fields in the paths, such as '{speaker}/{emotion}_{take}.wav'")
+    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    add("--precision", choices=PRECISIONS, help="(default: what the cache has, else "
+    add("--precision", choices=PRECISIONS, help="(default: that of the cache, else "
         f"{DEFAULT_PRECISION})")  # fmt: skip
-    add("--engine", default="auto", choices=ENGINES, help="(default: what the cache has, else "
-        "openvino on a CPU where it is installed)")  # fmt: skip
-    add(
-        "--batch-seconds",
-        type=float,
-        metavar="S",
-        help="padded audio of one batch (default: what suits the hardware and its memory)",
-    )
-    add("--max-seconds", type=float, default=600.0, metavar="S",
+    add("--engine", default="auto", choices=ENGINES, help="(default: that of the cache, else "
+        "openvino on a CPU if it is installed)")  # fmt: skip
+    add("--batch-seconds", type=float, metavar="S",
+        help="padded audio of one batch (default: depends on the hardware)")  # fmt: skip
+    add("--max-seconds", type=float, default=MAX_SECONDS, metavar="S",
         help="refuse longer utterances (default: %(default)g)")  # fmt: skip
     add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
         help="threads that decode (default: %(default)s)")  # fmt: skip
     add("--scheduler", type=scheduler.parse, metavar="ADDRESS", help=scheduler.HELP)
     add("--worker-resource", metavar="NAME", help="use only Dask workers that announce it "
-        "(default: GPU, where one does)")  # fmt: skip
+        "(default: GPU, if a worker announces it)")  # fmt: skip
     add("--worker-wait", type=float, default=scheduler.WORKER_SECONDS, metavar="S",
         help="seconds within which a first worker must connect (default: %(default)g)")  # fmt: skip
-    add("--worker-timeout", type=float, default=900.0, metavar="S",
+    add("--worker-timeout", type=float, default=scheduler.STALL_SECONDS, metavar="S",
         help="seconds without a finished chunk after which the chunks of busy workers go to "
-        "others (default: %(default)g)")  # fmt: skip
-    add("--prune", action="store_true", help="drop utterances that their corpus no longer has")
-    add("--dry-run", action="store_true", help="say what would be done, and stop")
+        "other workers (default: %(default)g)")  # fmt: skip
+    add("--prune", action="store_true", help="remove utterances that are no longer in their corpus")
+    add("--dry-run", action="store_true", help="only count the utterances to embed")
     add("--json", action="store_true", help="print the summary as JSON")
     common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Parse, extract, print; return the exit status."""
+    """Run the command; return the exit status."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     request = Request(
@@ -116,15 +109,15 @@ def main(argv: Sequence[str]) -> int:
     if not all(value is None or 0 < value < float("inf") for value in seconds) or args.jobs < 1:
         raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
     if not args.out.name or args.out.is_dir():
-        raise UsageError(f"-o {args.out}: a folder is there; name a file, such as embeddings.h5")
+        raise UsageError(f"-o {args.out}: expected the name of a file, such as embeddings.h5")
     part = _part(args.shard) if args.shard else None
     if part and args.prune:
-        raise UsageError("--prune with --shard: prune in a run without --shard, when all is done")
+        raise UsageError("--prune with --shard: prune in a run without --shard, at the end")
     if part and args.scheduler:
-        raise UsageError("--shard with --scheduler: its workers share all parts; leave --shard out")
-    found = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
-    utterances = [utterance for corpus in found for utterance in corpus.utterances]
-    share = _share(found, utterances, part, args.quiet) if part else None
+        raise UsageError("--shard with --scheduler: expected one of both")
+    sources = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
+    utterances = [utterance for corpus in sources for utterance in corpus.utterances]
+    share = _share(sources, utterances, part, args.quiet) if part else None
     if args.dry_run:
         return _dry_run(args.out, share.own if share else utterances)
     return _extract(args, request, utterances, share)
@@ -162,7 +155,7 @@ def _share(
     lengths = seconds(found, quiet)
     share = Share.of(utterances, lengths, part)
     hours, whole = (
-        sum(lengths.get(u.id, 0.0) for u in some) / 3600 for some in (share.own, utterances)
+        sum(lengths.get(u.id, 0.0) for u in listed) / 3600 for listed in (share.own, utterances)
     )
     log.info(
         "part %s: %s of %d, %.2f of %.2f h",
@@ -192,17 +185,17 @@ def _extract(
     from extract.pipeline import Settings, Whole
 
     began = time.monotonic()
-    heard, workers = 0.0, ""
+    embedded, workers = 0.0, ""
     with tqdm(
         total=len(share.own if share else utterances), unit="utt", dynamic_ncols=True,
         disable=args.quiet or not sys.stderr.isatty(), smoothing=0.05,
     ) as bar:  # fmt: skip
 
         def watch(seconds: float) -> None:
-            nonlocal heard
+            nonlocal embedded
             with bar.get_lock():
-                heard += seconds
-                rate = f"{heard / (time.monotonic() - began):.1f}× real time"
+                embedded += seconds
+                rate = f"{embedded / (time.monotonic() - began):.1f}× real time"
                 bar.set_postfix_str(rate + workers, False)
                 bar.update()
 
@@ -218,7 +211,7 @@ def _extract(
                 portion = share or Whole(utterances, args.prune)
                 summary = extract(portion, args.out, args.model, request, args.device, settings)
         except KeyboardInterrupt:
-            log.warning("stopped; what is finished is kept: run the same command again to go on")
+            log.warning("stopped; finished work is kept: run the same command again to continue")
             raise
     _report(args, summary, time.monotonic() - began)
     return SOME_REFUSED if summary.refused else 0
@@ -297,8 +290,8 @@ def _headline(args: argparse.Namespace, summary: "Summary") -> str:
 
 def _unpacked(cache: Path, summary: "Summary") -> str:
     if not summary.missing:
-        return "nothing is missing; a task that still runs packs when it is done"
+        return "no utterance is missing; a task that is still running will pack the cache"
     return (
-        f"{several(summary.missing, 'utterance')} of other parts are missing yet; the last part "
-        f"packs, or 'python -m data pack {cache}' what is there"
+        f"{several(summary.missing, 'utterance')} of other parts are still missing; the last task "
+        f"packs the cache ('python -m data pack {cache}' packs it now)"
     )

@@ -1,7 +1,6 @@
 """``python -m data verify CACHE``: check a cache; with ``--sample``, also embed utterances again.
 
-A command of `data` to its users. It lies here because it needs both packages, and `data` does not
-import `extract`: ``python -m data`` finds it by its name.
+It is in this package because `data` does not import `extract`.
 """
 
 import argparse
@@ -28,53 +27,53 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--corpus-root", type=Path, action="append", default=[], metavar="DIR",
-        help="where the recordings of the sample are; may be given for each corpus",
+        help="folder of the recordings of the sample; may be given for each corpus",
     )  # fmt: skip
-    parser.add_argument("--model", metavar="PATH", help="where the encoder is, if it has moved")
+    parser.add_argument("--model", metavar="PATH", help="folder of the encoder, if it has moved")
     parser.add_argument("--device", default="auto", help="for the sample (default: auto)")
-    parser.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
     common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print every problem; 1 if there is one."""
+    """Print all problems; return 1 if there are any."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     if args.sample and not args.corpus_root:
-        raise UsageError("--sample needs --corpus-root DIR, where the recordings are")
+        raise UsageError("--sample needs --corpus-root DIR, the folder of the recordings")
     from data.cache import Cache
     from data.cache.verify import problems
 
     with Cache(args.cache) as cache:
-        found = list(problems(cache))
-        for problem in found:
-            show(problem)
-        if args.sample and not found:
-            for problem in _sample_problems(cache, args):
-                found.append(problem)
-                show(problem)
-        if not found:
+        defects = list(problems(cache))
+        for defect in defects:
+            show(defect)
+        if args.sample and not defects:
+            for defect in _sample_problems(cache, args):
+                defects.append(defect)
+                show(defect)
+        if not defects:
             datasets = sum(len(file.names) for file in cache.files)
             show(
                 f"{cache.path}: sound ({len(cache)} utterances, {datasets} datasets in "
                 f"{len(cache.files)} file{'s' * (len(cache.files) > 1)})"
             )
-    return 1 if found else 0
+    return 1 if defects else 0
 
 
 def _sample_problems(cache: "Cache", args: argparse.Namespace) -> Iterator[str]:
-    """Embed a sample again; yield what differs by more than the precision allows."""
+    """Embed a sample again; yield the utterances that differ by more than the tolerance."""
     from data.cache.recipe import TOLERANCE
     from extract.reembed import relative_errors, sample
 
     utterances = sample(cache, args.sample, args.corpus_root, args.seed)
     tolerance, worst = TOLERANCE[cache.recipe["precision"]], 0.0
-    for name, found in relative_errors(cache, utterances, args.device, args.model):
-        if isinstance(found, str):
-            yield f"{name}: {found}"
+    for name, error in relative_errors(cache, utterances, args.device, args.model):
+        if isinstance(error, str):
+            yield f"{name}: {error}"
             continue
-        worst = max(worst, found)
-        if found > tolerance:
-            yield f"{name}: embedded again it differs by {found:.1e} (expected < {tolerance:g})"
+        worst = max(worst, error)
+        if error > tolerance:
+            yield f"{name}: embedded again, it differs by {error:.1e} (expected < {tolerance:g})"
     show(f"{len(utterances)} utterances embedded again: relative error at most {worst:.1e}")

@@ -1,1 +1,1 @@
-"""Encoders: find and load a checkpoint, and compute its pooled layers batch by batch."""
+"""Encoders: find and load a checkpoint, and compute its pooled layers."""

@@ -1,6 +1,5 @@
-"""Find an encoder's checkpoint: a folder, a name on the Hugging Face hub, or an untrained control.
-
-Here is no torch: that a model is not to be had shows at once.
+"""Find the checkpoint of an encoder: a folder, a model of the Hugging Face hub, or an untrained
+control. This module does not import torch, so that a missing checkpoint is reported at once.
 """
 
 from dataclasses import dataclass
@@ -9,23 +8,23 @@ from pathlib import Path
 from data.errors import EncoderError
 from data.text import lines
 
-HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer
+HUB_TIMEOUT = 5.0  # seconds to wait for the first response of the hub
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where an encoder comes from."""
+    """The origin of an encoder."""
 
     name: str  # hub name, folder name, or untrained[:size]
-    folder: Path | None = None  # None: there is none, it is untrained
-    revision: str | None = None  # the hub's commit
+    folder: Path | None = None  # None: untrained
+    revision: str | None = None  # commit on the hub
 
 
 def find(name: str) -> Checkpoint:
-    """Find the encoder called `name`; what is on the hub only is fetched.
+    """Find the checkpoint of an encoder; download it from the hub if it is not on this machine.
 
     Raises:
-        EncoderError: it is not to be had.
+        EncoderError: the checkpoint cannot be found or downloaded.
     """
     if name.partition(":")[0] == "untrained":
         return Checkpoint(name)
@@ -34,26 +33,26 @@ def find(name: str) -> Checkpoint:
         folder = folder.resolve()
         return Checkpoint(folder.name, folder)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise EncoderError(f"no model at {name}: no such folder, and no hub name (user/model)")
+        raise EncoderError(f"no model at {name}: neither a folder nor a hub name (user/model)")
     folder = _fetch(name)
     return Checkpoint(name, folder, revision=folder.name)
 
 
 def _fetch(name: str) -> Path:
-    """The snapshot of a hub's model, from the network or the local cache."""
+    """Return the snapshot of a model of the hub, from the network or the local cache."""
     from huggingface_hub import errors
 
     try:
         return Path(_download(name))
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
         raise EncoderError(
-            f"the hub has no model {name!r}, and no folder is called so; check the spelling"
+            f"{name!r} is neither a model on the hub nor a folder; check the spelling"
         ) from None
     except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError):
         raise EncoderError(
             lines(
                 [
-                    f"{name} is not on this machine and the hub cannot be reached. Three ways out:",
+                    f"{name} is not on this machine and the hub cannot be reached. Use one of:",
                     "  --model PATH        a folder saved by save_pretrained",
                     "  HF_HOME=PATH        a Hugging Face cache that was filled elsewhere",
                     "  --model untrained   a control with random weights, which needs no download",
@@ -69,7 +68,7 @@ def _download(name: str) -> str:
         files = {f.rfilename for f in HfApi().model_info(name, timeout=HUB_TIMEOUT).siblings or ()}
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
         raise
-    except Exception:  # offline, in the many ways in which that shows: perhaps it is here already
+    except Exception:  # offline errors have many types; the model may be in the local cache
         return snapshot_download(name, local_files_only=True)
     safe = any(file.endswith(".safetensors") for file in files)
     weights = "*.safetensors*" if safe else "pytorch_model*.bin*"

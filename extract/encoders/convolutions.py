@@ -1,13 +1,13 @@
 """The convolutional feature extractor as matrix products over (frame, channel) rows.
 
-With channels last, the samples under a kernel lie side by side: a convolution is a product of
-strided views with its weights, without the copies that other layouts need.
+With channels last, the samples under a kernel are adjacent in memory. A convolution is therefore a
+product of strided views with its weights, and needs no copies.
 
-The GroupNorm over time that follows the first convolution of the *group* extractors is where
-padding leaks into a plain model: its statistics run over padded frames too. Here they come from the
-waveform itself. A convolution is linear, so over an utterance's own frames its output has mean w·m
-and variance wᵀCw, where m and C are mean and covariance of the windows that its kernel w sees, ten
-samples wide; scale and shift follow before anything is convolved.
+In *group* extractors, a GroupNorm over time follows the first convolution. In transformers, its
+statistics include frames of padding. Here they are computed from the waveform: a convolution is
+linear, so its output over the utterance's own frames has mean w·m and variance wᵀCw, where m and C
+are the mean and covariance of the windows of ten samples under its kernel w. Scale and shift are
+therefore known before anything is convolved.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,29 +17,29 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-Convolve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # as Convolutions.forward
+Convolve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # like Convolutions.forward
 Count = TypeVar("Count", int, torch.Tensor)
 Sizes = Sequence[tuple[int, int]]  # (kernel, stride) of each convolution
 
-BLOCK_FRAMES = 50  # one second: 6.5 MB leave the first layer of wav2vec2-base
+BLOCK_FRAMES = 50  # one second; the output of the first layer of wav2vec2-base has 6.5 MB
 
 
 def frames(samples: Count, convolutions: Sizes) -> Count:
-    """How many frames the convolutions make of so many samples, or of each of some numbers."""
+    """Number of frames that the convolutions make of a number of samples."""
     for kernel, stride in convolutions:
         samples = (samples - kernel) // stride + 1
     return samples
 
 
 def samples_under(count: int, convolutions: Sizes) -> int:
-    """How many samples `count` consecutive frames are made of."""
+    """Number of samples under `count` consecutive frames."""
     for kernel, stride in reversed(convolutions):
         count = (count - 1) * stride + kernel
     return count
 
 
 class Convolution(nn.Module):
-    """One layer: convolution, LayerNorm over channels where the model has one, activation."""
+    """One layer: convolution, LayerNorm over channels if the model has one, activation."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -59,14 +59,14 @@ class Convolution(nn.Module):
         self.activation = layer.activation
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(utterance, frame, channel) → the same, fewer frames."""
+        """Map (utterance, frame, channel) to (utterance, fewer frames, channel)."""
         utterances, length, channels = hidden.shape
         count = (length - self.kernel) // self.stride + 1
         total = None
         for first, weight in zip(self.first_taps, self.weights, strict=True):
             if weight.shape[0] == channels:
                 rows = hidden[:, first :: self.stride][:, :count]
-            else:  # as many taps as the stride: whole rows of neighbours
+            else:  # as many taps as the stride: rows of adjacent frames
                 rows = hidden[:, first : first + count * self.stride]
             rows = rows.reshape(-1, weight.shape[0])
             total = rows @ weight if total is None else total.addmm_(rows, weight)
@@ -79,7 +79,7 @@ class Convolution(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """All layers, from samples to features."""
+    """All convolutions, from samples to features."""
 
     def __init__(self, extractor: Any) -> None:
         super().__init__()
@@ -94,10 +94,10 @@ class Convolutions(nn.Module):
         self.others = nn.Sequential(*map(Convolution, others))
 
     def forward(self, samples: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
-        """(utterance, sample) → features (utterance, frame, channel).
+        """Map samples (utterance, sample) to features (utterance, frame, channel).
 
-        `kernels` are what `first_layer` made of the utterances. The first layer is computed in
-        their precision, the others in that of the weights.
+        `kernels` is the result of `first_layer` for the utterances. The first layer is computed in
+        its precision, the other layers in the precision of the weights.
         """
         windows = functional.pad(samples.unfold(1, *self.sizes[0]), (0, 1), value=1.0)
         hidden = windows @ kernels
@@ -109,9 +109,10 @@ class Convolutions(nn.Module):
     def in_blocks(
         self, samples: torch.Tensor, kernels: torch.Tensor, convolve: Convolve | None = None
     ) -> torch.Tensor:
-        """What `forward`, or `convolve` in its place, makes of blocks of a second each. So what
-        lies between two layers stays in the processor's cache, and ten minutes take no more memory
-        than one second.
+        """Compute features in blocks of a second, by `convolve` or `forward`.
+
+        The outputs of a layer then fit into the processor's cache, and ten minutes need as much
+        memory as one second.
         """
         field = samples_under(1, self.sizes)
         hop = samples_under(2, self.sizes) - field
@@ -124,12 +125,14 @@ class Convolutions(nn.Module):
         return torch.cat(pieces, dim=1)
 
     def first_layer(self, samples: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-        """Kernels (utterance, tap, channel) of the first layer, their last tap for what is added:
-        the same for all, but with the GroupNorm of each utterance in them, where there is one.
+        """Compute the kernels of the first layer, including the GroupNorm of each utterance.
 
         Args:
-            samples: (utterance, sample) float32, padded with anything.
-            lengths: samples of each.
+            samples: (utterance, sample) float32, with any padding.
+            lengths: (utterance,) number of samples.
+
+        Returns:
+            (utterance, tap, channel); the last tap is the bias.
         """
         norm, kernels = self.norm, self.kernels.to(samples.device)
         if not isinstance(norm, nn.GroupNorm):
@@ -142,14 +145,14 @@ class Convolutions(nn.Module):
         weight, bias = norm.weight.to(kernels), norm.bias.to(kernels)
         variance = torch.einsum("kc,ukl,lc->uc", kernels, covariance, kernels)
         scale = weight * (variance.clamp(min=0) + norm.eps).rsqrt()
-        shift = bias - (mean @ kernels) * scale  # the convolution's own bias cancels
+        shift = bias - (mean @ kernels) * scale  # the bias of the convolution cancels
         return torch.cat([kernels * scale[:, None], shift[:, None]], dim=1).float()
 
     def _of_windows(
         self, samples: torch.Tensor, lengths: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean (utterance, tap) and covariance (utterance, tap, tap) of the windows of each
-        utterance's own frames, in float64: a high-pass kernel's variance is a small difference.
+        utterance's own frames, in float64, since the variance may be a small difference.
         """
         windows = samples.unfold(1, *self.sizes[0])  # (utterance, frame, tap), a view
         means, covariances = [], []

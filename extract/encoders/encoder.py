@@ -1,4 +1,4 @@
-"""Load an encoder from a checkpoint's folder, or make an untrained one from a fixed seed."""
+"""Load an encoder from the folder of a checkpoint, or make an untrained one from a fixed seed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from extract.audio import SAMPLING_RATE
 from extract.encoders.architecture import Architecture
 from extract.encoders.architectures import architecture
 from extract.encoders.checkpoint import Checkpoint
+from extract.encoders.convolutions import samples_under
 
 UNTRAINED_SEED = 0
 UNUSED = ("masked_spec_embed",)  # parameters that only pretraining needs
@@ -30,7 +31,7 @@ UNTRAINED: dict[str, dict[str, Any]] = {
         "num_attention_heads": 16,
         "intermediate_size": 4096,
     },
-    "untrained:tiny": {  # as base, but quick
+    "untrained:tiny": {  # like base, but small
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
@@ -44,24 +45,24 @@ UNTRAINED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Encoder:
-    """A transformers model and what identifies it."""
+    """A transformers model and its identity."""
 
     model: Any  # a transformers.PreTrainedModel: float32, in evaluation mode
     name: str  # hub name, folder name, or untrained[:size]
-    revision: str | None  # the hub's commit
+    revision: str | None  # commit on the hub
     weights: str  # SHA-256 of all parameters
-    control: bool  # untrained: a control, no model of speech
-    normalise: bool  # whether waveforms are to have zero mean and unit variance
-    location: str | None = None  # the folder that it was loaded from
+    control: bool  # whether the weights are random
+    normalise: bool  # whether waveforms are scaled to zero mean and unit variance
+    location: str | None = None  # folder of the checkpoint
 
     @property
     def architecture(self) -> Architecture:
-        """What is special about the kind of model."""
+        """The architecture of the model."""
         return architecture(self.model.config.model_type, self.name)
 
     @property
     def depth(self) -> int:
-        """Transformer layers."""
+        """Number of transformer layers."""
         return len(self.architecture.layers(self.model))
 
     @property
@@ -71,26 +72,19 @@ class Encoder:
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         return SAMPLING_RATE / prod(stride for _, stride in self.convolutions)
 
     @property
     def receptive_field(self) -> int:
-        """Samples that the first frame is made of."""
-        samples = 1
-        for kernel, stride in reversed(self.convolutions):
-            samples = (samples - 1) * stride + kernel
-        return samples
+        """Number of samples under one frame."""
+        return samples_under(1, self.convolutions)
 
 
 def untrained_model(name: str = "untrained") -> transformers.PreTrainedModel:
-    """The plain transformers model of an untrained control, with weights from a fixed seed.
-
-    Args:
-        name: ``untrained`` (wav2vec2-base), ``untrained:large`` or ``untrained:tiny``.
-    """
+    """Make a control; see `extract.untrained_model`."""
     if name not in UNTRAINED:
-        raise EncoderError(f"no model {name!r}; untrained ones are {', '.join(UNTRAINED)}")
+        raise EncoderError(f"no model {name!r}; expected one of {', '.join(UNTRAINED)}")
     config = transformers.Wav2Vec2Config(**UNTRAINED[name])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(UNTRAINED_SEED)
@@ -98,10 +92,10 @@ def untrained_model(name: str = "untrained") -> transformers.PreTrainedModel:
 
 
 def load(checkpoint: Checkpoint) -> Encoder:
-    """Load an encoder that `extract.encoders.checkpoint.find` found.
+    """Load the encoder of a checkpoint.
 
     Raises:
-        EncoderError: it is of an unknown kind, or weights of it are missing.
+        EncoderError: the architecture is unknown, or weights are missing.
     """
     name, folder = checkpoint.name, checkpoint.folder
     if folder is None:
@@ -121,7 +115,7 @@ def load(checkpoint: Checkpoint) -> Encoder:
 
 def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
     if not (folder / "config.json").is_file():
-        raise EncoderError(f"{folder}: no checkpoint: config.json is missing")
+        raise EncoderError(f"{folder}: not a checkpoint, config.json is missing")
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         architecture(config.model_type, name)
@@ -146,20 +140,24 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
 
 
 def _normalises(folder: Path, name: str) -> bool:
-    """Whether the checkpoint's own preprocessor normalises, and that it fits this program."""
+    """Whether the preprocessor of the checkpoint normalises waveforms.
+
+    Raises:
+        EncoderError: it expects another sampling rate.
+    """
     try:
         extractor = transformers.Wav2Vec2FeatureExtractor.from_pretrained(folder)
-    except OSError:  # saved without one: transformers' own default
+    except OSError:  # the default of transformers
         extractor = transformers.Wav2Vec2FeatureExtractor()
     if extractor.sampling_rate != SAMPLING_RATE:
         raise EncoderError(
-            f"{name} expects {extractor.sampling_rate} Hz; this program feeds {SAMPLING_RATE} Hz"
+            f"{name}: sampling rate of {extractor.sampling_rate} Hz; expected {SAMPLING_RATE} Hz"
         )
     return bool(extractor.do_normalize)
 
 
 def _checksum(model: torch.nn.Module) -> str:
-    """SHA-256 over names, shapes and values of the parameters, however they were stored."""
+    """SHA-256 of the names, shapes and values of the parameters, in any file format."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         if name.endswith(UNUSED):

@@ -1,8 +1,8 @@
-"""Hide padding from modules that would mix it into an utterance's frames.
+"""Set padding to zero before modules that would mix it into an utterance's frames.
 
-Padding leaks out of a plain transformers encoder in three places, even with an attention mask:
-positional convolutions whose input is not zero there (`Architecture.leaks`), the feature
-extractor's GroupNorm (`extract.encoders.convolutions`), and pooling over frames of padding
+In a transformers encoder, padding changes embeddings in three places, even with an attention mask:
+positional convolutions whose input is not zero in the padding (`Architecture.leaks`), the GroupNorm
+of the feature extractor (`extract.encoders.convolutions`), and pooling over frames of padding
 (`extract.encoders.pooling`).
 """
 
@@ -13,9 +13,9 @@ from torch import nn
 
 
 def hide_padding(modules: Iterable[nn.Module], valid: Callable[[], torch.Tensor | None]) -> None:
-    """Let `modules` see zeros in place of padding; their inputs are (utterance, channel, frame).
+    """Set padding to zero in the inputs (utterance, channel, frame) of `modules`.
 
-    `valid` returns the mask (utterance, frame) of the present batch; None: there is no padding.
+    `valid` returns the mask (utterance, frame) of the current batch; None: there is no padding.
     """
 
     def hide(module: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:

@@ -1,4 +1,4 @@
-"""An encoder from padded waveforms to pooled layers: the computation that every engine runs."""
+"""The computation of all engines: from padded waveforms to pooled layers."""
 
 import threading
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from extract.encoders.pooling import average, pool, step_of_frames
 
 @dataclass(frozen=True)
 class Batch:
-    """Waveforms side by side, and what is known of each before anything is encoded."""
+    """Padded waveforms, and properties of each that are known before it is encoded."""
 
     samples: torch.Tensor  # (utterance, sample) float32, padded with zeros
-    lengths: tuple[int, ...]  # samples of each
+    lengths: tuple[int, ...]  # (utterance,) number of samples
     kernels: torch.Tensor  # (utterance, tap, channel) float32: see Convolutions.first_layer
     valid: torch.Tensor  # (utterance, frame) bool
-    steps: torch.Tensor | None  # (utterance, step, frame) float32, where sequences are kept
+    steps: torch.Tensor | None  # (utterance, step, frame) float32, with sequences
 
 
 class PooledEncoder(nn.Module):
-    """Every utterance comes out as if it had been encoded alone.
+    """An encoder whose results for an utterance do not depend on the rest of the batch.
 
-    Hidden states are captured where they enter and leave the transformer layers, which means the
-    same under every version of transformers, and pooled at once: only (layer, utterance, dim) is
-    ever kept of a batch. Layers above the highest one asked for are not computed.
+    Hidden states are captured at the inputs and outputs of the transformer layers, which are the
+    same in all versions of transformers. They are pooled at once, so that only (layer, utterance,
+    dim) is kept of a batch. Layers above the highest requested one are not computed.
     """
 
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
@@ -60,11 +60,17 @@ class PooledEncoder(nn.Module):
         steps: torch.Tensor | None = None,
         padded: bool = True,
     ) -> tuple[torch.Tensor, ...]:
-        """Features (utterance, frame, channel) → pooled (layer, pooling, utterance, dim) and, where
-        there are steps, sequences (layer, utterance, step, dim), both float32.
+        """Encode and pool features.
 
-        `valid` and `steps` are those of the `Batch` that `features` or `self.convolutions` made
-        the features of. `padded`: not all is valid. Attention is quicker where all is.
+        Args:
+            features: (utterance, frame, channel).
+            valid: see `Batch`.
+            steps: see `Batch`; None: no sequences.
+            padded: whether there is padding; attention is faster without a mask.
+
+        Returns:
+            Pooled layers (layer, pooling, utterance, dim), and with `steps` also sequences (layer,
+            utterance, step, dim), both float32.
         """
         running = self._running
         running.valid, running.mask, running.steps = valid, valid if padded else None, steps
@@ -78,14 +84,15 @@ class PooledEncoder(nn.Module):
         return pooled, torch.stack([running.stepped[layer] for layer in self.sequence_layers])
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
-        """Move to a device, and all but the first convolution to a precision."""
+        """Move to a device, and convert all but the first convolution to `dtype`."""
         self.to(device)
         for part in (self.convolutions.others, self.project, self.transformer):
             part.to(dtype)
 
     def features(self, batch: Batch, convolve: Convolve | None = None) -> torch.Tensor:
-        """(utterance, frame, channel), computed one utterance and one block at a time, by
-        `convolve` or the convolutions themselves: no padding, and little memory.
+        """Compute features (utterance, frame, channel) for each utterance in blocks.
+
+        This computes no padding and needs little memory; see `Convolutions.in_blocks`.
         """
         rows = [
             self.convolutions.in_blocks(samples[None, :length], kernels[None], convolve)[0]
@@ -96,7 +103,7 @@ class PooledEncoder(nn.Module):
         return pad_sequence(rows, batch_first=True)
 
     def batch(self, waveforms: Sequence[npt.NDArray[np.float32]], device: torch.device) -> Batch:
-        """Put (sample,) waveforms at 16 kHz, already normalised, side by side on a device."""
+        """Make a batch of normalised (sample,) waveforms at 16 kHz on a device."""
         lengths = [len(waveform) for waveform in waveforms]
         pinned = device.type == "cuda"
         samples = torch.zeros(len(waveforms), max(lengths), pin_memory=pinned)
@@ -127,7 +134,7 @@ class PooledEncoder(nn.Module):
             layer.register_forward_hook(after)
 
     def _keep(self, layer: int, hidden: torch.Tensor) -> None:
-        """Pool one layer's hidden states (utterance, frame, dim) while they are there."""
+        """Pool the hidden states (utterance, frame, dim) of a layer."""
         running = self._running
         if layer in self.layers:
             running.pooled[layer] = pool(hidden, running.valid, self.poolings)

@@ -1,4 +1,4 @@
-"""Pool hidden states over time: to one vector an utterance, or to a few steps a second."""
+"""Pool hidden states over time: to one vector per utterance, or to some steps per second."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import torch
 def pool(hidden: torch.Tensor, valid: torch.Tensor, poolings: Sequence[str]) -> torch.Tensor:
     """Pool (utterance, frame, dim) over the frames marked in `valid` (utterance, frame).
 
-    Sums run in float32. ``std`` is the population's standard deviation: 0 for a single frame.
+    Sums are computed in float32. ``std`` is the population standard deviation.
 
     Returns:
         (pooling, utterance, dim) float32.
@@ -28,13 +28,12 @@ def pool(hidden: torch.Tensor, valid: torch.Tensor, poolings: Sequence[str]) -> 
 
 
 def step_of_frames(lengths: torch.Tensor, steps_per_frame: float) -> torch.Tensor:
-    """Which frames belong to which step: (utterance, step, frame), 1 or 0 in float32.
+    """Assign frames to steps: (utterance, step, frame) float32, 1 if the frame is in the step.
 
-    Frame f belongs to step ⌊f · steps_per_frame⌋, so the last step of an utterance may be shorter.
-    Steps after its last hold no frame.
+    Frame f is in step ⌊f · steps_per_frame⌋, so the last step of an utterance may be shorter.
 
     Args:
-        lengths: (utterance,) frames.
+        lengths: (utterance,) number of frames.
         steps_per_frame: at most 1.
     """
     step = steps_of(int(lengths.max()), steps_per_frame)
@@ -44,12 +43,12 @@ def step_of_frames(lengths: torch.Tensor, steps_per_frame: float) -> torch.Tenso
 
 
 def steps_of(frames: int, steps_per_frame: float) -> torch.Tensor:
-    """(frame,) the step ⌊f · steps_per_frame⌋ of each of so many frames f."""
+    """Step ⌊f · steps_per_frame⌋ of each frame f: (frame,)."""
     return (torch.arange(frames).double() * steps_per_frame).long()
 
 
 def average(hidden: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-    """Average (utterance, frame, dim) into (utterance, step, dim) in float32; zero where a step
-    holds no frame.
+    """Average (utterance, frame, dim) to (utterance, step, dim) in float32; a step without frames
+    is zero.
     """
     return steps @ hidden.float() / steps.sum(dim=2, keepdim=True).clamp(min=1)

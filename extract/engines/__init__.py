@@ -1,4 +1,4 @@
-"""Engines run an encoder over batches. All give the same numbers within their precision."""
+"""Engines run an encoder on batches; their results differ only by rounding."""
 
 from importlib.util import find_spec
 
@@ -11,25 +11,25 @@ __all__ = ["BFLOAT16_IS_QUICKER", "Engine", "Pooled", "open_engine"]
 
 
 def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
-    """Load the encoder called `model` and an engine for `device` (``auto``, ``cpu``, ``cuda``,
+    """Load the encoder `model`, and open an engine on a device (``auto``, ``cpu``, ``cuda``,
     ``cuda:1``, ``mps``).
 
     Raises:
         EncoderError: the encoder cannot be loaded.
-        UsageError: the device or the engine is not there.
+        UsageError: the device or the engine is not available.
     """
     checkpoint = find(model)
     installed = find_spec("openvino") is not None
     if request.engine == "openvino":
         if not installed:
             raise UsageError(
-                "--engine openvino is not installed (pip install 'wav2emo[openvino]'); a cache "
-                "that it has made is extended by it alone"
+                "--engine openvino is not installed (pip install 'wav2emo[openvino]'); a cache of "
+                "this engine can only be extended by it"
             )
         if device not in ("auto", "cpu"):
-            raise UsageError(f"--device {device}: OpenVINO is here for the CPU; use --engine torch")
+            raise UsageError(f"--device {device}: OpenVINO is for the CPU; use --engine torch")
         device = "cpu"
-    from extract.encoders.encoder import load  # not before: torch takes seconds to import
+    from extract.encoders.encoder import load  # late: importing torch takes seconds
     from extract.engines import torch as torch_engine
 
     device = torch_engine.pick_device(device)

@@ -1,4 +1,4 @@
-"""What all engines have in common."""
+"""The interface of engines."""
 
 import platform
 import sys
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from extract.encoders.pooled import Batch
 
 BFLOAT16_IS_QUICKER = (
-    "this hardware multiplies bfloat16: --precision bfloat16 is quicker, with a relative error of "
+    "this hardware multiplies bfloat16: --precision bfloat16 is faster, with a relative error of "
     f"up to {TOLERANCE['bfloat16']:g} instead of {TOLERANCE['float32']:g}"
 )
 
-# OpenVINO reports every import of itself to its makers, except where its reporter is missing
+# OpenVINO reports every import to its vendor, unless this module is missing
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """What is kept of one batch."""
+    """Result of one batch."""
 
     layers: dict[str, npt.NDArray[np.float32]]  # pooling → (layer, utterance, dim)
     sequences: list[npt.NDArray[np.float16]] | None  # (layer, step, dim) of each utterance
 
 
 class Engine(Protocol):
-    """Turns waveforms into pooled hidden states."""
+    """Computes pooled hidden states of waveforms."""
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """Everything that decides the numbers."""
+        """Everything that determines the numbers."""
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Hardware, versions and places: what does not."""
+        """Hardware, versions and paths, which do not determine the numbers."""
 
     @property
     def suggests_bfloat16(self) -> bool:
@@ -49,22 +49,22 @@ class Engine(Protocol):
 
     @property
     def receptive_field(self) -> int:
-        """The fewest samples that can be embedded."""
+        """Smallest number of samples that can be embedded."""
 
     @property
     def batch_seconds(self) -> float:
-        """Padded audio of a batch that suits engine and hardware."""
+        """Seconds of padded audio in a batch that suits engine and hardware."""
 
     @property
     def streams(self) -> int:
-        """Batches that are best embedded at once, each from a thread of its own."""
+        """Number of batches to embed at the same time, each in its own thread."""
 
     def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
-        """Embed (sample,) waveforms, each as if it were alone."""
+        """Embed (sample,) waveforms at 16 kHz, normalised if the recipe requires it."""
 
 
 def provenance(device: str, location: str | None, *libraries: str) -> dict[str, Any]:
-    """Where a cache's numbers come from: hardware, versions, the checkpoint's folder."""
+    """Hardware, versions of libraries, and the folder of the checkpoint."""
     return {
         "device": device,
         "python": platform.python_version(),
@@ -79,10 +79,16 @@ def as_pooled(
     pooled: npt.NDArray[np.float32],
     sequences: npt.NDArray[np.float32] | None = None,
 ) -> Pooled:
-    """What `PooledEncoder` made of a batch, in the form in which it is kept.
+    """Convert the outputs of `PooledEncoder` for a batch.
+
+    Args:
+        recipe: recipe of the engine.
+        batch: the batch.
+        pooled: (layer, pooling, utterance, dim).
+        sequences: (layer, utterance, step, dim).
 
     Raises:
-        EncoderError: sequences hold numbers that float16 does not.
+        EncoderError: sequences contain numbers that float16 cannot represent.
     """
     layers = {name: pooled[:, index] for index, name in enumerate(recipe["pooling"])}
     if sequences is None or batch.steps is None:

@@ -1,8 +1,8 @@
-"""The engine of OpenVINO: an encoder as two graphs, compiled for this CPU.
+"""The OpenVINO engine: an encoder as two graphs that are compiled for this CPU.
 
-One makes features of a block of samples; the other makes pooled layers of a batch's features:
-masking, all layers and pooling are inside of it. Making them takes seconds, so they are kept on
-disk, under names that change with everything they are made of.
+The first graph computes features of a block of samples. The second computes pooled layers from the
+features of a batch, including masking. Compilation takes seconds, so the graphs are stored on disk,
+under names that depend on everything that determines them.
 """
 
 import functools
@@ -32,24 +32,23 @@ from extract.encoders import architecture, convolutions, masking, pooled, poolin
 from extract.encoders.encoder import Encoder
 from extract.encoders.pooled import PooledEncoder
 from extract.engines.base import Pooled, as_pooled, provenance
-from extract.engines.torch import let_float32_be_exact, multiplies_bfloat16
+from extract.engines.torch import CPU_BATCH_SECONDS, disable_tf32, multiplies_bfloat16
 from extract.recipe import Request, describe
 
 log = logging.getLogger("wav2emo")
 
 DEVICE = "CPU"
-KEPT = 6  # compiled graphs on disk, two an encoder, 4 bytes a weight
-BATCH_SECONDS = 8.0
+KEPT = 6  # compiled graphs on disk, two per encoder, 4 bytes per weight
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 CPU = torch.device("cpu")
 TYPES = {torch.float32: openvino.Type.f32, torch.bool: openvino.Type.boolean}
 
 
 class OpenVINOEngine:
-    """Runs an encoder compiled by OpenVINO."""
+    """Runs an encoder that OpenVINO has compiled."""
 
     streams = 1
-    batch_seconds = BATCH_SECONDS
+    batch_seconds = CPU_BATCH_SECONDS
 
     def __init__(self, encoder: Encoder, request: Request) -> None:
         self.receptive_field = encoder.receptive_field
@@ -59,7 +58,7 @@ class OpenVINOEngine:
         name = core.get_property(DEVICE, "FULL_DEVICE_NAME").strip()
         self.provenance = provenance(name, encoder.location, "openvino")
         self._encoder = PooledEncoder(encoder, self.recipe)
-        self._busy = threading.Lock()  # a request holds the inputs and outputs of one thread
+        self._busy = threading.Lock()  # a request has the inputs and outputs of one thread
         example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
         batch = self._encoder.batch(example, CPU)
         first = batch.samples[:1], batch.kernels[:1]
@@ -71,8 +70,8 @@ class OpenVINOEngine:
         del self._encoder.transformer, self._encoder.project, self._encoder.convolutions.others
 
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
-        """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
-        let_float32_be_exact()  # the first convolution is torch's
+        """See `Engine.embed`."""
+        disable_tf32()  # torch computes the first convolution
         batch = self._encoder.batch(waveforms, CPU)
         steps = () if batch.steps is None else (batch.steps,)
         try:
@@ -95,11 +94,11 @@ def _run(request: openvino.InferRequest, inputs: Sequence[torch.Tensor]) -> list
 
 
 def _loaded() -> openvino.Core:
-    """OpenVINO with its code for CPUs.
+    """Load OpenVINO's code for CPUs.
 
-    Where there is AMX, that gives the thread which loads it a stack for signal handlers that has
-    room for one of them: a second signal at the same time would kill the program (SIGSEGV). So it
-    is loaded in a thread that ends, which signals do not reach.
+    On a CPU with AMX, this code gives the thread that loads it a stack for only one signal handler,
+    and a second signal at the same time would kill the program (SIGSEGV). It is therefore loaded in
+    a temporary thread, which receives no signals.
     """
 
     def load() -> openvino.Core:
@@ -114,12 +113,12 @@ def _loaded() -> openvino.Core:
 def _core(precision: str) -> openvino.Core:
     if precision == "bfloat16" and not multiplies_bfloat16("cpu"):
         raise UsageError(
-            "bfloat16: this CPU does not multiply it, so OpenVINO would compute float32; make a "
-            "new cache with --precision float32, or extend this one where the CPU does"
+            "this CPU does not multiply bfloat16, so OpenVINO would compute float32; make a new "
+            "cache with --precision float32, or extend this one on a CPU with bfloat16"
         )
     core = _loaded()
     core.set_property(DEVICE, {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
-    if threads := os.environ.get("OMP_NUM_THREADS"):  # to which its own threads do not listen
+    if threads := os.environ.get("OMP_NUM_THREADS"):  # which OpenVINO ignores
         core.set_property(DEVICE, {"INFERENCE_NUM_THREADS": int(threads)})
     return core
 
@@ -127,39 +126,39 @@ def _core(precision: str) -> openvino.Core:
 def _compiled(
     core: openvino.Core, module: torch.nn.Module, inputs: Sequence[torch.Tensor], identity: str
 ) -> openvino.InferRequest:
-    """The compiled graph of a module, from disk if it is there."""
-    kept = _folder() / f"{_name(core, identity)}.blob"
+    """Compile the graph of a module, or load it from disk."""
+    file = _folder() / f"{_name(core, identity)}.blob"
     try:
-        compiled = core.import_model(kept.read_bytes(), DEVICE)
-        os.utime(kept)
+        compiled = core.import_model(file.read_bytes(), DEVICE)
+        os.utime(file)
         return compiled.create_infer_request()
     except FileNotFoundError:
         pass
     except (OSError, RuntimeError) as error:
-        log.debug("%s: %s", kept, error)
-    _tell_of_compiling(kept.parent)
+        log.debug("%s: %s", file, error)
+    _log_compilation(file.parent)
     compiled = core.compile_model(_graph(module, inputs), DEVICE)
-    _keep(compiled, kept)
+    _store(compiled, file)
     return compiled.create_infer_request()
 
 
-@functools.cache  # an encoder is several graphs
-def _tell_of_compiling(folder: Path) -> None:
-    log.info("compiling the encoder for this CPU, once; kept in %s", folder)
+@functools.cache  # once for all graphs
+def _log_compilation(folder: Path) -> None:
+    log.info("compiling the encoder for this CPU, once; stored in %s", folder)
 
 
 def _graph(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> openvino.Model:
-    """Trace a module. `openvino.convert_model` would do the same, and report its use."""
+    """Trace a module like `openvino.convert_model`, which would report its use to the vendor."""
     try:
         with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer's, on shapes, which are all dynamic here
+            warnings.simplefilter("ignore")  # tracer warnings on shapes, which are all dynamic
             decoder = TorchScriptPythonDecoder(module.eval(), example_input=tuple(inputs))
         frontend = FrontEndManager().load_by_framework("pytorch")
         graph = frontend.convert(frontend.load(decoder))
-    except Exception as error:  # of many kinds, none of them documented
+    except Exception as error:  # undocumented, of many types
         log.debug("%s", error)
         raise EncoderError(
-            "OpenVINO cannot convert this encoder (-v says why): use --engine torch"
+            "OpenVINO cannot convert this encoder (-v shows the reason); use --engine torch"
         ) from error
     for given, tensor in zip(graph.inputs, inputs, strict=True):
         node = given.get_node()
@@ -169,16 +168,16 @@ def _graph(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> openvino.
     return graph
 
 
-def _keep(compiled: openvino.CompiledModel, kept: Path) -> None:
-    """Write the compiled graph; that it cannot be written stops nothing."""
+def _store(compiled: openvino.CompiledModel, file: Path) -> None:
+    """Write the compiled graph, if possible, and remove old ones."""
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        publish_bytes(kept, compiled.export_model().getvalue())
-        old = sorted(kept.parent.glob("*.blob"), key=lambda path: path.stat().st_mtime)[:-KEPT]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        publish_bytes(file, compiled.export_model().getvalue())
+        old = sorted(file.parent.glob("*.blob"), key=lambda path: path.stat().st_mtime)[:-KEPT]
         for path in old:
             path.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
-        log.debug("%s is not kept: %s", kept, error)
+        log.debug("%s is not stored: %s", file, error)
 
 
 def _folder() -> Path:
@@ -187,7 +186,7 @@ def _folder() -> Path:
 
 
 def _name(core: openvino.Core, identity: str) -> str:
-    """What is compiled, hardware, libraries and the source of the graph, digested."""
+    """Digest of the encoder, the hardware, the libraries and the source code of the graph."""
     modules = (architecture, convolutions, masking, pooled, pooling)
     source = [inspect.getsource(module) for module in modules]
     parts = [

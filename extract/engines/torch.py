@@ -1,4 +1,4 @@
-"""The engine of plain torch: CPU, CUDA and Apple's GPUs."""
+"""The torch engine: CPU, CUDA and Apple's GPUs."""
 
 import contextlib
 import logging
@@ -20,14 +20,14 @@ from extract.recipe import Request, describe
 log = logging.getLogger("wav2emo")
 
 CPU_BATCH_SECONDS = 8.0
-CUDA_BATCH_SECONDS = 320.0  # more no longer makes matrix products quicker
-BYTES_PER_SECOND = 60e6  # that a second of audio takes in wav2vec2-base at its peak, generously
+CUDA_BATCH_SECONDS = 320.0  # larger batches are not faster
+BYTES_PER_SECOND = 60e6  # peak memory for a second of audio in wav2vec2-base, rounded up
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class TorchEngine:
-    """Runs an encoder in torch; TF32 is off in the process from the first batch on."""
+    """Runs an encoder in torch; the first batch disables TF32 in the whole process."""
 
     def __init__(self, encoder: Encoder, request: Request, device: str = "cpu") -> None:
         self.device = torch.device(device)
@@ -38,7 +38,7 @@ class TorchEngine:
         precision, native = self.recipe["precision"], multiplies_bfloat16(device)
         self.suggests_bfloat16 = native and request.precision is None
         if precision == "bfloat16" and not native and self.device.type != "mps":
-            log.warning("%s does not multiply bfloat16: torch imitates it, which is many times "
+            log.warning("%s does not multiply bfloat16: torch simulates it, which is many times "
                         "slower than float32", self.provenance["device"])  # fmt: skip
         self._encoder.place(self.device, DTYPES[precision])
         self._streams = threading.local()
@@ -47,8 +47,8 @@ class TorchEngine:
 
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
-        """Embed (sample,) waveforms at 16 kHz, already normalised, each as if it were alone."""
-        let_float32_be_exact()
+        """See `Engine.embed`."""
+        disable_tf32()
         with self._stream():
             try:
                 batch = self._encoder.batch(waveforms, self.device)
@@ -63,7 +63,7 @@ class TorchEngine:
         return as_pooled(self.recipe, batch, *arrays)
 
     def _stream(self) -> contextlib.AbstractContextManager[Any]:
-        """On CUDA each thread queues its work by itself: while one waits, another's is computed."""
+        """Use a CUDA stream for each thread, so that one computes while another waits."""
         if self.device.type != "cuda":
             return contextlib.nullcontext()
         if not hasattr(self._streams, "own"):
@@ -71,13 +71,13 @@ class TorchEngine:
         return torch.cuda.stream(self._streams.own)
 
     def _features(self, batch: Batch) -> torch.Tensor:
-        """(utterance, frame, channel)."""
+        """Compute features (utterance, frame, channel)."""
         if self.device.type == "cpu":
             return self._encoder.features(batch)
         return self._encoder.convolutions(batch.samples, batch.kernels)
 
     def _batch_seconds(self) -> float:
-        """On a GPU as much as fits; on a CPU little, so that more of it stays in its caches."""
+        """As much as fits into the memory of a GPU; little on a CPU, because of its caches."""
         if self.device.type != "cuda":
             return CPU_BATCH_SECONDS
         free, _ = torch.cuda.mem_get_info(self.device)
@@ -87,7 +87,11 @@ class TorchEngine:
 
 
 def pick_device(asked: str) -> str:
-    """The device for ``--device``: ``auto`` takes CUDA, then Apple's GPU, then the CPU."""
+    """Select the device for ``--device``: ``auto`` is CUDA, else Apple's GPU, else the CPU.
+
+    Raises:
+        UsageError: torch does not have the device.
+    """
     if asked == "auto":
         if torch.cuda.is_available():
             return "cuda"
@@ -97,13 +101,13 @@ def pick_device(asked: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         log.debug("%s", error)
         raise UsageError(
-            f"--device {asked}: torch has no such device here; use cpu, or what it has (-v)"
+            f"--device {asked}: torch has no such device on this machine; use cpu (-v shows why)"
         ) from None
     return asked
 
 
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether the device's hardware does, and of a CPU whether oneDNN may use it too."""
+    """Whether the hardware multiplies bfloat16, and on a CPU whether oneDNN may use it."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device == "cpu":
@@ -113,10 +117,10 @@ def multiplies_bfloat16(device: str) -> bool:
     return False
 
 
-def let_float32_be_exact() -> None:
-    """No TF32 or bfloat16 in products and convolutions of float32, whatever was set before.
+def disable_tf32() -> None:
+    """Disable TF32 and bfloat16 in float32 products and convolutions.
 
-    Done before every batch and never undone: another thread may be in the middle of one.
+    Call it before each batch. It is not undone, since another thread may be computing a batch.
     """
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False  # torch's own default is True

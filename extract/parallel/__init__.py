@@ -1,1 +1,1 @@
-"""Extract on more than one machine: job arrays on shards (`shards`), or Dask (`dask`)."""
+"""Extract on several machines: job arrays (`shards`) or Dask (`dask`)."""

@@ -7,46 +7,48 @@ from dataclasses import dataclass, replace
 from data.utterance import Utterance
 from extract.decoding import Refusal
 
-FEWEST = 4  # utterances of a chunk
-MOST = 4096
+FEWEST = 4  # utterances in a chunk, at least
+MOST = 4096  # at most
 SECOND_BYTES = 32_000  # of audio, roughly: 16 kHz, 16 bit
 TYPICAL_SECONDS = 4.0  # of an utterance of unknown length
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Utterances that are embedded by one task."""
+    """Utterances that one task embeds."""
 
     utterances: Sequence[Utterance]
-    seconds: float  # of audio, roughly
-    tried: frozenset[str] = frozenset()  # addresses of workers that do not see the recordings
-    missing: Sequence[Refusal] = ()  # what the last of them reported
-    alone: bool = False  # it may kill its worker, so no other chunk is to run beside it
+    seconds: float  # of audio, estimated
+    tried: frozenset[str] = frozenset()  # addresses of workers where the recordings are missing
+    missing: Sequence[Refusal] = ()  # refusals that the last of them reported
+    alone: bool = False  # no other chunk runs at the same time, since this one may kill its worker
 
     def halves(self) -> "list[Chunk]":
-        """Two chunks in its place, or itself, each to run alone."""
+        """Split the chunk into two that run alone; a chunk of one utterance stays one."""
         half = len(self.utterances) // 2
         return [
-            replace(self, utterances=some, seconds=self.seconds / 2, alone=True)
-            for some in (self.utterances[:half], self.utterances[half:])
-            if some
+            replace(self, utterances=utterances, seconds=self.seconds / 2, alone=True)
+            for utterances in (self.utterances[:half], self.utterances[half:])
+            if utterances
         ]
 
 
 class Chunks:
-    """What is left of a list of utterances."""
+    """Queue of the utterances that are not embedded yet."""
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         self._utterances = utterances
-        self._next = 0  # utterance that was in no chunk yet
+        self._next = 0  # first utterance that was in no chunk
         self._again: deque[Chunk] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._again) or self._next < len(self._utterances)
 
     def take(self, seconds: float, workers: int) -> Chunk:
-        """The next chunk: one that was put back, or about so many seconds of audio, and no more
-        than a quarter of a worker's share of the rest, so that all workers finish together.
+        """Return the next chunk, preferably one that was put back.
+
+        A new chunk has about `seconds` of audio. It has at most a quarter of a worker's share of
+        the remaining utterances, so that all workers finish at about the same time.
         """
         if self._again:
             return self._again.popleft()
@@ -59,7 +61,7 @@ class Chunks:
         return Chunk(self._utterances[first : self._next], held)
 
     def put_back(self, *chunks: Chunk, first: bool = False) -> None:
-        """Return chunks that are not done, to be taken before new ones."""
+        """Put chunks back that were not embedded."""
         if first:
             self._again.extendleft(reversed(chunks))
         else:
@@ -67,7 +69,7 @@ class Chunks:
 
 
 def _seconds(utterance: Utterance) -> float:
-    """Estimate its length without opening the recording."""
+    """Estimate the length of an utterance without opening the recording."""
     if utterance.start is not None and utterance.end is not None:
         return utterance.end - utterance.start
     try:

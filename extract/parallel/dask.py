@@ -1,9 +1,9 @@
 """Extract on the workers of a Dask scheduler.
 
-Chunks of utterances are submitted as tasks. Dask decides which worker runs a chunk, balances the
-workers, and runs a chunk again when its worker is lost. A worker publishes its chunk as shards in
-``<cache>.parts/`` (`extract.parallel.tasks`); when nothing is left, the client packs. Shards are
-immutable, and of an utterance in two the newer counts, so a chunk may be done twice.
+The client submits chunks of utterances as tasks. Dask decides which worker runs a chunk, balances
+the workers, and runs a chunk again when its worker is lost. A worker publishes its chunk as shards
+in ``<cache>.parts/`` (`extract.parallel.tasks`), and the client packs them at the end. A chunk may
+be embedded twice: shards are immutable, and the newer shard of an utterance is used.
 """
 
 import contextlib
@@ -26,17 +26,16 @@ from extract.decoding import Checksums, Refusal
 from extract.engines import BFLOAT16_IS_QUICKER
 from extract.parallel.chunks import Chunk, Chunks
 from extract.parallel.tasks import EngineSource, Job, Opened, OtherFiles, Report, embed_chunk
-from extract.parallel.workers import ANSWER_SECONDS, Cluster, Workers
-from extract.pipeline import Settings, Summary
+from extract.parallel.workers import RESULT_SECONDS, Cluster, Workers
+from extract.pipeline import SHARD_SECONDS, Settings, Summary
 
 if TYPE_CHECKING:
     from distributed import Future
 
 log = logging.getLogger("wav2emo")
 
-CHUNK_SECONDS = 20.0  # of work, as a shard's
-FIRST_SECONDS = 60.0  # of audio in a chunk, while the speed of workers is unknown
-AT_ONCE = 2  # chunks a worker: it never waits for the next
+FIRST_SECONDS = 60.0  # of audio in a chunk while the speed of the workers is unknown
+AT_ONCE = 2  # chunks per worker, so that a worker does not wait for the next
 RETRIES = 2  # of a chunk that raises an unexpected exception
 TRIES = 3  # workers that look for a recording before it is refused
 STOP_SECONDS = 60.0  # within which workers must publish after an interruption
@@ -49,14 +48,14 @@ def extract(
     settings: Settings,
     cluster: Cluster,
 ) -> tuple[Opened, Summary]:
-    """As `extract.pipeline.extract`, on the workers of a scheduler.
+    """Embed utterances into a cache on the workers of a scheduler.
 
     Returns:
         The encoder, and a summary.
 
     Raises:
-        SchedulerError: it cannot be reached, or is lost, or no worker is left.
-        And what `extract.pipeline.extract` raises.
+        SchedulerError: the scheduler cannot be reached or is lost, or no worker is left.
+        CacheError, RecipeMismatch, OSError: see `extract.pipeline.extract`.
     """
     cache = cache.absolute()  # workers have working directories of their own
     roots = {utterance.root: utterance.root.absolute() for utterance in utterances}
@@ -87,18 +86,18 @@ def embed(
     settings: Settings,
     workers: Workers,
 ) -> Summary:
-    """Embed and pack, by workers that have agreed on an encoder."""
+    """Embed and pack on workers that have agreed on an encoder."""
 
-    def there(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
+    def embed_parts(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
         _Run(utterances, workers, parts, known, summary, settings.watch).embed()
 
     portion = pipeline.Whole(utterances, settings.prune)
-    return pipeline.complete(portion, encoder.recipe, cache, there)
+    return pipeline.complete(portion, encoder.recipe, cache, embed_parts)
 
 
 @dataclass
 class _Run:
-    """Submits chunks, and collects reports."""
+    """Submits chunks and collects reports."""
 
     utterances: Sequence[Utterance]
     workers: Workers
@@ -108,17 +107,18 @@ class _Run:
     watch: Callable[[float], None]
 
     def __post_init__(self) -> None:
-        from distributed import as_completed  # not before: options are parsed without Dask
+        from distributed import as_completed  # late: options are parsed without Dask
 
         self._chunks = Chunks(self.utterances)
         self._seconds = FIRST_SECONDS  # of audio in a chunk
-        self._pending: dict[Future, tuple[Chunk, frozenset[str]]] = {}  # workers that may run it
+        # task → its chunk, and the workers that may run it
+        self._pending: dict[Future, tuple[Chunk, frozenset[str]]] = {}
         self._completed = as_completed(loop=self.workers.client.loop)
         self._progressed = time.monotonic()
         self._checksum = Checksums()
 
     def embed(self) -> None:
-        """Embed all utterances, or until an interruption."""
+        """Embed all utterances; after an interruption, wait for the workers to publish."""
         try:
             while self._chunks or self._pending:
                 self.workers.poll()
@@ -134,10 +134,10 @@ class _Run:
             raise
 
     def _submit(self) -> None:
-        """Submit as many chunks as keep all workers busy."""
+        """Submit enough chunks to keep all workers busy."""
         ready = frozenset(self.workers.ready)
         for future, (_, allowed) in list(self._pending.items()):
-            if allowed.isdisjoint(ready):  # Dask would wait for one of them
+            if allowed.isdisjoint(ready):  # Dask would wait for them
                 self._withdraw(future)
         while self._chunks and len(self._pending) < AT_ONCE * len(ready):
             chunk = self._chunks.take(self._seconds, len(ready))
@@ -159,7 +159,7 @@ class _Run:
             self._completed.add(future)
 
     def _collect(self) -> None:
-        """Wait a moment for chunks that are completed."""
+        """Collect the completed chunks; wait a moment if there are none."""
         if not self._pending:
             self._progressed = time.monotonic()
         if not self._completed.has_ready():
@@ -176,7 +176,7 @@ class _Run:
             self._divide(chunk, future.exception())
             return
         try:
-            report = future.result(timeout=ANSWER_SECONDS)
+            report = future.result(timeout=RESULT_SECONDS)
         except Exception as error:  # cancelled, or its worker was lost with the report
             log.debug("%s", error)
             self._chunks.put_back(chunk)
@@ -184,8 +184,8 @@ class _Run:
         unfit = report.unfit
         if unfit is None and not self._visible(chunk, report):
             unfit = OtherFiles(
-                f"has published {report.shards[0]}, which is not in {self.parts.folder} here: its "
-                "file system is another"
+                f"its shard {report.shards[0]} is not in {self.parts.folder} on the client; "
+                "workers must share the file system of the cache"
             )
         if unfit is not None:
             self.workers.refuse(report.worker, unfit)
@@ -194,7 +194,7 @@ class _Run:
             self._add(chunk, report)
 
     def _add(self, chunk: Chunk, report: Report) -> None:
-        self._seconds = CHUNK_SECONDS * chunk.seconds / max(report.took, 0.01)
+        self._seconds = SHARD_SECONDS * chunk.seconds / max(report.took, 0.01)
         self.summary.embedded += report.embedded
         self.summary.cached += report.cached
         self.summary.seconds += report.seconds
@@ -204,30 +204,29 @@ class _Run:
         self._refuse(report.refused)
         if report.missing:
             ids = {refusal.utterance.id for refusal in report.missing}
-            some = [utterance for utterance in chunk.utterances if utterance.id in ids]
+            utterances = [utterance for utterance in chunk.utterances if utterance.id in ids]
             tried = chunk.tried | {report.worker}
-            again = replace(chunk, utterances=some, tried=tried, missing=report.missing)
-            self._chunks.put_back(again)
+            self._chunks.put_back(
+                replace(chunk, utterances=utterances, tried=tried, missing=report.missing)
+            )
 
     def _visible(self, chunk: Chunk, report: Report) -> bool:
-        """Whether the shards that a worker has published are where the client will pack them."""
+        """Whether the client sees the shards that a worker has published."""
         if all((self.parts.folder / name).exists() for name in report.shards):
             return True
-        known = self.parts.known()  # another process may have packed them just now
+        known = self.parts.known()  # another process may have packed them meanwhile
         absent = {refusal.utterance.id for refusal in (*report.refused, *report.missing)}
         return all(u.id in known or u.id in absent for u in chunk.utterances)
 
     def _divide(self, chunk: Chunk, error: BaseException) -> None:
-        """Halve a chunk whose workers were lost again and again, as Dask says, or refuse the
-        utterance that is left of it.
-        """
-        if len(chunk.utterances) > 1 or not chunk.alone:  # another one may have killed its workers
+        """Halve a chunk that Dask has given up; refuse its utterance if it ran alone."""
+        if len(chunk.utterances) > 1 or not chunk.alone:  # another chunk may have killed the worker
             log.debug("a chunk is halved: %s", error)
             self._chunks.put_back(*chunk.halves())
             return
         killed = type(error).__name__ == "KilledWorker"
         reason = "killed, or out of memory" if killed else f"{type(error).__name__}: {error}"
-        self._refuse([Refusal(chunk.utterances[0], f"lost worker after worker: {reason}")])
+        self._refuse([Refusal(chunk.utterances[0], f"its workers were lost repeatedly: {reason}")])
 
     def _refuse(self, refusals: Sequence[Refusal]) -> None:
         self.summary.refused += refusals
@@ -239,8 +238,8 @@ class _Run:
         future.cancel()
 
     def _refuse_hanging(self) -> None:
-        """No chunk was completed for too long: stop using the workers that are busy with one."""
-        error = SchedulerError(f"has not answered for {self.workers.cluster.timeout:.0f} s")
+        """Stop using the workers that are busy, since no chunk was completed for too long."""
+        error = SchedulerError(f"no answer for {self.workers.cluster.timeout:.0f} s")
         keys = {future.key for future in self._pending}
         for address, busy in self.workers.client.processing().items():
             if not keys.isdisjoint(busy):

@@ -1,7 +1,7 @@
-"""Where recordings lie on this machine, if not where the list of utterances says.
+"""Map the roots of recordings to their paths on this machine.
 
-Only the root of an utterance changes. Its id, its path below the root and all else that a cache
-keeps stay as they are, so a cache does not depend on the roots of its recordings.
+Only the root of an utterance changes. A cache does not contain it, so caches do not depend on the
+roots of their recordings.
 """
 
 import os
@@ -12,17 +12,17 @@ from pathlib import Path
 from data.errors import UsageError
 from data.utterance import Utterance
 
-Prefix = tuple[str, str]  # a folder as utterances name it, and the same folder on this machine
+Prefix = tuple[str, str]  # path of a folder in the utterances, and on this machine
 
 
 def parse_prefix(text: str) -> Prefix:
-    """A prefix as ``--audio-prefix`` takes it.
+    """Parse a value of ``--audio-prefix``.
 
     >>> parse_prefix("/data/speech=/mnt/speech")
     ('/data/speech', '/mnt/speech')
 
     Raises:
-        UsageError: it is not OLD=NEW.
+        UsageError: the value is not OLD=NEW.
     """
     old, separator, new = text.partition("=")
     if not (old and separator and new):
@@ -31,19 +31,19 @@ def parse_prefix(text: str) -> Prefix:
 
 
 def placed(utterances: Iterable[Utterance], prefixes: Sequence[Prefix]) -> list[Utterance]:
-    """The utterances, with roots that begin with an OLD of `prefixes` below its NEW instead.
+    """Replace OLD by NEW in the roots of utterances that begin with OLD.
 
-    Whole names of folders are compared, and of several that fit the longest counts. Relative roots
-    and prefixes start at the working directory.
+    Whole folder names are compared, and the longest matching prefix is used. Relative paths start
+    at the working directory.
 
     Raises:
-        UsageError: a prefix lies inside of a root, where only part of a corpus would move.
+        UsageError: a prefix is inside of a root, so that only a part of the corpus would move.
     """
     if not prefixes:
         return list(utterances)
     pairs = [(os.path.abspath(old), os.path.abspath(new)) for old, new in prefixes]
     pairs.sort(key=lambda pair: len(pair[0]), reverse=True)
-    roots: dict[Path, Path] = {}  # there are few roots, and many utterances
+    roots: dict[Path, Path] = {}
     moved = []
     for utterance in utterances:
         if utterance.root not in roots:
@@ -60,7 +60,7 @@ def _moved(root: Path, pairs: Sequence[Prefix]) -> Path:
     for old, _ in pairs:
         if os.path.commonpath([whole, old]) == whole:
             raise UsageError(
-                f"--audio-prefix {old}=…: lies inside of the corpus {whole}; "
-                "give that folder, or one above it"
+                f"--audio-prefix {old}=…: is inside of the corpus {whole}; use this folder or one "
+                "above it"
             )
     return root

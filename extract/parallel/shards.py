@@ -1,11 +1,10 @@
-"""Job arrays: cut a list of utterances into parts of about as much audio each, one a machine.
+"""Job arrays: divide a list of utterances into parts with about equal lengths, one per task.
 
-Any number of machines may do parts of one cache on a file system that they share, in any order, and
-two of them the same part. The last to finish packs.
+The tasks share a file system. They may run in any order, and the same part may run twice. The last
+task to finish packs the cache.
 
-Every machine cuts for itself, so the cut depends on ids, recordings and seconds alone. What is cut
-are recordings: one with many segments is read and hashed by a single machine, unless it is more
-than a small share of everything.
+Each task computes the division from ids, recordings and lengths alone. The segments of a recording
+stay in one part, so that one machine reads and hashes it, unless the parts would become uneven.
 """
 
 import hashlib
@@ -25,8 +24,8 @@ from extract.pipeline import Summary
 
 log = logging.getLogger("wav2emo")
 
-PIECES = 8  # of a part, at least, before a recording is left whole: what keeps parts even
-NOTHING = 0.001  # seconds, of an utterance whose length is not known: it costs some work, too
+PIECES = 8  # per part, at least, so that parts are even
+UNKNOWN_SECONDS = 0.001  # of an utterance of unknown length
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,16 @@ class Part:
 
     @classmethod
     def parse(cls, text: str) -> "Part":
-        """A part as ``--shard`` takes it.
+        """Parse a value of ``--shard``.
 
         >>> Part.parse("3/16")
         Part(number=3, of=16)
 
         Raises:
-            UsageError: it is not K/N with 1 ≤ K ≤ N.
+            UsageError: the value is not K/N with 1 ≤ K ≤ N.
         """
-        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
-        number, of = map(int, found.groups()) if found else (0, 0)
+        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+        number, of = map(int, match.groups()) if match else (0, 0)
         if not 1 <= number <= of:
             raise UsageError(f"--shard {text}: expected K/N with 1 ≤ K ≤ N, such as 3/16")
         return cls(number, of)
@@ -58,47 +57,47 @@ class Part:
 
 @dataclass(frozen=True)
 class Share:
-    """One part of a list of utterances, and what it was cut from; a `pipeline.Portion`."""
+    """One part of a list of utterances, and the list; a `pipeline.Portion`."""
 
     part: Part
-    own: Sequence[Utterance]  # of this part
+    own: Sequence[Utterance]  # utterances of this part
     whole: Sequence[Utterance]
-    plan: str  # equal if two machines have cut the same list
+    plan: str  # checksum of the list
 
     @classmethod
     def of(cls, whole: Sequence[Utterance], seconds: Mapping[str, float], part: Part) -> "Share":
-        """Cut a part; for `seconds` see `cut`."""
+        """Make a part; see `cut`."""
         own = cut(whole, seconds, part.of)[part.number - 1]
         return cls(part, own, whole, plan(whole, seconds))
 
     def begin(self, cache: Path) -> None:
-        """Warn if another part was cut from another list: then the parts do not fit together."""
+        """Warn if another part was made from another list."""
         for report in refusals.read(cache):
             if report.of == self.part.of and report.plan != self.plan:
                 log.warning(
                     "part %d/%d was cut from another list of utterances (%d there, %d here), so "
-                    "some may be in no part. Make one list, 'python -m data scan CORPUS -o "
-                    "all.jsonl', and give it to every part",
+                    "utterances may be missing. Make one list, 'python -m data scan CORPUS -o "
+                    "all.jsonl', and use it for all parts",
                     report.number, report.of, report.utterances, len(self.whole),
                 )  # fmt: skip
                 return
 
     def leave(self, cache: Path, summary: Summary) -> None:
-        """Nothing: an unfinished part leaves no report."""
+        """Do nothing: an unfinished part leaves no report."""
 
     def finish(self, parts: Shards, known: Collection[str], summary: Summary) -> None:
-        """Report that the part is done, and pack if all others are done.
+        """Report that the part is finished, and pack if all other parts are finished.
 
         Raises:
-            CacheError: every utterance of the part was refused.
+            CacheError: all utterances of the part were refused.
         """
         part, cache = self.part, parts.cache
         if self.own and not summary.embedded and not summary.cached:
             first = summary.refused[0]
             raise CacheError(
                 f"none of the {len(self.own)} utterances of part {part} could be embedded, the "
-                f"first because: {first.utterance.file}: {first.reason}. Does this machine see the "
-                "recordings? --audio-prefix OLD=NEW tells where they are"
+                f"first because: {first.utterance.file}: {first.reason}. If the recordings have "
+                "another path on this machine, use --audio-prefix OLD=NEW"
             )
         whole = {utterance.id: utterance for utterance in self.whole}
         report = refusals.Report(
@@ -117,17 +116,18 @@ class Share:
 def cut(
     utterances: Sequence[Utterance], seconds: Mapping[str, float], parts: int
 ) -> list[list[Utterance]]:
-    """`parts` disjoint lists that hold all utterances, in the order of their ids.
+    """Divide utterances into disjoint parts, each sorted by id.
 
-    The longest pieces go first, each to the part that has least (Graham 1969, "Bounds on
-    multiprocessing timing anomalies", LPT); ties are decided by ids. No part is empty as long as
-    there are as many utterances.
+    The longest pieces are assigned first, each to the shortest part (Graham 1969, "Bounds on
+    multiprocessing timing anomalies", LPT); ids decide ties. No part is empty if there are enough
+    utterances.
 
     Args:
         utterances: with unique ids, in any order.
-        seconds: of utterances by id, as far as they are known.
+        seconds: id → length of the utterance, if it is known.
+        parts: number of parts.
     """
-    lengths = {u.id: max(NOTHING, seconds.get(u.id, 0.0)) for u in utterances}
+    lengths = {u.id: max(UNKNOWN_SECONDS, seconds.get(u.id, 0.0)) for u in utterances}
     in_order = sorted(utterances, key=lambda utterance: utterance.id)
     pieces = list(_pieces(in_order, lengths, sum(lengths[u.id] for u in in_order) / parts / PIECES))
     if len(pieces) < parts:
@@ -146,7 +146,7 @@ def cut(
 def _pieces(
     in_order: Sequence[Utterance], lengths: Mapping[str, float], most: float
 ) -> Iterator[list[Utterance]]:
-    """Utterances of one recording, of at most `most` seconds if there are several."""
+    """Yield pieces: utterances of one recording, together at most `most` seconds if possible."""
     for _, segments in groupby(in_order, key=lambda u: (u.corpus, u.path)):
         piece: list[Utterance] = []
         held = 0.0
@@ -160,7 +160,7 @@ def _pieces(
 
 
 def plan(utterances: Sequence[Utterance], seconds: Mapping[str, float]) -> str:
-    """SHA-256 of the ids and seconds that a cut depends on."""
+    """SHA-256 of the ids and lengths of a list of utterances."""
     checksum = hashlib.sha256()
     for name in sorted(utterance.id for utterance in utterances):
         checksum.update(f"{name}\0{seconds.get(name, 0.0)!r}\n".encode())

@@ -2,7 +2,7 @@
 
 The client (`extract.parallel.dask`) submits these functions. A worker embeds a chunk by the same
 function as an extraction without Dask, publishes shards beside the cache, and returns names and
-counts. It holds the cache's claim meanwhile, which keeps other recipes out.
+counts. Meanwhile it holds the claim of the cache, so that no other recipe can use the cache.
 """
 
 import os
@@ -24,23 +24,23 @@ from extract.parallel.paths import parse_prefix, placed
 from extract.pipeline import Settings, Summary, embed_missing
 from extract.recipe import Request
 
-AUDIO_PREFIX = "WAV2EMO_AUDIO_PREFIX"  # as --audio-prefix, for recordings as a worker sees them
-FAILURES = 3  # unexpected exceptions in a row after which a worker is unfit
+AUDIO_PREFIX = "WAV2EMO_AUDIO_PREFIX"  # as --audio-prefix, for the recordings of a worker
+FAILURES = 3  # unexpected exceptions in a row after which a worker is refused
 
 
 class EngineSource(Protocol):
-    """Opens an engine on a worker; picklable."""
+    """Picklable function that opens an engine on a worker."""
 
     def __call__(self) -> Engine:
-        """Open it here."""
+        """Open the engine in this process."""
 
     def fitted_to(self, recipe: Recipe) -> Self:
-        """The same source, with what was left open filled in from `recipe`."""
+        """Return a copy whose open options are set from `recipe`."""
 
 
 @dataclass(frozen=True)
 class NamedEncoder:
-    """The encoder that a command line names."""
+    """Source that opens an encoder by its name."""
 
     model: str
     request: Request
@@ -55,13 +55,13 @@ class NamedEncoder:
 
 @dataclass(frozen=True)
 class Job:
-    """What all chunks of an extraction have in common."""
+    """Options that all chunks of an extraction share."""
 
-    run: str  # unique
+    run: str  # unique name
     source: EngineSource
     cache: Path
     settings: Settings  # without callbacks
-    recipe: Recipe | None = None  # None: as the source gives it
+    recipe: Recipe | None = None  # None: the recipe of the source
     transformers: str | None = None  # version; None: any
 
 
@@ -75,8 +75,9 @@ class Opened:
 
     @property
     def transformers(self) -> str:
-        """The version of the library that defines the encoder. It is not part of a recipe, but all
-        workers of a run must have the same.
+        """Version of the library that defines the encoder.
+
+        It is not part of a recipe, but all workers of a run must have the same.
         """
         return str(self.provenance.get("transformers"))
 
@@ -92,26 +93,26 @@ class Report:
     seconds: float = 0.0  # of audio that was embedded
     shards: Sequence[str] = ()  # names of files in the folder of parts
     refused: Sequence[Refusal] = ()
-    missing: Sequence[Refusal] = ()  # whose recordings this worker does not see
-    unfit: Exception | None = None  # why this worker cannot do any chunk
+    missing: Sequence[Refusal] = ()  # recordings that do not exist on this worker
+    unfit: Exception | None = None  # why this worker cannot embed any chunk
 
 
 class OtherFiles(CacheError):
-    """A worker sees other files than the client."""
+    """The files of a worker differ from the files of the client."""
 
 
 class _Stop(Exception):
-    """Ends a chunk early; what is embedded is published on the way out."""
+    """Ends a chunk early, after its embedded utterances are published."""
 
 
 @dataclass
 class _Process:
-    """What a worker's process keeps between chunks."""
+    """State of a worker process between chunks."""
 
     run: str = ""
     engine: Engine | None = None
     failures: int = 0  # in a row
-    ended: set[str] = field(default_factory=set)  # runs that are over, or are to stop
+    ended: set[str] = field(default_factory=set)  # runs that have ended or have to stop
     lock: threading.Lock = field(default_factory=threading.Lock)  # one chunk at a time
 
 
@@ -122,8 +123,8 @@ def introduce(job: Job) -> Opened:
     """Open the encoder and describe it.
 
     Raises:
-        RecipeMismatch: it is not the job's.
-        EncoderError, UsageError: it cannot be opened here.
+        RecipeMismatch: the recipe of the encoder differs from the job's.
+        EncoderError, UsageError: the encoder cannot be opened on this worker.
     """
     with _process.lock:
         engine = _engine(job)
@@ -138,14 +139,14 @@ def embed_chunk(
 ) -> Report:
     """Embed a chunk and publish it.
 
-    Errors that other chunks would meet here too are returned as `Report.unfit`. Other exceptions
-    are raised, for Dask to retry the chunk, unless they happen again and again.
+    Errors that every chunk would cause on this worker are returned as `Report.unfit`. Other
+    exceptions are raised, so that Dask retries the chunk, until `FAILURES` in a row.
 
     Args:
-        job: of the run.
-        utterances: to be embedded.
-        known: id → SHA-256 of the audio of those that are in the cache.
-        sample: id of one of them and SHA-256 of its recording as the client sees it.
+        job: the job of the run.
+        utterances: utterances of the chunk.
+        known: id → SHA-256 of the recording, for utterances that the cache contains.
+        sample: id of an utterance and the SHA-256 of its recording on the client.
     """
     report = Report()
     with _process.lock:
@@ -175,8 +176,8 @@ def _embed(
     parts, summary = Shards(job.cache), Summary()
     if not (parts.folder / CLAIM).exists():
         raise OtherFiles(
-            f"does not see {parts.folder}, where shards are collected: workers need the "
-            "file system of the cache, under the same path"
+            f"{parts.folder} does not exist there; workers must share the file system of the "
+            "cache, under the same path"
         )
     if prefixes := os.environ.get(AUDIO_PREFIX):
         pairs = [parse_prefix(text) for text in prefixes.split(os.pathsep)]
@@ -203,7 +204,7 @@ def _embed(
 
 
 def end(run: str) -> None:
-    """Stop a chunk that is being embedded and publish it; forget the encoder."""
+    """Stop the chunk that is being embedded, publish it, and release the encoder."""
     _process.ended.add(run)
     if _process.run == run:
         _process.run, _process.engine = "", None
@@ -215,7 +216,7 @@ def _go_on(run: str) -> None:
 
 
 def _engine(job: Job) -> Engine:
-    """The encoder of this run, opened once, or again if its recipe was not settled then."""
+    """Return the encoder of this run; open it if it is not open, or has another recipe."""
     engine = _process.engine if _process.run == job.run else None
     if engine is None or job.recipe not in (None, engine.recipe):
         _process.engine = engine = None  # two may not fit into memory
@@ -225,11 +226,12 @@ def _engine(job: Job) -> Engine:
     version = str(engine.provenance.get("transformers"))
     if job.transformers not in (None, version):
         raise RecipeMismatch(
-            f"has transformers {version}, the others {job.transformers}: install the same there"
+            f"it has transformers {version}, the other workers {job.transformers}; install the "
+            "same version"
         )
     if job.recipe not in (None, engine.recipe):
         lines = "; ".join(differences(job.recipe or {}, engine.recipe))
-        raise RecipeMismatch(f"its encoder gives other numbers than the cache's: {lines}")
+        raise RecipeMismatch(f"its recipe differs from the recipe of the cache: {lines}")
     return engine
 
 
@@ -240,9 +242,9 @@ def _worker() -> Any:
 
 
 def _take_share_of_cores() -> None:
-    """Compute on as many threads as the worker has: other workers use the other cores."""
+    """Limit the libraries to the threads of this worker."""
     threads = _worker().state.nthreads
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # for libraries that are imported from now on
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for libraries that are imported later
     if "torch" in sys.modules:
         import torch
 
@@ -250,14 +252,18 @@ def _take_share_of_cores() -> None:
 
 
 def _compare(utterances: Sequence[Utterance], sample: tuple[str, str] | None) -> None:
-    """Compare one recording with what the client sees; one that is missing is not different."""
+    """Compare one recording with the client's, unless it is missing on this worker.
+
+    Raises:
+        OtherFiles: the contents differ.
+    """
     if sample is None:
         return
     name, expected = sample
     file = next(utterance.file for utterance in utterances if utterance.id == name)
-    found = Checksums()(file)
-    if found is not None and found != expected:
+    actual = Checksums()(file)
+    if actual is not None and actual != expected:
         raise OtherFiles(
-            f"sees another file than the client at {file} (SHA-256 {found[:12]}…, expected "
-            f"{expected[:12]}…): see --audio-prefix"
+            f"{file} differs from the client's file (SHA-256 {actual[:12]}…, expected "
+            f"{expected[:12]}…); see --audio-prefix"
         )

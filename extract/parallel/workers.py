@@ -1,7 +1,7 @@
-"""The Dask workers of a run: which of them may be given chunks.
+"""The Dask workers of a run: open the encoder on each, and refuse workers that do not fit.
 
-A worker, also one that joins late, first opens the encoder. It is refused if its recipe or its
-version of transformers differs from the cache's, or from that of most of the first workers.
+Every worker first opens the encoder, also one that joins late. A worker is refused if its recipe or
+its version of transformers differs from the cache, or from most of the first workers.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from data import scheduler
 from data.cache.recipe import canonical
 from data.errors import SchedulerError, UsageError, Wav2emoError
-from data.scheduler import WORKER_SECONDS, parse
+from data.scheduler import STALL_SECONDS, WORKER_SECONDS, parse
 from data.text import several
 from extract.parallel import tasks
 from extract.parallel.tasks import Job, Opened
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("wav2emo")
 
 POLL_SECONDS = 0.5  # between polls of the scheduler
-AGREE_SECONDS = 60.0  # within which the other workers must open the encoder
+AGREE_SECONDS = 60.0  # within which the other first workers must open the encoder
 SILENT_SECONDS = 60.0  # after which a scheduler that does not answer counts as lost
-ANSWER_SECONDS = 10.0  # within which a finished result must arrive
+RESULT_SECONDS = 10.0  # within which a finished result must arrive
 GPU = "GPU"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where to compute. Nothing here changes the numbers.
+    """Options of the Dask cluster. They do not change the numbers.
 
     Attributes:
-        scheduler: see `data.scheduler`.
-        resource: what workers have to announce to be used; None: GPU if one announces it.
+        scheduler: its address, see `data.scheduler`.
+        resource: resource that a worker has to announce; None: GPU if any worker announces it.
         wait: seconds within which a first worker must connect.
         timeout: seconds without a finished chunk after which busy workers count as hanging.
         watch: called with the number of workers whenever it changes.
@@ -47,7 +47,7 @@ class Cluster:
     scheduler: str
     resource: str | None = None
     wait: float = WORKER_SECONDS
-    timeout: float = 900.0
+    timeout: float = STALL_SECONDS
     watch: Callable[[int], None] = lambda workers: None
 
     def __post_init__(self) -> None:
@@ -63,29 +63,33 @@ class Workers:
         self.client = client
         self.job = job
         self.cluster = cluster
-        # address → a worker that opens its encoder, has opened it, or is refused
+        # address → task that opens the encoder, opened encoder, or reason of refusal
         self._states: dict[str, Future | Opened | Exception] = {}
         self._polled = 0.0
-        self._answered = self._deserted = time.monotonic()  # scheduler; last time with a worker
+        self._answered = self._deserted = time.monotonic()  # times of the last answer, of a worker
         self._resource = cluster.resource
         if any(GPU in about["resources"] for about in scheduler.workers(client).values()):
             self._resource = self._resource or GPU
 
     @property
     def ready(self) -> dict[str, Opened]:
-        """Address → encoder, of those that may be given chunks."""
+        """Workers that can compute chunks: address → encoder."""
         return {a: state for a, state in self._states.items() if isinstance(state, Opened)}
 
     def count(self) -> int:
-        """Workers that are used, or about to be."""
+        """Count the workers that are not refused."""
         return sum(not isinstance(state, Exception) for state in self._states.values())
 
     def agree(self) -> Opened:
-        """Let the workers that are there open the encoder, and choose what most of them have."""
+        """Let the first workers open the encoder, and agree on the recipe that most of them have.
+
+        Raises:
+            SchedulerError: no worker opens the encoder in time.
+        """
         began = first = time.monotonic()
-        while not (found := list(self.ready.values())) or len(found) < self.count():
+        while not (opened := list(self.ready.values())) or len(opened) < self.count():
             now = time.monotonic()
-            if not found:
+            if not opened:
                 first = now
             if now - first > min(AGREE_SECONDS, self.cluster.timeout):
                 break
@@ -95,19 +99,19 @@ class Workers:
                 )
             self.poll()
             time.sleep(0.05)
-        recipe = _most(canonical(one.recipe) for one in found)
-        found = [one for one in found if canonical(one.recipe) == recipe]
-        version = _most(one.transformers for one in found)
-        agreed = next(one for one in found if one.transformers == version)
+        recipe = _most(canonical(one.recipe) for one in opened)
+        opened = [one for one in opened if canonical(one.recipe) == recipe]
+        version = _most(one.transformers for one in opened)
+        agreed = next(one for one in opened if one.transformers == version)
         source = self.job.source.fitted_to(agreed.recipe)
         self.job = replace(self.job, source=source, recipe=agreed.recipe, transformers=version)
         for address, one in self.ready.items():
             if (one.recipe, one.transformers) != (agreed.recipe, version):
-                self._open(address)  # again, as most have it
+                self._open(address)  # again, with the agreed recipe
         return agreed
 
     def poll(self) -> None:
-        """Find out which workers have joined, left, or opened the encoder.
+        """Update which workers have joined, left, or opened the encoder.
 
         Raises:
             SchedulerError: the scheduler is lost, or no worker is left.
@@ -132,7 +136,7 @@ class Workers:
         self._answered = time.monotonic()
         for address in self._states.keys() - present.keys():
             if not isinstance(self._states.pop(address), Exception):
-                log.warning("worker %s is lost; others do its chunks", address)
+                log.warning("worker %s is lost; its chunks go to other workers", address)
         for address in present.keys() - self._states.keys():
             if self._resource in (None, *present[address]["resources"]):
                 self._open(address)
@@ -147,7 +151,7 @@ class Workers:
         *args: Any,
         retries: int = 0,
     ) -> "Future":
-        """Submit a task for one of some workers."""
+        """Submit a task that one of the workers at `addresses` runs."""
         return self.client.submit(
             function,
             *args,
@@ -158,33 +162,33 @@ class Workers:
         )
 
     def refuse(self, address: str, error: Exception) -> None:
-        """Give a worker no more chunks in this run."""
+        """Stop using a worker in this run, and log the reason."""
         if not isinstance(self._states.get(address), Exception):
             self._states[address] = error
             log.warning("worker %s is not used: %s", address, _line(error))
 
     def end(self) -> None:
-        """Let the workers stop, publish and forget the encoder, if they answer in time."""
+        """Let the workers stop, publish and release the encoder, if they answer in time."""
 
         def run() -> None:
             try:
                 self.client.run(tasks.end, self.job.run, workers=list(self.ready),
                                 on_error="ignore")  # fmt: skip
-            except Exception as error:  # of many kinds, as a scheduler may be lost in many ways
+            except Exception as error:  # its type depends on how the scheduler was lost
                 log.debug("%s", error)
 
         if self.ready and self.client.status == "running":
             thread = threading.Thread(target=run, daemon=True)  # a hanging worker blocks it
             thread.start()
-            thread.join(ANSWER_SECONDS)
+            thread.join(RESULT_SECONDS)
 
     def _open(self, address: str) -> None:
         self._states[address] = self.submit([address], tasks.introduce, self.job)
 
     def _settle(self, address: str, opening: "Future") -> None:
         try:
-            self._states[address] = opening.result(timeout=ANSWER_SECONDS)
-        except Exception as error:  # of any kind that a worker raises
+            self._states[address] = opening.result(timeout=RESULT_SECONDS)
+        except Exception as error:  # any exception of the worker
             if "deserialization of the task graph" in str(error):
                 raise SchedulerError(
                     "the scheduler cannot deserialise tasks: install wav2emo and Dask there as "
@@ -192,11 +196,11 @@ class Workers:
                 ) from None
             if opening.status == "error":
                 self.refuse(address, error)
-            else:  # its answer was lost with it
+            else:  # the worker was lost with its answer
                 self._open(address)
 
     def _require_workers(self) -> None:
-        """Raise if no worker is left, and none will join."""
+        """Raise an error if no worker is left and none joins in time."""
         if self.count():
             self._deserted = time.monotonic()
             return
@@ -206,19 +210,19 @@ class Workers:
                 raise reason
         if reasons:
             raise SchedulerError(
-                f"no worker is left; {several(len(reasons), 'worker')} not used, the first because "
-                f"it {_line(reasons[0])}"
+                f"no worker is left; {several(len(reasons), 'worker')} not used, the first "
+                f"because: {_line(reasons[0])}"
             )
         if time.monotonic() - self._deserted > self.cluster.wait:
             raise SchedulerError(
-                f"no worker is left, and none has come for {self.cluster.wait:.0f} s; what is "
-                "published is kept: start workers and run the same command again"
+                f"no worker is left, and none connected for {self.cluster.wait:.0f} s; published "
+                "shards are kept: start workers and run the same command again"
             )
 
     def _lost(self) -> SchedulerError:
         return SchedulerError(
-            f"the scheduler {self.cluster.scheduler} is lost; what is published is kept: run the "
-            "same command again when a scheduler runs there"
+            f"the scheduler {self.cluster.scheduler} is lost; published shards are kept: start a "
+            "scheduler there and run the same command again"
         )
 
 
@@ -227,7 +231,7 @@ def _most(votes: Iterable[str]) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """An error in one line."""
+    """Describe an error in one line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, ImportError):

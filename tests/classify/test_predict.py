@@ -193,8 +193,8 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     touched(tmp_path, "text.txt", "empty/text.txt", "a.wav")
     found, problems = names(["gone.wav", "text.txt", "empty", "g*", "t*", "a.wav"], tmp_path)
     assert found == ["a.wav"]
-    expected = ("no such file", "neither audio nor a table", "no audio in it", "matches nothing",
-                "matches no audio")  # fmt: skip
+    expected = ("no such file", "expected a folder, a table", "contains no audio",
+                "matches nothing", "matches no audio")  # fmt: skip
     assert len(problems) == len(expected)
     for line, words in zip(problems, expected, strict=True):
         assert words in line

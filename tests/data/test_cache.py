@@ -215,7 +215,7 @@ def test_other_recipes_do_not_mix(tmp_path):
     write_cache(tmp_path / "b.h5", RECIPE | {"model": "n"}, columns_for(["c/1"]), numbers(1))
     with pytest.raises(CacheError, match=r"model: m \(cache\) ≠ n \(asked\)"):
         merge([CacheFile(tmp_path / "a.h5"), CacheFile(tmp_path / "b.h5")], tmp_path / "c.h5")
-    with pytest.raises(CacheError, match="other recipes"):
+    with pytest.raises(CacheError, match="have different recipes"):
         Cache(tmp_path)
 
 
@@ -274,7 +274,7 @@ def test_an_open_cache_goes_on_when_it_is_replaced(cache):
     np.testing.assert_array_equal(read.layer(0), before)
     assert read.utterances["id"].tolist() == ["c/0", "c/1", "c/2", "c/3"]
     read.close()
-    with pytest.raises(CacheError, match="replaced since it was opened"):
+    with pytest.raises(CacheError, match="replaced after it was opened"):
         read.layer(0)
 
 

@@ -159,15 +159,13 @@ def test_verify_names_what_is_stored_and_what_is_expected(cache, capsys) -> None
     replace(cache, "utterances/age", "variable length")
     assert verify.main([str(cache)]) == 1
     told = capsys.readouterr().out
-    assert "baselines/energy holds int32, expected float32" in told
-    assert "utterances/age holds text of variable length, expected text of a fixed length" in told
+    assert "baselines/energy is int32, expected float32" in told
+    assert "utterances/age is text of variable length, expected text of a fixed length" in told
 
 
 def test_int32_layers_are_no_longer_sound(cache) -> None:
     replace(cache, "layers/mean", "int32")
-    with pytest.raises(
-        CacheError, match=r"layers/mean holds int32, expected float32; move it away"
-    ):
+    with pytest.raises(CacheError, match=r"layers/mean is int32, expected float32; move it away"):
         Cache(cache)
 
 

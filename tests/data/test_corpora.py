@@ -142,7 +142,7 @@ def test_ravdess_actor_is_the_one_in_the_name(tmp_path: Path) -> None:
     corpus = corpora.read(root)
     assert [u.speaker for u in corpus.utterances] == ["24", "24"]
     assert corpus.warnings == (
-        "recordings in another actor's folder, given to the actor named: "
+        "recordings in another actor's folder; the file name is used: "
         "1 (first: Actor_01/03-01-05-02-01-01-24.wav)",
     )
     assert [u.emotion for u in corpus.utterances] == ["angry", "surprised"]
@@ -278,7 +278,7 @@ def test_folder_labels_are_the_immediate_subfolders(tmp_path: Path) -> None:
         ("mine/loose.wav", None, None),
     ]
     assert corpus.warnings == (
-        "recordings in no subfolder, so without a label: 1 (first: loose.wav)",
+        "recordings without a subfolder, so without a label: 1 (first: loose.wav)",
     )
 
 
@@ -397,7 +397,7 @@ def test_parquet_and_tsv_say_the_same_as_csv(tmp_path: Path) -> None:
         ("8", None, {}),
     ]
     assert csv.warnings == (
-        "columns whose names the cache cannot take, left out: 1 (first: duration)",
+        "columns with names that a cache cannot store, left out: 1 (first: duration)",
     )
 
 
@@ -406,7 +406,7 @@ def test_table_leaves_out_missing_and_repeated_rows(tmp_path: Path) -> None:
     corpus = corpora.read(tmp_path / "t.csv")
     assert [(u.id, u.emotion) for u in corpus.utterances] == [("t/a.wav", "NA")]
     assert corpus.warnings == (
-        "rows of recordings that are not there, left out: 1 (first: gone.wav)",
+        "rows of missing recordings, left out: 1 (first: gone.wav)",
         "rows that repeat another, left out: 1 (first: a.wav)",
     )
 
@@ -417,14 +417,14 @@ def test_table_leaves_out_missing_and_repeated_rows(tmp_path: Path) -> None:
         ("", "cannot be read as a table"),
         ("path,emotion\na.wav,sad\n", "no column 'file'; its columns are path, emotion"),
         ("file,emotion\n", "no rows"),
-        ("file,emotion\ngone.wav,sad\n", "none of its recordings is there"),
-        ("file,start,end\na.wav,2,1.5\n", "row 1: the segment ends at 1.5 s, not after 2 s"),
-        ("file,end\na.wav,0\n", "row 1: the segment ends at 0 s, not after 0 s"),
+        ("file,emotion\ngone.wav,sad\n", "none of its recordings exists"),
+        ("file,start,end\na.wav,2,1.5\n", "row 1: the segment ends at 1.5 s, expected after 2 s"),
+        ("file,end\na.wav,0\n", "row 1: the segment ends at 0 s, expected after 0 s"),
         ("file,start\na.wav,-1\n", "start is -1; expected seconds"),
         ("file,start\na.wav,soon\n", "start is 'soon'; expected seconds"),
         ("file,end\na.wav,inf\n", "end is inf; expected seconds"),
-        ("file,emotion\n,sad\n", "row 1: no file is named"),
-        ("file,emotion\na.wav,sad\na.wav,joy\n", "row 2: .* described otherwise by a row above"),
+        ("file,emotion\n,sad\n", "row 1: the file name is missing"),
+        ("file,emotion\na.wav,sad\na.wav,joy\n", "row 2: differs from an earlier row"),
         ("file,emotion\n../o.wav,sad\n", "row 1: ../o.wav lies outside of the table's folder"),
         ("file,emotion\n/etc/passwd,sad\n", "row 1: /etc/passwd lies outside"),
         ("file,emotion\na.wav,sad\na,b,c,d\n", "cannot be read as a table"),
@@ -443,7 +443,7 @@ def test_bad_rows_are_left_out_and_stop_nothing(tmp_path: Path) -> None:
     corpus = corpora.read(tmp_path / "t.csv")
     assert [(u.start, u.end) for u in corpus.utterances] == [(0, 1), (1, 2)]
     (warning,) = corpus.warnings
-    assert warning.startswith("bad rows, left out: 4")
+    assert warning.startswith("invalid rows, left out: 4")
     assert "row 2: ../o.wav lies outside" in warning
 
 
@@ -507,15 +507,15 @@ def test_wrong_roots_and_names(tmp_path: Path) -> None:
     plant(tmp_path, ["empty/notes.txt", "tess/x.wav", "text.txt"])
     with pytest.raises(CorpusError, match=r"no such file or folder: .*nowhere"):
         corpora.recognise(tmp_path / "nowhere")
-    with pytest.raises(CorpusError, match="no audio in it"):
+    with pytest.raises(CorpusError, match="contains no audio"):
         corpora.recognise(tmp_path / "empty")
-    with pytest.raises(CorpusError, match="neither audio nor a table"):
+    with pytest.raises(CorpusError, match="expected a folder, a table"):
         corpora.read(tmp_path / "text.txt")
-    with pytest.raises(CorpusError, match=r"no file name in it is one of TESS's \(first: x.wav\)"):
+    with pytest.raises(CorpusError, match=r"contains no file name of TESS \(first: x.wav\)"):
         corpora.read(tmp_path / "tess", "tess")
     with pytest.raises(UsageError, match="no corpus is called 'savee'; known: crema-d, emodb"):
         corpora.read(tmp_path / "tess", "savee")
-    with pytest.raises(CorpusError, match="a table is no folder"):
+    with pytest.raises(CorpusError, match="a table, expected a folder"):
         corpora.read(standin("table", tmp_path), "folder")
     with pytest.raises(UsageError, match="a pattern describes a folder"):
         corpora.read(tmp_path / "tess", "tess", pattern="{emotion}.wav")

@@ -65,14 +65,14 @@ GOOD = {"id": "c/a", "corpus": "c", "root": "/c", "path": "a.wav"}
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("words", "line 2: no utterance as 'python -m data scan CORPUS -o' writes them"),
-        ("[1]", "line 2: no utterance"),
-        (json.dumps({**GOOD, "id": ""}), "id makes no sense"),
-        (json.dumps({**GOOD, "id": 3}), "id makes no sense"),
-        (json.dumps({**GOOD, "start": "1"}), "start makes no sense"),
-        (json.dumps({**GOOD, "attributes": {"a": [1]}}), "attributes makes no sense"),
+        ("words", "line 2: expected an utterance as 'python -m data scan CORPUS -o' writes it"),
+        ("[1]", "line 2: expected an utterance"),
+        (json.dumps({**GOOD, "id": ""}), "id has an invalid value"),
+        (json.dumps({**GOOD, "id": 3}), "id has an invalid value"),
+        (json.dumps({**GOOD, "start": "1"}), "start has an invalid value"),
+        (json.dumps({**GOOD, "attributes": {"a": [1]}}), "attributes has an invalid value"),
         (json.dumps({"id": "c/a"}), "'corpus'"),
-        (json.dumps(GOOD), "c/a is in it twice"),
+        (json.dumps(GOOD), "c/a occurs twice"),
         (json.dumps({**GOOD, "id": "c/b", "path": "../b.wav"}), "outside of its corpus"),
         (json.dumps({**GOOD, "id": "c/b", "path": "/b.wav"}), "outside of its corpus"),
     ],
@@ -88,5 +88,5 @@ def test_an_empty_or_absent_list_is_told(tmp_path):
     with pytest.raises(CorpusError, match="No such file"):
         corpora.read_all([tmp_path / "no.jsonl"])
     (tmp_path / "all.jsonl").touch()
-    with pytest.raises(CorpusError, match="no utterance is in it"):
+    with pytest.raises(CorpusError, match="the list is empty"):
         corpora.read_all([tmp_path / "all.jsonl"])

@@ -114,7 +114,7 @@ def test_what_is_odd_is_warned_of(tmp_path: Path, capsys: Output) -> None:
     (summary,) = json.loads(capsys.readouterr().out)["corpora"]
     assert summary["warnings"] == [
         "recordings that cannot be read as audio: 3 (first: angry/cut.flac)",
-        "recordings without a single sample: 1 (first: angry/empty.wav)",
+        "recordings without samples: 1 (first: angry/empty.wav)",
         "utterances shorter than 0.025 s: 1 (first: angry/short.wav)",
         "only one emotion, angry: a classifier needs two or more",
         "no speakers are known: scores will not be speaker-independent",

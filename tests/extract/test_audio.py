@@ -112,7 +112,7 @@ def test_refuses_what_is_longer_than_allowed(tmp_path, waveform):
 
 def test_refuses_segments_outside_of_the_recording(tmp_path, waveform):
     path = write(tmp_path / "a.wav", waveform(1, 1.0))
-    with pytest.raises(AudioError, match="after the recording's end"):
+    with pytest.raises(AudioError, match="after the end of the recording"):
         audio.read(path, start=5.0, end=6.0)
     with pytest.raises(AudioError, match=r"beyond its end: expected 1\.500 s, found 0\.500 s"):
         audio.read(path, start=0.5, end=2.0)
@@ -151,5 +151,5 @@ def test_an_mp3_whose_length_is_guessed_wrongly_is_refused(tmp_path):
     content = path.read_bytes()
     second = content.index(content[:2], content.index(b"Xing"))
     path.write_bytes(content[second:])
-    with pytest.raises(AudioError, match="length cannot be told"):
+    with pytest.raises(AudioError, match="unknown length"):
         audio.read(path)

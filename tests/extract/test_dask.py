@@ -131,7 +131,7 @@ def test_an_utterance_that_kills_its_workers_is_found_and_refused(tmp_path, corp
     with Crew(tmp_path, 2, **options) as crew:
         summary = extracted(corpus, tmp_path / "c.h5", crew, Source(slow=0.01))
     assert [refusal.utterance.id for refusal in summary.refused] == [fatal.id]
-    assert summary.refused[0].reason.startswith("lost worker after worker")
+    assert summary.refused[0].reason.startswith("its workers were lost repeatedly")
     assert summary.total == 59
 
 
@@ -184,7 +184,7 @@ def test_a_worker_with_other_weights_is_refused(crew, corpus, tmp_path, told):
         other.kill()
         other.wait()
     assert summary.embedded == 40
-    assert "gives other numbers than the cache's" in told.text
+    assert "its recipe differs from the recipe of the cache" in told.text
     assert "weights: none (cache) ≠ theirs (asked)" in told.text
 
 
@@ -209,7 +209,8 @@ def test_a_worker_with_other_transformers_is_refused(crew, corpus, tmp_path, cap
     finally:
         other.kill()
         other.wait()
-    expected = f"has transformers 4.57.0, the others {version('transformers')}: install the same"
+    other_version = f"the other workers {version('transformers')}; install the same version"
+    expected = f"it has transformers 4.57.0, {other_version}"
     assert expected in capsys.readouterr().err
     with Cache(tmp_path / "c.h5") as cache:
         assert len(cache) == (100 if there else 60)
@@ -268,7 +269,7 @@ def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, told):
     empty.start_worker(WAV2EMO_AUDIO_PREFIX=f"{corpus}={tmp_path / 'wrong'}")
     empty.wait(2)
     extracted(corpus, tmp_path / "c.h5", empty)
-    assert "sees another file than the client" in told.text
+    assert "differs from the client's file" in told.text
     assert storm.without_provenance(tmp_path / "c.h5") == expected
 
 
@@ -324,9 +325,7 @@ def test_an_unreachable_scheduler(tmp_path, monkeypatch):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
-        expected = (
-            f"--scheduler {address}: no scheduler answers there within 1 s; is 'dask scheduler"
-        )
+        expected = f"--scheduler {address}: no scheduler answered within 1 s; check that 'dask"
         with pytest.raises(SchedulerError, match=re.escape(expected)):
             scheduler.connect(address)
 
@@ -334,8 +333,8 @@ def test_an_unreachable_scheduler(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("greeting", "message"),
     [
-        (b"SSH-2.0-OpenSSH_9.6 and more\r\n", "what answers there is no Dask scheduler"),
-        (b"", "no scheduler answers there within 2 s"),
+        (b"SSH-2.0-OpenSSH_9.6 and more\r\n", "the server there is not a Dask scheduler"),
+        (b"", "no scheduler answered within 2 s"),
     ],
 )
 def test_something_else_that_answers(monkeypatch, greeting, message):
@@ -358,7 +357,7 @@ def test_something_else_that_answers(monkeypatch, greeting, message):
 
 def test_a_scheduler_file_that_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr("data.scheduler.ANSWER_SECONDS", 0.1)
-    for content, why in ((None, "No such file"), ("[]", "not a scheduler's file")):
+    for content, why in ((None, "No such file"), ("[]", "not a scheduler file")):
         if content:
             (tmp_path / "s.json").write_text(content)
         with pytest.raises(SchedulerError, match=why):
@@ -368,7 +367,7 @@ def test_a_scheduler_file_that_is_none(tmp_path, monkeypatch):
 def test_without_certificates(monkeypatch):
     for name in [name for name in os.environ if name.startswith("DASK_")]:
         monkeypatch.delenv(name)
-    with pytest.raises(SchedulerError, match="no certificates are named"):
+    with pytest.raises(SchedulerError, match="no certificates are configured"):
         scheduler.connect("tls://127.0.0.1:1")
 
 
@@ -379,7 +378,9 @@ def test_no_worker_at_all(empty, corpus, tmp_path):
 
 def test_no_worker_with_the_resource(crew, corpus, tmp_path):
     crew.wait(2)
-    with pytest.raises(SchedulerError, match=r"2 workers .* resource GPU \(announced: none\)"):
+    with pytest.raises(
+        SchedulerError, match=r"2 workers .* resource GPU within .* \(announced: none\)"
+    ):
         extracted(corpus, tmp_path / "c.h5", crew, resource="GPU", wait=1)
 
 

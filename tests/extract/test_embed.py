@@ -64,7 +64,7 @@ def test_what_is_no_recipe_is_told_before_anything_is_loaded(change):
     recipe = open_engine("untrained:tiny", Request(), "cpu").recipe | (change or {})
     if change is None:
         del recipe["sequence_rate"]
-    with pytest.raises((RecipeMismatch, UsageError), match=r"not the recipe|--precision 1"):
+    with pytest.raises((RecipeMismatch, UsageError), match=r"not a recipe|--precision 1"):
         Embedder.from_recipe(recipe, "cpu")
 
 

@@ -31,7 +31,7 @@ def test_on_a_cpu_openvino_runs_unless_torch_is_asked_for():
 
 
 def test_openvino_is_for_the_cpu():
-    with pytest.raises(UsageError, match="--device cuda: OpenVINO is here for the CPU"):
+    with pytest.raises(UsageError, match="--device cuda: OpenVINO is for the CPU"):
         open_engine(TINY, Request(engine="openvino"), "cuda")
 
 

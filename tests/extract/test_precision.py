@@ -29,7 +29,7 @@ from extract.recipe import Request
 TINY = "untrained:tiny"
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 NATIVE = multiplies_bfloat16("cpu")
-QUICKER = "--precision bfloat16 is quicker"
+QUICKER = "--precision bfloat16 is faster"
 
 with_bfloat16 = pytest.mark.skipif(not NATIVE, reason="this CPU does not multiply bfloat16")
 without_bfloat16 = pytest.mark.skipif(NATIVE, reason="this CPU multiplies bfloat16")
@@ -189,5 +189,5 @@ def test_what_is_in_bfloat16_is_embedded_without_bfloat16_in_float32(
 @without_bfloat16
 def test_openvino_without_bfloat16_does_not_call_float32_so():
     """It would compute float32 where a CPU does not multiply bfloat16, and say nothing."""
-    with pytest.raises(UsageError, match="this CPU does not multiply it"):
+    with pytest.raises(UsageError, match="this CPU does not multiply bfloat16"):
         open_engine(TINY, Request(engine="openvino", precision="bfloat16"), "cpu")

@@ -145,9 +145,9 @@ def test_other_audio_under_one_id_is_told_and_the_newest_counts(
     soundfile.write(changed, waveform(99, soundfile.info(changed).duration), 16_000)
     do(corpus, cache, "1/2")
     do(other, cache, "1/2")
-    assert "other audio" not in caplog.text
+    assert "different audio" not in caplog.text
     do(other, cache, "2/2")
-    assert "1 utterance embedded from other audio in one shard than in another" in caplog.text
+    assert "1 utterance with different audio in different shards" in caplog.text
     assert changed.name in caplog.text
     extract(corpora.read(other).utterances, StandIn(), tmp_path / "other.h5")
     assert without_provenance(cache) == without_provenance(tmp_path / "other.h5")
@@ -196,7 +196,7 @@ def test_the_command_with_a_real_encoder(folder_corpus, tmp_path):
     assert one.returncode == 0, one.stderr
     assert "part 1/2: 4 utterances of 8" in one.stderr
     assert "part 1/2 is done" in one.stdout
-    assert "4 utterances of other parts are missing yet; the last part packs" in one.stdout
+    assert "4 utterances of other parts are still missing; the last task packs" in one.stdout
     two = command(tmp_path / "all.jsonl", *options, "--shard", "2/2", "--json")
     told = json.loads(two.stdout)
     assert (told["embedded"], told["missing"], told["packed"]) == (4, 0, True)

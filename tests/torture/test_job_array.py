@@ -76,7 +76,7 @@ def test_a_full_disk_stops_one_task_and_no_other(corpus, alone, tmp_path):
     others = [job_array.start(corpus, cache, f"{k}/3") for k in (2, 3)]
     status, _, error = ended(limited)
     assert status == 74, error
-    assert "what is finished is kept" in error
+    assert "finished work is kept" in error
     assert [ended(process)[0] for process in others] == [0, 0]
     status, printed, _ = task(corpus, cache, "1/3")
     assert (status, printed) == (0, ["20", "0", "0", "True"])

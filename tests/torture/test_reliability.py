@@ -98,7 +98,7 @@ def test_a_file_size_limit_stops_it_cleanly(corpus, tmp_path, limit):
     process = extractor(corpus, cache, preexec_fn=limited)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 74, error
-    assert "what is finished is kept" in error
+    assert "finished work is kept" in error
     assert not list(tmp_path.rglob("*.tmp"))
     finished(corpus, cache)
     assert len(Cache(cache)) == 60
@@ -121,7 +121,7 @@ def test_a_full_file_system(corpus, tmp_path, kilobytes):
         _, error = process.communicate(timeout=60)
         assert process.returncode == 74, error
         assert "No space left" in error
-        assert "what is finished is kept" in error
+        assert "finished work is kept" in error
         kept = 0
         if list(parts_folder(small / "c.h5").glob("*.h5")):
             kept = len(Cache(parts_folder(small / "c.h5")))

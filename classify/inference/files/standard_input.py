@@ -12,6 +12,7 @@ from classify.inference.files.options import STANDARD_INPUT
 from classify.inference.pcm import PCM
 from data.errors import AudioError, UsageError
 from data.utterance import Utterance
+from extract.audio import wave_chunks
 
 MAX_BYTES = (4 << 30) - (1 << 16)  # the largest size in the header of a WAV file
 BLOCK = 1 << 20  # bytes
@@ -85,16 +86,13 @@ def _header(raw: PCM) -> bytes:
 
 def _tell_length(copy: BinaryIO) -> None:
     """Write the length into the WAV header of a program that streams, which has 0 there."""
-    size, position = copy.tell(), 12
+    size = copy.tell()
     copy.seek(0)
     if copy.read(4) != b"RIFF":
         return
-    while position + 8 <= size:
-        copy.seek(position)
-        name, length = struct.unpack("<4sI", copy.read(8))
+    for name, position, length in wave_chunks(copy):
         if name == b"data":
             if length == 0:
-                copy.seek(position + 4)
-                copy.write(struct.pack("<I", size - position - 8))
+                copy.seek(position - 4)
+                copy.write(struct.pack("<I", size - position))
             return
-        position += 8 + length + length % 2

@@ -1,14 +1,15 @@
 """Bytes of a WAV file or of raw PCM, in pieces of any size, to mono samples."""
 
+import io
 import struct
 
 import numpy as np
 
-from classify.inference.pcm import CODINGS, FLOAT, PCM
+from classify.inference.pcm import CODINGS, PCM
 from data.errors import AudioError, UsageError
-from extract.audio import EXTENSIBLE, Waveform
+from extract.audio import Waveform, decode_pcm, wave_chunks, wave_coding
 
-OF_HEADER = {(kind, 8 * width): name for name, (kind, width) in CODINGS.items()}
+OF_HEADER = {(kind, 8 * width): name for name, (kind, width, _) in CODINGS.items()}
 ENDLESS = 0x7FFF0000  # a data chunk of this length or more, or of none, ends with the stream
 LONGEST_HEADER = 1 << 16  # bytes before the data
 LONGEST_MAGIC = 12  # bytes that identify a WAV file
@@ -49,7 +50,7 @@ class Decoder:
         data, self._rest = data[:whole], data[whole:]
         if self._left is not None:
             self._left -= whole
-        return _mono(data, self.format)
+        return decode_pcm(data, self.format.subtype, self.format.channels)
 
     def finish(self) -> Waveform:
         """Decode the bytes that `feed` kept because they could have been part of a header.
@@ -77,10 +78,8 @@ class Decoder:
         if not self.wave:
             self.format = self._of_raw(data)
             return data
-        position, found = 12, None
-        while len(data) >= position + 8:
-            name, length = struct.unpack_from("<4sI", data, position)
-            position += 8
+        found = None
+        for name, position, length in wave_chunks(io.BytesIO(data)):
             if name == b"data" and found is not None:
                 self.format = found
                 self._left = length if 0 < length < ENDLESS else None
@@ -91,7 +90,8 @@ class Decoder:
                 break
             if name == b"fmt ":
                 found = _format(data[position : position + length])
-            position += length + length % 2
+        if len(data) > LONGEST_HEADER:
+            raise AudioError("standard input: a WAV header without format or data")
         return data
 
     def _of_raw(self, data: bytes) -> PCM:
@@ -114,10 +114,8 @@ def _format(chunk: bytes) -> PCM:
     """The format of a WAV file, from its ``fmt `` chunk."""
     if len(chunk) < 16:
         raise AudioError("standard input: a WAV header with a damaged format")
-    coding, channels, rate = struct.unpack_from("<HHI", chunk)
-    bits = int.from_bytes(chunk[14:16], "little")
-    if coding == EXTENSIBLE:
-        coding = int.from_bytes(chunk[24:26], "little")
+    coding = wave_coding(chunk)
+    channels, rate, bits = struct.unpack("<2xHI6xH", chunk[:16])
     if (coding, bits) not in OF_HEADER:
         raise AudioError(
             f"standard input is WAV of coding {coding:#06x} with {bits} bits, expected PCM or "
@@ -127,26 +125,3 @@ def _format(chunk: bytes) -> PCM:
         return PCM(OF_HEADER[coding, bits], rate, channels)
     except UsageError as error:
         raise AudioError(f"standard input: {error}") from None
-
-
-def _mono(data: bytes, coded: PCM) -> Waveform:
-    """(sample,) within ±1, the channels averaged, of whole frames, as libsndfile reads them."""
-    samples = _scaled(data, coded)
-    if coded.channels == 1:
-        return samples
-    return samples.reshape(-1, coded.channels).mean(axis=1, dtype=np.float32)
-
-
-def _scaled(data: bytes, coded: PCM) -> Waveform:
-    """Samples within ±1, channels interleaved."""
-    width = coded.width
-    if coded.encoding == "u8":
-        return ((np.frombuffer(data, np.uint8) - 128.0) / 128).astype(np.float32)
-    if coded.kind == FLOAT:
-        with np.errstate(over="ignore"):
-            return np.frombuffer(data, f"<f{width}").astype(np.float32)
-    if coded.encoding == "s24le":  # the upper bytes of 32 bits
-        wide = np.zeros((len(data) // width, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, width)
-        data, width = wide.tobytes(), 4
-    return (np.frombuffer(data, f"<i{width}") / 2.0 ** (8 * width - 1)).astype(np.float32)

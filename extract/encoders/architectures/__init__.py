@@ -1,6 +1,6 @@
-"""Architectures of encoders, one module each, found by listing this folder.
+"""Architectures of encoders; this folder contains one module for each.
 
-A module has ``ARCHITECTURE``, an `extract.encoders.architecture.Architecture`.
+A module defines ``ARCHITECTURE``, an `extract.encoders.architecture.Architecture`.
 """
 
 import importlib
@@ -11,21 +11,21 @@ from extract.encoders.architecture import Architecture
 
 
 def known() -> dict[str, Architecture]:
-    """The architecture of every ``model_type``."""
-    found: dict[str, Architecture] = {}
+    """All architectures: ``model_type`` → architecture."""
+    architectures: dict[str, Architecture] = {}
     for module in pkgutil.iter_modules(__path__):
         one = importlib.import_module(f"{__name__}.{module.name}").ARCHITECTURE
-        found |= dict.fromkeys(one.model_types, one)
-    return found
+        architectures |= dict.fromkeys(one.model_types, one)
+    return architectures
 
 
 def architecture(model_type: str, name: str) -> Architecture:
     """The architecture of the checkpoint `name`.
 
     Raises:
-        EncoderError: no module describes it.
+        EncoderError: the architecture is unknown.
     """
-    found = known()
-    if model_type not in found:
-        raise EncoderError(f"{name} is a {model_type}; expected one of {', '.join(found)}")
-    return found[model_type]
+    architectures = known()
+    if model_type not in architectures:
+        raise EncoderError(f"{name} is a {model_type}; expected one of {', '.join(architectures)}")
+    return architectures[model_type]

@@ -1,4 +1,4 @@
-"""data2vec (Baevski et al. 2022), for audio."""
+"""data2vec for audio (Baevski et al. 2022)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from extract.encoders.architecture import Architecture
 
 
 class Data2VecAudio(Architecture):
-    """Five positional convolutions with layer norms between."""
+    """Has five positional convolutions with layer norms between them."""
 
     model_types = ("data2vec-audio",)
 

@@ -9,9 +9,7 @@ from extract.encoders.architecture import Architecture
 
 
 class Hubert(Architecture):
-    """Some have a batch norm before the positional convolution, which makes padding other than
-    zero.
-    """
+    """May have a batch norm before the positional convolution; it makes padding non-zero."""
 
     model_types = ("hubert",)
 

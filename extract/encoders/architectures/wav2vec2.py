@@ -1,12 +1,10 @@
-"""wav2vec 2.0 (Baevski et al. 2020), and XLS-R (Babu et al. 2022), which is a wav2vec 2.0 of many
-languages.
-"""
+"""wav2vec 2.0 (Baevski et al. 2020) and the multilingual XLS-R (Babu et al. 2022)."""
 
 from extract.encoders.architecture import Architecture
 
 
 class Wav2Vec2(Architecture):
-    """The layout that the others are variants of."""
+    """Has the layout of the base class."""
 
     model_types = ("wav2vec2",)
 

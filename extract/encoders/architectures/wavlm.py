@@ -1,14 +1,14 @@
 """WavLM (Chen et al. 2022).
 
-Its first layer computes the relative position bias of all layers, so `PooledEncoder` never leaves
-the first layer out.
+The first layer computes the relative position bias of all layers, so `PooledEncoder` always runs
+the first layer.
 """
 
 from extract.encoders.architecture import Architecture
 
 
 class WavLM(Architecture):
-    """Layers return a tuple of hidden states and position bias."""
+    """Has layers that return a tuple of hidden states and position bias."""
 
     model_types = ("wavlm",)
 

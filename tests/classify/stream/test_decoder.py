@@ -139,6 +139,7 @@ def test_a_pipe_gives_what_a_file_does(tmp_path: Path, waveform, rate: int) -> N
         (b"OggS" + bytes(60), "is OGG"),
         (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "without format"),
         (b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\x00", "without format"),
+        (b"RIFF\0\0\0\0WAVE" + 9_000 * b"junk\0\0\0\0", "without format"),
         (b"RIFF\0\0\0\0WAVEfmt ", "ended in the header"),
         (b"RIFF\0\0\0\0WAVEfmt \x02\0\0\0aa", "damaged format"),
         (written(np.zeros(100), 8_000, format="WAV", subtype="ULAW"), "0x0007 with 8 bits"),
