@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.features import Matrix
-
-CONSTANT = 1e-6  # a feature that deviates by less than this share of its mean carries only rounding
+from classify.heads.standardize import CONSTANT
 
 
 def by_speaker(X: Matrix, speakers: npt.NDArray, layers: int, steps: int) -> Matrix:

@@ -38,7 +38,7 @@ from classify.evaluation.folds import units
 from classify.stats import best, ranks
 from classify.stats.metrics import Counts, confusions, uar
 from classify.stats.scores import Json, Scores
-from classify.stats.tests import Best
+from classify.stats.tests import ALPHA, Best
 from data.cache.recipe import encoder_json
 
 FEW_HEADS = "Friedman's test and critical difference: they are for three heads or more"
@@ -161,7 +161,7 @@ class Comparison:
         difference = ranks.critical_difference(*self._of_speakers.shape)
         together = ranks.groups(ranks.average_ranks(self._of_speakers), difference)
         groups = [[self.heads[head] for head in group] for group in together]
-        return Nemenyi(ranks.ALPHA, difference, groups)
+        return Nemenyi(ALPHA, difference, groups)
 
     @cached_property
     def metrics(self) -> Json:

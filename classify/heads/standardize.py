@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+CONSTANT = 1e-6  # a feature that deviates by less than this share of its mean carries only rounding
 CANCELLED = 1e-6  # share of the mean square; a smaller variance is computed once more, directly
 
 

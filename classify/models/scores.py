@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Selection, as_text
-from classify.evaluation.folds import Folds
+from classify.evaluation.folds import Folds, Rows
 from classify.stats import intervals
 from classify.stats.metrics import Counts, confusions
 from classify.stats.scores import Json, Scores
 
 GROUPS = ("sex", "corpus")  # columns that have scores of their own
-
-Rows = npt.NDArray[np.intp]
 
 
 def of_held_out(

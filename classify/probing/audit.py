@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import as_text
+from classify.features import Matrix
 from classify.probing.controls import sentence_alone
-from classify.probing.curves import Matrix
 from classify.probing.targets import Task
 from classify.stats.intervals import FEWEST
 from data.text import several

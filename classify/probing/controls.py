@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from classify.features import Matrix
 from classify.heads import naming
 from classify.heads.linear.batched import Problems
-from classify.probing.curves import Curve, Matrix, counts_by, layer_name, predict
+from classify.probing.curves import Curve, counts_by, layer_name, predict
 from classify.probing.targets import Task, is_constant
 from classify.stats.metrics import Values, confusion, uar
 

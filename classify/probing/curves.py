@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from classify.evaluation.folds import Rows, inner_folds
+from classify.features import Matrix
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from classify.probing.targets import Task
@@ -20,7 +21,6 @@ log = logging.getLogger("wav2emo")
 
 CANDIDATES = 7  # values of C
 
-Matrix = npt.NDArray[np.float32]
 Layer = int | str | None  # str: the mean of some; None: a baseline, which has no layers
 Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from classify.features import Matrix
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
-from classify.probing.curves import Matrix, layer_name
+from classify.probing.curves import layer_name
 from classify.probing.targets import Task
 from classify.stats.metrics import Values
 

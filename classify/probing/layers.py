@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classify.features import Features
-from classify.probing.curves import Matrix
+from classify.features import Features, Matrix
 from data.cache import Cache
 from data.errors import CacheError, UsageError
 

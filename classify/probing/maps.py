@@ -10,6 +10,8 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from classify.evaluation.folds import Rows
+
 MOST = 1000  # utterances of a map: more would only hide each other, and t-SNE takes long
 FEWEST = 4  # of which a map can be made
 PERPLEXITY = 30.0  # of t-SNE: about so many neighbours count
@@ -17,7 +19,6 @@ STEPS = 500  # of t-SNE
 COMPONENTS = 50  # leading principal components that discriminants and t-SNE are given
 
 Matrix = npt.NDArray[np.floating]
-Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)

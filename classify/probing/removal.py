@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from classify.probing.curves import Matrix, Remove
+from classify.features import Matrix
+from classify.probing.curves import Remove
 
 
 def without_speaker_means(X: Matrix, speakers: npt.NDArray) -> Matrix:

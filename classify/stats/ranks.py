@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range
 
+from classify.stats.tests import ALPHA
+
 Values = npt.NDArray[np.floating]
 
-ALPHA = 0.05
 FEWEST = 3  # heads: of two, the ranks say no more than the sign test
 SAME = 12  # decimals; scores that differ by less differ by rounding
 

@@ -24,9 +24,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from classify.heads.neural import networks, training
 from classify.heads.neural.early_stopping import held_out
 from classify.heads.neural.objectives import Objective
-from classify.heads.standardize import scaling
+from classify.heads.standardize import CONSTANT, scaling
 
-CONSTANT = 1e-6  # a feature that deviates by less than this share of its mean carries only rounding
 CHUNK = 4_500_000  # numbers that are trained side by side: more do not stay in a core's cache
 BATCH = 1024  # utterances that are predicted at once; bounds memory only
 
