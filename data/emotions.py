@@ -10,22 +10,6 @@ from dataclasses import dataclass
 from data import corpora
 from data.errors import UsageError
 
-SHARED = (
-    "anger",
-    "boredom",
-    "calm",
-    "contempt",
-    "disgust",
-    "excitement",
-    "fear",
-    "frustration",
-    "happiness",
-    "neutral",
-    "sadness",
-    "surprise",
-    "other",
-)
-
 _ENGLISH = {  # shared → other words for it
     "anger": "angry ang mad rage",
     "boredom": "bored bor boring",
@@ -41,6 +25,7 @@ _ENGLISH = {  # shared → other words for it
     "surprise": "surprised sur ps pleasant_surprise pleasant_surprised",
     "other": "oth",
 }
+SHARED = tuple(_ENGLISH)
 WORDS = {word: shared for shared in SHARED for word in (shared, *_ENGLISH[shared].split())}
 
 PROTOCOLS = {

@@ -11,9 +11,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from data.cache.recipe import TOLERANCE, Recipe, differences
+from data.cache.recipe import TOLERANCE, Recipe, difference_lines
 from data.errors import RecipeMismatch
-from data.text import lines
 from data.utterance import Utterance
 from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows
@@ -78,8 +77,8 @@ class Embedder:
         engine = open_engine(model or name, _possible(request, device), device)
         actual = engine.recipe | same
         if actual != recipe:
-            differing = [f"  {line}" for line in differences(recipe, actual)]
-            raise RecipeMismatch(lines(["this encoder differs from the recipe:", *differing]))
+            first = "this encoder differs from the recipe:"
+            raise RecipeMismatch(difference_lines(first, recipe, actual))
         _warn_of_rounding(recipe, engine.recipe)
         return cls(engine)
 

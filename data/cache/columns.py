@@ -57,7 +57,7 @@ def column(name: str, values: Iterable[object]) -> npt.NDArray:
     >>> column("take", [2**53 + 1, 7])
     array([b'9007199254740993', b'7'], dtype='|S16')
     """
-    values = list(values)
+    values = values.tolist() if isinstance(values, np.ndarray) else list(values)
     if name in TEXT or any(isinstance(v, (str, bytes)) or _is_inexact(v) for v in values):
         return np.array([_text(value) for value in values], dtype="S" if values else "S1")
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

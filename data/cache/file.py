@@ -33,9 +33,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data.cache import columns
-from data.cache.recipe import differences, fingerprint
+from data.cache.recipe import difference_lines, fingerprint
 from data.errors import CacheError
-from data.text import lines
 
 log = logging.getLogger("wav2emo")
 
@@ -354,9 +353,8 @@ def require_same_recipe(files: Sequence[CacheFile]) -> None:
     """Raise a CacheError if the recipes of files differ."""
     for other in files[1:]:
         if other.fingerprint != files[0].fingerprint:
-            differing = [f"  {line}" for line in differences(files[0].recipe, other.recipe)]
             first = f"{files[0].path} and {other.path} have different recipes:"
-            raise CacheError(lines([first, *differing]))
+            raise CacheError(difference_lines(first, files[0].recipe, other.recipe))
 
 
 def _missing(path: Path) -> str:

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from data.text import Lines, lines
+
 Recipe = Mapping[str, Any]
 
 # Largest relative error of an utterance's embedding in a layer, between engines and machines. The
@@ -39,6 +41,11 @@ def differences(cached: Recipe, asked: Recipe) -> list[str]:
         for key in sorted(cached.keys() | asked.keys())
         if cached.get(key) != asked.get(key)
     ]
+
+
+def difference_lines(first: str, cached: Recipe, asked: Recipe, *last: str) -> Lines:
+    """The text of an error: `first`, the differences of two recipes, and `last`."""
+    return lines([first, *(f"  {line}" for line in differences(cached, asked)), *last])
 
 
 def encoder_name(recipe: Recipe) -> str:

@@ -24,11 +24,11 @@ from data.atomic import publish_bytes, remove_stale
 from data.cache.columns import decode
 from data.cache.file import CacheFile, files_in, parts_folder, require_sound
 from data.cache.lock import locked, remove
-from data.cache.recipe import Recipe, canonical, differences
+from data.cache.recipe import Recipe, canonical, difference_lines
 from data.cache.writer import is_current, merge, write_cache
 from data.errors import CacheError, RecipeMismatch
 from data.machine import flock
-from data.text import lines, several
+from data.text import several
 from data.utterance import Utterance
 
 log = logging.getLogger("wav2emo")
@@ -278,12 +278,7 @@ def _unused(claim: Path) -> bool:
 
 
 def _mismatch(path: Path, cached: Recipe, asked: Recipe) -> RecipeMismatch:
+    advice = "Use the options of the cache, or choose another file with -o"
     return RecipeMismatch(
-        lines(
-            [
-                f"{path} was made by another recipe:",
-                *(f"  {line}" for line in differences(cached, asked)),
-                "Use the options of the cache, or choose another file with -o",
-            ]
-        )
+        difference_lines(f"{path} was made by another recipe:", cached, asked, advice)
     )

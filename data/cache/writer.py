@@ -50,7 +50,7 @@ def write_cache(
     Raises:
         ValueError: a column is missing, ids are not unique, or a shape is wrong.
     """
-    stored = {name: columns.column(name, _plain(values)) for name, values in utterances.items()}
+    stored = {name: columns.column(name, values) for name, values in utterances.items()}
     missing = [name for name in columns.REQUIRED if name not in stored]
     if missing:
         raise ValueError(f"columns {', '.join(missing)} are missing; got {', '.join(stored)}")
@@ -270,7 +270,3 @@ def _merged_sequences(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dat
 
     values = Dataset((layers, int(total[-1]), dim), np.dtype(np.float16), blocks)
     return {"sequences/values": values, "sequences/offsets": Dataset.of(total)}
-
-
-def _plain(values: Any) -> list:
-    return np.asarray(values).tolist() if not isinstance(values, list) else values

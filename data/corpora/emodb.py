@@ -20,22 +20,13 @@ CITATION = (
     "speech. Interspeech, 1517-1520."
 )
 
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
-    "W": "anger",
-    "L": "boredom",
-    "E": "disgust",
-    "A": "fear",
-    "F": "happiness",
-    "T": "sadness",
-    "N": "neutral",
-}
-EMOTIONS = {  # letter → German word
-    "W": "Wut",
-    "L": "Langeweile",
-    "E": "Ekel",
-    "A": "Angst",
-    "F": "Freude",
-    "T": "Trauer",
+LABELS: Mapping[str, str | None] = {  # German initial → shared emotion
+    "W": "anger",  # Wut
+    "L": "boredom",  # Langeweile
+    "E": "disgust",  # Ekel
+    "A": "fear",  # Angst
+    "F": "happiness",  # Freude
+    "T": "sadness",  # Trauer
     "N": "neutral",
 }
 SPEAKERS = {  # sex, age in years
@@ -65,7 +56,7 @@ SENTENCES = {
 
 GRAMMAR = re.compile(
     rf"(?P<speaker>{'|'.join(SPEAKERS)})(?P<sentence>{'|'.join(SENTENCES)})"
-    rf"(?P<emotion>[{''.join(EMOTIONS)}])(?P<version>[a-z])"
+    rf"(?P<emotion>[{''.join(LABELS)}])(?P<version>[a-z])"
 )
 RATING = re.compile(
     r"\d+\s*\t(?P<name>\w+)\.wav\t(?P<recognised>[\d,]+)\s*\t(?P<natural>[\d,]+)\s*"

@@ -21,7 +21,7 @@ CITATION = (
 )
 
 CHANNELS = {"01": "speech", "02": "song"}
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order of the codes
     "neutral": "neutral",
     "calm": "calm",
     "happy": "happiness",
@@ -31,16 +31,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "disgust": "disgust",
     "surprised": "surprise",
 }
-EMOTIONS = {
-    "01": "neutral",
-    "02": "calm",
-    "03": "happy",
-    "04": "sad",
-    "05": "angry",
-    "06": "fearful",
-    "07": "disgust",
-    "08": "surprised",
-}
+EMOTIONS = {f"{code:02}": label for code, label in enumerate(LABELS, start=1)}
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "kids", "02": "dogs"}
 SENTENCES = {"kids": "Kids are talking by the door", "dogs": "Dogs are sitting by the door"}
