@@ -72,8 +72,8 @@ def independent(args: argparse.Namespace, folder: Path) -> float:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    told = [json.loads(process.communicate()[0].splitlines()[-1]) for process in running]
-    begins, ends, audio = zip(*told, strict=True)
+    reports = [json.loads(process.communicate()[0].splitlines()[-1]) for process in running]
+    begins, ends, audio = zip(*reports, strict=True)
     return float(sum(audio) / (max(ends) - min(begins)))
 
 

@@ -261,8 +261,8 @@ def main() -> None:
     for pipe in workers.values():
         pipe.send(None)
     if args.json:
-        told = {"limit_gflops": gflops, "corpora": found}
-        args.json.write_text(json.dumps(told, indent=2) + "\n")
+        result = {"limit_gflops": gflops, "corpora": found}
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

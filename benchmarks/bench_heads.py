@@ -35,7 +35,7 @@ COMMANDS = ("logreg", "mlp", "mlp --layer mix", "gru")  # of one layer unless th
 
 def plain(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:
     """(utterance,) classes: the same network, training and curves in plain PyTorch, by folds."""
-    said = np.empty(len(data.y), np.intp)
+    prediction = np.empty(len(data.y), np.intp)
     for train, test in folds.parts:
         torch.manual_seed(head.random_state)
         mean, scale = data.X[train].mean(0), data.X[train].std(0)
@@ -59,9 +59,9 @@ def plain(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:
         for _ in range(head.epochs):
             network.train()
             seen = []
-            for some, labels in batches:
+            for batch, labels in batches:
                 optimizer.zero_grad()
-                logits = network(some)
+                logits = network(batch)
                 loss(logits, labels).backward()
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
@@ -70,10 +70,10 @@ def plain(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:
             network.eval()
             with torch.no_grad():
                 logits = network(x[test])
-            trained = scores(*(torch.cat(some) for some in zip(*seen, strict=True)))
+            trained = scores(*(torch.cat(batch) for batch in zip(*seen, strict=True)))
             curves.append([*trained, *scores(logits, y[test])])
-        said[test] = logits.argmax(1).numpy()
-    return said
+        prediction[test] = logits.argmax(1).numpy()
+    return prediction
 
 
 def scores(logits: torch.Tensor, y: torch.Tensor) -> list[float]:
@@ -85,23 +85,23 @@ def scores(logits: torch.Tensor, y: torch.Tensor) -> list[float]:
 
 def at_once(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:
     """(utterance,) classes by heads of all folds, trained together."""
-    said = np.empty(len(data.y), np.intp)
+    prediction = np.empty(len(data.y), np.intp)
     seeds = [head.random_state] * len(folds)
     fitted = head.fit_folds(data.X, data.y, folds.train, seeds, watch=~folds.train)
     for one, (_, test) in zip(fitted, folds.parts, strict=True):
-        said[test] = one.predict_proba(data.X[test]).argmax(1)
-    return said
+        prediction[test] = one.predict_proba(data.X[test]).argmax(1)
+    return prediction
 
 
 def one_by_one(data: Dataset, folds: Folds, head: MLP) -> np.ndarray:
     """The same, one fold after the other."""
-    said = np.empty(len(data.y), np.intp)
+    prediction = np.empty(len(data.y), np.intp)
     for train, (_, test) in zip(folds.train, folds.parts, strict=True):
         (one,) = head.fit_folds(
             data.X, data.y, train[None], [head.random_state], watch=~train[None]
         )
-        said[test] = one.predict_proba(data.X[test]).argmax(1)
-    return said
+        prediction[test] = one.predict_proba(data.X[test]).argmax(1)
+    return prediction
 
 
 def best_of(rounds: int, *ways: Callable[[], np.ndarray]) -> list[tuple[float, np.ndarray]]:
@@ -150,8 +150,8 @@ if __name__ == "__main__":
     print(f"mlp, {arguments.corpus}, layer {arguments.layer}, {len(folds)} folds")
     rows = []
     ours = timed[-1][0]
-    for name, (seconds, said) in zip(ways, timed, strict=True):
-        score = float(uar(confusion(data.y, said, len(data.classes))))
+    for name, (seconds, prediction) in zip(ways, timed, strict=True):
+        score = float(uar(confusion(data.y, prediction, len(data.classes))))
         rows.append({"job": name, "seconds": seconds, "ratio": seconds / ours, "uar": score})
         print(f"{name:20} {seconds:7.2f} s {seconds / ours:6.1f} × UAR {score:.3f}", flush=True)
     print("whole commands")

@@ -68,8 +68,10 @@ def uars(cache: Cache) -> np.ndarray:
     train = speaker != np.arange(speaker.max() + 1)[:, None]
     problems = Problems(train, y, int(y.max()) + 1, DEFAULT_C["logreg"])
     rows = np.arange(len(y))
-    said = [predictions("logreg", X, problems)[speaker, rows] for X in cache.embeddings("mean")]
-    return np.array([recall_score(y, one, average="macro") for one in said])
+    predicted = [
+        predictions("logreg", X, problems)[speaker, rows] for X in cache.embeddings("mean")
+    ]
+    return np.array([recall_score(y, one, average="macro") for one in predicted])
 
 
 def main() -> int:

@@ -51,9 +51,9 @@ class Study:
         self.y = self.task.y
         self.nested = ChoiceOfC.nested(self.task, candidates("logreg"), options.seed)
 
-    def layers(self, some: int) -> Iterator[tuple[int, np.ndarray]]:
+    def layers(self, count: int) -> Iterator[tuple[int, np.ndarray]]:
         """Number and features of the first layers."""
-        return enumerate(self.X[:some])
+        return enumerate(self.X[:count])
 
 
 def sklearn_one_c(study: Study, layers: int) -> np.ndarray:
@@ -114,15 +114,15 @@ def compare(
 
     A round more is to warm up; with none, that one counts.
     """
-    times, said = [], []
+    times, outputs = [], []
     for _ in range(rounds + 1):
         for call in (baseline, ours):
             began = time.perf_counter()
-            said.append(call())
+            outputs.append(call())
             times.append(time.perf_counter() - began)
     pairs = list(zip(times[::2], times[1::2], strict=True))
     times = pairs[1:] or pairs  # the first is to warm up
-    same = float((said[0] == said[1]).mean())
+    same = float((outputs[0] == outputs[1]).mean())
     slow, fast = (statistics.median(column) for column in zip(*times, strict=True))
     ratio = statistics.median(one / other for one, other in times)
     return {"job": job, "baseline_s": slow, "ours_s": fast, "ratio": ratio, "same": same}
@@ -135,7 +135,7 @@ def alone(job: str, call: Callable[[], None], rounds: int) -> dict[str, object]:
 
 def measure(arguments: argparse.Namespace, study: Study) -> Iterator[dict[str, object]]:
     """The rows of one corpus."""
-    layers, some = len(study.X), arguments.nested_layers
+    layers, count = len(study.X), arguments.nested_layers
     name, rounds = study.corpus, arguments.rounds
     yield compare(
         f"{name}, {layers} layers × {len(study.task.folds)} speakers left out, C = {C:g}",
@@ -144,9 +144,9 @@ def measure(arguments: argparse.Namespace, study: Study) -> Iterator[dict[str, o
         rounds,
     )
     yield compare(
-        f"{name}, {some} layer(s), C from {len(study.nested.C)} by {INNER} inner folds",
-        lambda: sklearn_nested(study, some),
-        lambda: ours(study, some, study.nested),
+        f"{name}, {count} layer(s), C from {len(study.nested.C)} by {INNER} inner folds",
+        lambda: sklearn_nested(study, count),
+        lambda: ours(study, count, study.nested),
         0,
     )
     yield alone(

@@ -87,14 +87,14 @@ def measure(arguments: argparse.Namespace) -> dict:
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    told = []
+    messages = []
     for line in process.stderr:
-        told.append(line.decode())
+        messages.append(line.decode())
         if b"listening" in line:
             break
     else:
-        raise SystemExit("".join(told))
-    rest = threading.Thread(target=lambda: told.extend(x.decode() for x in process.stderr))
+        raise SystemExit("".join(messages))
+    rest = threading.Thread(target=lambda: messages.extend(x.decode() for x in process.stderr))
     rest.start()
     samples = speechlike(arguments.minutes, arguments.rate)
     feeder = Feeder(samples, process.stdin, arguments.rate, arguments.pace, arguments.gaps)
@@ -121,7 +121,7 @@ def measure(arguments: argparse.Namespace) -> dict:
         "memory_start": memory[min(10, len(memory) - 1)],  # after ten answers
         "memory_end": memory[-1],
         "status": process.returncode,
-        "summary": "".join(told).strip().splitlines()[-2:],
+        "summary": "".join(messages).strip().splitlines()[-2:],
     }
 
 

@@ -167,8 +167,8 @@ def measured_table(m: dict[str, dict[str, float]], count: int, parts: int) -> It
         for step in ("publish", "known", "pack"):
             rate = stage["bytes"] / stage[f"{step}_seconds"] / 1e6
             each = stage[f"{step}_seconds"] / stage["rows"] * 1e6
-            told = f"{each:.0f} µs an utterance"
-            yield f"{what}: {step}", told + (f", {rate:.0f} MB/s" if stage is wide_ else "")
+            words = f"{each:.0f} µs an utterance"
+            yield f"{what}: {step}", words + (f", {rate:.0f} MB/s" if stage is wide_ else "")
         yield "… peak memory", f"{stage['megabytes']:.0f} MB"
 
 

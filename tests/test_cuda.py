@@ -122,10 +122,10 @@ def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path):
         assert list(cuda.utterances["id"]) == list(cpu.utterances["id"])
         assert relative_error(cuda.embeddings("mean"), cpu.embeddings("mean")) < 1e-5
     for head in ("mlp", "attention"):
-        told = {}
+        metrics = {}
         for device in ("cuda", "cpu"):
             out = tmp_path / f"{head}-{device}"
-            told[device] = json.loads(
+            metrics[device] = json.loads(
                 command(
                     "classify",
                     "--head",
@@ -139,7 +139,7 @@ def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path):
                     "--json",
                 )
             )
-        assert abs(told["cuda"]["uar"] - told["cpu"]["uar"]) < 0.1
+        assert abs(metrics["cuda"]["uar"] - metrics["cpu"]["uar"]) < 0.1
     model = tmp_path / "model"
     command("classify", "train", "-o", model, "--head", "logreg", "--cache", tmp_path / "cuda.h5")
     answers = {

@@ -84,8 +84,8 @@ def test_small_groups_fail(make_cache) -> None:
 
 
 def test_few_speakers_fail(make_cache) -> None:
-    said = found(emotion_of(make_cache(speakers=3)))["tiny groups"][1]
-    assert "3 speakers: an interval needs 4" in said
+    message = found(emotion_of(make_cache(speakers=3)))["tiny groups"][1]
+    assert "3 speakers: an interval needs 4" in message
 
 
 def test_equal_checksums_are_found_unless_they_are_of_other_segments(make_cache) -> None:

@@ -74,9 +74,13 @@ def test_scores_ranks_and_p_follow_from_the_predictions(hard: Path, tmp_path: Pa
     )
     ranks = rankdata(-by_speaker.round(9), axis=1).mean(0)
     for column, row in enumerate(found["heads"]):
-        said = table[row["head"]]
-        assert row["uar"] == pytest.approx(recall_score(table["truth"], said, average="macro"))
-        assert row["f1_macro"] == pytest.approx(f1_score(table["truth"], said, average="macro"))
+        prediction = table[row["head"]]
+        assert row["uar"] == pytest.approx(
+            recall_score(table["truth"], prediction, average="macro")
+        )
+        assert row["f1_macro"] == pytest.approx(
+            f1_score(table["truth"], prediction, average="macro")
+        )
         assert row["ci95"][0] <= row["uar"] <= row["ci95"][1]
         assert row["rank"] == pytest.approx(ranks[column])
         assert list(row["per_speaker"].values()) == pytest.approx(list(by_speaker[:, column]))
@@ -93,7 +97,9 @@ def exchanged(table: pd.DataFrame, one: str, other: str) -> float:
 
     def difference(swapped: np.ndarray) -> float:
         a, b = table[one].where(~swapped, table[other]), table[other].where(~swapped, table[one])
-        recalls = [recall_score(table["truth"], said, average="macro") for said in (a, b)]
+        recalls = [
+            recall_score(table["truth"], prediction, average="macro") for prediction in (a, b)
+        ]
         return abs(recalls[0] - recalls[1])
 
     speakers, of = np.unique(table["speaker"], return_inverse=True)
@@ -122,9 +128,9 @@ def test_equal_runs_give_equal_bytes(hard: Path, tmp_path: Path, capsys) -> None
 def test_a_head_that_fails_does_not_stop_the_others(make_cache, tmp_path: Path, capsys) -> None:
     cache = make_cache(speakers=2, takes=1)  # two utterances of a class: svm calibrates on three
     assert main(command(cache, tmp_path / "run", "svm,logreg,ridge,mlp", "--epochs", "2")) == 3
-    printed, said = capsys.readouterr()
+    printed, prediction = capsys.readouterr()
     assert "FAILED      svm: the head cannot learn from 4 utterances" in printed
-    assert "warning: svm is left out: the head cannot learn" in said
+    assert "warning: svm is left out: the head cannot learn" in prediction
     found = json.loads((tmp_path / "run" / "compare.json").read_text())
     assert [row["head"] for row in found["heads"]] == ["logreg", "ridge", "mlp"]
     assert list(found["failed"]) == ["svm"]
@@ -156,7 +162,7 @@ def test_nothing_is_written_where_all_fail(cache: Path, tmp_path: Path) -> None:
         (("svm", "tree", "gru"), {}, "no head 'tree': choose from logreg, ridge"),
     ],
 )
-def test_wrong_usage_is_told(heads: tuple[str, ...], shared: dict, message: str) -> None:
+def test_wrong_usage_is_reported(heads: tuple[str, ...], shared: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         CompareOptions(heads, Options(**shared))
 

@@ -40,16 +40,16 @@ def test_length_is_that_of_a_loop_over_blocks(emotion) -> None:
     of, X = emotion
     found = description_length(of, [(1, X)], "logreg", np.array([0.1]), seed=4)
     for order in range(ORDERS):
-        heard = np.zeros(len(of.y), bool)
+        seen = np.zeros(len(of.y), bool)
         bits = 0.0
         known = [*blocks(of.groups, 4 + order), np.ones(len(of.y), bool)]
         bits += known[0].sum() * np.log2(4)
-        for heard, then in pairwise(known):
+        for seen, then in pairwise(known):
             head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
-            head.fit(X[heard], of.y[heard])
-            for x, y in zip(X[then & ~heard], of.y[then & ~heard], strict=True):
+            head.fit(X[seen], of.y[seen])
+            for x, y in zip(X[then & ~seen], of.y[then & ~seen], strict=True):
                 p = head.predict_proba([x])[0, y]
-                p = (heard.sum() * p + 1 / 4) / (heard.sum() + 1)
+                p = (seen.sum() * p + 1 / 4) / (seen.sum() + 1)
                 bits -= np.log2(p)
         assert found.bits[0, order] == pytest.approx(bits, rel=2e-3)
     assert found.uniform == 2 * len(of.y)
@@ -59,8 +59,8 @@ def test_the_better_known_the_shorter(emotion) -> None:
     of, X = emotion
     C = np.array([0.01, 0.1, 1])
     noise = np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
-    told = np.eye(4, dtype=np.float32)[of.y]
-    lengths = description_length(of, [(0, noise), (1, X), (2, told)], "logreg", C, 0)
+    certain = np.eye(4, dtype=np.float32)[of.y]
+    lengths = description_length(of, [(0, noise), (1, X), (2, certain)], "logreg", C, 0)
     none, some, all_ = lengths.bits.mean(1) / lengths.uniform
     assert all_ < some < none < 1.2
     assert all_ < 0.5

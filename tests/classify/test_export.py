@@ -293,7 +293,7 @@ def test_any_architecture(name: str, normalise: bool, waveform) -> None:
         np.testing.assert_allclose(run(inputs(waveforms)), logits, atol=1e-4)
 
 
-def test_another_model_s_graph_is_told(cache: Path, exported) -> None:
+def test_another_model_s_graph_is_reported(cache: Path, exported) -> None:
     content = exported[1].read_bytes()
     predictor = Predictor.open(trained(cache, "ridge"), "cpu")
     with pytest.raises(ModelError, match=r"onnxruntime [\d.]+ gives other answers than the model"):
@@ -393,7 +393,7 @@ def test_the_command_says_what_it_measured(folder, tmp_path, capsys, waveform) -
         (["-o", "x.onnx", "--check", "text.wav"], "--check text.wav: not audio"),
     ],
 )
-def test_bad_input_is_told(folder, tmp_path, monkeypatch, arguments, message) -> None:
+def test_bad_input_is_reported(folder, tmp_path, monkeypatch, arguments, message) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.wav").write_text("no audio, but words")
     with pytest.raises(UsageError, match=message):
@@ -401,18 +401,18 @@ def test_bad_input_is_told(folder, tmp_path, monkeypatch, arguments, message) ->
     assert [file.name for file in tmp_path.iterdir()] == ["text.wav"]
 
 
-def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="python -m classify train"):
         command.main([str(tmp_path), "-o", str(tmp_path / "model.onnx")])
 
 
-def test_a_missing_extra_is_told(folder, tmp_path, monkeypatch) -> None:
+def test_a_missing_extra_is_reported(folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(command, "NEEDED", ("onnx", "no_such_package"))
     with pytest.raises(UsageError, match=r"no_such_package is not .* 'wav2emo\[onnx\]'"):
         command.main([str(folder), "-o", str(tmp_path / "model.onnx")])
 
 
-def test_too_large_a_model_is_told(exported, tmp_path, monkeypatch) -> None:
+def test_too_large_a_model_is_reported(exported, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(trace, "MOST_BYTES", 1_000)
     with pytest.raises(UsageError, match="train it on lower ones"):
         export(exported[0], tmp_path / "model.onnx")

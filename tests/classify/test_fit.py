@@ -52,8 +52,8 @@ def test_inner_scores_are_those_of_scikit_learn(uneven: Path) -> None:
         scores = []
         for C in 0.01 * np.logspace(-2, 2, 7):
             head = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
-            said = cross_val_predict(head, data.X, data.y, cv=parts)
-            scores.append(balanced_accuracy_score(data.y, said))
+            predicted = cross_val_predict(head, data.X, data.y, cv=parts)
+            scores.append(balanced_accuracy_score(data.y, predicted))
         assert row["uar"] == pytest.approx(max(scores), abs=0.02)
 
 
@@ -72,14 +72,14 @@ def test_no_test_part_has_a_share_in_its_choice(uneven: Path) -> None:
     with Cache(uneven) as cache:
         selection = select(cache.utterances, options)
         folds = split(selection, "auto", 0)
-        choice, said = by_layer_and_C(options, selection, folds, cache)
+        choice, predicted = by_layer_and_C(options, selection, folds, cache)
         _, test = folds.parts[1]
         y = selection.y.copy()
         y[test] = (y[test] + 1) % 4
         other, said_now = by_layer_and_C(options, replace(selection, y=y), folds, cache)
     assert other.in_folds[1] == choice.in_folds[1]
-    np.testing.assert_allclose(said_now[test], said[test], atol=1e-4)  # rounding
-    assert np.abs(said_now - said).max() > 0.1
+    np.testing.assert_allclose(said_now[test], predicted[test], atol=1e-4)  # rounding
+    assert np.abs(said_now - predicted).max() > 0.1
 
 
 @pytest.mark.parametrize("head", ["knn", "lda", "mlp"])
@@ -152,22 +152,24 @@ def test_balanced_classes_are_not_chosen_by_the_batch(cache: Path) -> None:
     assert card["parameters"] == {"class_weight": "balanced"}
 
 
-def test_scores_are_told_by_sex_and_corpus(make_cache) -> None:
+def test_scores_are_reported_by_sex_and_corpus(make_cache) -> None:
     sex = ["female" if row < 32 else "male" for row in range(80)]
     cache = make_cache(columns={"sex": sex, "corpus": ["emodb"] * 16 + ["other"] * 64})
     options = Options(head="knn", cache=cache, target="emotion", labels="native")
     scores = fit.train(options).card["scores"]
     run = evaluate(options)
-    said = run.result.prediction
+    predicted = run.result.prediction
     rows = np.array(sex) == "male"
     male = scores["groups"]["sex"]["male"]
-    assert male["uar"] == pytest.approx(balanced_accuracy_score(run.dataset.y[rows], said[rows]))
+    assert male["uar"] == pytest.approx(
+        balanced_accuracy_score(run.dataset.y[rows], predicted[rows])
+    )
     assert (male["utterances"], male["units"]) == (48, 3)
     assert scores["groups"]["corpus"]["emodb"]["ci95"] is None  # of one speaker
     assert scores["groups"]["corpus"]["other"]["ci95"]
 
 
-def test_unknown_speakers_are_told(make_cache, tmp_path: Path) -> None:
+def test_unknown_speakers_are_reported(make_cache, tmp_path: Path) -> None:
     cache = make_cache(columns={"speaker": [""] * 80})
     model = fit.train(Options(head="logreg", cache=cache))
     scores = model.card["scores"]

@@ -109,7 +109,7 @@ def test_a_number_that_is_unknown_is_no_sentence(make_cache, unknown) -> None:
         folds_of(make_cache(columns={"sentence": sentences}), "speaker+sentence")
 
 
-def test_numeric_sentences_are_told_apart_by_their_last_digit(make_cache) -> None:
+def test_numeric_sentences_are_distinguished_by_their_last_digit(make_cache) -> None:
     sentences = [20240101.0 + n % 4 for n in range(80)]
     _, made = folds_of(make_cache(columns={"sentence": sentences}), "speaker+sentence")
     assert len(made) == 20

@@ -69,9 +69,9 @@ def pairs(make_cache) -> Callable[..., Pair]:
     return make
 
 
-def require_same(pair: Pair, said: Callable[[Path], Values], rows: Values = KEPT) -> None:
+def require_same(pair: Pair, predicted: Callable[[Path], Values], rows: Values = KEPT) -> None:
     """What is `said` (…, utterance, number) of `rows` is the same of both caches; not of all."""
-    before, after = map(said, pair)
+    before, after = map(predicted, pair)
     np.testing.assert_array_equal(before[..., rows, :], after[..., rows, :])
     assert (before != after).any()
 
@@ -118,8 +118,8 @@ def test_normalising_by_speaker_stays_within_the_speaker(pairs) -> None:
     folds = split(load(Options(cache=pair[0])), 2, 0)
     both = next(test for _, test in folds.parts if 16 in test)
     assert len(both) > 16
-    said = probabilities(head="mlp", normalize="speaker", folds=2, training=BRIEF)
-    require_same(pair, said, np.setdiff1d(both, np.arange(16, 32)))
+    predicted = probabilities(head="mlp", normalize="speaker", folds=2, training=BRIEF)
+    require_same(pair, predicted, np.setdiff1d(both, np.arange(16, 32)))
 
 
 def test_no_choice_of_a_trained_head_sees_a_test_row(pairs) -> None:
@@ -129,9 +129,9 @@ def test_no_choice_of_a_trained_head_sees_a_test_row(pairs) -> None:
         with sound(cache) as opened:
             selection = select(opened.utterances, options)
             folds = split(selection, "auto", 0)
-            choice, said = by_layer_and_C(options, selection, folds, opened)
+            choice, predicted = by_layer_and_C(options, selection, folds, opened)
         choices.append(choice.in_folds[1])
-        return said
+        return predicted
 
     choices: list[dict] = []
     require_same(pairs(), chosen)
@@ -141,9 +141,9 @@ def test_no_choice_of_a_trained_head_sees_a_test_row(pairs) -> None:
 def test_no_tuning_of_a_trained_head_sees_a_test_row(pairs) -> None:
     def tuned(cache: Path) -> Values:
         data = load(options := Options(cache=cache, head="mlp", tune=2, training=BRIEF))
-        choice, said = by_tuning(options, data, split(data, "auto", 0), 1)
+        choice, predicted = by_tuning(options, data, split(data, "auto", 0), 1)
         choices.append(choice.in_folds[1])
-        return said
+        return predicted
 
     choices: list[dict] = []
     require_same(pairs(), tuned)
@@ -153,17 +153,17 @@ def test_no_tuning_of_a_trained_head_sees_a_test_row(pairs) -> None:
 @pytest.mark.parametrize("head", ["logreg", "ridge", "lda"])
 @pytest.mark.parametrize("quick", [True, False], ids=["quick", "whole"])
 def test_no_probe_sees_a_test_row(pairs, head: str, quick: bool) -> None:
-    def said(cache: Path) -> Values:
+    def predicted(cache: Path) -> Values:
         options = ProbeOptions(cache=cache, targets=("emotion",), head=head, quick=quick)
         result = probe(replace(options, shuffles=0)).targets["emotion"]
         nested = result.predictions[:1] if result.nested is None else result.nested[None]
         return np.concatenate([result.predictions, nested]).T[..., None].transpose(1, 0, 2)
 
-    require_same(pairs(), said)
+    require_same(pairs(), predicted)
 
 
 def test_no_subspace_is_taken_out_by_a_test_row(pairs) -> None:
-    def said(cache: Path) -> Values:
+    def predicted(cache: Path) -> Values:
         options = ProbeOptions(cache=cache)
         with sound(cache) as opened:
             table = opened.utterances
@@ -173,17 +173,17 @@ def test_no_subspace_is_taken_out_by_a_test_row(pairs) -> None:
         choice = ChoiceOfC.fixed(0.01)
         return curve(emotion, [(1, X)], "logreg", choice, "mean", remove).predictions[..., None]
 
-    require_same(pairs(), said)
+    require_same(pairs(), predicted)
 
 
 def test_no_comparison_sees_a_test_row(pairs) -> None:
-    def said(cache: Path) -> Values:
+    def predicted(cache: Path) -> Values:
         heads = ("logreg", "lda", "mlp")
         shared = Options(cache=cache, head="mlp", training=BRIEF)
         results = study(CompareOptions(heads, shared)).results
         return np.stack([each.predictions[0] for each in results])[..., None]
 
-    require_same(pairs(), said)
+    require_same(pairs(), predicted)
 
 
 @pytest.mark.parametrize("head", [name for name, head in HEADS.items() if head.regressor])
@@ -191,12 +191,12 @@ def test_no_regressor_sees_a_test_row(pairs, head: str) -> None:
     training = BRIEF if head in NEURAL else TrainingOptions()
     columns = {"arousal": np.random.default_rng(1).normal(size=80).tolist()}
 
-    def said(cache: Path) -> Values:
+    def predicted(cache: Path) -> Values:
         return evaluate(
             Options(cache=cache, head=head, target="arousal", training=training)
         ).result.output
 
-    require_same(pairs(columns=columns), said)
+    require_same(pairs(columns=columns), predicted)
 
 
 @pytest.mark.parametrize("head", ["logreg", "ridge", "lda"])
@@ -254,8 +254,8 @@ def shares_right(cache: Path, head: str, mark: bool, parts: Callable | None = No
             drawn = replace(drawn, X=X.reshape(data.X.shape))
         one = new_head(options, drawn, seed=seed)
         heads = (one.set_params(**QUICK.get(head, {})),)
-        said = cross_validate(drawn, [heads] * len(folds), folds, 1).prediction
-        found.append((said == drawn.y).mean())
+        predicted = cross_validate(drawn, [heads] * len(folds), folds, 1).prediction
+        found.append((predicted == drawn.y).mean())
     return np.array(found)
 
 

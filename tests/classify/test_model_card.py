@@ -62,7 +62,7 @@ def test_it_tells_what_there_is_to_tell(card: dict[str, Any]) -> None:
         assert f" {count} |" in text
 
 
-def test_a_control_is_told_loudly_and_a_pretrained_encoder_is_not_one(
+def test_a_control_is_reported_loudly_and_a_pretrained_encoder_is_not_one(
     card: dict[str, Any],
 ) -> None:
     assert "**This model is a control, not a recogniser.**" in render(card)
@@ -91,7 +91,7 @@ def test_odd_names_break_nothing(card: dict[str, Any]) -> None:
     assert read.data.eval_results[0].dataset_name == ODD
 
 
-def test_of_many_speakers_three_are_told(card: dict[str, Any]) -> None:
+def test_of_many_speakers_three_are_reported(card: dict[str, Any]) -> None:
     row = {"accuracy": 0.5, "utterances": 9}
     card["scores"]["speakers"] = {f"c/{n:02}": {"uar": n / 100, **row} for n in range(51)}
     assert len(card["scores"]["speakers"]) > ALL_SPEAKERS

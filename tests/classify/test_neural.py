@@ -300,14 +300,14 @@ def test_holes_in_sequences_are_refused() -> None:
         GRU(steps=2).fit(X, [0, 1, 0, 1])
 
 
-def test_extreme_features_are_told() -> None:
+def test_extreme_features_are_reported() -> None:
     X = np.zeros((20, 2), np.float32)
     X[::2] = 3e38
     with pytest.raises(ValueError, match="not finite"):
         MLP(standardize=False, random_state=0).fit(X, np.arange(20) % 2)
 
 
-def test_features_that_do_not_split_are_told() -> None:
+def test_features_that_do_not_split_are_reported() -> None:
     with pytest.raises(ValueError, match="7 features cannot be split into 2 layers of 1 steps"):
         MLP(layers=2).fit(np.ones((4, 7)), [0, 1, 0, 1])
 
@@ -316,7 +316,7 @@ def test_features_that_do_not_split_are_told() -> None:
     ("given", "message"),
     [({"axis": "space"}, "axis='space'"), ({"axis": "layer", "steps": 2}, "got 2 steps")],
 )
-def test_an_axis_that_is_not_there_is_told(given: dict, message: str) -> None:
+def test_an_axis_that_is_not_there_is_reported(given: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GRU(**given).fit(np.ones((4, 8)), [0, 1, 0, 1])
 

@@ -81,9 +81,9 @@ def test_every_command_runs_where_output_is_not_utf8(tmp_path: Path, waveform) -
     parts = [part.partition("\n")[2] for part in out.split("@@ ") if "status" not in part]
     documents = [part for part in parts if part.lstrip().startswith(("{", "["))]
     assert len(documents) == 4
-    scanned, told, scores, answers = map(json.loads, documents)
+    scanned, info, scores, answers = map(json.loads, documents)
     assert {row["emotion"] for row in scanned["utterances"]} == {"Ärger", "×–…"}
-    assert set(told["corpora"]["corpus"]["emotions"]) == {"Ärger", "×–…"}
+    assert set(info["corpora"]["corpus"]["emotions"]) == {"Ärger", "×–…"}
     assert scores["classes"] == sorted(["Ärger", "×–…"])
     assert [Path(answer["file"]).parent.name for answer in answers] == ["Ärger", "×–…"]
 
@@ -113,8 +113,8 @@ def test_a_timelines_csv_has_no_formulas_and_its_numbers_stay(tmp_path) -> None:
         "0.000,1.000,-0.500000,0.250000",
         "1.000,2.000,-1.000000,0.500000",
     ]
-    felt = Timeline(at, at + 1, np.array([[0.9, 0.1]] * 2), ("=a", "b"), False, np.zeros(2))
-    assert timeline_files.as_csv(felt).splitlines()[1] == "0.000,1.000,'=a,0.900000,0.100000"
+    over_time = Timeline(at, at + 1, np.array([[0.9, 0.1]] * 2), ("=a", "b"), False, np.zeros(2))
+    assert timeline_files.as_csv(over_time).splitlines()[1] == "0.000,1.000,'=a,0.900000,0.100000"
 
 
 def test_predictions_as_csv_are_no_formulas(capsys) -> None:

@@ -189,7 +189,7 @@ def test_a_glob_follows_no_loop(tmp_path: Path) -> None:
     assert names(["x/**/*.wav"], tmp_path)[0] == ["x/a.wav"]
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported(tmp_path: Path) -> None:
     touched(tmp_path, "text.txt", "empty/text.txt", "a.wav")
     found, problems = names(["gone.wav", "text.txt", "empty", "g*", "t*", "a.wav"], tmp_path)
     assert found == ["a.wav"]
@@ -233,8 +233,8 @@ def wave(data_length: int | None = None, form: str = "WAV") -> bytes:
 )
 def test_standard_input_is_read_as_a_file_is(tmp_path: Path, content: bytes, raw) -> None:
     utterance = standard_input.receive(io.BytesIO(content), tmp_path, raw)
-    heard = audio.read(utterance.file)
-    np.testing.assert_allclose(heard.waveform, SAMPLES / 32768, atol=1e-7)
+    decoded = audio.read(utterance.file)
+    np.testing.assert_allclose(decoded.waveform, SAMPLES / 32768, atol=1e-7)
     assert utterance.id == "-"
 
 
@@ -272,7 +272,9 @@ def test_a_pipe(tiny_model: Path) -> None:
     ("content", "message"),
     [(b"", "standard input: empty"), (b"hello, this is text", "--encoding s16le --rate 16000")],
 )
-def test_what_is_no_recording_is_told(tiny_model, monkeypatch, capsys, content, message) -> None:
+def test_what_is_no_recording_is_reported(
+    tiny_model, monkeypatch, capsys, content, message
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
     assert predict([str(tiny_model), "-"]) == 3
     assert message in capsys.readouterr().err
@@ -300,7 +302,7 @@ def test_a_terminal_is_not_waited_for(tiny_model: Path, monkeypatch) -> None:
         (["-", "--channels", "0"], "--channels 0: expected 1 to 8"),
     ],
 )
-def test_wrong_usage_is_told(tiny_model, monkeypatch, arguments, message: str) -> None:
+def test_wrong_usage_is_reported(tiny_model, monkeypatch, arguments, message: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(wave())))
     with pytest.raises(UsageError, match=message):
         predict([str(tiny_model), *arguments])

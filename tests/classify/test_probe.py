@@ -108,14 +108,14 @@ def test_a_curve_of_one_C_is_scikit_learns(write: Write) -> None:
             head = make_pipeline(
                 StandardScaler(), LogisticRegression(C=0.05, tol=1e-8, max_iter=1000)
             )
-            said = cross_val_predict(
+            prediction = cross_val_predict(
                 head,
                 opened.layer(row["layer"]),
                 table["emotion"],
                 groups=table["speaker"],
                 cv=LeaveOneGroupOut(),
             )
-            expected = balanced_accuracy_score(table["emotion"], said)
+            expected = balanced_accuracy_score(table["emotion"], prediction)
             assert row["uar"] == pytest.approx(expected, abs=0.02)  # where classes nearly tie
 
 
@@ -211,8 +211,16 @@ def test_the_folder_and_the_table(write: Write, tmp_path: Path, capsys) -> None:
     command += ["--C", "0.1"]
     assert main([*command, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    for said in ("emotion", "speaker", "sex", "sentence", "nested choice", "optimism", "shuffled"):
-        assert said in printed
+    for prediction in (
+        "emotion",
+        "speaker",
+        "sex",
+        "sentence",
+        "nested choice",
+        "optimism",
+        "shuffled",
+    ):
+        assert prediction in printed
     assert "audit FAILED" in printed
     assert "sentence overlap" in printed
     assert str(tmp_path) not in (out / "probe.json").read_text()
@@ -227,9 +235,9 @@ def test_the_folder_and_the_table(write: Write, tmp_path: Path, capsys) -> None:
     assert min(lengths, key=lambda row: row["bits"])["layer"] == 1
     with open(out / "predictions.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["target"] == "emotion"]
-    truth, said = ([row[column] for row in rows] for column in ("truth", "layer_1"))
+    truth, prediction = ([row[column] for row in rows] for column in ("truth", "layer_1"))
     expected = metrics["targets"]["emotion"]["layers"][1]["uar"]
-    assert balanced_accuracy_score(truth, said) == pytest.approx(expected)
+    assert balanced_accuracy_score(truth, prediction) == pytest.approx(expected)
     assert json.loads((out / "run.json").read_text())["format"] == "wav2emo run"
     assert main(["--cache", str(cache), "--quick", "--json", "-q", "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["options"]["quick"] is True

@@ -93,7 +93,7 @@ def test_the_axes_say_what_they_show(made):
     expected = ("hidden layer", "UAR", "chance", "emotion: level", "shuffled labels",
                 "untrained control", "without mean of each speaker",
                 "Decoding-Emotions (accuracy, layer 5, own splits)")  # fmt: skip
-    assert [some for some in expected if some not in words["curves"]] == []
+    assert [word for word in expected if word not in words["curves"]] == []
     assert "linear CKA, debiased" in words["similarity"]
     assert "layer of untrained control" in words["against"]
     assert "predicted" in words["confusion"]
@@ -175,10 +175,10 @@ def test_the_page_says_what_was_found(made):
 
 def test_the_similarities_are_in_the_json(made):
     place, _, _ = made
-    told = json.loads((place / "probe.json").read_text())["similarity"]
-    assert np.allclose(np.diag(told["layers"]["cka"]), 1, atol=1e-5)
-    assert told["against"]["encoders"] == ["<b>m", "untrained control (<b>m)"]
-    assert told["against"]["utterances"] == told["against"]["of"] == 108
+    similarity = json.loads((place / "probe.json").read_text())["similarity"]
+    assert np.allclose(np.diag(similarity["layers"]["cka"]), 1, atol=1e-5)
+    assert similarity["against"]["encoders"] == ["<b>m", "untrained control (<b>m)"]
+    assert similarity["against"]["utterances"] == similarity["against"]["of"] == 108
 
 
 def test_another_cache_without_the_utterances_is_refused_at_once(tmp_path):

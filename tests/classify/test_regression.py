@@ -92,11 +92,11 @@ def test_every_regressor_learns_is_cloned_and_keeps_the_scale(rated, name: str) 
     head, X = MAKERS[name](), run.dataset.X
     for scale, offset in ((1.0, 0.0), (100.0, -5000.0)):
         truth = offset + scale * run.dataset.y
-        said = np.empty_like(truth)
+        prediction = np.empty_like(truth)
         for known, new in run.folds.parts:
-            said[new] = clone(head).fit(X[known], truth[known]).predict(X[new])
-        assert (ccc(truth, said) > (0.1 if name == "ridge" else 0.5)).all()
-        assert (np.abs(said.mean(0) - truth.mean(0)) < 0.5 * scale).all()
+            prediction[new] = clone(head).fit(X[known], truth[known]).predict(X[new])
+        assert (ccc(truth, prediction) > (0.1 if name == "ridge" else 0.5)).all()
+        assert (np.abs(prediction.mean(0) - truth.mean(0)) < 0.5 * scale).all()
     alone = clone(head).fit(X, run.dataset.y[:, :1]).predict(X)
     assert alone.shape == (80, 1)
 

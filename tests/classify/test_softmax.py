@@ -133,13 +133,13 @@ def study():
 @pytest.mark.parametrize("C", [1e-4, 0.01, 1.0])
 def test_predictions_are_those_of_scikit_learn(study, C: float) -> None:
     X, y, train = study
-    said = predictions("logreg", X, Problems(train, y, 6, C))
+    predicted = predictions("logreg", X, Problems(train, y, 6, C))
     exact = X.astype(float)  # in float32 scikit-learn's own optimum is too rough for small C
     machine = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-7)
     head = make_pipeline(StandardScaler(), machine)
     same = [
         (head.fit(exact[known], y[known]).predict(exact[~known]) == answer[~known])
-        for known, answer in zip(train, said, strict=True)
+        for known, answer in zip(train, predicted, strict=True)
     ]
     assert np.mean(same) >= 0.995
 

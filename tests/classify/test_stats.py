@@ -21,8 +21,8 @@ CLASSES = 3
 SCIKIT = {
     "uar": balanced_accuracy_score,
     "accuracy": accuracy_score,
-    "f1_macro": lambda y, said: f1_score(y, said, average="macro"),
-    "f1_weighted": lambda y, said: f1_score(y, said, average="weighted"),
+    "f1_macro": lambda y, prediction: f1_score(y, prediction, average="macro"),
+    "f1_weighted": lambda y, prediction: f1_score(y, prediction, average="weighted"),
 }
 
 
@@ -176,10 +176,10 @@ def test_answers_that_are_the_same_do_not_differ(answers) -> None:
 
 def test_where_every_speaker_is_a_class_the_classes_are_left_out() -> None:
     rng = np.random.default_rng(1)
-    y, said = np.repeat(np.arange(6), 8), rng.integers(0, 6, 48)
-    said[::2] = y[::2]
-    counts = confusion(y, said, 6)
-    recalls, f1s = recall_score(y, said, average=None), f1_score(y, said, average=None)
+    y, prediction = np.repeat(np.arange(6), 8), rng.integers(0, 6, 48)
+    prediction[::2] = y[::2]
+    counts = confusion(y, prediction, 6)
+    recalls, f1s = recall_score(y, prediction, average=None), f1_score(y, prediction, average=None)
     for score, parts in (("uar", recalls), ("accuracy", recalls), ("f1_macro", f1s)):
         low, high = of.of_classes(counts, score)
         value, variance = parts.mean(), parts.var(ddof=1) / 6
@@ -192,11 +192,11 @@ def test_the_interval_of_ccc_leaves_every_speaker_out() -> None:
     rng = np.random.default_rng(0)
     speaker = rng.integers(0, 6, 90)
     truth = rng.normal(3, 1, (90, 2)) + rng.normal(size=(6, 1))[speaker]
-    said = truth + rng.normal(size=(90, 2))
-    low, high = of.of_ccc(truth, said, speaker)
-    left_out = np.array([ccc(truth[speaker != s], said[speaker != s]) for s in range(6)])
+    prediction = truth + rng.normal(size=(90, 2))
+    low, high = of.of_ccc(truth, prediction, speaker)
+    left_out = np.array([ccc(truth[speaker != s], prediction[speaker != s]) for s in range(6)])
     left_out = np.column_stack([left_out, left_out.mean(1)])
-    value = np.append(ccc(truth, said), ccc(truth, said).mean())
+    value = np.append(ccc(truth, prediction), ccc(truth, prediction).mean())
     error = np.sqrt(5 / 6 * ((left_out - value) ** 2).sum(0)) / (1 - value**2)
     t = student.ppf(0.975, freedom(np.bincount(speaker) / 90))
     np.testing.assert_allclose(low, np.tanh(np.arctanh(value) - t * error))
@@ -204,20 +204,20 @@ def test_the_interval_of_ccc_leaves_every_speaker_out() -> None:
 
 
 def test_p_is_the_share_of_exchanges_that_differ_as_much(answers) -> None:
-    truth, said = answers
+    truth, prediction = answers
     y = truth.ravel()
 
     def difference(exchange) -> float:
         one, other = (
-            np.array([said[layer ^ swap, s] for s, swap in enumerate(exchange)]).ravel()
+            np.array([prediction[layer ^ swap, s] for s, swap in enumerate(exchange)]).ravel()
             for layer in (0, 1)
         )
         return balanced_accuracy_score(y, one) - balanced_accuracy_score(y, other)
 
     observed = abs(difference([0] * 5))
     as_much = [abs(difference(e)) >= observed - 1e-12 for e in product((0, 1), repeat=5)]
-    shares = uar_shares(counts_of(truth, said))
-    assert shares.sum(0)[0] == pytest.approx(balanced_accuracy_score(y, said[0].ravel()))
+    shares = uar_shares(counts_of(truth, prediction))
+    assert shares.sum(0)[0] == pytest.approx(balanced_accuracy_score(y, prediction[0].ravel()))
     assert permutation_test(shares[:, 0] - shares[:, 1], 100, 0) == pytest.approx(np.mean(as_much))
 
 
@@ -256,7 +256,7 @@ def test_one_of_equal_layers_is_rarely_declared_worse() -> None:
     assert worse <= 0.075 * 400  # 0.05 and two deviations of 400 studies
 
 
-def test_layers_that_differ_are_told_apart() -> None:
+def test_layers_that_differ_are_distinguished() -> None:
     random = np.random.default_rng(7)
     quality = np.r_[np.full(5, 0.5), 0.75, 0.75, np.full(6, 0.5)]
     found = best(simulation.layers((12,), quality, 0.5, random))

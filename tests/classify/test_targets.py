@@ -29,7 +29,7 @@ def cache(make_cache):
     return make_cache(speakers=SPEAKERS, columns=columns())
 
 
-def test_speakers_are_told_by_sentences_not_heard_before(cache) -> None:
+def test_speakers_are_recognised_in_new_sentences(cache) -> None:
     of = task(table_of(cache), "speaker", ProbeOptions(cache=cache))
     assert of.folds.kind == "leave one sentence out"
     assert len(of.classes) == SPEAKERS
@@ -38,7 +38,7 @@ def test_speakers_are_told_by_sentences_not_heard_before(cache) -> None:
         assert set(of.y[train]) == set(of.y[test]) == set(range(SPEAKERS))
 
 
-def test_sexes_are_told_of_strangers_with_both_in_every_fold(cache) -> None:
+def test_sex_is_tested_on_new_speakers_with_both_in_every_fold(cache) -> None:
     of = task(table_of(cache), "sex", ProbeOptions(cache=cache))
     assert len(of.folds) == 3
     for train, test in of.folds.parts:
@@ -47,7 +47,7 @@ def test_sexes_are_told_of_strangers_with_both_in_every_fold(cache) -> None:
 
 
 @pytest.mark.parametrize("target", ["emotion", "sentence"])
-def test_what_a_speaker_varies_is_told_of_strangers(cache, target: str) -> None:
+def test_what_varies_within_speakers_is_tested_on_new_speakers(cache, target: str) -> None:
     of = task(table_of(cache), target, ProbeOptions(cache=cache))
     assert of.folds.kind == "leave one speaker out"
     assert of.grouped_by == "speaker"
@@ -80,7 +80,7 @@ def test_speakers_of_one_sentence_are_left_out(make_cache, caplog) -> None:
     assert "left out 16 utterances without a second sentence" in caplog.text
 
 
-def test_speakers_without_sentences_are_told_with_a_warning(make_cache, caplog) -> None:
+def test_speakers_without_sentences_are_reported_with_a_warning(make_cache, caplog) -> None:
     cache = make_cache(speakers=3)
     with caplog.at_level("WARNING", "wav2emo"):
         of = task(table_of(cache), "speaker", ProbeOptions(cache=cache))
@@ -88,7 +88,7 @@ def test_speakers_without_sentences_are_told_with_a_warning(make_cache, caplog) 
     assert of.folds.kind == "stratified, sentences unknown"
 
 
-def test_corpora_are_told_of_strangers(make_cache) -> None:
+def test_corpora_are_tested_on_new_speakers(make_cache) -> None:
     make_cache("both/a.h5", speakers=3)
     folder = make_cache("both/b.h5", corpus="other", speakers=4).parent
     of = task(table_of(folder), "corpus", ProbeOptions(cache=folder))

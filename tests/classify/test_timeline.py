@@ -258,10 +258,10 @@ def test_answers_and_timeline_agree(tiny_predictor, waveform) -> None:
     samples = np.concatenate([waveform(0, 1), np.zeros(16_000, np.float32), waveform(1, 1)])
     timeline = tiny_predictor.timeline(samples, window=1, hop=1)
     track = Track(Utterance("-", "", Path(), ""), [samples])
-    heard = [answer for _, answer in tiny_predictor.windows([track], Sliding(1, 1))]
-    assert all(isinstance(answer, Answer) for answer in heard)
-    assert [answer.emotion for answer in heard] == timeline.emotions
-    assert heard[1].result == {"emotion": "silence", "probabilities": None}
+    answers = [answer for _, answer in tiny_predictor.windows([track], Sliding(1, 1))]
+    assert all(isinstance(answer, Answer) for answer in answers)
+    assert [answer.emotion for answer in answers] == timeline.emotions
+    assert answers[1].result == {"emotion": "silence", "probabilities": None}
 
 
 def peak(*arguments) -> int:

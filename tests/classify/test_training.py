@@ -133,7 +133,7 @@ def test_settings_are_chosen_without_the_test_part(make_cache, head: str) -> Non
     np.testing.assert_array_equal(before[0], after[0])
 
 
-def test_tuned_settings_are_told(make_cache, tmp_path: Path, capsys) -> None:
+def test_tuned_settings_are_reported(make_cache, tmp_path: Path, capsys) -> None:
     found = metrics(make_cache(), tmp_path / "run", "--head", "knn", "--tune", "3")
     assert len(found["tuned"]["tried"]) == 3
     assert len(found["tuned"]["chosen"]) == len(found["folds"])
@@ -151,7 +151,7 @@ def test_tuned_settings_are_told(make_cache, tmp_path: Path, capsys) -> None:
         ({"head": "mlp", "device": "cuda:99"}, "--device cuda:99: .* --device cpu always works"),
     ],
 )
-def test_what_is_not_there_is_told(make_cache, given: dict, message: str) -> None:
+def test_what_is_not_there_is_reported(make_cache, given: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         evaluate(Options(cache=make_cache(), **given))
 

@@ -82,7 +82,7 @@ def refused(folder: Path, message: str) -> None:
         (lambda f: alter(f, lambda card: card.update(seed=1), sealed=False), "altered"),
     ],
 )
-def test_damage_is_told(folder: Path, damage: Callable[[Path], object], message: str) -> None:
+def test_damage_is_reported(folder: Path, damage: Callable[[Path], object], message: str) -> None:
     damage(folder)
     refused(folder, message)
 
@@ -114,7 +114,7 @@ def test_damage_is_told(folder: Path, damage: Callable[[Path], object], message:
         (lambda card: card["speakers"]["emodb"].update(count=3), "not as many ids as count"),
     ],
 )  # fmt: skip
-def test_a_forged_field_is_told(folder: Path, edit: Edit, message: str) -> None:
+def test_a_forged_field_is_reported(folder: Path, edit: Edit, message: str) -> None:
     alter(folder, edit)
     refused(folder, message)
 
@@ -196,9 +196,9 @@ def test_whatever_is_changed_it_is_refused_or_answers(
     except ModelError:
         return
     assert model.card == card
-    said = model.of_features(np.ones((1, model.head.n_features_in_), np.float32))
-    assert said.shape == (1, len(model.classes or model.targets))
-    assert np.isfinite(said).all()
+    output = model.of_features(np.ones((1, model.head.n_features_in_), np.float32))
+    assert output.shape == (1, len(model.classes or model.targets))
+    assert np.isfinite(output).all()
 
 
 # --- heads ---

@@ -150,18 +150,18 @@ def test_bytes_depend_on_contents_alone(tmp_path_factory, names, cut):
     files = []
     for number, part in enumerate((names[:cut], names[cut:])):
         layers = {p: np.concatenate([values[n][p] for n in part], 1) for p in ("mean", "max")}
-        told = columns_for(part, sha256=list(part), duration=[1.0] * len(part))
-        told |= {"speaker": ["x"] * len(part), "emotion": ["y"] * len(part)}
-        write_cache(folder / f"{number}.h5", RECIPE, told, layers)
+        columns = columns_for(part, sha256=list(part), duration=[1.0] * len(part))
+        columns |= {"speaker": ["x"] * len(part), "emotion": ["y"] * len(part)}
+        write_cache(folder / f"{number}.h5", RECIPE, columns, layers)
         files.append(CacheFile(folder / f"{number}.h5"))
     merge(files, folder / "merged.h5")
     layers = {
         p: np.concatenate([values[f"c/{n}"][p] for n in range(9)], 1) for p in ("mean", "max")
     }
     names = [f"c/{n}" for n in range(9)]
-    told = columns_for(names, sha256=names, duration=[1.0] * 9)
+    columns = columns_for(names, sha256=names, duration=[1.0] * 9)
     write_cache(
-        folder / "whole.h5", RECIPE, told | {"speaker": ["x"] * 9, "emotion": ["y"] * 9}, layers
+        folder / "whole.h5", RECIPE, columns | {"speaker": ["x"] * 9, "emotion": ["y"] * 9}, layers
     )
     assert without_provenance(folder / "merged.h5") == without_provenance(folder / "whole.h5")
 

@@ -158,9 +158,9 @@ def test_verify_names_what_is_stored_and_what_is_expected(cache, capsys) -> None
     replace(cache, "baselines/energy", "int32")
     replace(cache, "utterances/age", "variable length")
     assert verify.main([str(cache)]) == 1
-    told = capsys.readouterr().out
-    assert "baselines/energy is int32, expected float32" in told
-    assert "utterances/age is text of variable length, expected text of a fixed length" in told
+    output = capsys.readouterr().out
+    assert "baselines/energy is int32, expected float32" in output
+    assert "utterances/age is text of variable length, expected text of a fixed length" in output
 
 
 def test_int32_layers_are_no_longer_sound(cache) -> None:
@@ -216,7 +216,7 @@ def test_provenance_that_is_no_object_is_refused(cache) -> None:
         Cache(cache)
 
 
-def test_a_claim_that_is_not_json_is_told(cache) -> None:
+def test_a_claim_that_is_not_json_is_reported(cache) -> None:
     parts_folder(cache).mkdir()
     (parts_folder(cache) / "recipe.json").write_text("{")
     cache.unlink()

@@ -46,9 +46,9 @@ def test_info_fits_one_screen(cache, capsys, monkeypatch):
     assert len(shown.splitlines()) < 24
     assert max(map(len, shown.splitlines())) <= 100
     assert info.main([str(cache), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["fingerprint"] == Cache(cache).fingerprint
-    assert told["corpora"]["corpus"]["utterances"] == 12
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["fingerprint"] == Cache(cache).fingerprint
+    assert printed["corpora"]["corpus"]["utterances"] == 12
 
 
 def test_verify_finds_a_sound_cache_sound(cache, capsys):
@@ -144,8 +144,8 @@ def test_export_parquet(cache, tmp_path, monkeypatch, rows):
     for layer in read.layers:
         np.testing.assert_array_equal(np.stack(table[f"mean_{layer}"]), read.layer(layer))
     np.testing.assert_array_equal(np.stack(table["baseline_energy"]), read.baseline("energy"))
-    told = pyarrow.parquet.read_schema(tmp_path / "c.parquet").metadata
-    assert json.loads(told[b"wav2emo.recipe"]) == read.recipe
+    printed = pyarrow.parquet.read_schema(tmp_path / "c.parquet").metadata
+    assert json.loads(printed[b"wav2emo.recipe"]) == read.recipe
 
 
 def test_export_a_hugging_face_data_set(cache, tmp_path):
@@ -175,10 +175,10 @@ def test_a_cache_of_many_shards_reads_as_one(folder_corpus, utterances, tmp_path
     monkeypatch.undo()
     shards = Cache(parts_folder(tmp_path / "c.h5"))
     assert len(shards.files) == 12
-    apart, heard = shards.embeddings(), shards.baseline("logmel")
+    apart, logmel = shards.embeddings(), shards.baseline("logmel")
     assert pack.main([str(tmp_path / "c.h5")]) == 0
     np.testing.assert_array_equal(Cache(tmp_path / "c.h5").embeddings(), apart)
-    np.testing.assert_array_equal(Cache(tmp_path / "c.h5").baseline("logmel"), heard)
+    np.testing.assert_array_equal(Cache(tmp_path / "c.h5").baseline("logmel"), logmel)
 
 
 def test_packing_nothing_leaves_nothing(tmp_path):

@@ -125,11 +125,11 @@ def test_the_log_and_errors_are_escaped(capsys, monkeypatch) -> None:
     assert run(fail(CacheError(lines(["several", f"  lines {EVIL}"])))) == 1
     with pytest.raises(SystemExit):
         console.Parser("x").parse_args([f"--{EVIL}"])
-    told = capsys.readouterr().err
-    assert not acts_on_a_terminal(told.replace("\n", ""))
-    assert f"warning: left out {escaped(EVIL)}\n" in told
-    assert f"error: {escaped(EVIL)}: no such cache\n" in told
-    assert f"error: several\n  lines {escaped(EVIL)}\n" in told
+    output = capsys.readouterr().err
+    assert not acts_on_a_terminal(output.replace("\n", ""))
+    assert f"warning: left out {escaped(EVIL)}\n" in output
+    assert f"error: {escaped(EVIL)}: no such cache\n" in output
+    assert f"error: several\n  lines {escaped(EVIL)}\n" in output
 
 
 @pytest.fixture
@@ -153,9 +153,9 @@ def test_commands_print_names_escaped_and_json_exactly(evil_corpus, tmp_path, ca
     assert run(lambda: extract([*corpus, "--model", "untrained:tiny", "-o", cache])) == 3
     assert run(lambda: info.main([cache])) == 0
     out, err = capsys.readouterr()
-    for told in (out, err):
-        assert not acts_on_a_terminal(told.replace("\n", ""))
-        assert escaped(EVIL) in told
+    for output in (out, err):
+        assert not acts_on_a_terminal(output.replace("\n", ""))
+        assert escaped(EVIL) in output
     scan.main([*corpus, "--json"])
     rows = json.loads(capsys.readouterr().out)["utterances"]
     assert {row["emotion"] for row in rows} == {"=anger", EVIL}

@@ -150,7 +150,9 @@ def test_energy_above_500_hz_follows_the_literature(measured: pd.DataFrame) -> N
     assert 0.8 > high["fear"] > high["sadness"]
 
 
-def test_emotions_are_told_apart_across_speakers_but_not_trivially(measured: pd.DataFrame) -> None:
+def test_emotions_are_distinguished_across_speakers_but_not_trivially(
+    measured: pd.DataFrame,
+) -> None:
     features = np.column_stack([np.stack(measured["bands"]), np.log(measured[["f0", "seconds"]])])
     predicted = cross_val_predict(
         make_pipeline(StandardScaler(), LogisticRegression()),
@@ -184,9 +186,9 @@ def test_main_makes_it_anew_and_says_what_comes_next(
     assert main([str(corpus)]) == 0
     assert recording.read_bytes() == before
     assert (corpus / "notes.txt").exists()
-    said = capsys.readouterr().out
-    assert "180 synthetic recordings" in said
-    assert f"python -m extract {corpus} --model untrained" in said
+    output = capsys.readouterr().out
+    assert "180 synthetic recordings" in output
+    assert f"python -m extract {corpus} --model untrained" in output
 
 
 @pytest.mark.parametrize("foreign", ["demo.csv", "thesis.txt", "wav/interview.wav"])

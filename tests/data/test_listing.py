@@ -77,14 +77,14 @@ GOOD = {"id": "c/a", "corpus": "c", "root": "/c", "path": "a.wav"}
         (json.dumps({**GOOD, "id": "c/b", "path": "/b.wav"}), "outside of its corpus"),
     ],
 )
-def test_what_is_no_list_is_told(tmp_path, line, reason):
+def test_what_is_no_list_is_reported(tmp_path, line, reason):
     (tmp_path / "all.jsonl").write_text(json.dumps(GOOD) + "\n" + line + "\n")
     with pytest.raises(CorpusError) as caught:
         corpora.read_all([tmp_path / "all.jsonl"])
     assert reason in str(caught.value)
 
 
-def test_an_empty_or_absent_list_is_told(tmp_path):
+def test_an_empty_or_absent_list_is_reported(tmp_path):
     with pytest.raises(CorpusError, match="No such file"):
         corpora.read_all([tmp_path / "no.jsonl"])
     (tmp_path / "all.jsonl").touch()

@@ -48,7 +48,7 @@ def empty(tmp_path):
 
 
 @pytest.fixture
-def told(caplog, monkeypatch):
+def logged(caplog, monkeypatch):
     """What is logged, whether a command line has been run in this process before or not."""
     monkeypatch.setattr(logging.getLogger("wav2emo"), "propagate", True)
     caplog.set_level("INFO", "wav2emo")
@@ -82,8 +82,8 @@ def test_the_cache_is_that_of_one_process_byte_for_byte(crew, corpus, tmp_path):
     assert (summary.embedded, summary.total, len(summary.refused)) == (60, 60, 1)
     assert storm.without_provenance(tmp_path / "c.h5") == alone(corpus, tmp_path / "alone.h5")
     assert not parts_folder(tmp_path / "c.h5").exists()
-    told = (tmp_path / "c.h5.errors.jsonl").read_text()
-    assert json.loads(told)["file"] == str(corpus / "anger" / "noise.wav")
+    logged = (tmp_path / "c.h5.errors.jsonl").read_text()
+    assert json.loads(logged)["file"] == str(corpus / "anger" / "noise.wav")
 
 
 def test_what_is_cached_is_not_done_again(crew, corpus, tmp_path):
@@ -135,7 +135,7 @@ def test_an_utterance_that_kills_its_workers_is_found_and_refused(tmp_path, corp
     assert summary.total == 59
 
 
-def test_a_worker_that_joins_late_is_given_chunks(empty, corpus, tmp_path, told):
+def test_a_worker_that_joins_late_is_given_chunks(empty, corpus, tmp_path, logged):
     empty.start_worker()
     counts = []
 
@@ -146,7 +146,7 @@ def test_a_worker_that_joins_late_is_given_chunks(empty, corpus, tmp_path, told)
 
     summary = extracted(corpus, tmp_path / "c.h5", empty, Source(slow=0.5), watch=join)
     assert (summary.total, max(counts)) == (60, 2)
-    assert "File too large" in told.text
+    assert "File too large" in logged.text
 
 
 def test_a_lost_scheduler_ends_the_run_and_the_same_command_goes_on(tmp_path, corpus):
@@ -160,7 +160,7 @@ def test_a_lost_scheduler_ends_the_run_and_the_same_command_goes_on(tmp_path, co
         assert extracted(corpus, tmp_path / "c.h5", crew).total == 60
 
 
-def test_a_worker_that_hangs_costs_its_chunk_alone(crew, corpus, tmp_path, told):
+def test_a_worker_that_hangs_costs_its_chunk_alone(crew, corpus, tmp_path, logged):
     hanging = crew.start_worker()
     try:
         crew.wait(3)
@@ -172,7 +172,7 @@ def test_a_worker_that_hangs_costs_its_chunk_alone(crew, corpus, tmp_path, told)
     assert summary.total == 60
 
 
-def test_a_worker_with_other_weights_is_refused(crew, corpus, tmp_path, told):
+def test_a_worker_with_other_weights_is_refused(crew, corpus, tmp_path, logged):
     alone(corpus, tmp_path / "c.h5")
     (corpus / "anger" / "00000.wav").unlink()
     storm.make_corpus(corpus / "more", 40)
@@ -184,8 +184,8 @@ def test_a_worker_with_other_weights_is_refused(crew, corpus, tmp_path, told):
         other.kill()
         other.wait()
     assert summary.embedded == 40
-    assert "its recipe differs from the recipe of the cache" in told.text
-    assert "weights: none (cache) ≠ theirs (asked)" in told.text
+    assert "its recipe differs from the recipe of the cache" in logged.text
+    assert "weights: none (cache) ≠ theirs (asked)" in logged.text
 
 
 def with_version(folder, name, version):
@@ -217,7 +217,7 @@ def test_a_worker_with_other_transformers_is_refused(crew, corpus, tmp_path, cap
         assert cache.provenance["transformers"] == version("transformers")
 
 
-def test_all_workers_with_other_weights_are_told(empty, corpus, tmp_path):
+def test_all_workers_with_other_weights_are_reported(empty, corpus, tmp_path):
     alone(corpus, tmp_path / "c.h5")
     empty.start_worker(STANDIN_WEIGHTS="theirs")
     with pytest.raises(SchedulerError, match=r"no worker is left; 1 worker not used, .* weights"):
@@ -228,7 +228,7 @@ def limited():
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
 
-def test_a_full_disk_on_one_worker(crew, corpus, tmp_path, told):
+def test_a_full_disk_on_one_worker(crew, corpus, tmp_path, logged):
     small = crew.start_worker(preexec=limited)
     try:
         crew.wait(3)
@@ -237,7 +237,7 @@ def test_a_full_disk_on_one_worker(crew, corpus, tmp_path, told):
         small.kill()
         small.wait()
     assert summary.total == 60
-    assert "File too large" in told.text
+    assert "File too large" in logged.text
 
 
 def test_full_disks_on_all_workers(empty, corpus, tmp_path):
@@ -256,7 +256,7 @@ def test_recordings_that_are_gone_are_named(crew, corpus, tmp_path):
     assert summary.refused[0].reason == "No such file or directory"
 
 
-def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, told):
+def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, logged):
     expected = alone(corpus, tmp_path / "alone.h5")
     utterances = listed(corpus)
     for name in ("there", "wrong"):
@@ -269,7 +269,7 @@ def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, told):
     empty.start_worker(WAV2EMO_AUDIO_PREFIX=f"{corpus}={tmp_path / 'wrong'}")
     empty.wait(2)
     extracted(corpus, tmp_path / "c.h5", empty)
-    assert "differs from the client's file" in told.text
+    assert "differs from the client's file" in logged.text
     assert storm.without_provenance(tmp_path / "c.h5") == expected
 
 
@@ -397,11 +397,11 @@ def test_only_workers_with_a_gpu_where_one_announces_it(crew, corpus, tmp_path):
     assert counts == [1]
 
 
-def test_other_versions_are_told_in_a_line(empty, corpus, tmp_path, told):
+def test_other_versions_are_reported_in_a_line(empty, corpus, tmp_path, logged):
     empty.start_worker(PYTHONPATH=with_version(tmp_path, "cloudpickle", "3.0.9"))
     empty.wait(1)
-    told.clear()
+    logged.clear()
     assert extracted(corpus, tmp_path / "c.h5", empty).total == 60
-    lines = [record.getMessage() for record in told.records if "3.0.9" in record.getMessage()]
+    lines = [record.getMessage() for record in logged.records if "3.0.9" in record.getMessage()]
     assert len(lines) == 1
     assert lines[0].startswith("cloudpickle ")

@@ -60,7 +60,7 @@ def test_a_moved_encoder_is_known_by_its_weights_and_another_is_refused(listed, 
 
 
 @pytest.mark.parametrize("change", [{"pooling": None}, {"layers": 3}, {"precision": 1}, None])
-def test_what_is_no_recipe_is_told_before_anything_is_loaded(change):
+def test_what_is_no_recipe_is_reported_before_anything_is_loaded(change):
     recipe = open_engine("untrained:tiny", Request(), "cpu").recipe | (change or {})
     if change is None:
         del recipe["sequence_rate"]
@@ -82,9 +82,9 @@ def test_a_segment_is_embedded_as_if_it_were_a_file(tmp_path, waveform, utteranc
 def test_a_waveform_in_memory_is_embedded_as_its_file(listed):
     embedder = Embedder(open_engine("untrained:tiny", Request(sequence=5), "cpu"))
     waveforms = [soundfile.read(utterance.file, dtype="float32")[0] for utterance in listed]
-    for heard, read in zip(embedder.waveforms(waveforms), embedder(listed), strict=True):
-        np.testing.assert_array_equal(heard.layers["mean"], read.layers["mean"])
-        np.testing.assert_array_equal(heard.sequence, read.sequence)
+    for embedded, read in zip(embedder.waveforms(waveforms), embedder(listed), strict=True):
+        np.testing.assert_array_equal(embedded.layers["mean"], read.layers["mean"])
+        np.testing.assert_array_equal(embedded.sequence, read.sequence)
 
 
 def test_a_waveform_that_is_none_is_refused_and_the_others_are_not(waveform):

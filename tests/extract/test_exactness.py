@@ -150,10 +150,10 @@ def test_last_layer_is_before_the_final_norm(waveform):
 def test_fewer_layers_are_the_same_layers(waveform):
     waveforms = [waveform(1, 0.7), waveform(2, 0.4)]
     every = engine_for(untrained_model("untrained:tiny")).embed(waveforms).layers["mean"]
-    some = engine_for(untrained_model("untrained:tiny"), layers="0-1")
-    assert some.recipe["layers"] == [0, 1]
-    assert len(some._encoder.transformer.layers) == 1, "layers above the highest are not computed"
-    np.testing.assert_array_equal(some.embed(waveforms).layers["mean"], every[[0, 1]])
+    lower = engine_for(untrained_model("untrained:tiny"), layers="0-1")
+    assert lower.recipe["layers"] == [0, 1]
+    assert len(lower._encoder.transformer.layers) == 1, "layers above the highest are not computed"
+    np.testing.assert_array_equal(lower.embed(waveforms).layers["mean"], every[[0, 1]])
 
 
 @pytest.mark.parametrize(

@@ -50,29 +50,29 @@ def plain_logmel(samples: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("samples", [400, 559, 560, 4_000])
 def test_logmel_follows_its_definition(waveform, samples):
-    heard = waveform(3, 1.0)[:samples]
-    expected = plain_logmel(heard)
+    recorded = waveform(3, 1.0)[:samples]
+    expected = plain_logmel(recorded)
     assert len(expected) == 1 + (samples - 400) // 160
-    np.testing.assert_allclose(logmel(heard), expected, atol=1e-4)
+    np.testing.assert_allclose(logmel(recorded), expected, atol=1e-4)
 
 
 def test_energy_follows_its_definition(waveform):
-    heard = waveform(5, 0.3)
-    starts = range(0, len(heard) - 399, 160)
+    recorded = waveform(5, 0.3)
+    starts = range(0, len(recorded) - 399, 160)
     expected = [
-        10 * math.log10(sum(float(s) ** 2 for s in heard[start : start + 400]) / 400)
+        10 * math.log10(sum(float(s) ** 2 for s in recorded[start : start + 400]) / 400)
         for start in starts
     ]
-    np.testing.assert_allclose(energy(heard)[:, 0], expected, atol=1e-4)
+    np.testing.assert_allclose(energy(recorded)[:, 0], expected, atol=1e-4)
 
 
 def test_each_frame_is_as_if_it_were_alone(waveform):
     """Also in recordings that are longer than what is transformed at a time."""
-    heard = waveform(7, 12.0)
-    together = logmel(heard)
-    assert len(together) == 1 + (len(heard) - 400) // 160
+    recorded = waveform(7, 12.0)
+    together = logmel(recorded)
+    assert len(together) == 1 + (len(recorded) - 400) // 160
     for frame in (0, 511, 512, 513, 1_030, len(together) - 1):
-        alone = logmel(heard[160 * frame : 160 * frame + 400])
+        alone = logmel(recorded[160 * frame : 160 * frame + 400])
         np.testing.assert_allclose(together[frame], alone[0], rtol=1e-5)
 
 
@@ -104,8 +104,8 @@ def test_what_is_shorter_than_a_frame_is_one(waveform, samples):
 
 
 def test_louder_by_6_db_is_that_much_more(waveform):
-    heard = waveform(1, 0.5)
-    quiet, loud = (baselines(heard * gain, ["logmel", "energy"]) for gain in (0.25, 0.5))
+    recorded = waveform(1, 0.5)
+    quiet, loud = (baselines(recorded * gain, ["logmel", "energy"]) for gain in (0.25, 0.5))
     np.testing.assert_allclose(loud["energy"] - quiet["energy"], [20 * np.log10(2), 0], atol=1e-4)
     difference = loud["logmel"] - quiet["logmel"]
     np.testing.assert_allclose(difference[:80], 2 * np.log(2), atol=1e-4)
@@ -122,10 +122,10 @@ def test_every_cache_has_them(folder_corpus, utterances, tmp_path):
         assert (logmels.shape, levels.shape) == ((5, 160), (5, 2))
         assert logmels.dtype == levels.dtype == np.float32
         for row, utterance in enumerate(sorted(listed, key=lambda u: u.id)):
-            heard = audio.read(utterance.file).waveform  # before normalisation
-            frames = plain_logmel(heard)
+            recorded = audio.read(utterance.file).waveform  # before normalisation
+            frames = plain_logmel(recorded)
             np.testing.assert_allclose(logmels[row], [*frames.mean(0), *frames.std(0)], atol=2e-4)
-            np.testing.assert_allclose(levels[row, 0], energy(heard).mean(), rtol=1e-5)
+            np.testing.assert_allclose(levels[row, 0], energy(recorded).mean(), rtol=1e-5)
         for result in Embedder.from_recipe(cache.recipe, "cpu")(listed):
             assert not isinstance(result, Refusal)
             np.testing.assert_array_equal(

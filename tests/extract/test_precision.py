@@ -41,8 +41,8 @@ without_bfloat16 = pytest.mark.skipif(NATIVE, reason="this CPU multiplies bfloat
 def test_the_same_holds_on_a_cpu_with_avx2_alone():
     """The exactness of both engines, and what is only there on a CPU without bfloat16."""
     here = Path(__file__)
-    some = "test_batched_equals_single and group or imitation or without_bfloat16"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", some]
+    selection = "test_batched_equals_single and group or imitation or without_bfloat16"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", selection]
     done = subprocess.run(
         [*command, str(here.with_name("test_exactness.py")), str(here)],
         env=os.environ | AVX2,
@@ -121,7 +121,7 @@ def test_engines_agree_within_their_precision(name, precision, waveform):
         assert error > TOLERANCE["float32"], "if they agreed, nobody would need a warning"
 
 
-def told(capsys, *argv) -> str:
+def logged(capsys, *argv) -> str:
     """What a command says on standard error."""
     assert extract([str(each) for each in argv]) == 0
     return capsys.readouterr().err
@@ -130,25 +130,25 @@ def told(capsys, *argv) -> str:
 def test_the_command_says_once_what_would_be_quicker(folder_corpus, tmp_path, capsys):
     corpus, cache = folder_corpus(6), tmp_path / "c.h5"
     command = (corpus, "--model", TINY, "--device", "cpu", "-o", cache)
-    assert told(capsys, *command).count(QUICKER) == NATIVE
+    assert logged(capsys, *command).count(QUICKER) == NATIVE
     with Cache(cache) as made:
         assert made.recipe["precision"] == "float32"
-    assert QUICKER not in told(capsys, *command), "the cache decides"
+    assert QUICKER not in logged(capsys, *command), "the cache decides"
     cache.unlink()
-    assert QUICKER not in told(capsys, *command, "--precision", "float32"), "it was asked for"
+    assert QUICKER not in logged(capsys, *command, "--precision", "float32"), "it was asked for"
     cache.unlink()
-    assert told(capsys, *command, "-q") == ""
+    assert logged(capsys, *command, "-q") == ""
 
 
 def test_a_cache_in_bfloat16_is_extended_in_bfloat16(folder_corpus, tmp_path, capsys):
     cache = tmp_path / "c.h5"
     command = ("--model", TINY, "--device", "cpu", "-o", cache)
-    told(capsys, folder_corpus(6), *command, "--precision", "bfloat16", "--engine", "torch")
+    logged(capsys, folder_corpus(6), *command, "--precision", "bfloat16", "--engine", "torch")
     corpus = folder_corpus(9)
-    said = told(capsys, corpus, *command)
-    assert "untrained control (tiny), bfloat16 by torch" in said
-    assert "as in the cache" in said
-    assert QUICKER not in said
+    messages = logged(capsys, corpus, *command)
+    assert "untrained control (tiny), bfloat16 by torch" in messages
+    assert "as in the cache" in messages
+    assert QUICKER not in messages
     with Cache(cache) as extended:
         assert len(extended) == 9
         assert extended.recipe["precision"] == "bfloat16"

@@ -137,7 +137,7 @@ def test_refusals_of_all_parts_are_listed_in_the_end(corpus, cache):
     assert len(Cache(cache)) == 12 - len(bad) + 1
 
 
-def test_other_audio_under_one_id_is_told_and_the_newest_counts(
+def test_other_audio_under_one_id_is_reported_and_the_newest_counts(
     corpus, cache, tmp_path, waveform, caplog
 ):
     shutil.copytree(corpus, other := tmp_path / "other" / "corpus")
@@ -153,7 +153,7 @@ def test_other_audio_under_one_id_is_told_and_the_newest_counts(
     assert without_provenance(cache) == without_provenance(tmp_path / "other.h5")
 
 
-def test_parts_of_different_lists_are_told(corpus, cache, caplog):
+def test_parts_of_different_lists_are_reported(corpus, cache, caplog):
     do(corpus, cache, "1/2")
     max(corpus.rglob("*.wav")).unlink()
     do(corpus, cache, "2/2")
@@ -198,8 +198,8 @@ def test_the_command_with_a_real_encoder(folder_corpus, tmp_path):
     assert "part 1/2 is done" in one.stdout
     assert "4 utterances of other parts are still missing; the last task packs" in one.stdout
     two = command(tmp_path / "all.jsonl", *options, "--shard", "2/2", "--json")
-    told = json.loads(two.stdout)
-    assert (told["embedded"], told["missing"], told["packed"]) == (4, 0, True)
+    result = json.loads(two.stdout)
+    assert (result["embedded"], result["missing"], result["packed"]) == (4, 0, True)
     with Cache(tmp_path / "alone.h5") as expected, Cache(tmp_path / "c.h5") as found:
         assert found.utterances.equals(expected.utterances)
         for pooling in expected.poolings:

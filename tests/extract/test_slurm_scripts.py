@@ -60,7 +60,7 @@ def test_without_arguments_they_tell_their_use(script, tmp_path):
     assert done.stderr.startswith("usage: ")
 
 
-def test_outside_of_an_array_it_is_told(tmp_path):
+def test_outside_of_an_array_it_is_reported(tmp_path):
     done = run("array.sh", 4, "all.jsonl", "c.h5", folder=tmp_path)
     assert done.returncode != 0
     assert "submit with sbatch --array=1-4" in done.stderr

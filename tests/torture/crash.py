@@ -33,10 +33,10 @@ def shard(number: int) -> tuple[dict, dict, dict]:
         Utterance(f"c/{number}-{n}", "c", Path(), f"{number}-{n}.wav", "s", "anger")
         for n in range(PER_SHARD)
     ]
-    told = from_utterances(utterances, [1.0] * PER_SHARD, [f"{number:064x}"] * PER_SHARD)
+    rows = from_utterances(utterances, [1.0] * PER_SHARD, [f"{number:064x}"] * PER_SHARD)
     values = np.random.default_rng(number).standard_normal((3, PER_SHARD, 8))
     values = values.astype(np.float32)
-    return told, {"mean": values}, {"energy": values[0, :, :2]}
+    return rows, {"mean": values}, {"energy": values[0, :, :2]}
 
 
 @dataclass
@@ -51,9 +51,9 @@ class Session:
         parts.claim(RECIPE)
         for round_ in range(2):
             for number in (2 * round_, 2 * round_ + 1):
-                told, layers, baselines = shard(number)
-                parts.publish(RECIPE, told, layers, None, {}, baselines)
-                self.safe |= {name.decode() for name in told["id"]}
+                rows, layers, baselines = shard(number)
+                parts.publish(RECIPE, rows, layers, None, {}, baselines)
+                self.safe |= {name.decode() for name in rows["id"]}
                 acknowledge()
             parts.pack()
         parts.clean()

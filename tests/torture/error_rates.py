@@ -110,8 +110,8 @@ def of_uar(studies: int) -> list[tuple[str, int, float, float, float, float]]:
         true = true_uar(scenario, random)
         counts = draw(scenario, speakers, studies, random)
         low, high = interval(counts)
-        some = counts[:, : max(1, studies // 5)]
-        old = bootstrap(some, random)
+        subset = counts[:, : max(1, studies // 5)]
+        old = bootstrap(subset, random)
         rows.append((
             scenario.name, speakers, covered(low, high, true), float(np.nanmean(high - low)),
             covered(*old, true), float((old[1] - old[0]).mean()),

@@ -54,10 +54,10 @@ def publish(
             Utterance(f"c/{n:07}", "c", Path(), f"{n:07}.wav", f"s{n % 100}", "anger")
             for n in numbers
         ]
-        told = from_utterances(listed, [1.0] * len(listed), [f"{n:064x}" for n in numbers])
+        rows = from_utterances(listed, [1.0] * len(listed), [f"{n:064x}" for n in numbers])
         values["mean"][:, : len(listed)] = numbers[:, None]
         part = {"mean": values["mean"][:, : len(listed)]}
-        parts.publish(recipe, told, part, None, {})
+        parts.publish(recipe, rows, part, None, {})
 
 
 def packing(count: int) -> dict[str, float]:

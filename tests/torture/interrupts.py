@@ -87,10 +87,10 @@ def _one_after_the_other(model: Path, repetitions: int, moments: random.Random) 
             try:
                 _ask_and_interrupt(process, moments)
                 status = int(_line(process.stdout.fileno(), b"status").split()[-1])
-                said = _line(process.stderr.fileno(), b"interrupted").decode()
+                message = _line(process.stderr.fileno(), b"interrupted").decode()
             except Hang:
                 return outcome + Outcome(hangs=1)
-            outcome += _ended(status, said)
+            outcome += _ended(status, message)
     return outcome
 
 
@@ -108,12 +108,12 @@ def _alone(model: Path, moments: random.Random) -> Outcome:
 
 def _ask_and_interrupt(process: subprocess.Popen, moments: random.Random) -> None:
     """When the stream waits for more audio: SIGUSR1 with an answer, then one and SIGINT."""
-    answers, told = process.stdout.fileno(), process.stderr.fileno()
+    answers, errors = process.stdout.fileno(), process.stderr.fileno()
     for hop in (b"2.0", b"2.5", b"3.0"):
         _line(answers, b'{"time": ' + hop, START)
     for _ in range(QUESTIONS):
         process.send_signal(signal.SIGUSR1)
-        _line(told, b"largest")
+        _line(errors, b"largest")
     if moments.random() < AT_ONCE:
         at_once(process, signal.SIGUSR1, signal.SIGINT)
     else:
@@ -130,10 +130,10 @@ def at_once(process: subprocess.Popen, *signals: int) -> None:
         process.send_signal(number)
 
 
-def _ended(status: int, said: str) -> Outcome:
-    good = status == 128 + signal.SIGINT and said.endswith("\ninterrupted\n")
-    good = good and "Traceback" not in said and "ignored" not in said
-    return Outcome(ended=1, wrong=() if good else (f"status {status}: {said}",))
+def _ended(status: int, message: str) -> Outcome:
+    good = status == 128 + signal.SIGINT and message.endswith("\ninterrupted\n")
+    good = good and "Traceback" not in message and "ignored" not in message
+    return Outcome(ended=1, wrong=() if good else (f"status {status}: {message}",))
 
 
 def _line(descriptor: int, start: bytes, limit: float = LIMIT) -> bytes:

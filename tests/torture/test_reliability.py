@@ -164,8 +164,8 @@ def fuzz_audio(folder, count, seed=0):
 
 def fuzz_caches(folder, count, seed=0):
     """Mutate a cache file `count` times and read it."""
-    told, layers, baselines = crash.shard(0)
-    write_cache(folder / "sound.h5", crash.RECIPE, told, layers, baselines=baselines)
+    columns, layers, baselines = crash.shard(0)
+    write_cache(folder / "sound.h5", crash.RECIPE, columns, layers, baselines=baselines)
     content = (folder / "sound.h5").read_bytes()
     chance, files = random.Random(seed), []
     for number in range(count):

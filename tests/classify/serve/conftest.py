@@ -44,7 +44,7 @@ class Server:
     url: str
     process: subprocess.Popen
     temporary: Path  # where it keeps what is sent
-    errors: Path  # what it has said on standard error
+    errors: Path  # its standard error
 
     @property
     def files(self) -> list[Path]:
@@ -76,11 +76,11 @@ def model(recordings: Path, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def start(model: Path, tmp_path_factory) -> Callable[..., contextlib.AbstractContextManager]:
-    """Starts ``python -m classify serve MODEL``; afterwards it has said no more than is `told`, a
-    regular expression, and cleaned up."""
+    """Starts ``python -m classify serve MODEL``; afterwards standard error must match `expected`, a
+    regular expression, and no temporary file may be left."""
 
     @contextlib.contextmanager
-    def started(*options: str, told: str = "") -> Iterator[Server]:
+    def started(*options: str, expected: str = "") -> Iterator[Server]:
         pytest.importorskip("gradio", reason="needs the extra [serve]")
         folder = tmp_path_factory.mktemp("server")
         log, temporary = folder / "network", folder / "tmp"
@@ -110,8 +110,8 @@ def start(model: Path, tmp_path_factory) -> Callable[..., contextlib.AbstractCon
             process.terminate()
             status = process.wait(30)
         assert status == 128 + signal.SIGTERM
-        said = (folder / "errors").read_text()
-        assert re.fullmatch(told, said), said
+        printed = (folder / "errors").read_text()
+        assert re.fullmatch(expected, printed), printed
         assert list(temporary.iterdir()) == []
         assert not log.exists(), log.read_text()
 

@@ -24,7 +24,7 @@ LINE = r"(warning: a request is refused: [ -~]+\n)*"  # printable, whatever was 
 
 @pytest.fixture(scope="module")
 def server(start) -> Iterator:
-    with start("--allow-host", NAME, "--allow-host", "192.0.2.8", told=LINE) as one:
+    with start("--allow-host", NAME, "--allow-host", "192.0.2.8", expected=LINE) as one:
         yield one
 
 
@@ -95,7 +95,7 @@ def test_its_own_names_are_answered(server, host: str) -> None:
     ("method", "path"),
     [("GET", "/"), ("GET", "/config"), ("POST", "/predict"), ("GET", "/nowhere")],
 )
-def test_foreign_names_are_told_what_to_do(server, host: str, method: str, path: str) -> None:
+def test_foreign_names_get_a_hint_what_to_do(server, host: str, method: str, path: str) -> None:
     status, text, headers = send(server.url, ("Host", host), method=method, path=path)
     if status == 400 and "Invalid HTTP request" in text:
         return  # refused by the HTTP parser
@@ -236,7 +236,7 @@ def test_each_refusal_is_logged_once_and_not_without_end(caplog, monkeypatch) ->
 
 def test_listening_everywhere_it_is_called_by_the_address_that_is_reached(start) -> None:
     warning = r"warning: --host 0\.0\.0\.0: everybody .*\n"
-    with start("--host", "0.0.0.0", told=warning + LINE) as server:
+    with start("--host", "0.0.0.0", expected=warning + LINE) as server:
         for host in ("localhost:{port}", "127.0.0.1:{port}", socket.gethostname()):
             assert send(server.url, ("Host", host), to="127.0.0.1")[0] == 200
         for host in ("evil.test:{port}", "192.0.2.7:{port}", "127.0.0.2:{port}"):
@@ -253,7 +253,7 @@ def test_over_ipv6(start, recordings: Path) -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("no IPv6 on this machine")
-    with start("--host", "::1", told=LINE) as server:
+    with start("--host", "::1", expected=LINE) as server:
         place = urlsplit(server.url)
         own = ("Host", f"[::1]:{place.port}")
         assert send(server.url, own)[0] == 200
@@ -269,6 +269,6 @@ def test_over_ipv6(start, recordings: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", "*", "*.example.com", "http://localhost", "a.example:80", "a b", "a,b", "x@y"]
 )
-def test_what_is_no_host_name_is_told(name: str) -> None:
+def test_what_is_no_host_name_is_reported(name: str) -> None:
     with pytest.raises(UsageError, match=r"--allow-host .*: expected one host name"):
         ServeOptions(allow_host=[name])

@@ -40,7 +40,7 @@ def server(model: Path, start) -> Iterator:
     (model / "README.md").write_text(CARD)
     options = ["--max-mb", "1", "--window", "0.5", "--hop", "0.25"]
     refusals = r"(warning: a request is refused: .*\n)*"
-    with start(*options, "--allow-host", "emotions.example", told=refusals) as one:
+    with start(*options, "--allow-host", "emotions.example", expected=refusals) as one:
         yield one
     (model / "README.md").unlink()
 
@@ -109,7 +109,7 @@ def drop(page, file: Path, name: str | None = None, kind: str = "audio/wav") -> 
     )
 
 
-def told(page) -> tuple[str, dict[str, str]]:
+def shown(page) -> tuple[str, dict[str, str]]:
     """The emotion in large letters, and the share of each, as the page shows them."""
     found = page.locator(".prediction")
     found.wait_for()
@@ -119,7 +119,7 @@ def told(page) -> tuple[str, dict[str, str]]:
 
 
 def expected(server, recording: Path) -> tuple[str, dict[str, str]]:
-    """The same from what programs are told."""
+    """The same from the HTTP interface."""
     answer = httpx.put(f"{server.url}/predict", content=recording.read_bytes(), timeout=60).json()
     shares = {name: f"{100 * share:.0f} %" for name, share in answer["probabilities"].items()}
     return answer["emotion"], shares
@@ -129,7 +129,7 @@ def test_a_dropped_recording_is_heard(visit, server, recordings: Path) -> None:
     page = visit()
     recording = recordings / "anger" / "s0_08.wav"
     drop(page, recording)
-    assert told(page) == expected(server, recording)
+    assert shown(page) == expected(server, recording)
     figure = page.locator(".prediction img")
     assert figure.get_attribute("src").startswith("data:image/png;base64,")
     assert figure.evaluate("image => image.naturalWidth") > 1000
@@ -138,7 +138,7 @@ def test_a_dropped_recording_is_heard(visit, server, recordings: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "name", "kind", "said"),
+    ("what", "name", "kind", "message"),
     [
         ("txt", "diary.txt", "text/plain", "Invalid file type: diary.txt"),
         ("text", "diary.wav", "audio/wav", "not audio: neither WAV, FLAC, OGG nor MP3"),
@@ -148,14 +148,16 @@ def test_a_dropped_recording_is_heard(visit, server, recordings: Path) -> None:
         ("hours", "hours.flac", "audio/flac", "10800 s is longer than the 300 s"),
     ],
 )
-def test_what_cannot_be_heard_is_told(visit, odd, what: str, name: str, kind: str, said) -> None:
+def test_what_cannot_be_read_is_reported(
+    visit, odd, what: str, name: str, kind: str, message
+) -> None:
     page = visit()
     drop(page, odd[what], name, kind)
-    page.get_by_text(said).wait_for()
+    page.get_by_text(message).wait_for()
     assert page.locator(".prediction").count() == 0
 
 
-def test_too_large_is_told_without_an_upload(visit, server, tmp_path: Path) -> None:
+def test_too_large_is_reported_without_an_upload(visit, server, tmp_path: Path) -> None:
     large = tmp_path / "large.wav"
     large.write_bytes(bytes(1_200_000))
     page = visit()
@@ -174,7 +176,7 @@ def test_after_a_refusal_the_next_is_heard(visit, server, odd, recordings: Path)
     page.get_by_text("Record, or drop a WAV").wait_for()
     recording = recordings / "sadness" / "s1_05.wav"
     drop(page, recording)
-    assert told(page) == expected(server, recording)
+    assert shown(page) == expected(server, recording)
 
 
 def test_two_at_once(visit, server, recordings: Path) -> None:
@@ -183,11 +185,11 @@ def test_two_at_once(visit, server, recordings: Path) -> None:
     files = [recordings / "anger" / "s2_02.wav", recordings / "sadness" / "s3_15.wav"]
     for page, file in zip((one, other), files, strict=True):
         drop(page, file)
-    assert [told(one), told(other)] == [expected(server, file) for file in files]
+    assert [shown(one), shown(other)] == [expected(server, file) for file in files]
     pages = [visit(), visit()]
     for page in pages:
         drop(page, files[0])
-    assert [told(page) for page in pages] == [expected(server, files[0])] * 2
+    assert [shown(page) for page in pages] == [expected(server, files[0])] * 2
 
 
 def test_the_microphone_is_heard(visit, server) -> None:
@@ -197,7 +199,7 @@ def test_the_microphone_is_heard(visit, server) -> None:
     page.get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(1_500)
     page.locator("button.stop-button").first.click()
-    emotion, shares = told(page)
+    emotion, shares = shown(page)
     assert emotion in shares
     (sent,) = (file for file in server.files if file.name == "audio.wav")
     assert sent.read_bytes().startswith(b"RIFF")
@@ -210,7 +212,7 @@ def test_who_leaves_in_the_middle_disturbs_nobody(visit, server, recordings: Pat
         drop(leaving, recording)
     leaving.close()
     drop(staying, recording)
-    assert told(staying) == expected(server, recording)
+    assert shown(staying) == expected(server, recording)
 
 
 def test_the_card_is_shown_and_may_do_nothing(visit) -> None:
@@ -224,7 +226,7 @@ def test_the_card_is_shown_and_may_do_nothing(visit) -> None:
 def test_it_fits_a_phone(visit, recordings: Path, scheme: str) -> None:
     page = visit(viewport=PHONE, color_scheme=scheme, has_touch=True)
     drop(page, recordings / "anger" / "s0_08.wav")
-    told(page)
+    shown(page)
     for closed in ("Model card", "From a program"):
         page.get_by_text(closed).click()
     page.get_by_text("curl -T").wait_for()
@@ -286,5 +288,5 @@ def test_by_an_allowed_name_the_page_works(browser, server, recordings: Path) ->
     page.goto(f"http://emotions.example:{urlsplit(server.url).port}")
     recording = recordings / "anger" / "s0_08.wav"
     drop(page, recording)
-    assert told(page) == expected(server, recording)
+    assert shown(page) == expected(server, recording)
     page.close()

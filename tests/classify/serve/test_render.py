@@ -24,9 +24,9 @@ def timeline(rows: list, names: list[str], regression: bool = False) -> Timeline
 
 def test_silent_windows_are_null_for_programs() -> None:
     line = timeline([[0.25, 0.75], [np.nan, np.nan]], ["anger", "fear"])
-    said = Prediction(Answer(SAID, {"anger": 0.25, "fear": 0.75}), 2.0, line).as_json()
-    assert said["emotion"] == "fear"
-    assert [part["probabilities"] for part in said["timeline"]] == [
+    result = Prediction(Answer(SAID, {"anger": 0.25, "fear": 0.75}), 2.0, line).as_json()
+    assert result["emotion"] == "fear"
+    assert [part["probabilities"] for part in result["timeline"]] == [
         {"anger": 0.25, "fear": 0.75},
         None,
     ]

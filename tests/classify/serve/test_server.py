@@ -68,7 +68,7 @@ def test_it_says_what_predict_says(server, recordings: Path, expected: dict) -> 
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("what", "message"),
     [
         ("text", "not audio"),
         ("empty", "an empty file"),
@@ -78,13 +78,15 @@ def test_it_says_what_predict_says(server, recordings: Path, expected: dict) -> 
         ("hours", "10800 s is longer than the 60 s"),
     ],
 )
-def test_what_cannot_be_heard_is_told(server, recordings: Path, odd, what: str, said: str) -> None:
+def test_what_cannot_be_read_is_reported(
+    server, recordings: Path, odd, what: str, message: str
+) -> None:
     refused = ask(server.url, odd[what])
     assert refused.status_code == 422
-    assert said in refused.text
+    assert message in refused.text
     assert refused.text.count("\n") == 1
     client = gradio_client.Client(server.url, verbose=False)
-    with pytest.raises(gradio_client.exceptions.AppError, match=said):
+    with pytest.raises(gradio_client.exceptions.AppError, match=message):
         client.predict(gradio_client.handle_file(odd[what]), api_name="/predict")
     assert ask(server.url, recordings / "anger" / "s0_00.wav").status_code == 200
 
@@ -139,13 +141,13 @@ def test_who_sends_too_much_regardless_reads_why(server, recordings: Path, size:
     assert ask(server.url, recordings / "anger" / "s0_00.wav").status_code == 200
 
 
-def test_a_length_that_is_not_told_is_refused(server) -> None:
+def test_a_length_that_is_missing_is_refused(server) -> None:
     refused = httpx.post(f"{server.url}/predict", content=iter([b"RIFF"]))
     assert refused.status_code == 411
     assert "Content-Length" in refused.text
 
 
-def test_a_form_is_told_apart(server, recordings: Path) -> None:
+def test_a_form_is_distinguished(server, recordings: Path) -> None:
     form = {"file": (recordings / "anger" / "s0_00.wav").read_bytes()}
     refused = httpx.post(f"{server.url}/predict", files=form)
     assert refused.status_code == 415
@@ -232,7 +234,7 @@ def test_only_uploads_are_files(server, path) -> None:
     assert "not uploaded here" in refused.text
 
 
-def test_an_upload_that_is_gone_is_told(server) -> None:
+def test_an_upload_that_is_gone_is_reported(server) -> None:
     (sent,) = server.temporary.glob("*/sent")
     place = f"{server.url}/gradio_api/call/predict"
     event = httpx.post(place, json=question(f"{sent}/gone.wav")).json()["event_id"]
@@ -247,7 +249,7 @@ def test_questions_that_are_none(server, recordings: Path, body: bytes) -> None:
     assert ask(server.url, recordings / "anger" / "s0_00.wav").status_code == 200
 
 
-def test_browsers_are_told_to_load_nothing_from_elsewhere(server) -> None:
+def test_browsers_must_load_nothing_from_elsewhere(server) -> None:
     page = httpx.get(server.url)
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'self' data: blob:;")
@@ -282,20 +284,20 @@ def test_who_hangs_up_is_listened_to_no_further(model: Path, odd) -> None:
     """Hours of windows would keep the next one waiting, and a stop as well."""
     options = ServeOptions(max_seconds=600, window=0.5, hop=0.02)
     requests = RequestQueue(Predictor.open(Model.load(model), "cpu"), options)
-    said = []
+    progress = []
 
     async def leave() -> None:
-        asking = asyncio.ensure_future(requests.ask(odd["minutes"], said.append))
+        asking = asyncio.ensure_future(requests.ask(odd["minutes"], progress.append))
         await asyncio.sleep(0.3)
         asking.cancel()
-        asking = asyncio.ensure_future(requests.ask(odd["minutes"], said.append))
+        asking = asyncio.ensure_future(requests.ask(odd["minutes"], progress.append))
         await asyncio.sleep(0.3)
         requests.close()
         with pytest.raises((Busy, asyncio.CancelledError)):
             await asking
 
     asyncio.run(leave())
-    assert said == []
+    assert progress == []
 
 
 def test_uploads_are_bounded_and_go(tmp_path: Path) -> None:
@@ -318,7 +320,7 @@ def test_uploads_are_bounded_and_go(tmp_path: Path) -> None:
         assert list(uploads.sent.iterdir()) == []
 
 
-def test_a_busy_port_is_told_or_passed_over(monkeypatch) -> None:
+def test_a_busy_port_is_reported_or_passed_over(monkeypatch) -> None:
     with listening(ServeOptions(port=0)) as first:
         port = first.getsockname()[1]
         with pytest.raises(UsageError, match=f"--port {port}: in use; name another"):
@@ -339,12 +341,12 @@ def test_a_busy_port_is_told_or_passed_over(monkeypatch) -> None:
         {"queue": -1},
     ],
 )
-def test_wrong_options_are_told(wrong: dict) -> None:
+def test_wrong_options_are_reported(wrong: dict) -> None:
     with pytest.raises(UsageError, match="expected"):
         ServeOptions(**wrong)
 
 
-def test_a_missing_extra_is_told_in_a_line(model: Path) -> None:
+def test_a_missing_extra_is_reported_in_a_line(model: Path) -> None:
     program = (
         "import runpy, sys\n"
         "sys.modules['gradio'] = None\n"

@@ -69,9 +69,9 @@ def test_a_wav_file_through_a_pipe(model: Path, tmp_path: Path, waveform) -> Non
         assert line["skipped"] == 0
         assert 0 < line["latency"] < 60
     assert lines[0]["smoothed"] == lines[0]["probabilities"]
-    told = done.stderr.decode()
-    assert "standard input: WAV, s24le, 48,000 Hz, stereo" in told
-    found = SUMMARY.search(told)
+    messages = done.stderr.decode()
+    assert "standard input: WAV, s24le, 48,000 Hz, stereo" in messages
+    found = SUMMARY.search(messages)
     assert found is not None
     assert found.groups() == ("4.1", "5")
 
@@ -81,10 +81,13 @@ def test_ctrl_c_and_a_question_meanwhile(model: Path, waveform) -> None:
     process.stdin.write(pcm(waveform(1, 3.2)))
     lines = [json.loads(process.stdout.readline()) for _ in range(3)]
     assert [line["time"] for line in lines] == [2.0, 2.5, 3.0]
-    told: tuple[str, ...] = ()
-    while told != ("3.2", "3"):  # it may be asked before all is read and the last line is counted
+    messages: tuple[str, ...] = ()
+    while messages != (
+        "3.2",
+        "3",
+    ):  # it may be asked before all is read and the last line is counted
         process.send_signal(signal.SIGUSR1)
-        told = summary(process)
+        messages = summary(process)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert summary(process) == ("3.2", "3")
@@ -247,8 +250,8 @@ def test_a_microphone_that_is_unplugged(model: Path, tmp_path: Path, monkeypatch
     with pytest.raises(AudioError, match="the microphone has gone: unplugged"):
         predict.main([str(model), "mic:USB", "--stream"])
     sys.modules.pop("sounddevice", None)
-    answers, told = capsys.readouterr()
-    assert "samples lost 1 time by the microphone" in told
+    answers, messages = capsys.readouterr()
+    assert "samples lost 1 time by the microphone" in messages
     lines = [json.loads(line) for line in answers.splitlines()]
     assert lines
     assert sum(line["skipped"] + 1 for line in lines) in (6, 7)  # the resampler holds back a little
@@ -268,8 +271,8 @@ def test_fed_at_a_pace(model: Path, tmp_path: Path, minutes: float, pace: str, g
     """Every hop has its answer or is counted as skipped, and time is that of the samples."""
     report = tmp_path / "report.json"
     bench = [sys.executable, "benchmarks/bench_stream.py", str(model), "--json", str(report)]
-    told = ["--minutes", str(minutes), "--pace", pace, *gaps]
-    subprocess.run([*bench, *told], check=True, cwd=ROOT, capture_output=True)
+    messages = ["--minutes", str(minutes), "--pace", pace, *gaps]
+    subprocess.run([*bench, *messages], check=True, cwd=ROOT, capture_output=True)
     found = json.loads(report.read_text())
     hops = int((found["seconds"] - 2) // 0.5) + 1
     assert found["status"] == 0

@@ -81,8 +81,8 @@ def test_equals_libsndfile(coding: str, channels: int, form: str) -> None:
     samples = np.random.default_rng(0).uniform(-1, 1, (400, channels))
     data = written(samples, 8_000, format=form, subtype=SUBTYPES[coding])
     file = io.BytesIO(data)
-    told = {"samplerate": 8_000, "channels": channels, "subtype": SUBTYPES[coding]}
-    given = {"format": "RAW", **told} if form == "RAW" else {}
+    layout = {"samplerate": 8_000, "channels": channels, "subtype": SUBTYPES[coding]}
+    given = {"format": "RAW", **layout} if form == "RAW" else {}
     expected = soundfile.read(file, dtype="float32", always_2d=True, **given)[0].mean(axis=1)
     found = decoded(data, f"{coding}:8000:{channels}")
     np.testing.assert_array_equal(found, expected)

@@ -122,7 +122,7 @@ def test_without_voice_the_encoder_rests_and_the_answer_is_held_then_forgotten(r
         assert moment.smoothed == (pytest.approx(spoken[-1].smoothed) if held else None)
 
 
-def test_what_the_encoder_refuses_is_told(ready) -> None:
+def test_what_the_encoder_refuses_is_reported(ready) -> None:
     options = StreamOptions(voice_only=False)
     moments = list(Stream(Standing(), ready([np.zeros(40_000, np.float32)]), options))
     assert [moment.refused for moment in moments] == ["silent", "silent"]
