@@ -115,7 +115,7 @@ class Run:
             joined[test, : each.shape[1]] = np.where(each > 0, each, np.nan)
         return joined
 
-    def surest(self) -> list[int]:
+    def most_probable(self) -> list[int]:
         """Of each class, the correctly predicted utterance of the highest probability."""
         y, probabilities = self.dataset.y, self.result.by_seed[0]
         sure = np.where(probabilities.argmax(1) == y, probabilities[np.arange(len(y)), y], 0)

@@ -37,7 +37,7 @@ MOST_OF_CARD = 16 << 20  # bytes
 class TrainedHead:
     """A fitted head with features, recipe and calibration."""
 
-    head: Any  # a fitted classifier of scikit-learn's kind, or a regressor
+    head: Any  # a fitted classifier with scikit-learn's interface, or a regressor
     features: Features
     card: Mapping[str, Any]  # what ``model.json`` holds, see `classify.models.schema`
 
