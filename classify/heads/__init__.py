@@ -141,8 +141,8 @@ def find(name: str) -> Head:
         return HEADS[name]
     if ":" not in name:
         raise UsageError(
-            f"no head {name!r}: choose from {', '.join(HEADS)}, or name a class of scikit-learn's "
-            "kind as package.module:Class"
+            f"no head {name!r}: choose from {', '.join(HEADS)}, or name a class with "
+            "scikit-learn's interface as package.module:Class"
         )
     from classify.heads import imported
 
