@@ -122,7 +122,7 @@ def main(argv: Sequence[str]) -> int:
         app = application(model, arguments.model, requests, uploads, address(server))
         if not options.is_local:
             log.warning(
-                "--host %s: everybody who can reach this machine can use the page; there is no "
+                "--host %s: anyone who can reach this machine can use the page; there is no "
                 "password",
                 options.host,
             )

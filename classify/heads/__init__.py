@@ -174,7 +174,7 @@ def regressor_path(name: str) -> str:
     if path := find(name).regressor:
         return path
     able = ", ".join(name for name, head in HEADS.items() if head.regressor)
-    raise UsageError(f"--head {name} tells classes apart; numbers are predicted by --head {able}")
+    raise UsageError(f"--head {name} predicts classes; to predict numbers, use --head {able}")
 
 
 def build_regressor(name: str, parameters: Mapping[str, Any]) -> Any:

@@ -166,7 +166,7 @@ class TrainedHead:
         found = self.of_features(np.zeros((1, width), np.float32))
         expected = (1, len(classes or self.targets))
         if found.shape != expected or not np.isfinite(found).all():
-            raise ValueError(f"it does not answer with {expected[1]} finite numbers")
+            raise ValueError(f"its output is not {expected[1]} finite numbers")
 
 
 def check(folder: Path) -> None:

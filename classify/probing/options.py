@@ -40,7 +40,7 @@ class ProbeOptions:
                 "scikit-learn's interface as package.module:Class"
             )
         if not find(self.head).classifies:
-            raise UsageError(f"--head {self.head} predicts numbers; a probe tells classes apart")
+            raise UsageError(f"--head {self.head} predicts numbers; a probe predicts classes")
         if self.C is not None and self.head not in PROBES:
             raise UsageError(
                 f"--C is for {', '.join(PROBES)}; {self.head} keeps its own parameters"
