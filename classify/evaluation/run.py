@@ -23,7 +23,7 @@ from data.errors import UsageError
 
 
 @dataclass(frozen=True)
-class TestPart:
+class HeldOutPart:
     """The test part of a fold."""
 
     fold: int
@@ -90,11 +90,11 @@ class Run:
             yield [*map(str, values), *row]
 
     @property
-    def test_parts(self) -> list["TestPart"]:
+    def test_parts(self) -> list[HeldOutPart]:
         """What each fold holds out."""
         known = self.folds.by_speaker
         return [
-            TestPart(
+            HeldOutPart(
                 fold=number,
                 speakers=sorted(set(self.dataset.speakers[test])) if known else [],
                 utterances=len(test),
