@@ -151,7 +151,7 @@ def require_classes(table: pd.DataFrame, options: Options) -> None:
     """Refuse a target that is to be regressed."""
     if has_numbers(table, options):
         raise UsageError(
-            f"--target {options.target} is numbers, and classes are wanted here; "
+            f"--target {options.target} holds numbers, and this command needs classes; "
             f"'python -m classify --target {options.target}' regresses them"
         )
 

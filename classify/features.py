@@ -93,7 +93,7 @@ class Features:
         if not self.sequences:
             return pooled
         if sequence is None:
-            raise ValueError("these features are of sequences, and none was given")
+            raise ValueError("expected an embedding with sequences, got one without")
         stored = list(recipe["sequence_layers"])
         steps = [sequence[[stored.index(layer)]] for layer in self.layers]
         return self._padded(steps, [0], pooled)

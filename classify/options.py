@@ -54,7 +54,7 @@ class Options:
         if self.layer == "mix" and not head.neural:
             able = ", ".join(name for name, head in HEADS.items() if head.neural)
             raise UsageError(
-                f"--head {self.head} cannot weigh layers: use --layer mean or a number, or one of "
+                f"--head {self.head} cannot mix layers: use --layer mean or a number, or one of "
                 f"the heads {able}"
             )
         self._require_suitable(head)
@@ -75,7 +75,7 @@ class Options:
             raise UsageError(f"--target {self.target!r}: expected a column of the cache")
         if self.labels is not None and self.target not in EMOTION_TARGETS:
             raise UsageError(
-                f"--labels maps emotions; --target {self.target} is taken as the cache has it"
+                f"--labels is for emotions, not for --target {self.target}: leave it out"
             )
 
     def _require_suitable(self, head: Head) -> None:
@@ -84,12 +84,14 @@ class Options:
         neural += ["--normalize none"] if self.normalize == "none" else []
         neural += ["--device"] if self.device != "cpu" else []
         if neural and not head.neural:
-            raise UsageError(f"{neural[0]} is for neural heads; {self.head} is none")
+            raise UsageError(f"{neural[0]} is for neural heads; {self.head} is not one")
         if self.axis and not head.sequences:
             able = ", ".join(name for name, head in HEADS.items() if head.sequences)
             raise UsageError(f"--axis is for heads that read sequences: {able}")
         if self.seeds > 1 and not head.random:
-            raise UsageError(f"--seeds {self.seeds}: nothing in --head {self.head} is random")
+            raise UsageError(
+                f"--seeds {self.seeds}: --head {self.head} is deterministic: leave it out"
+            )
         if self.C is not None and not head.regularised:
             able = ", ".join(name for name, head in HEADS.items() if head.regularised)
             raise UsageError(f"--C: {self.head} has none; these have: {able}")

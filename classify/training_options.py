@@ -21,18 +21,18 @@ SETTINGS = {
         int,
         1,
         100_000,
-        "hold a tenth of the training part's speakers out, end after so many passes that do not "
-        "lower the loss on them, and take the pass of the lowest (default: all passes)",
+        "stop early: hold out a tenth of the training part's speakers, end after N passes without "
+        "a lower loss on them, and keep the best pass (default: all passes)",
     ),
-    "batch_size": Range(int, 1, 100_000, "utterances of a step (default: 32)"),
+    "batch_size": Range(int, 1, 100_000, "utterances per step (default: 32)"),
     "hidden": Range(int, 4, 100_000, "width of the hidden layer (default: 64 or 128)"),
-    "dropout": Range(float, 0, 0.99, "share of it that is zeroed in training (default: 0.5)"),
-    "learning_rate": Range(float, 1e-8, 10, "of AdamW, at the beginning (default: 0.002)"),
-    "weight_decay": Range(float, 0, 10, "of AdamW (default: 0.01)"),
+    "dropout": Range(float, 0, 0.99, "dropout of the hidden layer (default: 0.5)"),
+    "learning_rate": Range(float, 1e-8, 10, "initial learning rate of AdamW (default: 0.002)"),
+    "weight_decay": Range(float, 0, 10, "weight decay of AdamW (default: 0.01)"),
     "label_smoothing": Range(
-        float, 0, 0.99, "share of the target that is spread over all classes (default: 0.1)"
+        float, 0, 0.99, "share of the target spread over all classes (default: 0.1)"
     ),
-    "mixup": Range(float, 0, 100, "blend pairs of utterances by shares of Beta(A, A) (default: 0)"),
+    "mixup": Range(float, 0, 100, "mix pairs of utterances by Beta(A, A) (default: 0)"),
 }
 
 

@@ -4,14 +4,14 @@ COMMANDS = {  # name → module, and what it does
     "": ("classify.commands.evaluate", "cross-validate a head on a cache"),
     "probe": (
         "classify.commands.probe",
-        "every layer: which knows what, and is the difference real",
+        "probe every layer, with controls and tests",
     ),
     "compare": (
         "classify.commands.compare",
-        "several heads under the same folds, and the best of them",
+        "compare several heads under the same folds",
     ),
-    "train": ("classify.commands.train", "fit one head on everything in a cache and save it"),
-    "predict": ("classify.commands.predict", "emotions of new recordings, by a saved head"),
-    "export": ("classify.commands.export", "a saved head and its encoder as one ONNX file"),
-    "serve": ("classify.commands.serve", "a saved head as a page in the browser"),
+    "train": ("classify.commands.train", "fit one head on all of a cache and save it"),
+    "predict": ("classify.commands.predict", "predict recordings or a stream with a saved head"),
+    "export": ("classify.commands.export", "write a saved head and its encoder to one ONNX file"),
+    "serve": ("classify.commands.serve", "serve a saved head as a page and an HTTP endpoint"),
 }

@@ -32,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: boo
         "--target",
         default=default.target,
         metavar="COLUMN",
-        help="what to tell apart: emotion_perceived, sex, or any other column of the cache; "
+        help="column to predict: emotion_perceived, sex, or any other column of the cache; "
         "numeric columns, such as arousal,valence, are regressed (default: %(default)s)",
     )
     parser.add_argument(
         "--layer",
         type=_layer,
         metavar="N|mean|mix",
-        help="one hidden layer, the mean of all, or all for a neural head to weigh "
+        help="one hidden layer, the mean of all layers, or a learned mix of all layers "
         "(default: mix for neural heads, mean for others)",
     )
     if head:
@@ -47,33 +47,33 @@ def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: boo
             "--C",
             type=float,
             metavar="C",
-            help="inverse strength of the regularisation, of linear heads and svm: "
+            help="inverse strength of the regularisation of linear heads and svm, from "
             f"{LEAST_C:g} to {MOST_C:g}",
         )
-    add_poolings(parser, "; beside sequences all but the mean, or none")
+    add_poolings(parser, "; with sequences all but the mean, or none")
     add_folds(parser)
     parser.add_argument(
         "--axis",
         choices=AXES,
-        help="what gru, attention and transformer go along (default: time where the cache has "
-        "sequences, else the layers)",
+        help="sequence axis of gru, attention and transformer (default: time if the cache has "
+        "sequences, else layer)",
     )
     parser.add_argument(
         "--normalize",
         choices=NORMALIZATIONS,
         default=Options.normalize,
-        help="features by the training part's mean and deviation; by each speaker's own, test "
-        "speakers included; or not at all, neural heads only (default: %(default)s)",
+        help="standardise features by the training part; by each speaker's own recordings, test "
+        "speakers included; or not at all, for neural heads (default: %(default)s)",
     )
     parser.add_argument(
-        "--balance", action="store_true", help="in training all classes weigh the same"
+        "--balance", action="store_true", help="weight all classes equally in training"
     )
     parser.add_argument(
         "--tune",
         type=int,
         default=0,
         metavar="N",
-        help="choose in each training part among N settings, by folds of its speakers",
+        help="choose among N settings in each training part, by inner folds of speakers",
     )
     if seeds:
         parser.add_argument(
@@ -81,12 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: boo
             type=int,
             default=1,
             metavar="N",
-            help="fit each fold N times, from --seed on: mean and deviation",
+            help="fit each fold N times with the seeds from --seed on; print mean and deviation",
         )
     add_seed(parser)
     _add_training(parser)
     parser.add_argument(
-        "--device", default=Options.device, help="of neural heads: cpu, cuda (default: %(default)s)"
+        "--device",
+        default=Options.device,
+        help="device of neural heads: cpu or cuda (default: %(default)s)",
     )
 
 
@@ -97,8 +99,8 @@ def add_head(parser: argparse.ArgumentParser) -> None:
         "--head",
         metavar="HEAD",
         default=Options.head,
-        help=f"{heads}; or any class of scikit-learn's kind, as sklearn.naive_bayes:GaussianNB "
-        "(default: %(default)s)",
+        help=f"{heads}; or any class with scikit-learn's interface, such as "
+        "sklearn.naive_bayes:GaussianNB (default: %(default)s)",
     )
 
 
@@ -109,7 +111,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Options.cache,
         metavar="FILE",
-        help="what 'python -m extract' wrote (default: %(default)s)",
+        help="cache written by 'python -m extract' (default: %(default)s)",
     )
     parser.add_argument(
         "--corpus",
@@ -117,7 +119,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="use only this corpus of the cache; may be repeated, or names joined by commas",
+        help="use only these corpora of the cache; names joined by commas, or repeat the option",
     )
     parser.add_argument(
         "--labels",
@@ -134,7 +136,7 @@ def add_poolings(parser: argparse.ArgumentParser, more: str = "") -> None:
         type=split_one,
         default=(),
         metavar="NAMES",
-        help=f"mean, std or max, joined by commas (default: all of the cache{more})",
+        help=f"mean, std or max, joined by commas (default: all in the cache{more})",
     )
 
 
@@ -145,10 +147,9 @@ def add_folds(parser: argparse.ArgumentParser) -> None:
         type=_folds,
         default=Options.folds,
         metavar="auto|speaker|speaker+sentence|N|FILE",
-        help="speaker: leave one speaker out; N: so many parts, no speaker in two of them; "
-        "auto: by speaker up to 30 speakers, then 10; speaker+sentence: auto, and neither speaker "
-        "nor sentence of the test in training; FILE: a CSV with the columns id and fold "
-        "(default: %(default)s)",
+        help="speaker: leave one speaker out; N: N folds grouped by speaker; auto: speaker for up "
+        "to 30 speakers, else 10; speaker+sentence: as auto, without the tested sentences in "
+        "training; FILE: a CSV with the columns id and fold (default: %(default)s)",
     )
 
 
@@ -159,14 +160,18 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
         type=_jobs,
         default=-1,
         metavar="N",
-        help="most processes (default: one a core)",
+        help="maximum number of processes (default: the number of cores)",
     )
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Add ``--seed``."""
     parser.add_argument(
-        "--seed", type=int, default=Options.seed, metavar="N", help="(default: %(default)s)"
+        "--seed",
+        type=int,
+        default=Options.seed,
+        metavar="N",
+        help="random seed (default: %(default)s)",
     )
 
 

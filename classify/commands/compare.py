@@ -33,8 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="the run's folder; one with an older run is overwritten (default: "
-        "runs/<time>-compare)",
+        help="folder of the run; an older run in it is overwritten (default: runs/<time>-compare)",
     )
     parser.add_argument("--json", action="store_true", help="print compare.json, not the table")
     shared.add_scheduler(parser)

@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m classify",
         description="Cross-validate a head on cached embeddings: table here, files in the run's "
         "folder.",
-        epilog=f"other commands:\n{others}\n\n'python -m classify COMMAND --help' tells more.",
+        epilog=f"other commands:\n{others}\n\n'python -m classify COMMAND --help' lists the "
+        "options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser)
@@ -29,12 +30,12 @@ def parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="the run's folder; one with an older run is overwritten (default: runs/<time>-<head>)",
+        help="folder of the run; an older run in it is overwritten (default: runs/<time>-<head>)",
     )
     parser.add_argument(
         "--attention",
         metavar="ID",
-        help="the utterance whose attention is drawn (default: the surest of each class)",
+        help="draw the attention to this utterance (default: the most probable of each class)",
     )
     parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
     add_jobs(parser)

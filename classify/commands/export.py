@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="FILE",
-        help="such as model.onnx; an older file is replaced",
+        help="file to write, such as model.onnx; an older file is replaced",
     )
     parser.add_argument(
         "--check",
@@ -35,10 +35,10 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="recordings to hold the graph against the model on (default: noise of 0.025–4 s)",
+        help="recordings on which graph and model are compared (default: noise of 0.025–4 s)",
     )
     parser.add_argument(
-        "--encoder", metavar="PATH", help="where the head's encoder is, if it has moved"
+        "--encoder", metavar="PATH", help="folder of the model's encoder, if it was moved"
     )
     common_options(parser)
     return parser

@@ -29,37 +29,42 @@ def parser() -> argparse.ArgumentParser:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="recordings, folders of them, globs such as 'calls/**/*.wav', tables with the columns "
-        "file[,start,end], or '-': a recording on standard input",
+        help="recordings, folders, globs such as 'calls/**/*.wav', tables with the columns "
+        "file[,start,end], or - for a recording on standard input",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--csv",
         action="store_true",
-        help="file, emotion, a probability per class; of a regression: file, a number per target",
+        help="print file, emotion and a probability per class, or file and a number per target",
     )
-    form.add_argument("--json", action="store_true", help="the same as a list of objects")
+    form.add_argument("--json", action="store_true", help="print a JSON list of objects")
     form.add_argument(
-        "--jsonl", action="store_true", help="an object a line, each as soon as it is known"
+        "--jsonl", action="store_true", help="print one JSON object per line, without delay"
     )
     form.add_argument(
         "--format",
         default="table",
         metavar="NAME",
-        help="table, csv, json or jsonl (default: table)",
+        help="output format: table, csv, json or jsonl (default: table)",
     )
     _add_window(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="of each timeline a CSV, an RTTM and a PNG"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for a CSV, an RTTM and a PNG file of each timeline",
     )
     _add_stream(parser)
     _add_pcm(parser)
     parser.add_argument(
-        "--encoder", metavar="PATH", help="where the model's encoder is, if it has moved"
+        "--encoder", metavar="PATH", help="folder of the model's encoder, if it was moved"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps")
     parser.add_argument(
-        "--follow-links", action="store_true", help="read what links and '..' lead to outside"
+        "--follow-links",
+        action="store_true",
+        help="follow links and '..' that lead out of a folder",
     )
     common_options(parser)
     return parser
@@ -72,7 +77,10 @@ def _add_window(parser: argparse.ArgumentParser) -> None:
         "--window", type=float, metavar="SECONDS", help="slide a window over each recording"
     )
     group.add_argument(
-        "--hop", type=float, metavar="SECONDS", help="from window to window (a third of a window)"
+        "--hop",
+        type=float,
+        metavar="SECONDS",
+        help="step between windows (default: a third of a window)",
     )
 
 
@@ -84,36 +92,36 @@ def _add_stream(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--stream",
         action="store_true",
-        help="answer while it comes in: INPUT is - (standard input), mic or mic:NAME; a "
-        f"window of {default.window:g} s every {default.hop:g} s if nothing else is asked for",
+        help="predict a live stream: INPUT is - (standard input), mic or mic:NAME; by default "
+        f"in windows of {default.window:g} s every {default.hop:g} s",
     )
     group.add_argument(
         "--half-life",
         type=float,
         metavar="S",
-        help="seconds after which an answer counts half in the smoothed one; 0: no smoothing "
+        help="half-life of the exponential smoothing in seconds; 0: no smoothing "
         f"(default: {default.half_life})",
     )
     group.add_argument(
         "--live",
         action="store_true",
-        help="never make standard input wait: skip hops when behind, as with mic, and say so",
+        help="skip hops instead of blocking standard input, as with mic; skipped hops are counted",
     )
     group.add_argument(
         "--no-vad",
         dest="voice_only",
         action="store_false",
         default=None,
-        help="answer windows without voice too",
+        help="predict windows without voice too",
     )
 
 
 def _add_pcm(parser: argparse.ArgumentParser) -> None:
     """Add ``--rate``, ``--channels`` and ``--encoding``."""
     raw = parser.add_argument_group("raw samples on standard input, if they have no header")
-    raw.add_argument("--rate", type=int, metavar="HZ", help="16000 if not given")
-    raw.add_argument("--channels", type=int, metavar="N", help="1 if not given")
-    raw.add_argument("--encoding", choices=CODINGS, help="s16le if not given")
+    raw.add_argument("--rate", type=int, metavar="HZ", help="sampling rate (default: 16000)")
+    raw.add_argument("--channels", type=int, metavar="N", help="channels (default: 1)")
+    raw.add_argument("--encoding", choices=CODINGS, help="sample format (default: s16le)")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -27,13 +27,13 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_arguments(parser)
     parser.add_argument(
-        "--strict", action="store_true", help="exit with status 1 where a check of the audit fails"
+        "--strict", action="store_true", help="exit with status 1 if a check of the audit fails"
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="the run's folder; one with an older run is overwritten (default: runs/<time>-probe)",
+        help="folder of the run; an older run in it is overwritten (default: runs/<time>-probe)",
     )
     parser.add_argument("--json", action="store_true", help="print probe.json, not the table")
     add_scheduler(parser)
@@ -50,15 +50,15 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         type=split_one,
         default=default.targets,
         metavar="COLUMNS",
-        help="columns joined by commas (default: emotion, and without --quick what is known of "
+        help="columns joined by commas (default: emotion and, without --quick, those known of "
         f"{', '.join(CONFOUNDS)})",
     )
     parser.add_argument(
         "--head",
         metavar="HEAD",
         default=default.head,
-        help=f"{', '.join(PROBES)}, or any class of scikit-learn's kind, as "
-        "sklearn.naive_bayes:GaussianNB, whose fits are slower (default: %(default)s)",
+        help=f"{', '.join(PROBES)}, or any class with scikit-learn's interface, such as "
+        "sklearn.naive_bayes:GaussianNB, which fits more slowly (default: %(default)s)",
     )
     parser.add_argument(
         "--C",
@@ -70,30 +70,35 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_poolings(parser)
     add_folds(parser)
     add_seed(parser)
-    parser.add_argument("--quick", action="store_true", help="the curves with their bands alone")
+    parser.add_argument("--quick", action="store_true", help="only the curves and their intervals")
     parser.add_argument(
         "--control",
         type=Path,
         metavar="FILE",
-        help="a cache of the same recordings by an untrained encoder, to hold against this one",
+        help="cache of the same recordings by an untrained encoder, as a control",
     )
     parser.add_argument(
-        "--against", type=Path, metavar="FILE", help="a cache to compare layers with (CKA)"
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="cache whose layers are compared with these (CKA)",
     )
     parser.add_argument(
         "--remove",
         choices=REMOVALS,
-        help="emotion again, after each speaker's mean or the subspace of speakers is taken out",
+        help="probe emotion again without each speaker's mean or the subspace of speakers",
     )
     parser.add_argument(
-        "--mdl", action="store_true", help="description length of the labels, by online coding"
+        "--mdl",
+        action="store_true",
+        help="compute the description length of the labels by online coding",
     )
     parser.add_argument(
         "--shuffles",
         type=int,
         default=default.shuffles,
         metavar="N",
-        help="refits with shuffled labels, 0 for none (default: %(default)s)",
+        help="number of fits with shuffled labels (default: %(default)s)",
     )
 
 

@@ -36,29 +36,29 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host",
         default=default.host,
-        help="address to listen at; 0.0.0.0: everybody who can reach this machine "
-        "(default: %(default)s, this machine alone)",
+        help="address to listen at; 0.0.0.0 accepts requests from other machines "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="answer to this host name too, as for a proxy or a name in the local network; may be "
-        "given several times (without: to the address it listens at and to localhost)",
+        help="accept requests to this host name too, such as that of a proxy; may be repeated "
+        "(default: the address it listens at and localhost)",
     )
     parser.add_argument(
         "--port",
         type=int,
         metavar="N",
-        help=f"0: any free one (default: the first free one from {FIRST_PORT} on)",
+        help=f"port; 0: any free port (default: the first free port from {FIRST_PORT} on)",
     )
     parser.add_argument(
         "--max-mb",
         type=float,
         default=default.max_mb,
         metavar="MB",
-        help="refuse larger recordings before they are taken (default: %(default)g)",
+        help="refuse larger recordings (default: %(default)g)",
     )
     parser.add_argument(
         "--max-seconds",
@@ -72,24 +72,24 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=default.queue,
         metavar="N",
-        help="recordings that may wait; more are sent away (default: %(default)s)",
+        help="recordings that may wait; more are refused (default: %(default)s)",
     )
     parser.add_argument(
         "--window",
         type=float,
         default=default.window,
         metavar="S",
-        help="seconds that one answer of the timeline is about (default: %(default)g)",
+        help="window of the timeline in seconds (default: %(default)g)",
     )
     parser.add_argument(
         "--hop",
         type=float,
         default=default.hop,
         metavar="S",
-        help="seconds from one answer to the next (default: %(default)g)",
+        help="step between windows in seconds (default: %(default)g)",
     )
     parser.add_argument(
-        "--encoder", metavar="PATH", help="where the head's encoder is, if it has moved"
+        "--encoder", metavar="PATH", help="folder of the model's encoder, if it was moved"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps")
     common_options(parser)
@@ -122,7 +122,7 @@ def main(argv: Sequence[str]) -> int:
         app = application(model, arguments.model, requests, uploads, address(server))
         if not options.is_local:
             log.warning(
-                "--host %s: everybody who can reach this machine can use the page; there is no "
+                "--host %s: anyone who can reach this machine can use the page; there is no "
                 "password",
                 options.host,
             )

@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
                     log.info("%s", line)
     if not summary.moments:
         raise AudioError(
-            f"{stream.seconds:.2f} s of audio came, less than a window of {options.window:g} s: "
-            "there is no answer"
+            f"{stream.seconds:.2f} s of audio were received, less than a window of "
+            f"{options.window:g} s: there is no prediction"
         )
     return SOME_REFUSED if summary.refused else 0
 

@@ -23,13 +23,13 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="MODEL",
-        help="the model's folder; an older model in it is overwritten",
+        help="folder of the model; an older model in it is overwritten",
     )
     add_arguments(parser, seeds=False)
     parser.add_argument(
         "--fit-only",
         action="store_true",
-        help="no cross-validation: no scores, no calibration; for a single speaker, or in a hurry",
+        help="skip cross-validation: the model has no scores and is not calibrated",
     )
     add_jobs(parser)
     common_options(parser)

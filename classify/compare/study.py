@@ -101,7 +101,7 @@ def cross_validated(
     result = run.evaluate_folds(options.of(head), data, folds).result
     seconds = time.perf_counter() - began
     if not np.array_equal(result.fold, folds.fold):
-        raise HeadError(f"{head} was evaluated with other folds than the others")
+        raise HeadError(f"{head} was evaluated with different folds")
     return HeadResult(
         head, str(data.features), result.prediction, result.by_seed.argmax(2), seconds
     )

@@ -116,7 +116,7 @@ def _numbered(dataset: Selection, number: int, seed: int) -> Folds:
 def by_speaker(dataset: Selection, seed: int) -> Folds:
     """Leave one speaker out."""
     if not dataset.speakers_known:
-        raise UsageError("--folds speaker: the cache does not know the speakers")
+        raise UsageError("--folds speaker: the speakers are unknown in the cache")
     _require_speakers(dataset)
     return Folds("leave one speaker out", leave_one_out(dataset.speakers), by_speaker=True)
 
@@ -134,7 +134,7 @@ def automatic(dataset: Selection, seed: int) -> Folds:
 def by_speaker_and_sentence(dataset: Selection, seed: int) -> Folds:
     """`automatic`, split by sentence too; see `crossed`."""
     if not dataset.speakers_known:
-        raise UsageError(f"--folds {CROSSED}: the cache does not know the speakers")
+        raise UsageError(f"--folds {CROSSED}: the speakers are unknown in the cache")
     folds = automatic(dataset, seed)
     _require_learnable(folds, dataset)
     return crossed(folds, dataset, seed)

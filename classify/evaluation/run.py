@@ -23,7 +23,7 @@ from data.errors import UsageError
 
 
 @dataclass(frozen=True)
-class TestPart:
+class HeldOutPart:
     """The test part of a fold."""
 
     fold: int
@@ -90,11 +90,11 @@ class Run:
             yield [*map(str, values), *row]
 
     @property
-    def test_parts(self) -> list["TestPart"]:
+    def test_parts(self) -> list[HeldOutPart]:
         """What each fold holds out."""
         known = self.folds.by_speaker
         return [
-            TestPart(
+            HeldOutPart(
                 fold=number,
                 speakers=sorted(set(self.dataset.speakers[test])) if known else [],
                 utterances=len(test),
@@ -115,7 +115,7 @@ class Run:
             joined[test, : each.shape[1]] = np.where(each > 0, each, np.nan)
         return joined
 
-    def surest(self) -> list[int]:
+    def most_probable(self) -> list[int]:
         """Of each class, the correctly predicted utterance of the highest probability."""
         y, probabilities = self.dataset.y, self.result.by_seed[0]
         sure = np.where(probabilities.argmax(1) == y, probabilities[np.arange(len(y)), y], 0)

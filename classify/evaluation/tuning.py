@@ -88,7 +88,7 @@ def draw(head: str, number: int, seed: int, fixed: Mapping[str, Any]) -> list[Se
         UsageError: nothing is known of the head's settings.
     """
     if head not in SPACES:
-        raise UsageError(f"--tune: settings to search are known of {', '.join(SPACES)}; not {head}")
+        raise UsageError(f"--tune: expected one of the heads {', '.join(SPACES)}; got {head}")
     random = np.random.default_rng(seed)
     space = {name: one for name, one in SPACES[head].items() if name not in fixed}
     found: list[Settings] = [{}]

@@ -85,7 +85,7 @@ def answers(predictor: Predictor, waveforms: Sequence[Waveform]) -> Values:
     rows = []
     for answer in predictor.waveforms(waveforms):
         if isinstance(answer, Refusal):
-            raise ModelError(f"the model refuses what it is checked on: {answer.reason}")
+            raise ModelError(f"the model refuses a recording of the check: {answer.reason}")
         rows.append(list((answer.numbers or answer.probabilities).values()))
     return np.array(rows)
 

@@ -141,8 +141,8 @@ def find(name: str) -> Head:
         return HEADS[name]
     if ":" not in name:
         raise UsageError(
-            f"no head {name!r}: choose from {', '.join(HEADS)}, or name a class of scikit-learn's "
-            "kind as package.module:Class"
+            f"no head {name!r}: choose from {', '.join(HEADS)}, or name a class with "
+            "scikit-learn's interface as package.module:Class"
         )
     from classify.heads import imported
 
@@ -174,7 +174,7 @@ def regressor_path(name: str) -> str:
     if path := find(name).regressor:
         return path
     able = ", ".join(name for name, head in HEADS.items() if head.regressor)
-    raise UsageError(f"--head {name} tells classes apart; numbers are predicted by --head {able}")
+    raise UsageError(f"--head {name} predicts classes; to predict numbers, use --head {able}")
 
 
 def build_regressor(name: str, parameters: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Any estimator of scikit-learn's kind as a head, by its import path: ``package.module:Class``.
+"""Any estimator with scikit-learn's interface as a head: ``--head package.module:Class``.
 
 The features are standardised inside of each fit. The estimator keeps its own default parameters;
 ``--seed``, ``--balance`` and ``--C`` set ``random_state``, ``class_weight`` and ``C`` where it has

@@ -123,7 +123,7 @@ def loads(content: bytes, head: Any, classes: Sequence[str]) -> Any:
         check_trees(part)
         check_support_vectors(part)
         if getattr(part, "_fit_method", "brute") != "brute":
-            raise ValueError("neighbours are searched in a tree, which this program never makes")
+            raise ValueError("neighbours are stored in a tree, which no model of this program has")
     return found
 
 

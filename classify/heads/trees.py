@@ -55,7 +55,7 @@ def check_trees(head: Any) -> None:
                 raise ValueError("a tree has a node that is not below its parent")
         feature = tree.feature[inner].astype(np.int64)
         if ((feature < 0) | (feature >= head.n_features_in_)).any():
-            raise ValueError(f"a tree asks for a feature beyond the {head.n_features_in_}")
+            raise ValueError(f"a tree uses a feature beyond the {head.n_features_in_}")
         if not len(nodes):
             raise ValueError("a tree has no nodes")
 

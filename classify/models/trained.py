@@ -37,7 +37,7 @@ MOST_OF_CARD = 16 << 20  # bytes
 class TrainedHead:
     """A fitted head with features, recipe and calibration."""
 
-    head: Any  # a fitted classifier of scikit-learn's kind, or a regressor
+    head: Any  # a fitted classifier with scikit-learn's interface, or a regressor
     features: Features
     card: Mapping[str, Any]  # what ``model.json`` holds, see `classify.models.schema`
 
@@ -166,7 +166,7 @@ class TrainedHead:
         found = self.of_features(np.zeros((1, width), np.float32))
         expected = (1, len(classes or self.targets))
         if found.shape != expected or not np.isfinite(found).all():
-            raise ValueError(f"it does not answer with {expected[1]} finite numbers")
+            raise ValueError(f"its output is not {expected[1]} finite numbers")
 
 
 def check(folder: Path) -> None:

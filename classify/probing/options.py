@@ -36,11 +36,11 @@ class ProbeOptions:
     def __post_init__(self) -> None:
         if self.head not in PROBES and ":" not in self.head:
             raise UsageError(
-                f"no probe {self.head!r}: choose from {', '.join(PROBES)}, or name a class of "
-                "scikit-learn's kind as package.module:Class"
+                f"no probe {self.head!r}: choose from {', '.join(PROBES)}, or name a class with "
+                "scikit-learn's interface as package.module:Class"
             )
         if not find(self.head).classifies:
-            raise UsageError(f"--head {self.head} predicts numbers; a probe tells classes apart")
+            raise UsageError(f"--head {self.head} predicts numbers; a probe predicts classes")
         if self.C is not None and self.head not in PROBES:
             raise UsageError(
                 f"--C is for {', '.join(PROBES)}; {self.head} keeps its own parameters"

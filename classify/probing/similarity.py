@@ -204,7 +204,7 @@ def _poolings(cache: Cache, other: Cache, chosen: Sequence[str]) -> tuple[str, .
     missing = [name for name in chosen if name not in both]
     if missing or not both:
         raise UsageError(
-            f"{cache.path} and {other.path} share {', '.join(both) or 'no'} pooling; chosen for: "
+            f"{cache.path} and {other.path} share {', '.join(both) or 'no'} pooling; requested: "
             f"{', '.join(chosen) or 'any'}"
         )
     return tuple(chosen) or both

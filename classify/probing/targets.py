@@ -94,7 +94,7 @@ def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[
     if numbers:
         listed = ",".join(numbers)
         raise UsageError(
-            f"--targets {listed}: a probe tells classes apart, and these are numbers; regress them "
+            f"--targets {listed}: a probe predicts classes, and these are numbers; regress them "
             f"by 'python -m classify --target {listed}'"
         )
     if named:

@@ -145,9 +145,13 @@ def _chosen(run: Run, chosen: str | None) -> list[int]:
     """The utterances whose attention is drawn."""
     ids = run.dataset.utterances["id"]
     if chosen is None or chosen in ids.to_numpy():
-        return run.surest() if chosen is None else np.flatnonzero(ids == chosen).tolist()
-    log.warning("no utterance %s; ids are like %s: the surest are drawn", chosen, ids.iloc[0])
-    return run.surest()
+        return run.most_probable() if chosen is None else np.flatnonzero(ids == chosen).tolist()
+    log.warning(
+        "no utterance %s; ids are like %s: the most probable of each class are drawn",
+        chosen,
+        ids.iloc[0],
+    )
+    return run.most_probable()
 
 
 def _attended(run: Run, attention: Steps, rows: Sequence[int]) -> tuple[dict[str, Steps], float]:

@@ -63,7 +63,7 @@ def _findings(found: Comparison) -> list[str]:
         )
     if len(heads) > 1 and best.smallest_p > ALPHA:
         lines.append(
-            f"            {found.units} {found.unit} are too few to tell heads apart: "
+            f"            {found.units} {found.unit} are too few to distinguish heads: "
             f"p ≥ {best.smallest_p:.2g}"
         )
     if found.friedman:

@@ -77,7 +77,7 @@ def _findings(target: TargetResult) -> list[str]:
         f"{spans(target.equals) or 'none'} (model confidence set, p > 0.05)"
     ]
     if (least := target.best.smallest_p) > ALPHA:
-        lines.append(f"so few speakers can tell no layers apart: p ≥ {least:.2g}")
+        lines.append(f"too few speakers to distinguish layers: p ≥ {least:.2g}")
     if nested := target.nested:
         lines.append(
             f"nested choice {_interval(nested.scores)}, of layers {spans(sorted(nested.votes))}; "

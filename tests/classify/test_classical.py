@@ -129,5 +129,5 @@ def test_a_model_with_a_forged_tree_is_refused(cache, tmp_path) -> None:
     model = train(Options(cache=cache, head="forest"), scored=False)
     model.head.estimators_[0].tree_.feature[0] = 10_000
     model.save(tmp_path / "model")
-    with pytest.raises(ModelError, match=r"head\.skops: refused: a tree asks for a feature beyond"):
+    with pytest.raises(ModelError, match=r"head\.skops: refused: a tree uses a feature beyond"):
         Model.load(tmp_path / "model")

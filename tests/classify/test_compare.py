@@ -171,9 +171,9 @@ def test_wrong_usage_is_reported(heads: tuple[str, ...], shared: dict, message: 
     ("given", "message"),
     [
         (["--epochs", "3"], "--epochs is for neural heads"),
-        (["--layer", "mix"], "cannot weigh layers"),
+        (["--layer", "mix"], "cannot mix layers"),
         (["--axis", "layer"], "--axis is for heads that read sequences"),
-        (["--seeds", "3"], "nothing in --head .* is random"),
+        (["--seeds", "3"], "--head .* is deterministic"),
     ],
 )
 def test_what_no_head_takes_is_refused(given: list[str], message: str) -> None:
@@ -248,7 +248,7 @@ def test_heads_that_say_the_same_are_not_told_apart(make_cache) -> None:
 def test_few_speakers_say_so(make_cache) -> None:
     found = compare(options(make_cache(speakers=3), ("logreg", "knn")))
     text = render(found)
-    assert "3 speakers are too few to tell heads apart: p ≥ 0.25" in text
+    assert "3 speakers are too few to distinguish heads: p ≥ 0.25" in text
 
 
 def test_the_page_needs_nothing_else(hard: Path, tmp_path: Path) -> None:

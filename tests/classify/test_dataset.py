@@ -128,7 +128,7 @@ def test_a_missing_cache_names_the_command_that_makes_it(tmp_path) -> None:
         ({"tune": 1}, "2 or more"),
         ({"seeds": 0}, "1 or more"),
         ({"folds": 1}, "2 or more"),
-        ({"target": "sex", "labels": "anger"}, "--labels maps emotions"),
+        ({"target": "sex", "labels": "anger"}, "--labels is for emotions"),
         ({"seed": -1}, "--seed"),
     ],
 )

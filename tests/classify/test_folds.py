@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_folds(make_cache) -> None:
     [
         ({"speakers": 1}, "auto", "one speaker, emodb/00"),
         ({"speakers": 3}, 4, "3 speakers only"),
-        ({"columns": {"speaker": [""] * 80}}, "speaker", "does not know the speakers"),
+        ({"columns": {"speaker": [""] * 80}}, "speaker", "speakers are unknown in the cache"),
         ({}, "speaker+sentence", "the sentences of some utterances are unknown"),
         (
             {"columns": {"sentence": [f"s{n // 4 % 4}" for n in range(80)]}},

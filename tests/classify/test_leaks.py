@@ -156,8 +156,9 @@ def test_no_probe_sees_a_test_row(pairs, head: str, quick: bool) -> None:
     def predicted(cache: Path) -> Values:
         options = ProbeOptions(cache=cache, targets=("emotion",), head=head, quick=quick)
         result = probe(replace(options, shuffles=0)).targets["emotion"]
-        nested = result.predictions[:1] if result.nested is None else result.nested[None]
-        return np.concatenate([result.predictions, nested]).T[..., None].transpose(1, 0, 2)
+        nested = result.nested_predictions
+        rows = result.predictions if nested is None else np.vstack([result.predictions, nested])
+        return rows[..., None]
 
     require_same(pairs(), predicted)
 

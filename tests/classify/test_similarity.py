@@ -164,7 +164,7 @@ def test_one_pooling_is_enough(tmp_path):
                   {"mean": drawn(4, 9, 3)["mean"]}, pooling=["mean"])  # fmt: skip
     assert compare(one, other).poolings == ("mean",)
     assert compare(one, poolings=["std"]).poolings == ("std",)
-    with pytest.raises(UsageError, match="share mean pooling; asked for: std"):
+    with pytest.raises(UsageError, match="share mean pooling; requested: std"):
         compare(one, other, poolings=["std"])
 
 

@@ -265,7 +265,7 @@ def test_a_head_that_answers_nan_is_refused(folder: Path) -> None:
     model = Model.load(folder)
     model.head.coef_[0, 0] = np.nan
     put(folder, storage.dumps(model.head))
-    refused(folder, "does not answer with 4 finite numbers")
+    refused(folder, "output is not 4 finite numbers")
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_forged_trees_of_regressors_are_refused(make_cache, tmp_path: Path, name
     else:
         trees._predictors[0][0].nodes["feature_idx"][0] = 10_000
     put(folder, storage.dumps(head))
-    refused(folder, "a tree asks for a feature beyond")
+    refused(folder, "a tree uses a feature beyond")
 
 
 def test_neighbours_in_a_tree_are_refused(cache: Path, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_neighbours_in_a_tree_are_refused(cache: Path, tmp_path: Path) -> None:
     head = Model.load(folder).head
     head[-1]._fit_method = "kd_tree"
     put(folder, storage.dumps(head))
-    refused(folder, "searched in a tree")
+    refused(folder, "stored in a tree")
 
 
 @pytest.mark.parametrize(

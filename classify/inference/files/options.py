@@ -46,7 +46,7 @@ class PredictOptions:
                 "add the input '-'"
             )
         if self.window is None and self.hop is not None:
-            raise UsageError("--hop needs a window that hops: add --window 3")
+            raise UsageError("--hop needs --window, such as --window 3")
         if self.window is None and self.out is not None:
             raise UsageError("--out keeps timelines: add --window 3")
         if self.out is not None and self.out.exists() and not self.out.is_dir():

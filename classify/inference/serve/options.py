@@ -41,7 +41,7 @@ class ServeOptions:
                 f"--max-seconds {self.max_seconds:g}: expected more than 0, at most {LONGEST:g}"
             )
         if self.queue < 0:
-            raise UsageError(f"--queue {self.queue}: expected 0 (nobody waits) or more")
+            raise UsageError(f"--queue {self.queue}: expected 0 or more")
 
     @property
     def max_bytes(self) -> int:

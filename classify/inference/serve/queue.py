@@ -82,7 +82,7 @@ class RequestQueue:
             AudioError: the recording is refused.
         """
         if not self._places.acquire(blocking=False):
-            raise Busy(f"{self.options.queue} recordings are waiting already; try again in a while")
+            raise Busy(f"{self.options.queue} recordings are waiting already; try again later")
         gone = threading.Event()
         job = self._worker.submit(lambda: form(self._predict(recording, gone)))
         job.add_done_callback(lambda _: self._places.release())

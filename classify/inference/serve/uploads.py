@@ -62,7 +62,7 @@ class Uploads:
                     raise FileNotFoundError
                 os.link(sent, held, follow_symlinks=False)
             except OSError:
-                raise AudioError("the recording is no longer here; send it again") from None
+                raise AudioError("the recording was removed; send it again") from None
             yield held
 
     @contextlib.contextmanager

@@ -131,7 +131,7 @@ class Microphone:
             try:
                 block, overflowed = self._stream.read(frames)
             except self._failure as error:
-                raise AudioError(f"the microphone has gone: {error}") from None
+                raise AudioError(f"the microphone was disconnected: {error}") from None
             self.arrived = time.monotonic()
             self.lost += overflowed
             yield np.ascontiguousarray(block[:, 0])

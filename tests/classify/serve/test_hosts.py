@@ -235,7 +235,7 @@ def test_each_refusal_is_logged_once_and_not_without_end(caplog, monkeypatch) ->
 
 
 def test_listening_everywhere_it_is_called_by_the_address_that_is_reached(start) -> None:
-    warning = r"warning: --host 0\.0\.0\.0: everybody .*\n"
+    warning = r"warning: --host 0\.0\.0\.0: anyone .*\n"
     with start("--host", "0.0.0.0", expected=warning + LINE) as server:
         for host in ("localhost:{port}", "127.0.0.1:{port}", socket.gethostname()):
             assert send(server.url, ("Host", host), to="127.0.0.1")[0] == 200

@@ -159,7 +159,10 @@ def test_a_live_line_on_a_terminal(model: Path, waveform) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "message"),
-    [(0.0, "ended before there was any audio"), (0.5, "0.50 s of audio came, less than a window")],
+    [
+        (0.0, "ended before there was any audio"),
+        (0.5, "0.50 s of audio were received, less than a window"),
+    ],
 )
 def test_less_than_a_window(
     model: Path, waveform, monkeypatch, tmp_path: Path, seconds: float, message: str
@@ -247,7 +250,7 @@ def test_a_microphone_that_is_unplugged(model: Path, tmp_path: Path, monkeypatch
     (tmp_path / "sounddevice.py").write_text(SOUNDDEVICE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    with pytest.raises(AudioError, match="the microphone has gone: unplugged"):
+    with pytest.raises(AudioError, match="the microphone was disconnected: unplugged"):
         predict.main([str(model), "mic:USB", "--stream"])
     sys.modules.pop("sounddevice", None)
     answers, messages = capsys.readouterr()
