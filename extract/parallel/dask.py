@@ -184,8 +184,8 @@ class _Run:
         unfit = report.unfit
         if unfit is None and not self._visible(chunk, report):
             unfit = OtherFiles(
-                f"its shard {report.shards[0]} is not in {self.parts.folder} on the client; "
-                "workers must share the file system of the cache"
+                f"its shard {report.summary.shards[0]} is not in {self.parts.folder} on the "
+                "client; workers must share the file system of the cache"
             )
         if unfit is not None:
             self.workers.refuse(report.worker, unfit)
@@ -195,13 +195,14 @@ class _Run:
 
     def _add(self, chunk: Chunk, report: Report) -> None:
         self._seconds = SHARD_SECONDS * chunk.seconds / max(report.took, 0.01)
-        self.summary.embedded += report.embedded
-        self.summary.cached += report.cached
-        self.summary.seconds += report.seconds
-        self.summary.shards += report.shards
-        for number in range(report.embedded + report.cached):
-            self.watch(report.seconds / report.embedded if number < report.embedded else 0.0)
-        self._refuse(report.refused)
+        done = report.summary
+        self.summary.embedded += done.embedded
+        self.summary.cached += done.cached
+        self.summary.seconds += done.seconds
+        self.summary.shards += done.shards
+        for number in range(done.embedded + done.cached):
+            self.watch(done.seconds / done.embedded if number < done.embedded else 0.0)
+        self._refuse(done.refused)
         if report.missing:
             ids = {refusal.utterance.id for refusal in report.missing}
             utterances = [utterance for utterance in chunk.utterances if utterance.id in ids]
@@ -212,10 +213,10 @@ class _Run:
 
     def _visible(self, chunk: Chunk, report: Report) -> bool:
         """Whether the client sees the shards that a worker has published."""
-        if all((self.parts.folder / name).exists() for name in report.shards):
+        if all((self.parts.folder / name).exists() for name in report.summary.shards):
             return True
         known = self.parts.known()  # another process may have packed them meanwhile
-        absent = {refusal.utterance.id for refusal in (*report.refused, *report.missing)}
+        absent = {refusal.utterance.id for refusal in (*report.summary.refused, *report.missing)}
         return all(u.id in known or u.id in absent for u in chunk.utterances)
 
     def _divide(self, chunk: Chunk, error: BaseException) -> None:

@@ -88,11 +88,7 @@ class Report:
 
     worker: str = ""  # address
     took: float = 0.0  # seconds
-    embedded: int = 0
-    cached: int = 0
-    seconds: float = 0.0  # of audio that was embedded
-    shards: Sequence[str] = ()  # names of files in the folder of parts
-    refused: Sequence[Refusal] = ()
+    summary: Summary = field(default_factory=Summary)
     missing: Sequence[Refusal] = ()  # recordings that do not exist on this worker
     unfit: Exception | None = None  # why this worker cannot embed any chunk
 
@@ -192,15 +188,8 @@ def _embed(
     finally:
         parts.clean()
     missing = [refusal for refusal in summary.refused if not refusal.utterance.file.exists()]
-    return Report(
-        took=time.monotonic() - began,
-        embedded=summary.embedded,
-        cached=summary.cached,
-        seconds=summary.seconds,
-        shards=summary.shards,
-        refused=[refusal for refusal in summary.refused if refusal not in missing],
-        missing=missing,
-    )
+    summary.refused = [refusal for refusal in summary.refused if refusal not in missing]
+    return Report(took=time.monotonic() - began, summary=summary, missing=missing)
 
 
 def end(run: str) -> None:
