@@ -1,4 +1,4 @@
-"""Open a cache and read one layer, against NumPy's memory map of the same bytes.
+"""Open a cache and read one layer, compared with NumPy's memory map of the same bytes.
 
     python benchmarks/bench_cache.py
 

@@ -1,4 +1,4 @@
-"""What Dask costs: its workers against independent processes, and a run that needs no cluster.
+"""Overhead of Dask: workers against independent processes, and of a scheduler that is idle.
 
     python benchmarks/bench_cluster.py CORPUS [--model untrained:tiny] [--repeat 4] [--rounds 3]
 

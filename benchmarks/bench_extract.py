@@ -1,4 +1,4 @@
-"""Extraction, end to end from files on disk to the packed cache, against what is done elsewhere.
+"""Extraction from files on disk to the packed cache, compared with plain transformers.
 
     python benchmarks/bench_extract.py ravdess emodb [--files 24] [--rounds 5] [--json FILE]
 

@@ -1,4 +1,4 @@
-"""Neural heads trained on all folds at once, against the same training fold by fold.
+"""Neural heads trained on all folds at once, compared with training fold by fold.
 
     python benchmarks/bench_heads.py --cache embeddings.h5 --corpus emodb --layer 6
 

@@ -1,4 +1,4 @@
-"""What bfloat16 does to the answer: UAR of every layer, leave one speaker out, against float32.
+"""Effect of bfloat16: UAR of every layer, leave one speaker out, compared with float32.
 
     python benchmarks/bench_precision.py CORPUS [--model untrained] [--engine torch] [--out FOLDER]
 

@@ -1,4 +1,4 @@
-"""Fit all folds, layers and C at once, against scikit-learn fitting one after the other.
+"""Fit all folds, layers and C at once, compared with scikit-learn.
 
     python benchmarks/bench_probe.py --cache embeddings.h5 --corpus emodb --corpus ravdess
 

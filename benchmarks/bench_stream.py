@@ -4,8 +4,8 @@
     python benchmarks/bench_stream.py MODEL --minutes 10 --pace 2 --gaps
 
 Feeds raw PCM in blocks of 20 ms to ``python -m classify predict MODEL - --stream --no-vad``, whose
-encoder so works at every hop. At a pace of 1 or less the stream is told that it is ``--live``; a
-faster one is made to wait. Latency is told twice: as the program reports it, and from outside, from
+encoder therefore runs at every hop. At a pace of 1 or less the stream has ``--live``; otherwise the
+source waits. Latency is measured twice: as reported by the program, and from outside, from
 the write of a window's last sample to the arrival of its line. ``drift`` compares the medians of
 the first and the last tenth. Prints one table; ``--json FILE`` writes the same numbers.
 """

@@ -1,4 +1,4 @@
-"""What a cluster would have to bear: the parts that one machine can run, and a plan on paper.
+"""Load of a large cluster: measurements on one machine, and an estimate.
 
     python benchmarks/simulate_cluster.py                        a million utterances, some minutes
     python benchmarks/simulate_cluster.py --utterances 10000     the same, smaller
@@ -148,7 +148,7 @@ def measured(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     return found
 
 
-# --- what is told of it
+# --- output
 
 Line = tuple[str, str]
 

@@ -1,4 +1,4 @@
-"""Audio and corpora that tests make themselves, from seeds."""
+"""Synthetic audio and corpora from seeds."""
 
 import os
 from collections.abc import Callable

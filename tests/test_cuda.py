@@ -1,4 +1,4 @@
-"""What runs on an NVIDIA GPU gives the numbers of the CPU: encoders, commands and heads."""
+"""Encoders, commands and heads on an NVIDIA GPU equal those on the CPU."""
 
 import json
 import subprocess

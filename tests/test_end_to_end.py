@@ -1,4 +1,4 @@
-"""The commands as a user types them: audio → cache → scores → model → answers."""
+"""The commands from audio to predictions."""
 
 import csv
 import io

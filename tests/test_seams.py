@@ -1,4 +1,4 @@
-"""One of each thing that users may add, added from outside, and used by the real commands."""
+"""Extensions from outside of the packages, used by the real commands."""
 
 import json
 import re

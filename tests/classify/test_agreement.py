@@ -1,4 +1,4 @@
-"""Concordance, correlation and error, each against a formula that is not their own."""
+"""Concordance, correlation and error, compared with other formulas."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The audit finds what makes a curve untrue, and says nothing where nothing is."""
+"""The audit finds problems, and reports none if there are none."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Temperature scaling: that it is right, that it is honest, and that it changes no decision."""
+"""Temperature scaling: correct, estimated on held-out data, and without effect on decisions."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_calibration_error_by_hand() -> None:
 
 
 def test_a_fold_has_no_share_in_what_it_is_judged_by() -> None:
-    """One fold is wrong throughout: told before it is seen, it costs more than all the rest."""
+    """One fold is wrong throughout, and costs more than all other folds."""
     probabilities, y = answers(1.0, 200)
     fold = np.arange(200) % 4
     y[fold == 0] = probabilities[fold == 0].argmin(1)

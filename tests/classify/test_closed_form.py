@@ -1,4 +1,4 @@
-"""Ridge and linear discriminants of many problems, held to scikit-learn's."""
+"""Ridge regression and linear discriminants of many problems, compared with scikit-learn."""
 
 import numpy as np
 import pytest

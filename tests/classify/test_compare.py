@@ -1,4 +1,4 @@
-"""Heads against each other: the same folds, honest tests, and what fails is told."""
+"""Comparison of heads: same folds, correct tests, reported failures."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is taken from a cache: rows, classes, features, and a count of what is not."""
+"""Selection from a cache: rows, classes, features, and counts of what is left out."""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Online coding, against a loop over blocks with scikit-learn."""
+"""Online coding, compared with a loop over blocks with scikit-learn."""
 
 from itertools import pairwise
 

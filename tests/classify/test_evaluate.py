@@ -1,4 +1,4 @@
-"""Cross-validation as a whole, its folder, its command line."""
+"""Cross-validation: results, folder, command line."""
 
 import json
 import os

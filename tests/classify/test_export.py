@@ -1,4 +1,4 @@
-"""Exported graphs: in onnxruntime and OpenVINO they say what the model says, whatever the batch."""
+"""Exported graphs in onnxruntime and OpenVINO agree with the model, for any batch."""
 
 import io
 import json
@@ -185,12 +185,12 @@ def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, optio
     assert names == ["onnxruntime", "OpenVINO"]
     waveforms = [waveform(n, seconds) for n, seconds in enumerate((0.5, 0.025, 1.3))]
     hidden, logits = session(path).run(["hidden_states", "logits"], inputs(waveforms))
-    said = logits if model.targets else softmax(logits.astype(float), 1)
+    result = logits if model.targets else softmax(logits.astype(float), 1)
     embedder = Predictor.open(model, "cpu").embedder
     for row, embedding in enumerate(embedder.waveforms(waveforms)):
         heard = embedding.layers, embedding.sequence
         expected = model.numbers(*heard) if model.targets else model.probabilities(*heard)
-        np.testing.assert_allclose(said[row], expected, atol=1e-4)
+        np.testing.assert_allclose(result[row], expected, atol=1e-4)
         x = model.features.of_embedding(model.recipe, *heard)[0]
         if model.features.sequences:
             width = 32 * (1 + len(model.features.poolings))
@@ -361,8 +361,8 @@ def test_the_example_in_the_docs_runs(exported, tmp_path: Path) -> None:
     for line, shares in zip(
         done.stdout.splitlines(), probabilities(exported[0], files), strict=True
     ):
-        said = dict(re.findall(r"(\w+) ([\d.]+)", line))
-        np.testing.assert_allclose([float(said[c]) for c in sorted(said)], shares, atol=0.006)
+        result = dict(re.findall(r"(\w+) ([\d.]+)", line))
+        np.testing.assert_allclose([float(result[c]) for c in sorted(result)], shares, atol=0.006)
 
 
 @pytest.fixture(scope="module")
@@ -377,10 +377,12 @@ def test_the_command_says_what_it_measured(folder, tmp_path, capsys, waveform) -
     soundfile.write(tmp_path / "a.flac", waveform(1, 0.7, 8_000), 8_000)
     out = tmp_path / "model.onnx"
     assert command.main([str(folder), "-o", str(out), "--check", str(tmp_path / "a.flac")]) == 0
-    said = capsys.readouterr().out
-    assert "hidden_states  (batch, 96)" in said
-    assert "1 recording, 0.7–0.7 s" in said
-    assert re.search(r"onnxruntime [\d.]+ +probabilities by [\d.]+e-\d+, logits by [\d.]+e-", said)
+    result = capsys.readouterr().out
+    assert "hidden_states  (batch, 96)" in result
+    assert "1 recording, 0.7–0.7 s" in result
+    assert re.search(
+        r"onnxruntime [\d.]+ +probabilities by [\d.]+e-\d+, logits by [\d.]+e-", result
+    )
     assert list(tmp_path.glob(".*")) == []
 
 

@@ -1,4 +1,4 @@
-"""Every figure, of 2 to 30 classes and with long names: no text is cut, no legend covers a line."""
+"""Figures of 2 to 30 classes with long names: no text is cut, no legend covers a line."""
 
 import itertools
 from collections.abc import Callable

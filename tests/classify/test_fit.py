@@ -1,4 +1,4 @@
-"""Training: what is chosen, what is told of it, and that no test part has a share in it."""
+"""Training: selection and reports, without influence of test parts."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ from data.errors import UsageError
 
 @pytest.fixture
 def uneven(make_cache) -> Path:
-    """A cache whose layer 2 alone tells classes apart, so that the mean of layers is worse."""
+    """A cache whose classes differ only in layer 2, so that the mean of layers is worse."""
     return make_cache(strengths=(0.0, 0.0, 1.0), dim=12, takes=5)
 
 
@@ -67,7 +67,7 @@ def test_the_head_is_the_one_that_is_chosen_fitted_on_everything(uneven: Path) -
 
 
 def test_no_test_part_has_a_share_in_its_choice(uneven: Path) -> None:
-    """Other labels of a speaker change neither what is chosen for, nor what is said of, it."""
+    """Other labels of a speaker change neither the selection for it nor its predictions."""
     options = Options(head="logreg", cache=uneven)
     with Cache(uneven) as cache:
         selection = select(cache.utterances, options)

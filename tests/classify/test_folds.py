@@ -1,4 +1,4 @@
-"""Folds never share a speaker, and say why they cannot be made."""
+"""Folds never share a speaker, and errors explain why folds cannot be made."""
 
 import logging
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Nothing of a test row reaches a fit: neither its features nor its label.
 
-Half of the utterances of one speaker are replaced. What is said of the other half, by heads that
-were trained on other speakers, has to stay the same to the last bit.
+Half of the utterances of one speaker are replaced. Predictions for the other half, by heads that
+were trained on other speakers, must be identical.
 """
 
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def pairs(make_cache) -> Callable[..., Pair]:
 
 
 def require_same(pair: Pair, predicted: Callable[[Path], Values], rows: Values = KEPT) -> None:
-    """What is `said` (…, utterance, number) of `rows` is the same of both caches; not of all."""
+    """Predictions (…, utterance, number) of `rows` are equal for both caches; others differ."""
     before, after = map(predicted, pair)
     np.testing.assert_array_equal(before[..., rows, :], after[..., rows, :])
     assert (before != after).any()

@@ -1,4 +1,4 @@
-"""Maps of a layer: what they may and may not show."""
+"""Maps of a layer."""
 
 import numpy as np
 import pytest

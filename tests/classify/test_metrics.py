@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, over random truths and predictions."""
+"""Metrics, compared with scikit-learn on random predictions."""
 
 import numpy as np
 import pytest

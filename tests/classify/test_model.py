@@ -1,4 +1,4 @@
-"""Trained heads: kept, loaded, and used on new audio. How they are refused: test_untrusted.py."""
+"""Trained heads: saved, loaded, and used on new audio. Refusals: test_untrusted.py."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Model cards: read by the hub's own reader, whole for odd names, loud about controls."""
+"""Model cards: valid for the reader of the hub, for any names; controls are marked."""
 
 import re
 from collections.abc import Mapping

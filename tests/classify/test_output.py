@@ -1,4 +1,4 @@
-"""All commands under an output that is not UTF-8, and the CSV that they write."""
+"""All commands with an output that is not UTF-8, and their CSV."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""New recordings: which are found, how they are read, what is answered and in which form."""
+"""Prediction of recordings: inputs, reading, results and formats."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""The probe as a whole: what it finds, that nothing leaks, its folder, its command line."""
+"""The probe: results, no leaks, folder, command line."""
 
 import csv
 import json
@@ -74,7 +74,7 @@ def noise(emotion, speaker, random, layers: int = LAYERS):
 
 
 def planted(emotion, speaker, random):
-    """Layer 1 knows the emotion, layer 2 the speaker."""
+    """Layer 1 contains the emotion, layer 2 the speaker."""
     X = noise(emotion, speaker, random)
     X[1] += 3 * np.eye(DIM)[emotion]
     X[2] += 6 * np.eye(DIM)[speaker]
@@ -122,10 +122,10 @@ def test_a_curve_of_one_C_is_scikit_learns(write: Write) -> None:
 def test_nothing_leaks_from_the_speaker(write: Write) -> None:
     """Speakers have favourite emotions, and the features tell the speaker alone."""
 
-    def told(emotion, speaker, random):
+    def labels_of(emotion, speaker, random):
         return noise(emotion, speaker, random) + 8 * np.eye(DIM)[speaker]
 
-    found = run(write(told), targets=("emotion",), shuffles=0)["targets"]["emotion"]
+    found = run(write(labels_of), targets=("emotion",), shuffles=0)["targets"]["emotion"]
     assert max(row["uar"] for row in found["layers"]) < 0.5  # of three classes
     assert found["selection"]["uar"] < 0.5
 

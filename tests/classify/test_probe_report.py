@@ -1,4 +1,4 @@
-"""A probe's figures and page: complete, the same every time, and in need of nothing else."""
+"""Figures and page of a probe: complete, reproducible and self-contained."""
 
 import base64
 import json

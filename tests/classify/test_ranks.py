@@ -1,4 +1,4 @@
-"""Ranks over speakers, against Demšar's printed example and formulas written out by hand."""
+"""Ranks over speakers, compared with Demšar's example and with explicit formulas."""
 
 from itertools import combinations
 

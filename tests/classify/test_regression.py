@@ -1,4 +1,4 @@
-"""Numbers instead of classes: which columns, how they are scored, what is written."""
+"""Regression: columns, scores, files."""
 
 import io
 import json

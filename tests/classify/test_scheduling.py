@@ -1,4 +1,4 @@
-"""What Dask workers find is what is found here."""
+"""Results on Dask workers equal local results."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Debiased linear CKA, against its definition in loops and against what it must not notice."""
+"""Debiased linear CKA, compared with its definition in loops, and its invariances."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Logistic regression of many problems at once, held to scikit-learn's of one at a time."""
+"""Logistic regression of many problems at once, compared with scikit-learn."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Intervals and tests over speakers, each against a loop that knows nothing of the formulas."""
+"""Intervals and tests over speakers, compared with explicit loops."""
 
 import warnings
 from itertools import product

@@ -1,4 +1,4 @@
-"""Every target has folds that make sense for it."""
+"""Folds of each kind of target."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Windows over long recordings, and the timelines that their answers make."""
+"""Windows over long recordings, and timelines."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ def test_windows_are_slices_that_leave_nothing_out(sizes, window, share) -> None
 
 
 def test_cutting_holds_no_more_than_a_window_and_a_block() -> None:
-    """An hour, as seen by the memory that Python and NumPy ask for."""
+    """Memory of Python and NumPy for a recording of an hour."""
     blocks = (np.zeros(1 << 16, np.float32) for _ in range(880))
     tracemalloc.start()
     count = sum(1 for _ in cut(blocks, window=48_000, hop=16_000))

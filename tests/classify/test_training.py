@@ -1,4 +1,4 @@
-"""What can be set of a head's training, through the command line and its files."""
+"""Training options on the command line and in files."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Model folders that nobody vouches for: damaged, forged, or no models at all."""
+"""Untrusted model folders: damaged, forged, or not models."""
 
 import functools
 import hashlib
@@ -55,7 +55,7 @@ def alter(folder: Path, edit: Edit, sealed: bool = True) -> None:
 
 
 def put(folder: Path, content: bytes, name: str = "head.skops") -> None:
-    """Another head, of which ``model.json`` knows."""
+    """Another head, with a matching ``model.json``."""
     (folder / name).write_bytes(content)
     alter(folder, lambda card: card.update(head_sha256=hashlib.sha256(content).hexdigest()))
 

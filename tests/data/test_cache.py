@@ -1,4 +1,4 @@
-"""The cache file and its reader, against h5py and NumPy."""
+"""The cache file and its reader, compared with h5py and NumPy."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Caches whose datasets are not of the schema's types are refused by every reader."""
+"""All readers refuse caches whose datasets have other types than the schema."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Numbers as text, and columns as they are stored."""
+"""Columns of a cache, and numbers as text."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Output: nothing acts on a terminal, nothing crashes, JSON and CSV keep their contents."""
+"""Output: no terminal sequences, no crashes, lossless JSON and CSV."""
 
 import csv
 import io

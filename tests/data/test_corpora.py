@@ -1,4 +1,4 @@
-"""Every corpus module keeps one contract; then the traps of each."""
+"""The contract of all corpus modules, and special cases of each."""
 
 import os
 import subprocess

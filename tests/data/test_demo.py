@@ -1,4 +1,4 @@
-"""The demo corpus: the same for everyone, and its emotions where the literature puts them."""
+"""The demo corpus: reproducible, with emotions as in the literature."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""The shared vocabulary, and what --labels makes of it."""
+"""The shared vocabulary and --labels."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Lists of utterances: what is read is what was written, wherever it is read."""
+"""Lists of utterances are read as they were written, on any machine."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Locks on a folder, also where those of the file system do not reach other machines."""
+"""Locks on a folder, also if file locks do not work between machines."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""``python -m data scan``, as a user runs it."""
+"""``python -m data scan`` as a command."""
 
 import csv
 import io

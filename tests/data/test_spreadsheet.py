@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet does not run, and that reads back as it was."""
+"""CSV that a spreadsheet does not evaluate, and that is read back exactly."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The Python face of the package: three names, and no torch before they are used."""
+"""The Python interface of the package, which imports torch only when it is used."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""An architecture is added by one module, from outside of the package too."""
+"""One module adds an architecture, also from outside of the package."""
 
 import numpy as np
 import pytest

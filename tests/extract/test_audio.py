@@ -1,4 +1,4 @@
-"""What is read, what is refused, and with which words."""
+"""Recordings that are read, recordings that are refused, and the messages."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""A list of utterances in chunks: nothing is forgotten, nothing is done twice."""
+"""Chunks of a list of utterances: each utterance once."""
 
 from pathlib import Path
 

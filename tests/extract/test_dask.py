@@ -1,4 +1,4 @@
-"""Extraction on real Dask workers: the same cache, whatever happens to them."""
+"""Extraction on real Dask workers, also with failures of workers and schedulers."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Embedding in memory: the numbers of the cache, in the order of what was asked."""
+"""Embedding in memory equals the cache, in order."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Loading checkpoints: saved ones, damaged ones, foreign ones, and none."""
+"""Loading of valid, damaged, unsupported and missing checkpoints."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Which engine runs, and what is kept of it."""
+"""Selection of engines, and their compiled graphs."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Baselines without a model, against loops that follow the formulas word by word."""
+"""Baselines without a model, compared with explicit loops."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Parts of a list of utterances: all of it, once, evenly, and the same whoever cuts."""
+"""Parts of a list of utterances: disjoint, complete, even and reproducible."""
 
 import random
 from pathlib import Path

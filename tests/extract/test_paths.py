@@ -1,4 +1,4 @@
-"""Roots on other machines: only the root of an utterance moves, and only by whole folders."""
+"""Roots on other machines: only roots of utterances change, by whole folder names."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a run does to a cache: resume, replace, relabel, refuse, prune, and give way."""
+"""Extraction into a cache: resume, replace, relabel, refuse, prune."""
 
 import json
 import resource

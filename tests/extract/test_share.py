@@ -1,4 +1,4 @@
-"""Parts of a list, done one after the other: together they are what one run makes."""
+"""Parts of a list together make the cache of one run."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The scripts of docs/slurm: sound as shell, and run here as a queue would run them."""
+"""The scripts of docs/slurm: valid shell, and run as a queue runs them."""
 
 import os
 import shutil

@@ -41,7 +41,7 @@ def shard(number: int) -> tuple[dict, dict, dict]:
 
 @dataclass
 class Session:
-    """Publishes shards and packs them; `safe` is what the caller was told is safe."""
+    """Publishes shards and packs them; `safe` is what was reported as published."""
 
     cache: Path
     safe: set[str] = field(default_factory=set)
@@ -141,7 +141,7 @@ class Disk:
 
 
 def record(folder: Path) -> list[tuple]:
-    """The system calls of a session in `folder`, and when it was told what is safe."""
+    """The system calls of a session in `folder`, and when utterances were reported as published."""
     calls: list[tuple] = []
     inodes: dict[int, int] = {}  # descriptor → inode number of ours
     real = {name: getattr(os, name) for name in ("open", "pwrite", "fsync", "replace", "unlink")}
@@ -198,11 +198,11 @@ def record(folder: Path) -> list[tuple]:
 
 
 def power_losses(
-    folder: Path, every: int = 1, seed: int = 0, unheard: str = ""
+    folder: Path, every: int = 1, seed: int = 0, ignored: str = ""
 ) -> tuple[int, list[str]]:
     """Stop after each (or each `every`-th) call; return the states looked at and the failures.
 
-    The disk does not hear calls of the kind `unheard`: without its ``flush`` there must be losses.
+    The disk ignores calls of the kind `ignored`; without ``flush`` there must be losses.
     """
     (folder / "recorded").mkdir()
     calls = record(folder / "recorded")
@@ -212,7 +212,7 @@ def power_losses(
     for number, call in enumerate(calls):
         if call[0] == "safe":
             safe = call[1]
-        elif call[0] != unheard:
+        elif call[0] != ignored:
             disk.apply(call)
         if number % every:
             continue

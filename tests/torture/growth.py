@@ -1,4 +1,4 @@
-"""Memory and time against the size of the corpus.
+"""Memory and time by the size of the corpus.
 
     python growth.py extract COUNT    peak memory of an extraction of COUNT utterances
     python growth.py pack COUNT       … of packing shards of COUNT utterances × 13 layers × 64

@@ -1,4 +1,4 @@
-"""All tortures at full length, and the table of ``docs/reliability.md``.
+"""All torture tests at full length, and the table of ``docs/reliability.md``.
 
     make torture
 

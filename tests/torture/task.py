@@ -1,4 +1,4 @@
-"""One task of a job array, with the stand-in encoder; run as a script, to be killed by tests.
+"""One task of a job array with the stand-in encoder, as a script that tests kill.
 
     python task.py CORPUS… -o CACHE --part K/N [--elsewhere]
 

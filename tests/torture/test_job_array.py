@@ -1,4 +1,4 @@
-"""Tasks of job arrays as processes: what they make together is what one makes alone."""
+"""Tasks of job arrays as processes together make the cache of one process."""
 
 import os
 import resource
@@ -32,7 +32,7 @@ def alone(corpus, tmp_path):
 
 
 def ended(process):
-    """Exit status, what was printed, what was told."""
+    """Exit status, standard output, standard error."""
     out, error = process.communicate(timeout=120)
     return process.returncode, out.split(), error
 

@@ -1,4 +1,4 @@
-"""A sample of every torture, quick enough for every change; `make torture` runs them whole."""
+"""Samples of all torture tests; `make torture` runs them at full length."""
 
 import json
 import random
@@ -61,7 +61,7 @@ def test_power_loss_between_any_two_writes(tmp_path):
 
 
 def test_the_power_loss_model_notices_a_missing_flush(tmp_path):
-    _, failures = crash.power_losses(tmp_path, every=12, unheard="flush")
+    _, failures = crash.power_losses(tmp_path, every=12, ignored="flush")
     assert failures
 
 

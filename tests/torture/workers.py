@@ -1,4 +1,4 @@
-"""Dask schedulers and workers as processes of their own, to be killed by tests."""
+"""Dask schedulers and workers as processes that tests can kill."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A trained model, and servers of it: real processes, each watched for talking to the network."""
+"""A trained model, and real server processes whose network access is recorded."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Host names and origins: what a server answers to, asked over real connections."""
+"""Host names and origins that a server accepts, over real connections."""
 
 import base64
 import http.client

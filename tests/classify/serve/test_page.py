@@ -1,4 +1,4 @@
-"""The page in a real Chromium: what people do with it, and that it asks nobody else."""
+"""The web page in a real Chromium, without requests to other servers."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What the page says of an answer."""
+"""Texts of the page for predictions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A server as programs see it: answers, refusals, limits, and what it does not do."""
+"""The HTTP interface: predictions, refusals, limits, and no side effects."""
 
 import asyncio
 import http.client
@@ -109,7 +109,7 @@ def test_a_gigabyte_is_refused_before_it_is_sent(server, recordings: Path, place
 
 
 def send_on_and_on(url: str, size: int) -> httpx.Response:
-    """Send `size` bytes whatever the server says meanwhile, then look at what it said."""
+    """Send `size` bytes without reading the response, then read it."""
     block = bytes(1 << 20)
     return httpx.post(
         f"{url}/predict",

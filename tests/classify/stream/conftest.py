@@ -1,4 +1,4 @@
-"""A saved head on a tiny encoder, and a source that has its samples already."""
+"""A trained head on a tiny encoder, and a source with given samples."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Bytes to samples, against libsndfile."""
+"""Decoding of streams, compared with libsndfile."""
 
 import io
 import os

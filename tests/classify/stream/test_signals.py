@@ -1,4 +1,4 @@
-"""Signals at every moment of a stream: one that waits, computes, writes, or is not asked at all."""
+"""Signals at all times of a stream: while it waits, computes, writes, or before it starts."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Smoothing against its formula over the whole history; latencies against NumPy."""
+"""Smoothing, compared with its formula over the history; latencies, compared with NumPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The loop from a source to answers."""
+"""The loop from a source to predictions."""
 
 import itertools
 import time
@@ -22,7 +22,7 @@ UTTERANCE = Utterance("0", "", Path(), "")
 
 
 class Standing:
-    """Stands in for a predictor: tells the mean of a window, after a while."""
+    """A stand-in for a predictor, which returns the mean of a window after a delay."""
 
     def __init__(self, delay: float = 0) -> None:
         self.delay = delay

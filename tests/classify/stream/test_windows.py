@@ -1,4 +1,4 @@
-"""The sliding window, against slices of all samples."""
+"""The sliding window, compared with slices of all samples."""
 
 import threading
 import tracemalloc
