@@ -23,9 +23,10 @@ $(DEMO)/corpus/demo.csv: | .venv/installed
 	$(BIN)/python -m data demo $(DEMO)/corpus
 
 test: install lint
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not e2e'
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not e2e and not torture'
 
 torture: install
+	$(BIN)/python -m pytest -n $(JOBS) -m torture
 	$(BIN)/python tests/torture/run.py
 	$(BIN)/python tests/torture/error_rates.py
 

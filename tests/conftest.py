@@ -4,13 +4,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests need no network, and never wait for one
+# Two workers and their children share the cores: threads that wait for work leave them alone.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import soundfile
 
 from data.utterance import Utterance
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests need no network, and never wait for one
 
 
 def make_waveform(seed: int, seconds: float, rate: int = 16_000) -> np.ndarray:

@@ -124,9 +124,9 @@ def study():
     """600 utterances of 12 speakers and 6 classes, of a spectrum that decays as that of speech."""
     random = np.random.default_rng(0)
     speakers, y = np.arange(600) % 12, random.integers(0, 6, 600)
-    mixing = random.normal(size=(200, 200)) / np.arange(1, 201)[:, None]
-    X = random.normal(size=(600, 200)) + 0.5 * random.normal(size=(6, 200))[y]
-    X += random.normal(size=(12, 200))[speakers]
+    mixing = random.normal(size=(80, 80)) / np.arange(1, 81)[:, None]
+    X = random.normal(size=(600, 80)) + 0.5 * random.normal(size=(6, 80))[y]
+    X += random.normal(size=(12, 80))[speakers]
     return (X @ mixing).astype(np.float32), y, speakers != np.arange(12)[:, None]
 
 
