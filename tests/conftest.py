@@ -12,8 +12,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 
 from data.utterance import Utterance
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def make_waveform(seed: int, seconds: float, rate: int = 16_000) -> np.ndarray:
