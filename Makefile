@@ -1,4 +1,5 @@
-# make demo: everything from nothing to a confusion matrix; make test: all tests, lint and types.
+# make demo: everything from nothing to a confusion matrix; make test: lint, types and all tests but
+# the long ones, which are make torture and make e2e.
 PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin

@@ -200,7 +200,7 @@ def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, optio
     assert written.dim == hidden.shape[1]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(SHORTEST, 24_000), min_size=1, max_size=5),
     padding=st.integers(0, 5_000),

@@ -93,7 +93,7 @@ def agree(one: NeuralHead, other: NeuralHead, X: np.ndarray) -> None:
     np.testing.assert_allclose(getattr(one, ask)(X), getattr(other, ask)(X), rtol=2e-3, atol=2e-4)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     data=st.data(), head=st.sampled_from([MLP, *SEQUENTIAL]), patience=st.sampled_from([None, 2])
 )

@@ -55,7 +55,7 @@ def studies(draw):
     return X.astype(np.float32), y, train, classes, C
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_optimum_is_that_of_scikit_learn(study) -> None:
     X, y, train, classes, C = study
@@ -70,7 +70,7 @@ def test_optimum_is_that_of_scikit_learn(study) -> None:
         check_optimum(Z, labels, (weights @ Z)[:, 0], intercept[:, 0, 0], strength)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_shared_features_give_the_optimum_of_each_part(study) -> None:
     X, y, train, classes, C = study
@@ -104,7 +104,7 @@ def check_optimum(Z, labels, weights, intercept, C: float) -> None:
     assert ours <= best * (1 + 1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_probabilities_are_those_of_scikit_learn(study) -> None:
     X, y, train, classes, C = study
