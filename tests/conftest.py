@@ -1,5 +1,6 @@
 """Audio and corpora that tests make themselves, from seeds."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,14 @@ def utterances() -> Callable[[Path], list[Utterance]]:
     from data import corpora
 
     return lambda root: list(corpora.read(root).utterances)
+
+
+@pytest.fixture(autouse=True)
+def logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages reach `caplog`, whether a command has configured logging in this process or not."""
+    logger = logging.getLogger("wav2emo")
+    logger.setLevel(logging.NOTSET)
+    monkeypatch.setattr(logger, "propagate", True)
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,7 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
             {str(n): {"mean": 1 / count, "deviation": 0.01} for n in range(count)}
         ),
         "attention": lambda: class_figures.attention_figure(
-            {name: random.dirichlet(np.ones(150)) for name in names}, 0.02
+            {name: random.dirichlet(np.ones(40)) for name in names}, 0.1
         ),
         "curves": lambda: curve_figures.curves_figure(probe),
         "targets": lambda: curve_figures.targets_figure(probe),
