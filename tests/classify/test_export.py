@@ -263,7 +263,9 @@ ARCHITECTURES = {
 }
 
 
-@pytest.mark.parametrize(("name", "normalise"), zip(ARCHITECTURES, [True, False] * 2, strict=True))
+@pytest.mark.parametrize(
+    ("name", "normalise"), list(zip(ARCHITECTURES, [True, False] * 2, strict=True))
+)
 def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     """Held against the engine, which test_exactness holds against transformers alone."""
     torch.manual_seed(1)
