@@ -58,7 +58,7 @@ def utterances() -> Callable[[Path], list[Utterance]]:
 
 
 @pytest.fixture(autouse=True)
-def logged(monkeypatch: pytest.MonkeyPatch) -> None:
+def propagation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages reach `caplog`, whether a command has configured logging in this process or not."""
     logger = logging.getLogger("wav2emo")
     logger.setLevel(logging.NOTSET)
