@@ -1,4 +1,5 @@
-# make demo: everything from nothing to a confusion matrix; make test: all tests, lint and types.
+# make demo: everything from nothing to a confusion matrix; make test: lint, types and all tests but
+# the long ones, which are make torture and make e2e.
 PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
@@ -23,9 +24,10 @@ $(DEMO)/corpus/demo.csv: | .venv/installed
 	$(BIN)/python -m data demo $(DEMO)/corpus
 
 test: install lint
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not e2e'
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not e2e and not torture'
 
 torture: install
+	$(BIN)/python -m pytest -n $(JOBS) -m torture
 	$(BIN)/python tests/torture/run.py
 	$(BIN)/python tests/torture/error_rates.py
 

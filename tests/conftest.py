@@ -1,16 +1,24 @@
 """Synthetic audio and corpora from seeds."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests need no network, and never wait for one
+# Two workers and their children share the cores: threads that wait for work leave them alone.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 
 from data.utterance import Utterance
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests need no network, and never wait for one
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def make_waveform(seed: int, seconds: float, rate: int = 16_000) -> np.ndarray:
@@ -47,6 +55,14 @@ def utterances() -> Callable[[Path], list[Utterance]]:
     from data import corpora
 
     return lambda root: list(corpora.read(root).utterances)
+
+
+@pytest.fixture(autouse=True)
+def propagation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages reach `caplog`, whether a command has configured logging in this process or not."""
+    logger = logging.getLogger("wav2emo")
+    logger.setLevel(logging.NOTSET)
+    monkeypatch.setattr(logger, "propagate", True)
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,16 @@
 """The commands from audio to predictions."""
 
+import contextlib
 import csv
 import io
 import json
-import os
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,17 +19,33 @@ import soundfile
 from data import Cache
 
 
-def command(*arguments, cwd=None, **environment):
+def process(*arguments):
     """Run ``python -m …`` and return the finished process."""
     return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
-        cwd=cwd, text=True, capture_output=True, timeout=3000, check=False,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
-    )  # fmt: skip
+        [sys.executable, "-m", *map(str, arguments)], text=True, capture_output=True, check=False
+    )
 
 
-def succeeds(*arguments, **options):
-    done = command(*arguments, **options)
+def command(*arguments, cwd="."):
+    """The same in this process, which has imported torch and transformers already."""
+    package, *argv = map(str, arguments)
+    sys.modules.pop(f"{package}.__main__", None)
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", [package, *argv]),
+        pytest.raises(SystemExit) as ended,
+    ):
+        runpy.run_module(package, run_name="__main__")
+    arguments = [package, *argv]
+    status = ended.value.code or 0
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+def succeeds(*arguments, run=command, **options):
+    done = run(*arguments, **options)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
@@ -55,8 +73,15 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache(corpus, tmp_path_factory):
     path = tmp_path_factory.mktemp("cache") / "embeddings.h5"
-    out = succeeds("extract", corpus, "--model", "untrained:tiny", "-o", path)
+    out = succeeds("extract", corpus, "--model", "untrained:tiny", "-o", path, run=process)
     assert "48 utterances" in out
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(cache, tmp_path_factory):
+    path = tmp_path_factory.mktemp("trained") / "model"
+    succeeds("classify", "train", "-o", path, "--head", "logreg", "--cache", cache)
     return path
 
 
@@ -66,9 +91,9 @@ def test_a_second_extraction_has_nothing_to_do(corpus, cache):
     assert json.loads(out)["embedded"] == 0
 
 
-@pytest.mark.parametrize("head", ["logreg", "mlp"])
-def test_classify_writes_a_whole_run(cache, tmp_path, head):
-    out = succeeds("classify", "--head", head, "--cache", cache, "--out", tmp_path / "run")
+@pytest.mark.parametrize(("head", "run"), [("logreg", process), ("mlp", command)])
+def test_classify_writes_a_whole_run(cache, tmp_path, head, run):
+    out = succeeds("classify", "--head", head, "--cache", cache, "--out", tmp_path / "run", run=run)
     run = tmp_path / "run"
     assert str(run / "report.html") in out
     assert str(run / "confusion.png") in out
@@ -84,16 +109,15 @@ def test_classify_writes_a_whole_run(cache, tmp_path, head):
     assert "untrained" in (run / "report.html").read_text()
 
 
-def test_a_model_answers_as_from_the_cache(corpus, cache, tmp_path):
-    succeeds("classify", "train", "-o", tmp_path / "model", "--head", "logreg", "--cache", cache)
+def test_a_model_answers_as_from_the_cache(corpus, cache, model):
     files = sorted(corpus.glob("*.wav"))[:6]
-    out = succeeds("classify", "predict", tmp_path / "model", *files, "--csv")
+    out = succeeds("classify", "predict", model, *files, "--csv", run=process)
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["file"] for row in rows] == [str(file) for file in files]
 
     from classify.inference.model import Model
 
-    model = Model.load(tmp_path / "model")
+    model = Model.load(model)
     with Cache(cache) as read:
         table = read.utterances
         for row, file in zip(rows, files, strict=True):
@@ -105,12 +129,11 @@ def test_a_model_answers_as_from_the_cache(corpus, cache, tmp_path):
             assert row["emotion"] == model.classes[int(np.argmax(expected))]
 
 
-def test_predict_goes_on_after_a_bad_file(corpus, cache, tmp_path):
-    succeeds("classify", "train", "-o", tmp_path / "model", "--head", "logreg", "--cache", cache)
+def test_predict_goes_on_after_a_bad_file(corpus, model, tmp_path):
     (tmp_path / "bad.wav").write_text("no audio at all, only words, and some more words")
     good = next(corpus.glob("*.wav"))
-    done = command("classify", "predict", tmp_path / "model", tmp_path / "bad.wav",
-                   tmp_path / "none.wav", good, "--csv")  # fmt: skip
+    files = (tmp_path / "bad.wav", tmp_path / "none.wav", good)
+    done = command("classify", "predict", model, *files, "--csv")
     assert done.returncode == 3
     assert len(done.stdout.splitlines()) == 2
     assert "not audio" in done.stderr
@@ -188,8 +211,12 @@ def test_help_is_quick_and_loads_nothing_heavy(module):
 
 
 def test_ctrl_c_keeps_what_is_finished(corpus, tmp_path):
+    some = tmp_path / "some"
+    some.mkdir()
+    for file in [*corpus.glob("[01]*.wav"), corpus / "labels.csv"]:
+        shutil.copy(file, some)
     process = subprocess.Popen(
-        [sys.executable, "-m", "extract", corpus, "--model", "untrained", "-o", tmp_path / "e.h5",
+        [sys.executable, "-m", "extract", some, "--model", "untrained", "-o", tmp_path / "e.h5",
          "--batch-seconds", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as from a terminal
@@ -207,9 +234,9 @@ def test_ctrl_c_keeps_what_is_finished(corpus, tmp_path):
     if (tmp_path / "e.h5.parts").exists():  # not if the very first batch was interrupted
         with Cache(tmp_path / "e.h5.parts") as finished:
             kept = len(finished)
-    out = succeeds("extract", corpus, "--model", "untrained", "-o", tmp_path / "e.h5", "--json")
+    out = succeeds("extract", some, "--model", "untrained", "-o", tmp_path / "e.h5", "--json")
     assert json.loads(out)["cached"] == kept
-    assert json.loads(out)["utterances"] == 48
+    assert json.loads(out)["utterances"] == 24
 
 
 def test_real_speech_from_audio_to_answers(speech, tmp_path):

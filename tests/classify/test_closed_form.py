@@ -22,7 +22,7 @@ def theirs(head: str, C: float):
     return make_pipeline(StandardScaler(), machine)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     head=st.sampled_from(["ridge", "lda"]),
     seed=st.integers(0, 2**32 - 1),

@@ -142,7 +142,7 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
             {n: Spread(1 / count, 0.01) for n in range(count)}
         ),
         "attention": lambda: class_figures.attention_figure(
-            {name: random.dirichlet(np.ones(150)) for name in names}, 0.02
+            {name: random.dirichlet(np.ones(40)) for name in names}, 0.1
         ),
         "curves": lambda: curve_figures.curves_figure(targets, published),
         "targets": lambda: curve_figures.targets_figure(targets),

@@ -57,13 +57,11 @@ def expected_failures(head: NeuralHead) -> dict[str, str]:
 
 @parametrize_with_checks(
     [
+        # one of each kind: the networks differ, and the estimators around them do not
         MLP(epochs=15, hidden=16, learning_rate=1e-2),
-        GRU(epochs=8, hidden=8, learning_rate=2e-2, axis="layer"),
         GRU(epochs=8, hidden=8, learning_rate=2e-2),
-        Attention(epochs=10, hidden=8, learning_rate=2e-2, dropout=0.2),
-        Transformer(epochs=10, hidden=8, learning_rate=1e-2, dropout=0.2),
         # batches of 8: in one batch of all, the order of rows does not matter but for rounding
-        MLPRegressor(epochs=60, hidden=16, learning_rate=1e-2, dropout=0.0, batch_size=8),
+        MLPRegressor(epochs=20, hidden=16, learning_rate=3e-2, dropout=0.0, batch_size=8),
     ],
     expected_failed_checks=expected_failures,
 )
@@ -95,7 +93,7 @@ def agree(one: NeuralHead, other: NeuralHead, X: np.ndarray) -> None:
     np.testing.assert_allclose(getattr(one, ask)(X), getattr(other, ask)(X), rtol=2e-3, atol=2e-4)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     data=st.data(), head=st.sampled_from([MLP, *SEQUENTIAL]), patience=st.sampled_from([None, 2])
 )

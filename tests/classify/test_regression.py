@@ -28,6 +28,7 @@ from classify.models.trained import TrainedHead
 from classify.options import Options
 from classify.stats.agreement import ccc, pearson, rmse
 from classify.stats.intervals import of_ccc
+from classify.training_options import TrainingOptions
 from data import Cache
 from data.errors import HeadError, UsageError
 from extract.__main__ import main as extract
@@ -57,8 +58,13 @@ def rated(make_cache) -> Callable[..., Path]:
     return make
 
 
-def run_of(cache: Path, head: str = "ridge", target: str = "arousal,valence", **options):
-    return evaluate(Options(cache=cache, head=head, target=target, **options), jobs=1)
+def options_of(cache: Path, head: str = "ridge", target: str = "arousal,valence", **options):
+    brief = TrainingOptions(epochs=15 if HEADS[head].neural else None)
+    return Options(cache=cache, head=head, target=target, training=brief, **options)
+
+
+def run_of(cache: Path, *args, **options):
+    return evaluate(options_of(cache, *args, **options), jobs=1)
 
 
 def test_ridge_equals_scikit_learn_by_hand(rated) -> None:
@@ -117,7 +123,7 @@ def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
 
 @pytest.mark.parametrize("head", ABLE)
 def test_jobs_change_nothing(rated, head: str) -> None:
-    options = Options(cache=rated(), head=head, target="valence,")
+    options = options_of(rated(), head, "valence,")
     one, other = (evaluate(options, jobs).metrics for jobs in (1, 2))
     assert json.dumps(one) == json.dumps(other)
 
@@ -344,7 +350,7 @@ def test_a_run_can_be_had_from_python(rated) -> None:
 
 @pytest.mark.parametrize("head", ABLE)
 def test_loaded_equals_saved(rated, tmp_path: Path, head: str) -> None:
-    options = Options(cache=rated(), head=head, target="arousal,valence")
+    options = options_of(rated(), head)
     trained = fit.train(options, scored=False)
     trained.save(tmp_path / "model")
     again = TrainedHead.load(tmp_path / "model")

@@ -55,7 +55,7 @@ def studies(draw):
     return X.astype(np.float32), y, train, classes, C
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_optimum_is_that_of_scikit_learn(study) -> None:
     X, y, train, classes, C = study
@@ -70,7 +70,7 @@ def test_optimum_is_that_of_scikit_learn(study) -> None:
         check_optimum(Z, labels, (weights @ Z)[:, 0], intercept[:, 0, 0], strength)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_shared_features_give_the_optimum_of_each_part(study) -> None:
     X, y, train, classes, C = study
@@ -104,7 +104,7 @@ def check_optimum(Z, labels, weights, intercept, C: float) -> None:
     assert ours <= best * (1 + 1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies())
 def test_probabilities_are_those_of_scikit_learn(study) -> None:
     X, y, train, classes, C = study
@@ -124,9 +124,9 @@ def study():
     """600 utterances of 12 speakers and 6 classes, of a spectrum that decays as that of speech."""
     random = np.random.default_rng(0)
     speakers, y = np.arange(600) % 12, random.integers(0, 6, 600)
-    mixing = random.normal(size=(200, 200)) / np.arange(1, 201)[:, None]
-    X = random.normal(size=(600, 200)) + 0.5 * random.normal(size=(6, 200))[y]
-    X += random.normal(size=(12, 200))[speakers]
+    mixing = random.normal(size=(80, 80)) / np.arange(1, 81)[:, None]
+    X = random.normal(size=(600, 80)) + 0.5 * random.normal(size=(6, 80))[y]
+    X += random.normal(size=(12, 80))[speakers]
     return (X @ mixing).astype(np.float32), y, speakers != np.arange(12)[:, None]
 
 

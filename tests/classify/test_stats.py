@@ -91,7 +91,6 @@ def test_a_function_is_a_score_too(answers) -> None:
     np.testing.assert_array_equal(interval(counts, uar), interval(counts, "uar"))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 100), min_size=4, max_size=30))
 def test_unequal_speakers_have_fewer_degrees_of_freedom(sizes: list[float]) -> None:
     shares = np.array(sizes) / sum(sizes)
@@ -266,7 +265,7 @@ def test_layers_that_differ_are_distinguished() -> None:
     assert found.difference[found.index] == 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 16), st.integers(1, 8), st.integers(0, 1000))
 def test_the_order_of_the_layers_does_not_matter(speakers: int, layers: int, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -23,7 +23,7 @@ ENCODINGS = ["utf-8", "ascii", "cp1252", "latin-1", "utf-16"]
 anything = st.text(
     st.characters() | st.sampled_from(EVIL) | st.characters(categories=["Cc", "Cs", "Zl", "Zp"])
 )
-once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def acts_on_a_terminal(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.utterance import Utterance
@@ -16,7 +16,6 @@ def utterances(count: int, seconds: float = 2.0) -> list[Utterance]:
     ]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 9), st.floats(1, 1e4), st.randoms(use_true_random=False))
 def test_every_utterance_is_in_one_chunk_whatever_is_put_back(count, workers, seconds, chance):
     chunks, done = Chunks(utterances(count)), []

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import re
 import resource
@@ -48,9 +47,8 @@ def empty(tmp_path):
 
 
 @pytest.fixture
-def logged(caplog, monkeypatch):
-    """What is logged, whether a command line has been run in this process before or not."""
-    monkeypatch.setattr(logging.getLogger("wav2emo"), "propagate", True)
+def logged(caplog):
+    """What is logged."""
     caplog.set_level("INFO", "wav2emo")
     return caplog
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ import soundfile
 from standin import StandIn
 from storm import without_provenance
 
-from data import Cache, corpora, scan
+from data import Cache, console, corpora, scan
 from data.cache.file import parts_folder
 from data.cache.refusals import errors_file
 from data.cache.shards import Shards
 from data.commands.pack import main as pack
 from data.commands.scan import main as scan_command
 from data.errors import CacheError, RecipeMismatch
+from extract.__main__ import main
 from extract.parallel.paths import placed
 from extract.parallel.shards import Part, Share
 from extract.pipeline import extract
@@ -161,27 +161,31 @@ def test_parts_of_different_lists_are_reported(corpus, cache, caplog):
     assert "python -m data scan CORPUS -o all.jsonl" in caplog.text
 
 
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "extract", *map(str, arguments)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def command(capsys):
+    """Runs ``python -m extract`` in this process: its status, its output and its errors."""
+
+    def run(*arguments):
+        status = console.run(lambda: main(list(map(str, arguments))))
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.mark.parametrize("text", ["0/16", "17/16", "a/b", "3"])
-def test_the_command_refuses_what_is_no_part(corpus, text):
+def test_the_command_refuses_what_is_no_part(command, corpus, text):
     done = command(corpus, "--shard", text)
     assert done.returncode == 2
     assert done.stderr == f"error: --shard {text}: expected K/N with 1 ≤ K ≤ N, such as 3/16\n"
 
 
-def test_the_command_refuses_to_prune_a_part(corpus):
+def test_the_command_refuses_to_prune_a_part(command, corpus):
     done = command(corpus, "--shard", "1/2", "--prune")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "prune in a run without --shard" in done.stderr
 
 
-def test_the_command_with_a_real_encoder(folder_corpus, tmp_path):
+def test_the_command_with_a_real_encoder(command, folder_corpus, tmp_path):
     """Two parts from a list, with other roots; the numbers are those of one run, to rounding."""
     corpus = folder_corpus(8)
     options = ("--model", "untrained:tiny", "--engine", "torch", "--precision", "float32")

@@ -41,8 +41,15 @@ def task(*args, **options):
     return ended(job_array.start(*args, **options))
 
 
-@pytest.mark.parametrize("tasks", [2, 4])
-@pytest.mark.parametrize("more", [(), ("--elsewhere",)], ids=["here", "elsewhere"])
+@pytest.mark.parametrize(
+    ("tasks", "more"),
+    [
+        (4, ()),
+        (2, ("--elsewhere",)),
+        pytest.param(2, (), marks=pytest.mark.torture),
+        pytest.param(4, ("--elsewhere",), marks=pytest.mark.torture),
+    ],
+)
 def test_parts_make_what_one_process_makes(corpus, alone, tmp_path, tasks, more):
     printed = job_array.run_array(corpus, tmp_path / "c.h5", tasks, *more)
     assert sum(int(line.split()[0]) for line in printed) == COUNT
@@ -51,7 +58,7 @@ def test_parts_make_what_one_process_makes(corpus, alone, tmp_path, tasks, more)
     assert not parts_folder(tmp_path / "c.h5").exists()
 
 
-@pytest.mark.parametrize("more", [(), ("--elsewhere",)], ids=["here", "elsewhere"])
+@pytest.mark.parametrize("more", [(), pytest.param(("--elsewhere",), marks=pytest.mark.torture)])
 def test_killed_five_times_nothing_is_lost(tmp_path, more):
     outcome = job_array.storm(tmp_path, kills=job_array.KILLS, count=150, more=more)
     assert outcome.kills >= job_array.KILLS

@@ -89,7 +89,9 @@ def test_a_signal_publishes_what_is_finished(corpus, tmp_path, signum):
     assert finished(corpus, cache) == 60 - kept
 
 
-@pytest.mark.parametrize("limit", [100, 5_000, 12_000, 20_000])
+@pytest.mark.parametrize(
+    "limit", [100, 12_000, *(pytest.param(n, marks=pytest.mark.torture) for n in (5_000, 20_000))]
+)
 def test_a_file_size_limit_stops_it_cleanly(corpus, tmp_path, limit):
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -113,7 +115,9 @@ def mounted(folder, options):
         pytest.skip("mounting a file system needs root")
 
 
-@pytest.mark.parametrize("kilobytes", [8, 24, 48])
+@pytest.mark.parametrize(
+    "kilobytes", [24, *(pytest.param(n, marks=pytest.mark.torture) for n in (8, 48))]
+)
 def test_a_full_file_system(corpus, tmp_path, kilobytes):
     mounted(small := tmp_path / "small", f"size={kilobytes}k")
     try:
@@ -191,10 +195,11 @@ def test_damaged_caches_are_named_as_such(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_corpus():
-    few, many = (growth.extraction(count)["megabytes"] for count in (1_000, 3_000))
+    few, many = (growth.extraction(count)["megabytes"] for count in (500, 2_000))
     assert many <= 1.15 * few
 
 
+@pytest.mark.torture  # as all that measures time
 def test_time_is_linear(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = growth.times((512, 4_096, 16_384))

@@ -15,6 +15,10 @@ from data import scheduler
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+QUIET = {  # what a process does while it waits
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+}
 
 
 class Crew:
@@ -110,7 +114,7 @@ class Crew:
             stdout=self.log,
             stderr=self.log,
             preexec_fn=preexec,
-            env=os.environ | {"PYTHONPATH": path} | self._environment | environment,
+            env=os.environ | QUIET | {"PYTHONPATH": path} | self._environment | environment,
             cwd=self.file.parent,
         )
 

@@ -16,6 +16,7 @@ from classify.inference.serve.queue import RequestQueue
 from classify.inference.serve.uploads import Uploads
 from classify.models.trained import TrainedHead
 
+POLL = 0.05  # seconds between Gradio's looks at its queue; 1 ms, its default, takes 6 % of a core
 SWEEPS = 15.0  # seconds between looks at what was sent and left
 FONTS = ("system-ui", "sans-serif")  # of the machine that shows the page: none is loaded
 CODE = ("ui-monospace", "monospace")
@@ -39,6 +40,7 @@ def application(
     blocks.queue(
         max_size=None
     )  # the queue is that of `RequestQueue`: one for the page and for programs
+    blocks._queue.sleep_when_free = POLL
     gr.mount_gradio_app(
         app,
         blocks,

@@ -1,19 +1,24 @@
-"""A trained model, and real server processes whose network access is recorded."""
+"""A trained model, and a real server process whose network access is recorded."""
 
 import contextlib
 import os
+import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import soundfile
 
+from classify.commands import serve
 from classify.commands.train import main as train
 from extract.__main__ import main as extract
 
@@ -74,48 +79,79 @@ def model(recordings: Path, tmp_path_factory) -> Path:
     return out
 
 
+NAMES = ("emotions.example", "192.0.2.8")  # what the server is allowed to be called
+REFUSALS = r"(warning: a request is refused: [ -~]+\n)*"  # printable, whatever was sent
+CARD = """\
+# A voice model
+
+Trained on <b>noise</b>. ![](https://example.com/spy.png) <script>document.title = "caught"</script>
+"""
+
+
 @pytest.fixture(scope="session")
-def start(model: Path, tmp_path_factory) -> Callable[..., contextlib.AbstractContextManager]:
-    """Starts ``python -m classify serve MODEL``; afterwards standard error must match `expected`, a
-    regular expression, and no temporary file may be left."""
+def server(model: Path, tmp_path_factory) -> Iterator[Server]:
+    """``python -m classify serve MODEL``; at the end it must have logged refused requests only, and
+    left no temporary files."""
+    pytest.importorskip("gradio", reason="needs the extra [serve]")
+    folder = tmp_path_factory.mktemp("server")
+    log, temporary = folder / "network", folder / "tmp"
+    temporary.mkdir()
+    (folder / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
+    (model / "README.md").write_text(CARD)
+    places = [str(folder), os.getcwd(), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, places)),
+        "TMPDIR": str(temporary),
+    }
+    command = [sys.executable, "-m", "classify", "serve", str(model), "--port", "0"]
+    command += ["--max-mb", "1", "--max-seconds", "60", "--window", "0.5", "--hop", "0.25"]
+    for name in NAMES:
+        command += ["--allow-host", name]
+    with (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+    try:
+        assert process.stdout
+        found = re.match(r"http://\S+:\d+", process.stdout.readline())
+        assert found, (folder / "errors").read_text()
+        yield Server(found[0], process, temporary, folder / "errors")
+        assert process.poll() is None, "the server has died"
+    finally:
+        process.terminate()
+        status = process.wait(30)
+    assert status == 128 + signal.SIGTERM
+    said = (folder / "errors").read_text()
+    assert re.fullmatch(REFUSALS, said), said
+    assert list(temporary.iterdir()) == []
+    assert not log.exists(), log.read_text()
+
+
+@pytest.fixture
+def listening(model: Path) -> Callable[[str], contextlib.AbstractContextManager[str]]:
+    """Starts a server in a thread of this process, which listens at a host; gives its URL."""
+    uvicorn = pytest.importorskip("uvicorn", reason="needs the extra [serve]")
+    started: queue.Queue = queue.Queue()
+
+    class Server(uvicorn.Server):
+        def run(self, sockets: list[socket.socket]) -> None:
+            started.put((self, serve.address(sockets[0])))
+            super().run(sockets)
 
     @contextlib.contextmanager
-    def started(*options: str, expected: str = "") -> Iterator[Server]:
-        pytest.importorskip("gradio", reason="needs the extra [serve]")
-        folder = tmp_path_factory.mktemp("server")
-        log, temporary = folder / "network", folder / "tmp"
-        temporary.mkdir()
-        (folder / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
-        places = [str(folder), os.getcwd(), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, places)),
-            "TMPDIR": str(temporary),
-        }
-        command = [sys.executable, "-m", "classify", "serve", str(model), "--port", "0"]
-        with (folder / "errors").open("w") as errors:
-            process = subprocess.Popen(
-                [*command, *options],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-            )
-        try:
-            assert process.stdout
-            found = re.match(r"http://\S+:\d+", process.stdout.readline())
-            assert found, (folder / "errors").read_text()
-            yield Server(found[0], process, temporary, folder / "errors")
-            assert process.poll() is None, "the server has died"
-        finally:
-            process.terminate()
-            status = process.wait(30)
-        assert status == 128 + signal.SIGTERM
-        printed = (folder / "errors").read_text()
-        assert re.fullmatch(expected, printed), printed
-        assert list(temporary.iterdir()) == []
-        assert not log.exists(), log.read_text()
+    def listen(host: str) -> Iterator[str]:
+        with mock.patch.dict(os.environ), mock.patch.object(uvicorn, "Server", Server):
+            command = [str(model), "--port", "0", "--host", host]
+            thread = threading.Thread(target=serve.main, args=[command])
+            thread.start()
+            server, url = started.get(timeout=120)
+            try:
+                yield url
+            finally:
+                server.should_exit = True
+                thread.join()
 
-    return started
+    return listen
 
 
 @pytest.fixture(scope="session")

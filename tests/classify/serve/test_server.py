@@ -29,9 +29,11 @@ gradio_client = pytest.importorskip("gradio_client", reason="needs the extra [se
 
 
 @pytest.fixture(scope="module")
-def server(start) -> Iterator:
-    with start("--max-mb", "2", "--max-seconds", "60", "--window", "0.5", "--hop", "0.25") as one:
-        yield one
+def server(server) -> Iterator:
+    """That of all, which says nothing meanwhile."""
+    before = server.errors.read_text()
+    yield server
+    assert server.errors.read_text() == before
 
 
 def ask(url: str, recording: Path) -> httpx.Response:
@@ -101,10 +103,10 @@ def test_a_gigabyte_is_refused_before_it_is_sent(server, recordings: Path, place
     refused = connection.getresponse()
     assert refused.status == 413
     assert refused.read() == (
-        b"1,024 MB is more than the 2 MB taken; cut the recording, or send it as FLAC\n"
+        b"1,024 MB is more than the 1 MB taken; cut the recording, or send it as FLAC\n"
     )
     connection.close()
-    assert server.files == before
+    assert set(server.files) <= set(before)
     assert ask(server.url, recordings / "anger" / "s0_00.wav").status_code == 200
 
 
@@ -135,8 +137,8 @@ def test_who_sends_too_much_regardless_reads_why(server, recordings: Path, size:
     files, memory = server.files, peak(server.process)
     refused = send_on_and_on(server.url, size)
     assert refused.status_code == 413
-    assert "more than the 2 MB taken" in refused.text
-    assert server.files == files
+    assert "more than the 1 MB taken" in refused.text
+    assert set(server.files) <= set(files)
     assert peak(server.process) - memory < 16 * MEGABYTE
     assert ask(server.url, recordings / "anger" / "s0_00.wav").status_code == 200
 
@@ -165,7 +167,7 @@ def test_a_client_that_hangs_up_in_the_middle(
     server, recordings: Path, place: str, form: str
 ) -> None:
     host, port = server.url.removeprefix("http://").split(":")
-    head = f"POST {place} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n"
+    head = f"POST {place} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 900000\r\n"
     with socket.create_connection((host, int(port))) as client:
         client.sendall(f"{head}{form}\r\nRIFF".encode())
         time.sleep(0.2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classify.inference.pcm import PCM
@@ -89,7 +89,6 @@ def test_equals_libsndfile(coding: str, channels: int, form: str) -> None:
     assert found.dtype == np.float32
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_however_the_bytes_are_cut(data: st.DataObject) -> None:
     coding = data.draw(st.sampled_from(list(SUBTYPES)))

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classify.inference.stream.windows import SlidingWindow, Window
@@ -25,7 +25,6 @@ def all_windows(windows: SlidingWindow, blocks: list[np.ndarray]) -> list[Window
     return found
 
 
-@settings(deadline=None)
 @given(
     count=st.integers(0, 300),
     hop=st.integers(1, 40),
