@@ -184,7 +184,7 @@ def test_what_no_head_takes_is_refused(given: list[str], message: str) -> None:
 def test_numbers_are_not_taken_for_classes(make_cache) -> None:
     ratings = np.linspace(1, 5, 80).tolist()
     cache = make_cache(columns={"arousal": ratings})
-    with pytest.raises(UsageError, match="--target arousal is numbers"):
+    with pytest.raises(UsageError, match="--target arousal holds numbers"):
         compare(options(cache, ("logreg", "ridge"), target="arousal", training=TrainingOptions()))
 
 
