@@ -1,7 +1,8 @@
 """Light heads on cached embeddings: cross-validation, probing, training and prediction.
 
 ``classify.evaluate`` cross-validates a head, ``classify.probe`` compares the layers of a cache, and
-``classify.Model`` is a trained head that predicts from audio. All is imported when it is used.
+``classify.Model`` is a trained head that predicts from audio. Names are imported when they are
+used.
 """
 
 from importlib import import_module
@@ -33,7 +34,7 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:
-    """Import a name when it is used: ``--help`` must answer at once."""
+    """Import a name when it is used, so that ``--help`` is fast."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'classify' has no attribute {name!r}")

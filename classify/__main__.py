@@ -1,4 +1,4 @@
-"""``python -m classify``: score heads on cached embeddings, train one, use it on new audio."""
+"""``python -m classify``: score, train and use heads on cached embeddings."""
 
 import sys
 

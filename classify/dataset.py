@@ -1,4 +1,4 @@
-"""The utterances that a head is trained and tested on: features, classes or numbers, speakers."""
+"""The utterances of a run: features, classes or numbers, and speakers."""
 
 import contextlib
 import logging
@@ -28,12 +28,12 @@ from data.text import several
 log = logging.getLogger("wav2emo")
 
 MANY = 8  # values; a message does not list more
-MOST_CLASSES = 10  # different numbers in a column; of more, they are quantities
+MOST_CLASSES = 10  # a numeric column with more different values contains quantities
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The utterances of a cache whose target is known, in the order of their ids.
+    """The utterances of a cache with a known target, sorted by id.
 
     The target is a class, or one or more numbers.
     """
@@ -51,7 +51,7 @@ class Selection:
 
     @property
     def strata(self) -> npt.NDArray[np.intp]:
-        """(utterance,) what folds are stratified by: the class; 0 where there are none."""
+        """(utterance,) class by which folds are stratified; 0 without classes."""
         return self.y if self.classes else np.zeros(len(self.y), np.intp)
 
     @cached_property
@@ -75,31 +75,32 @@ class Dataset(Selection):
 
     X: Matrix  # (utterance, step · dim); NaN after the last step of a sequence
     features: Features
-    parameters: dict[str, Any]  # how a neural head has to read X
+    parameters: dict[str, Any]  # parameters by which a neural head reads X
     recipe: dict[str, Any]
     fingerprint: str
-    encoder_location: str | None  # the folder that it was loaded from
+    encoder_location: str | None  # folder of the encoder
 
     @property
     def encoder(self) -> str:
-        """Its name, whether it is a control, precision and engine, as text."""
+        """Name, precision and engine of the encoder, as text."""
         return in_words(self.recipe)
 
 
 def load(options: Options, folds: bool = True) -> Dataset:
-    """Read the utterances that `options` choose from a cache; log how many are left out, and why.
+    """Read the utterances that `options` select from a cache; log how many are left out, and why.
 
     Several columns joined by commas are regressed, and so is one with a comma after it. One column
-    is regressed if it is numeric and has more than 10 different values; the log says which.
+    is regressed if it is numeric and has more than 10 different values; the log states the
+    decision.
 
     Args:
         options: the cache, its corpora, the target and its classes, the features.
-        folds: the utterances will be parted by speaker, so those of unknown speakers are left out
-            where others are known: they could be of a speaker in another part.
+        folds: whether the utterances will be divided by speaker. Utterances of unknown speakers are
+            then left out if other speakers are known, since their speaker could be in another part.
 
     Raises:
-        CacheError: there is no such cache, or it is damaged.
-        UsageError: the cache does not hold what is asked for, one class of it alone, or too few
+        CacheError: the cache does not exist or is damaged.
+        UsageError: the cache lacks what the options require, or contains only one class or too few
             numbers; or the head cannot regress.
     """
     with sound(options.cache) as cache:
@@ -112,7 +113,7 @@ def sound(path: Path) -> Iterator[Cache]:
     """Open a cache and verify the checksums of its files.
 
     Raises:
-        CacheError: there is none, or it is damaged.
+        CacheError: the cache does not exist or is damaged.
     """
     with Cache(path) as cache:
         for file in cache.files:
@@ -124,7 +125,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
     """Read the features that `options` name, or the defaults of their head, from a verified cache.
 
     Raises:
-        UsageError: the cache does not hold them.
+        UsageError: the cache lacks the features.
     """
     features = Features.chosen(options, cache)
     X = features.of_cache(cache, chosen.rows)
@@ -148,7 +149,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
 
 
 def require_classes(table: pd.DataFrame, options: Options) -> None:
-    """Refuse a target that is to be regressed."""
+    """Refuse a target of numbers."""
     if has_numbers(table, options):
         raise UsageError(
             f"--target {options.target} holds numbers, and this command needs classes; "
@@ -157,7 +158,7 @@ def require_classes(table: pd.DataFrame, options: Options) -> None:
 
 
 def has_numbers(table: pd.DataFrame, options: Options) -> bool:
-    """Whether ``--target`` is to be regressed: it has a comma, or names a column of quantities."""
+    """Whether ``--target`` is regressed: it contains a comma, or names a column of quantities."""
     return "," in options.target or (
         options.target in table and is_quantity(of_corpora(table, options)[options.target])
     )
@@ -181,13 +182,13 @@ def log_kind(table: pd.DataFrame, options: Options) -> None:
 def is_quantity(column: pd.Series) -> bool:
     """Whether a column holds quantities: it is numeric and has more than 10 different values.
 
-    Fewer are taken for numbers that name something, as a session or a class.
+    A column with fewer values is treated as classes, such as sessions.
     """
     return pd.api.types.is_numeric_dtype(column) and column.nunique() > MOST_CLASSES
 
 
 def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:
-    """The utterances that `options` choose of a cache's table; see `load`."""
+    """Select utterances from the table of a cache; see `load`."""
     table = of_corpora(utterances, options)
     numbers = has_numbers(utterances, options)
     return (_with_numbers if numbers else _with_classes)(table, options, folds)
@@ -221,7 +222,7 @@ def _with_numbers(table: pd.DataFrame, options: Options, folds: bool) -> Selecti
     regressor_path(options.head)
     _require_numeric(table, options)
     why = _without_speaker(table, folds)
-    for name in reversed(options.targets):  # the message names the first that is lacking
+    for name in reversed(options.targets):  # the message names the first missing column
         why[~np.isfinite(table[name])] = f"without {name}"
     _warn_left_out(why)
     chosen = table[why == ""]
@@ -265,7 +266,7 @@ def _without_speaker(table: pd.DataFrame, folds: bool) -> "pd.Series[str]":
 
 
 def of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
-    """The rows of the corpora that `options` name."""
+    """Rows of the corpora of `options`."""
     stored = sorted(set(table["corpus"]))
     unknown = [name for name in options.corpora if name not in stored]
     if unknown:
@@ -274,7 +275,7 @@ def of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
 
 
 def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
-    """(utterance,) the class of each, "" where it has none."""
+    """(utterance,) class, or ""."""
     if options.target not in table:
         raise UsageError(
             f"--target {options.target}: {options.cache} has the columns {', '.join(table)}"
@@ -289,7 +290,7 @@ def _labels(table: pd.DataFrame, options: Options) -> pd.Series:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Any column as text, "" where it is unknown (None, NaN, NaT); 1.0 becomes 1.
+    """Convert a column to text; unknown values (None, NaN, NaT) become "", and 1.0 becomes 1.
 
     Different values have different texts.
     """
@@ -302,16 +303,16 @@ def as_text(column: pd.Series) -> pd.Series:
 
 
 def grouping(table: pd.DataFrame, column: str, purpose: str, instead: str) -> npt.NDArray[np.str_]:
-    """(utterance,) the text of a column by which utterances are to be grouped.
+    """(utterance,) text of a column by which utterances are grouped.
 
     Args:
         table: the utterances.
         column: its name.
-        purpose: what they are grouped for, such as an option.
-        instead: what to ask for where the column is unknown.
+        purpose: the option that needs the groups, for the message.
+        instead: what to do if a value is unknown, for the message.
 
     Raises:
-        UsageError: it is unknown for some utterances.
+        UsageError: some utterances have no value.
     """
     values = np.full(len(table), "")
     if column in table:

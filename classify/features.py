@@ -22,10 +22,10 @@ Sequences = Sequence[npt.NDArray[np.floating]] | npt.NDArray[np.floating]  # (st
 class Features:
     """Layers and poolings, or sequences, selected from a cache.
 
-    With several layers as steps (``mix``), or with sequences, a row of the head's input is one
-    step after the other; otherwise it is one step. Beside every moment of a sequence lies what the
-    whole recording is pooled to: one vector of all beside each frame, as Saon et al. 2013 (Speaker
-    Adaptation of Neural Network Acoustic Models Using I-Vectors) lay it.
+    With several layers as steps (``mix``), or with sequences, a row of the head's input is a
+    concatenation of steps; otherwise it is one step. The poolings of the whole recording are
+    appended to each moment of a sequence, like i-vectors to each frame (Saon et al. 2013, Speaker
+    Adaptation of Neural Network Acoustic Models Using I-Vectors).
     """
 
     layer: int | str  # a hidden layer, "mean" of `layers`, or "mix": each of them is a step
@@ -37,12 +37,12 @@ class Features:
     def chosen(cls, options: Options, cache: "Cache") -> "Features":
         """The features that `options` name, or the defaults of their head.
 
-        Neural heads weigh all layers, others take their mean; a head that can read sequences does
-        so where the cache has them, each moment with all that the recording is pooled to, but for
-        its mean, which the moments tell.
+        By default, neural heads weigh all layers, and other heads use their mean. A head that can
+        read sequences does so if the cache has them, with the poolings of the recording, except the
+        mean, appended to each moment.
 
         Raises:
-            UsageError: the cache does not hold it.
+            UsageError: the cache lacks the features.
         """
         head = find(options.head)
         sequences = head.sequences and options.axis != "layer" and bool(cache.sequence_layers)
@@ -84,7 +84,7 @@ class Features:
         """Features (1, step · dim) of one new utterance.
 
         Args:
-            recipe: of the encoder; it lists the layers that the arrays hold.
+            recipe: recipe of the encoder, with the layers of the arrays.
             layers: pooling → (layer, dim).
             sequence: (layer, step, dim), where the recipe asks for one.
         """
@@ -115,12 +115,12 @@ class Features:
         return len(self.layers) if self.layer == "mix" else 1
 
     def as_json(self) -> dict[str, Any]:
-        """As plain JSON; `from_json` is the way back."""
+        """Convert to JSON; `from_json` is the inverse."""
         return {**asdict(self), "layers": list(self.layers), "poolings": list(self.poolings)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Features":
-        """Features from what `as_json` gave."""
+        """Convert from JSON; the inverse of `as_json`."""
         return cls(
             layer=value["layer"],
             layers=tuple(value["layers"]),

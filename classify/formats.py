@@ -1,4 +1,4 @@
-"""How scores are written, in the terminal and on pages."""
+"""Format scores for the terminal and for pages."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ def counted(corpora: Mapping[str, int]) -> str:
 
 
 def score(value: float | None) -> str:
-    """Three digits, or a dash where it is not defined.
+    """Format a score with three digits, or as a dash if it is not defined.
 
     >>> score(0.5), score(None)
     ('0.500', '–')

@@ -18,7 +18,7 @@ def require_option_C(C: float | None) -> None:
     """Require that ``--C``, if given, can be fitted.
 
     Raises:
-        UsageError: it is out of range.
+        UsageError: the value is out of range.
     """
     try:
         if C is not None:
@@ -40,7 +40,7 @@ class Options:
     C: float | None = None  # inverse strength of regularisation; None: the head's own
     poolings: tuple[str, ...] = ()  # concatenated; none: all of the cache
     folds: int | str = "auto"  # see `classify.evaluation.folds.split`
-    axis: str | None = None  # what sequence heads go along: "time" or "layer"; None: time if stored
+    axis: str | None = None  # axis of sequence heads: "time" or "layer"; None: time if stored
     normalize: str = "global"  # or "speaker" (transductive), or "none" (neural heads)
     balance: bool = False  # whether all classes weigh the same in training
     training: TrainingOptions = field(default_factory=TrainingOptions)  # of neural heads

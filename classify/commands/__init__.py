@@ -1,4 +1,4 @@
-"""The commands of ``python -m classify``: options and printing."""
+"""Command lines of ``python -m classify``."""
 
 COMMANDS = {  # name → module, and what it does
     "": ("classify.commands.evaluate", "cross-validate a head on a cache"),

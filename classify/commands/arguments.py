@@ -10,7 +10,7 @@ from data import scheduler
 
 
 def options(arguments: argparse.Namespace) -> Options:
-    """The `Options` of what `add_arguments` parsed."""
+    """Make `Options` from arguments that `add_arguments` has added."""
     given = vars(arguments)
     chosen = {name: given[name] for name in Options.__dataclass_fields__ if name in given}
     training = TrainingOptions(**{name: given[name] for name in SETTINGS})
@@ -21,8 +21,7 @@ def options(arguments: argparse.Namespace) -> Options:
 def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: bool = True) -> None:
     """Add the options for head, features and folds.
 
-    Without `seeds`, every fold is fitted once. Without `head`, which heads there are is asked for
-    elsewhere.
+    Without `seeds`, there is no ``--seeds``; without `head`, there is no ``--head``.
     """
     default = Options()
     if head:
@@ -198,7 +197,7 @@ def _whole_number(text: str, expected: str) -> int:
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    """Add the options that neural heads take."""
+    """Add the options of neural heads."""
     group = parser.add_argument_group("neural heads")
     for name, about in SETTINGS.items():
         metavar = "N" if about.kind is int else "A" if name == "mixup" else "X"

@@ -1,4 +1,4 @@
-"""``python -m classify compare``: several heads under the same folds, and the best of them."""
+"""``python -m classify compare``: compare heads under the same folds."""
 
 import argparse
 from collections.abc import Sequence
@@ -42,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def options_of(arguments: argparse.Namespace) -> CompareOptions:
-    """The `CompareOptions` of parsed arguments."""
-    if arguments.heads:  # an option that one of them takes is not refused
+    """Make `CompareOptions` from parsed arguments."""
+    if arguments.heads:  # an option is valid if one of the heads takes it
         arguments.head = max(arguments.heads, key=lambda name: _takes(find(name)))
     return CompareOptions(arguments.heads, shared.options(arguments))
 

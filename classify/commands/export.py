@@ -1,4 +1,4 @@
-"""``python -m classify export``: a saved head and its encoder as one ONNX file."""
+"""``python -m classify export``: write a trained head and its encoder as one ONNX file."""
 
 import argparse
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def require(out: Path) -> None:
     """Require that the libraries are installed and that `out` can be written.
 
     Raises:
-        UsageError: something is not.
+        UsageError: a package is missing, or `out` cannot be written.
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:

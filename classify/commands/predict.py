@@ -1,4 +1,5 @@
-"""``python -m classify predict``: emotions of new recordings, or numbers, by a saved head."""
+"""``python -m classify predict``: predict emotions or numbers of new recordings by a trained
+head."""
 
 import argparse
 import contextlib
@@ -14,7 +15,7 @@ from classify.inference.stream.options import StreamOptions
 from data.console import SOME_REFUSED, Parser, common_options, configure_logging
 from data.errors import UsageError
 
-FORMATS = ("csv", "json", "jsonl")  # that have an option of their own
+FORMATS = ("csv", "json", "jsonl")  # formats with their own option
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,8 +86,8 @@ def _add_window(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_stream(parser: argparse.ArgumentParser) -> None:
-    """Add ``--stream`` and what belongs to it alone; ``--window`` and ``--hop`` mean the same as
-    elsewhere, but have the defaults of `StreamOptions`."""
+    """Add ``--stream`` and its options. With it, ``--window`` and ``--hop`` have the defaults of
+    `StreamOptions`."""
     default = StreamOptions()
     group = parser.add_argument_group("streams", "see docs/streaming.md")
     group.add_argument(
@@ -171,7 +172,7 @@ def _options(arguments: argparse.Namespace) -> PredictOptions:
 
 
 def pcm(arguments: argparse.Namespace) -> PCM | None:
-    """The options for samples without a header; None: none are given."""
+    """Make the format of samples without a header; None if no option is given."""
     given = {name: getattr(arguments, name) for name in ("encoding", "rate", "channels")}
     given = {name: value for name, value in given.items() if value is not None}
     try:
@@ -184,7 +185,7 @@ def _require_no_stream(arguments: argparse.Namespace) -> None:
     """Refuse options that only a stream has.
 
     Raises:
-        UsageError: something is.
+        UsageError: such an option is given.
     """
     asked = {
         "--half-life": arguments.half_life is not None,

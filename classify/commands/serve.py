@@ -1,4 +1,4 @@
-"""``python -m classify serve``: a saved head as a page on this machine."""
+"""``python -m classify serve``: serve a trained head as a web page and an HTTP interface."""
 
 import argparse
 import errno
@@ -17,7 +17,7 @@ from data.errors import UsageError
 log = logging.getLogger("wav2emo")
 
 PORTS = 100  # tried from `FIRST_PORT` on
-SHUTDOWN = 3  # seconds that open connections get when the server is stopped
+SHUTDOWN = 3  # seconds for open connections to finish when the server stops
 QUIET = {  # settings of Gradio and of the hub's client: send no reports
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -139,10 +139,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def listening(options: ServeOptions) -> socket.socket:
-    """A socket that listens at the address of the options.
+    """Open a socket at the address of the options.
 
     Raises:
-        UsageError: the port is in use, or the host is no address of this machine.
+        UsageError: the port is in use, or the host is not an address of this machine.
     """
     if options.port is not None:
         ports = range(options.port, options.port + 1)

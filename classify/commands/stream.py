@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
         raw: the format of standard input, if it has no header.
 
     Raises:
-        UsageError: the input is no stream.
-        AudioError: the input is no audio, or shorter than a window.
+        UsageError: the input is not a stream.
+        AudioError: the input is not audio, or shorter than a window.
     """
     fields = StreamOptions.__dataclass_fields__
     given = {name: value for name, value in vars(arguments).items() if name in fields}
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
     with Signals(stream.stop, words) as signals:
         try:
             for moment in stream:
-                summary.add(moment, moment.latency)  # first: a signal may end what comes after
+                summary.add(moment, moment.latency)  # first, since a signal may end the rest
                 with signals.writing():
                     display.show(moment)
         finally:

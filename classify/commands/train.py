@@ -1,4 +1,4 @@
-"""``python -m classify train``: fit one head on everything in a cache and save it."""
+"""``python -m classify train``: fit a head on all utterances of a cache and save it."""
 
 import argparse
 from collections.abc import Sequence

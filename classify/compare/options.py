@@ -13,7 +13,7 @@ class CompareOptions:
     """The options, verified when they are made."""
 
     heads: tuple[str, ...]
-    shared: Options = field(default_factory=Options)  # its head is of no meaning
+    shared: Options = field(default_factory=Options)  # its head is ignored
 
     def __post_init__(self) -> None:
         known = ", ".join(HEADS)

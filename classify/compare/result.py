@@ -1,7 +1,7 @@
 """The result of a comparison, and ``compare.json``.
 
-``compare.json`` has neither times nor places, so the same command gives the same bytes; how long
-each head took stands in ``run.json``::
+``compare.json`` contains no times or paths, so the same command gives the same bytes. The durations
+are in ``run.json``::
 
     encoder, control (bool), engine, precision, corpora, utterances, classes,
     support {class: utterances}, chance, fingerprint, options
@@ -60,7 +60,7 @@ class HeadScores:
     per_speaker: dict[str, float]  # speaker → UAR over the classes that the speaker has
 
     def as_json(self) -> Json:
-        """Its row of ``compare.json``."""
+        """The row of ``compare.json``."""
         return {
             "head": self.head,
             "features": self.features,
@@ -87,7 +87,7 @@ class Comparison:
 
     @property
     def heads(self) -> list[str]:
-        """The heads that were fitted, in the order asked for."""
+        """The fitted heads, in the order of the options."""
         return [result.head for result in self.study.results]
 
     @property
@@ -114,12 +114,12 @@ class Comparison:
 
     @property
     def units(self) -> int:
-        """How many units there are."""
+        """Number of units."""
         return len(self._counts)
 
     @cached_property
     def rows(self) -> list[HeadScores]:
-        """The scores of each head, in the order asked for."""
+        """Scores of each head, in the order of the options."""
         names, known = self._units[0].tolist(), self.study.folds.by_speaker
         scores = Scores.of_each(self._counts, self.study.selection.classes)
         of_speakers, mean_ranks = self._of_speakers, ranks.average_ranks(self._of_speakers)
@@ -139,23 +139,23 @@ class Comparison:
 
     @cached_property
     def best(self) -> Best:
-        """The head of the highest UAR, and those that are not distinguishable from it."""
+        """The head with the highest UAR, and the heads that are not distinguishable from it."""
         return best(self._counts, seed=self.study.options.shared.seed)
 
     @property
     def left_out(self) -> list[str]:
-        """Why the tests of ranks are left out; empty: they are not."""
+        """Why the tests of ranks are left out; empty if they are not."""
         reasons = [FEW_HEADS] if len(self.heads) < ranks.FEWEST else []
         return reasons + ([] if self.study.folds.by_speaker else [UNKNOWN_SPEAKERS])
 
     @cached_property
     def friedman(self) -> ranks.Friedman | None:
-        """Friedman's test of the UAR of each speaker; None: it is left out."""
+        """Friedman's test of the UAR of each speaker; None if it is left out."""
         return None if self.left_out else ranks.friedman(self._of_speakers)
 
     @cached_property
     def nemenyi(self) -> Nemenyi | None:
-        """Nemenyi's critical difference; None: it is left out."""
+        """Nemenyi's critical difference; None if it is left out."""
         if self.left_out:
             return None
         difference = ranks.critical_difference(*self._of_speakers.shape)
@@ -191,8 +191,8 @@ class Comparison:
         }
 
     def predictions(self) -> Iterator[list[str]]:
-        """The rows of ``predictions.csv``, the header first: an utterance a row, with the
-        prediction of every head."""
+        """Rows of ``predictions.csv``, the header first, with the predictions of all heads for one
+        utterance."""
         data, names = self.study.selection, np.array(self.study.selection.classes)
         yield ["id", "speaker", "fold", "truth", *self.heads]
         columns = (
@@ -226,10 +226,10 @@ class Comparison:
 
 
 def compare(options: CompareOptions) -> Comparison:
-    """Compare the heads that `options` name.
+    """Compare the heads of `options`.
 
     Raises:
-        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
-        HeadError: every head has failed.
+        CacheError, UsageError: the cache does not exist, or lacks what the options require.
+        HeadError: all heads have failed.
     """
     return Comparison(study(options))

@@ -27,7 +27,7 @@ class HeadResult:
     features: str  # as text: "mean of layers 0–12, mean + std"
     prediction: npt.NDArray[np.intp]  # (utterance,) number of the class, of all seeds together
     predictions: npt.NDArray[np.intp]  # (seed, utterance) number of the class
-    seconds: float  # that the cross-validation took
+    seconds: float  # duration of the cross-validation
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Study:
     options: CompareOptions
     selection: Selection
     folds: Folds
-    results: tuple[HeadResult, ...]  # in the order asked for, without those that failed
+    results: tuple[HeadResult, ...]  # in the order of the options, without failed heads
     failed: dict[str, str]  # head → reason
     recipe: Recipe
     fingerprint: str
@@ -47,8 +47,8 @@ def study(options: CompareOptions) -> Study:
     """Cross-validate the heads that `options` name. A head that fails does not stop the others.
 
     Raises:
-        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
-        HeadError: every head has failed.
+        CacheError, UsageError: the cache does not exist, or lacks what the options require.
+        HeadError: all heads have failed.
     """
     with sound(options.shared.cache) as cache:
         require_classes(cache.utterances, options.shared)
@@ -82,7 +82,7 @@ def _tried(
 ) -> HeadResult | Exception:
     try:
         return cross_validated(head, options, cache, chosen, folds)
-    except Exception as error:  # whatever it is, what the others took is not to be lost
+    except Exception as error:  # the results of the other heads are kept
         return error
 
 
@@ -92,8 +92,8 @@ def cross_validated(
     """Cross-validate one head, as ``python -m classify`` does.
 
     Raises:
-        UsageError: the cache does not hold what the head needs.
-        HeadError: it cannot learn from a training part.
+        UsageError: the cache lacks features that the head needs.
+        HeadError: the head cannot be fitted to a training part.
     """
     data = with_features(chosen, options.of(head), cache)
     log.info("%s: %s", head, data.features)

@@ -29,7 +29,7 @@ from data.errors import HeadError
 
 log = logging.getLogger("wav2emo")
 
-WORKER_START = 4.0  # seconds that new processes need to import what a head needs
+WORKER_START = 4.0  # seconds that new processes need for imports
 
 History = dict[str, list[float]]  # curve → one value an epoch
 Parts = Sequence[tuple[Rows, Rows]]  # training and test rows
@@ -77,7 +77,7 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Predictions for every utterance, by the heads that were not trained on its fold."""
+    """Predictions for all utterances, by heads that were not trained on their folds."""
 
     fold: npt.NDArray[np.intp]  # (utterance,)
     by_seed: npt.NDArray[np.float64]  # (seed, utterance, class or target), see `FoldResult.output`
@@ -95,12 +95,12 @@ class CrossValidation:
 
     @property
     def histories(self) -> list[History]:
-        """Of all seeds and folds; none of heads without epochs."""
+        """Training curves of all seeds and folds; empty for heads without epochs."""
         return [fit.history for fits in self.fits for fit in fits if fit.history]
 
     @property
     def layer_weights(self) -> npt.NDArray[np.float64] | None:
-        """(fit, layer) how the layers were mixed; None of heads that mix none."""
+        """(fit, layer) weights of the layers; None for heads without a mix."""
         fits = [fit for of_seed in self.fits for fit in of_seed]
         weights = [fit.layer_weights for fit in fits if fit.layer_weights is not None]
         return np.stack(weights) if weights else None
@@ -127,14 +127,14 @@ def cross_validate(
 
     Args:
         dataset: the utterances.
-        heads: of each fold, one for each seed. Folds that are given the same tuple are fitted
-            together; those whose heads were chosen are to have a tuple each, as what is fitted
-            together decides how numbers are rounded, and no choice of another fold may do that.
-        folds: which utterances are on which side.
-        jobs: at most so many processes; -1: one a core. Results do not depend on it.
+        heads: for each fold, one head per seed. Folds with the same tuple object are fitted
+            together. Use separate tuples for heads that were chosen inside of the folds, since
+            fitting together affects rounding, which must not depend on the choices of other folds.
+        folds: training and test parts.
+        jobs: largest number of processes; -1: one per core. Results do not depend on it.
 
     Raises:
-        HeadError: a head cannot learn from a training part.
+        HeadError: a head cannot be fitted to a training part.
     """
     seeds = len(heads[0])
     found: list[dict[int, FoldResult]] = [{} for _ in range(seeds)]  # of each seed, fold → result
@@ -157,14 +157,14 @@ def fit_parts(
     """Fit clones of `heads` to each of many training parts, and predict their test parts.
 
     Args:
-        heads: unfitted, and alike but for their seed.
+        heads: unfitted heads that differ only in their seed.
         dataset: the utterances.
         parts: rows to train on, and to test.
         jobs: as of `cross_validate`.
-        look: whether heads with epochs draw their curves of the test parts too.
+        look: whether training curves include the test parts.
 
     Returns:
-        Of each head, a result a part.
+        For each head, one result per part.
     """
     head = heads[0]
     if hasattr(head, "fit_folds"):
@@ -223,7 +223,7 @@ def _output(head: Any, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """(utterance, class) probabilities of a classifier, or (utterance, target) of a regressor.
 
     Raises:
-        ValueError: they are not finite.
+        ValueError: an output is not finite.
     """
     if is_classifier(head):
         return probabilities(head, X)
@@ -238,8 +238,8 @@ def each_fold(
 ) -> Iterator[T]:
     """``fit(*shared, training rows, test rows)`` of each part, in their order.
 
-    Two are fitted here, the rest in processes where that pays for their start; all of them by the
-    workers of a scheduler where there is one.
+    With a scheduler, its workers fit all parts. Otherwise two parts are fitted in this process, and
+    the others in new processes if this saves time.
     """
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
     spreading = scheduling.client() is not None
@@ -259,7 +259,7 @@ def _fit_all(
     fit: Callable[..., T], shared: tuple[Any, ...], parts: Parts, jobs: int
 ) -> Iterator[T]:
     ahead = iter(parts)
-    for part in islice(ahead, 2):  # the first may also pay for imports; the second is timed
+    for part in islice(ahead, 2):  # the second is timed, since the first includes imports
         began = time.perf_counter()
         yield fit(*shared, *part)
         seconds = time.perf_counter() - began
@@ -276,7 +276,7 @@ def _fit(
 ) -> npt.NDArray[np.float64]:
     """One fold: `FoldResult.output`.
 
-    It computes on one thread, so that rounding does not depend on what runs beside it.
+    It uses one thread, so that rounding does not depend on other processes.
     """
     with learning_from(len(train)), threadpool_limits(1), converging(head):
         return _output(clone(head).fit(check_array(X[train]), y[train]), X[test])

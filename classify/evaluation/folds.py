@@ -1,6 +1,6 @@
-"""Folds in which no speaker is on both sides, by scikit-learn's splitters.
+"""Speaker-independent folds by scikit-learn's splitters.
 
-To add a scheme, write a function and enter it in `SCHEMES`.
+To add a scheme, write a function and add it to `SCHEMES`.
 """
 
 import logging
@@ -72,12 +72,12 @@ def units(selection: Selection, folds: Folds) -> tuple[npt.NDArray, npt.NDArray[
 def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     """Split `dataset` into folds by ``--folds``: a name in `SCHEMES`, a number, or a CSV file.
 
-    With known speakers every fold is speaker-independent. Of unknown speakers, folds can only be
-    stratified by class, or come from a file; their scores are too good, and a warning says so.
-    Utterances without classes are stratified by nothing.
+    With known speakers, every fold is speaker-independent. With unknown speakers, folds are
+    stratified by class or come from a file; a warning states that their scores are too high.
+    Numbers are not stratified.
 
     Raises:
-        UsageError: too few speakers or utterances, or a class that some fold could not train on.
+        UsageError: there are too few speakers or utterances, or a training part lacks a class.
     """
     if isinstance(folds, int):
         made = _numbered(dataset, folds, seed)
@@ -122,8 +122,8 @@ def by_speaker(dataset: Selection, seed: int) -> Folds:
 
 
 def automatic(dataset: Selection, seed: int) -> Folds:
-    """Leave one speaker out; 10 folds of more than 30 speakers; stratified where speakers are
-    unknown."""
+    """Leave one speaker out; with more than 30 speakers, 10 folds; with unknown speakers,
+    stratified folds."""
     if not dataset.speakers_known:
         return _stratified(dataset, None, seed)
     if _require_speakers(dataset) <= MANY_SPEAKERS:
@@ -148,7 +148,7 @@ SCHEMES: dict[str, Callable[[Selection, int], Folds]] = {  # --folds → folds o
 
 
 def _require_speakers(dataset: Selection) -> int:
-    """How many speakers there are."""
+    """Number of speakers; an error if they are unknown."""
     count = len(np.unique(dataset.speakers))
     if count < 2:
         raise UsageError(
@@ -159,11 +159,11 @@ def _require_speakers(dataset: Selection) -> int:
 
 
 def of_file(path: Path, dataset: Selection) -> Folds:
-    """Folds from a CSV file with the columns ``id`` and ``fold``; each fold is tested once.
+    """Read folds from a CSV file with the columns ``id`` and ``fold``; each fold is tested once.
 
     Raises:
-        UsageError: there is no such file, it lacks a column or an utterance, or an utterance or a
-            speaker is in two folds.
+        UsageError: the file does not exist, lacks a column or an utterance, or has an utterance or
+            a speaker in two folds.
     """
     expected = "a CSV file with the columns id and fold"
     try:
@@ -205,11 +205,11 @@ def of_file(path: Path, dataset: Selection) -> Folds:
 def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
     """Split every fold by sentence too, and keep the tested sentences out of its training part.
 
-    Each utterance is tested once, by a head trained on neither its speaker nor its sentence. Of
-    more than 10 sentences, 10 groups are made.
+    Each utterance is tested once, by a head that was trained on neither its speaker nor its
+    sentence. More than 10 sentences are divided into 10 groups.
 
     Raises:
-        UsageError: sentences are unknown, or a class is in one of them alone.
+        UsageError: sentences are unknown, or a class occurs in only one sentence.
     """
     sentences = grouping(dataset.utterances, "sentence", f"--folds {CROSSED}", "--folds speaker")
     names, sentence = np.unique(sentences, return_inverse=True)
@@ -234,9 +234,9 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
 def inner_folds(
     y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
 ) -> tuple[list[tuple[Rows, Rows]], str]:
-    """Folds of a training part to choose settings by, and their description.
+    """Folds of a training part for choosing settings, and their description.
 
-    Of groups (speakers, say), or of utterances where groups are too few to train on two classes.
+    They are folds of groups, such as speakers, or of utterances if there are too few groups.
     """
     number = min(INNER, len(set(groups)))
     if by and number > 1:
@@ -257,7 +257,7 @@ def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:
 def grouped(
     y: npt.NDArray[np.intp], groups: npt.NDArray, number: int, seed: int
 ) -> list[tuple[Rows, Rows]]:
-    """`number` parts, no group in two of them, stratified by class as well as groups allow."""
+    """Divide into `number` folds of whole groups, stratified by class as far as possible."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
@@ -267,7 +267,7 @@ def grouped(
 
 
 def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Rows, Rows]]:
-    """`number` parts, shuffled, with the classes in equal shares."""
+    """Divide into `number` shuffled folds, stratified by class."""
     from sklearn.model_selection import StratifiedKFold
 
     splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
@@ -285,7 +285,7 @@ def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:
 
 
 def _stratified(dataset: Selection, number: int | None, seed: int) -> Folds:
-    """Folds of utterances, where the speakers are unknown."""
+    """Folds of utterances, for unknown speakers."""
     sizes = np.bincount(dataset.strata)
     fallback = DEFAULT_FOLDS if sizes.min() >= DEFAULT_FOLDS else FEW_FOLDS
     number = number or fallback

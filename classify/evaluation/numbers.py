@@ -17,7 +17,8 @@ Measures = Mapping[str, float | None]  # measure → value; None: not defined
 
 @dataclass(frozen=True)
 class Distribution:
-    """The true values of a target. Their deviation is the RMSE of always predicting the mean."""
+    """Mean and deviation of the true values of a target; the deviation is the RMSE of predicting
+    the mean."""
 
     mean: float
     deviation: float
@@ -94,7 +95,7 @@ def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
 def _ccc(data: Dataset, result: CrossValidation) -> list[intervals.Pair]:
     """95 % intervals over speakers of the CCC of each target, then of their mean.
 
-    Where the speakers are unknown, utterances take their place.
+    If the speakers are unknown, the intervals are over utterances.
     """
     units = data.speakers if data.speakers_known else data.utterances["id"]
     _, speakers = np.unique(units.astype(str), return_inverse=True)

@@ -33,7 +33,7 @@ class HeldOutPart:
 
 @dataclass(frozen=True)
 class Run:
-    """One head, cross-validated on one selection of a cache; its target is a class or numbers."""
+    """One head that was cross-validated on one selection of a cache."""
 
     options: Options
     dataset: Dataset
@@ -61,8 +61,8 @@ class Run:
 
     @cached_property
     def metrics(self) -> Json:
-        """The content of ``metrics.json``. It has neither times nor absolute paths, so that equal
-        runs give equal bytes."""
+        """The content of ``metrics.json``, without times and absolute paths, so that equal runs
+        give equal bytes."""
         data = self.dataset
         return {
             **self.outcome.as_json(),
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def test_parts(self) -> list[HeldOutPart]:
-        """What each fold holds out."""
+        """Test part of each fold."""
         known = self.folds.by_speaker
         return [
             HeldOutPart(
@@ -116,7 +116,7 @@ class Run:
         return joined
 
     def most_probable(self) -> list[int]:
-        """Of each class, the correctly predicted utterance of the highest probability."""
+        """For each class, the correctly predicted utterance with the highest probability."""
         y, probabilities = self.dataset.y, self.result.by_seed[0]
         sure = np.where(probabilities.argmax(1) == y, probabilities[np.arange(len(y)), y], 0)
         best = [int(np.where(y == number, sure, -1).argmax()) for number in np.unique(y)]
@@ -127,15 +127,15 @@ def evaluate(options: Options, jobs: int = -1) -> Run:
     """Cross-validate the head that `options` name on the utterances that they select.
 
     Raises:
-        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
-        HeadError: the head cannot learn from it.
+        CacheError, UsageError: the cache does not exist, or lacks what the options require.
+        HeadError: the head cannot be fitted.
     """
     dataset = load(options)
     return evaluate_folds(options, dataset, split(dataset, options.folds, options.seed), jobs)
 
 
 def evaluate_folds(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> Run:
-    """Cross-validate the head that `options` name on these folds.
+    """Cross-validate the head of `options` on given folds.
 
     Raises:
         UsageError: the device is not there.
@@ -168,16 +168,17 @@ def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int
 def new_head(
     options: Options, dataset: Dataset, settings: Mapping[str, Any] | None = None, seed: int = 0
 ) -> Any:
-    """The unfitted estimator that `options` name, configured for the features of `dataset`.
+    """Make the unfitted estimator of `options` for the features of `dataset`.
 
     Args:
-        options: the head and what is set of it.
-        dataset: whose features it is to read.
+        options: the head and its parameters.
+        dataset: the features that it reads.
         settings: more parameters.
-        seed: added to that of the options.
+        seed: added to the seed of the options.
 
     Raises:
-        UsageError: the device is not there, or an option is for classes and the target is numbers.
+        UsageError: the device is not available, or an option needs classes and the target is
+            numbers.
     """
     found = {**parameters(options, dataset, seed), **(settings or {})}
     if dataset.classes:
@@ -199,7 +200,7 @@ def _require_regression(options: Options) -> None:
 
 
 def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
-    """Parameters of the head that `options` name."""
+    """Parameters of the head of `options`."""
     head = find(options.head)
     found: Json = {"random_state": options.seed + seed} if head.random else {}
     if options.C is not None:

@@ -1,12 +1,12 @@
 """``--scheduler`` of the commands that fit heads: distribute work over Dask workers.
 
-joblib's Dask backend does the work. What all items have in common travels once (scattered), and a
-`Cache` travels as its path: workers read the features themselves.
+joblib's Dask backend distributes the tasks. Data that all tasks share is sent once (scattered). A
+`Cache` is sent as its path, and workers read the features themselves.
 
-What is spread is what a command does one after the other: the folds of heads that are fitted fold
-by fold, the settings of ``--tune``, the heads of ``compare``, the targets of ``probe``. Heads that
-fit all folds at once (linear and neural ones) are one task. Without a scheduler nothing changes:
-folds go to processes of this machine where that pays, and the rest is done here.
+These are distributed: the folds of heads that are fitted fold by fold, the settings of ``--tune``,
+the heads of ``compare``, and the targets of ``probe``. Heads that fit all folds at once (linear and
+neural heads) are one task. Without a scheduler, folds may run in processes of this machine, and
+everything else in this process.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def scheduled(address: str | None) -> Iterator[None]:
     them here.
 
     Raises:
-        SchedulerError: it does not answer, or has no worker.
+        SchedulerError: the scheduler does not answer or has no worker.
     """
     if address is None:
         yield
@@ -49,9 +49,9 @@ def client() -> "Client | None":
 def spread(
     function: Callable[..., Result], items: Iterable[Item], *shared: Any
 ) -> Iterator[Result]:
-    """``function(*shared, item)`` of every item, in their order.
+    """Compute ``function(*shared, item)`` for all items, in order.
 
-    The workers of a scheduler do it where there is one; otherwise it is done here, one by one.
+    The workers of the scheduler compute them; without a scheduler, this process does.
     """
     workers = client()
     if workers is None:

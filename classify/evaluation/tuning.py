@@ -1,8 +1,8 @@
 """Hyperparameters of a head, chosen by inner folds of each training part.
 
-Random search (Bergstra and Bengio 2012, JMLR 13): the head's own settings and random others are
-tried by folds of the training part's speakers, and the highest UAR over these folds together wins.
-Nothing of a test part has a share in the choice.
+Random search (Bergstra and Bengio 2012, JMLR 13): the default settings and random ones are tried in
+folds of the training speakers, and the settings with the highest UAR over these folds are used.
+Test parts do not influence the choice.
 """
 
 from collections.abc import Callable, Mapping
@@ -76,16 +76,16 @@ class Tuned:
 
 
 def draw(head: str, number: int, seed: int, fixed: Mapping[str, Any]) -> list[Settings]:
-    """`number` different settings of a head, its own the first of them.
+    """Draw different settings of a head; the first are its defaults.
 
     Args:
         head: its name.
-        number: how many; fewer where there are not so many.
+        number: number of settings, or fewer if there are not enough.
         seed: of the draws.
         fixed: parameters that are set and not searched.
 
     Raises:
-        UsageError: nothing is known of the head's settings.
+        UsageError: the head has no search space.
     """
     if head not in SPACES:
         raise UsageError(f"--tune: expected one of the heads {', '.join(SPACES)}; got {head}")
@@ -113,9 +113,9 @@ def tune(
 
     Args:
         dataset: the utterances.
-        folds: whose training parts choose.
-        tried: what they choose among.
-        head: makes an unfitted head of settings.
+        folds: their training parts are used.
+        tried: the settings.
+        head: makes an unfitted head from settings.
         seed: of the inner folds.
         jobs: as of `classify.evaluation.crossvalidate.cross_validate`.
     """

@@ -29,7 +29,7 @@ Run = Callable[[Mapping[str, npt.NDArray]], Values]  # of signal and lengths, to
 class Deviation:
     """Largest differences between the outputs of a runtime and of the model.
 
-    Of logits beyond ±1, as a share of them; of a regression the numbers are meant, likewise.
+    Deviations of logits (for a regression, of numbers) beyond ±1 are relative.
     """
 
     runtime: str  # its name and version
@@ -46,7 +46,7 @@ class Deviation:
 
 
 def noise(shortest: int) -> list[Waveform]:
-    """Seeded noise of very different lengths, the shortest that the encoder takes first."""
+    """Seeded noise of different lengths, beginning with the shortest that the encoder accepts."""
     random = np.random.default_rng(0)
     lengths = [shortest, *(round(seconds * SAMPLING_RATE) for seconds in SECONDS)]
     return [random.normal(0, LOUDNESS, length).astype(np.float32) for length in lengths]
@@ -65,7 +65,7 @@ def check(content: bytes, predictor: Predictor, waveforms: Sequence[Waveform]) -
         try:
             run = start(content)
             logits = np.concatenate([run(batch) for batch in batches(waveforms)])
-        except Exception as error:  # of many kinds: each runtime has its own
+        except Exception as error:  # its type depends on the runtime
             reason = str(error).splitlines()[0]
             raise ModelError(
                 f"{name} cannot run the graph: {reason}; nothing was written"
@@ -91,7 +91,7 @@ def answers(predictor: Predictor, waveforms: Sequence[Waveform]) -> Values:
 
 
 def batches(waveforms: Sequence[Waveform]) -> Iterator[dict[str, npt.NDArray]]:
-    """The graph's inputs for each waveform alone, and then for some at a time."""
+    """Inputs of the graph for each waveform alone, and then for batches."""
     for waveform in waveforms:
         yield {"signal": waveform[None], "lengths": np.array([len(waveform)])}
     longest = max(map(len, waveforms)) / SAMPLING_RATE
@@ -124,7 +124,7 @@ def _farthest(got: Values, expected: Values) -> float:
 
 
 def runtimes() -> Iterator[tuple[str, Callable[[bytes], Run]]]:
-    """Name and version of every runtime that is installed, and how to start it."""
+    """Installed runtimes: name with version, and the function that opens a graph."""
     yield f"onnxruntime {version('onnxruntime')}", onnxruntime
     if find_spec("openvino"):
         yield f"OpenVINO {version('openvino')}", openvino

@@ -60,8 +60,8 @@ def machines(fitted: SVC | SVR) -> tuple[npt.NDArray, npt.NDArray]:
 class Votes(nn.Module):
     """Decisions between pairs of classes (utterance, pair) as scores (utterance, class).
 
-    As scikit-learn's ``decision_function_shape="ovr"``: votes, and sums of confidence where they
-    tie. Two classes have one decision d, which becomes (-d, d).
+    Like scikit-learn's ``decision_function_shape="ovr"``: votes, with sums of confidences to break
+    ties. Two classes have one decision d, which becomes (-d, d).
     """
 
     sides: torch.Tensor
@@ -85,8 +85,8 @@ class Votes(nn.Module):
 
 
 class Neighbours(nn.Module):
-    """Mean of the nearest neighbours' targets by cosine, the nearer counting more: probabilities
-    (utterance, class), or numbers (utterance, target)."""
+    """Mean of the targets of the nearest neighbours by cosine, weighted by distance: probabilities
+    (utterance, class) or numbers (utterance, target)."""
 
     known: torch.Tensor
     targets: torch.Tensor

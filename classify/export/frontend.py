@@ -1,8 +1,8 @@
-"""From padded waveforms to an encoder's features, every step of which an ONNX graph can hold.
+"""From padded waveforms to the features of an encoder, with operators that ONNX supports.
 
-The same numbers as `extract.audio.normalise` and `extract.encoders.convolutions`, computed another
-way. There the statistics of one utterance at a time are taken, in float64; here a mask over the
-whole batch does it, in the float32 that every runtime computes in.
+The results equal those of `extract.audio.normalise` and `extract.encoders.convolutions`, which
+compute statistics of one utterance at a time in float64. Here a mask over the batch is used, in
+float32.
 """
 
 from typing import Any
@@ -59,7 +59,7 @@ class Frontend(nn.Module):
 
 
 class GroupNormed(nn.Module):
-    """A first layer whose norm runs over time: over an utterance's own frames here."""
+    """A first layer whose norm is over the utterance's own frames."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()

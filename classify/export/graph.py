@@ -16,7 +16,7 @@ from extract.encoders.pooling import steps_of
 class Graph(nn.Module):
     """The computation of `classify.inference.predictor` on 16 kHz waveforms, as one module.
 
-    Layers of the encoder above the highest one that the head sees are left out.
+    Layers of the encoder above the highest one that the head uses are left out.
     """
 
     step: torch.Tensor

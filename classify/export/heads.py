@@ -38,10 +38,10 @@ from data.errors import UsageError
 
 @singledispatch
 def module_of(head: Any) -> nn.Module:
-    """The module that computes what a fitted estimator computes.
+    """Convert a fitted estimator to a module.
 
     Raises:
-        UsageError: none is known for its kind.
+        UsageError: the type of the estimator is not supported.
     """
     raise UsageError(
         f"a head made of {type(head).__name__} cannot be exported; train another, such as "
@@ -146,7 +146,7 @@ def _(head: HistGradientBoostingRegressor) -> nn.Module:
 
 
 class Second(nn.Module):
-    """Logits of two classes, given by how much the second leads."""
+    """Logits of two classes from the score of the second."""
 
     def forward(self, lead: torch.Tensor) -> torch.Tensor:
         return torch.cat([torch.zeros_like(lead), lead], 1)

@@ -29,7 +29,7 @@ class Affine(nn.Module):
 
 
 class Rescale(nn.Module):
-    """x · scale + shift, number by number."""
+    """x · scale + shift, element-wise."""
 
     scale: torch.Tensor
     shift: torch.Tensor
@@ -44,7 +44,7 @@ class Rescale(nn.Module):
 
 
 class Standardise(nn.Module):
-    """(x − mean) / scale, number by number."""
+    """(x − mean) / scale, element-wise."""
 
     mean: torch.Tensor
     scale: torch.Tensor

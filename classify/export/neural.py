@@ -45,7 +45,7 @@ class Neural(nn.Module):
 class AnyLength(nn.Module):
     """`BiGRU` by torch's own GRU, which becomes one operator for any number of moments.
 
-    Its loop over the moments would be written down for as many as there were when it was traced.
+    Tracing would unroll its loop for a fixed number of moments.
     """
 
     def __init__(self, trained: BiGRU) -> None:

@@ -1,8 +1,8 @@
 """Trace a graph into the bytes of an ONNX file.
 
-torch's tracing exporter runs the graph once and notes what is computed; the newer one would need
-one more package. All shapes here come from tensors, so what is noted holds for any batch: each time
-`classify.export.check` sees that it does.
+torch's tracing exporter runs the graph once and records its operations; the newer exporter needs
+another package. All shapes come from tensors, so the recorded graph is valid for any batch, which
+`classify.export.check` verifies.
 """
 
 import io
@@ -66,7 +66,7 @@ def about(model: TrainedHead, shortest: int) -> dict[str, str]:
     """Metadata of the ONNX file: name → text.
 
     Args:
-        model: what the graph was made of.
+        model: the model of the graph.
         shortest: samples that the encoder needs.
     """
     known = {

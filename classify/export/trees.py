@@ -1,4 +1,4 @@
-"""Ensembles of trees as one torch module: all trees are walked at once, level by level.
+"""Ensembles of trees as one torch module, which evaluates all trees at once, level by level.
 
 The tree traversal of Nakandala et al. 2020, A Tensor Compiler for Unified Machine Learning
 Prediction Serving (arXiv 2010.04804), section 4.1. Converters for scikit-learn write TreeEnsemble

@@ -37,15 +37,15 @@ def export(
 
     Args:
         model: a trained head.
-        path: the file; one that is there is replaced when all is done.
+        path: the file; an existing file is replaced at the end.
         encoder: the folder of the model's encoder, if it has moved.
         recordings: audio files to check the graph on; none: seeded noise.
 
     Raises:
         EncoderError, RecipeMismatch: the model's encoder is not available.
-        ModelError: the graph does not answer as the model does.
+        ModelError: the outputs of graph and model differ.
         UsageError: the model is too large, or a recording cannot be read.
-        OSError: the disk is full or cannot be written. Nothing at `path` has changed then.
+        OSError: the disk is full or cannot be written; `path` has not changed.
     """
     if model.recipe["precision"] != "float32":
         log.info(

@@ -1,4 +1,4 @@
-"""The heads by name: scikit-learn estimators, each imported only when it is built.
+"""The registry of heads; the class of a head is imported when it is built.
 
 To add a head, register it in `HEADS`, or name its class on the command line.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from data.errors import HeadError, UsageError
 
-LEAST_C, MOST_C = 1e-8, 1e8  # between which float64 finds the optimum of every regularised head
+LEAST_C, MOST_C = 1e-8, 1e8  # range in which float64 finds the optimum of all regularised heads
 
 
 class NoOptimum(HeadError, ValueError):
@@ -38,7 +38,7 @@ def require_C(name: str, C: float) -> None:
     """Require a C that float64 can fit.
 
     Raises:
-        ValueError: it is not.
+        ValueError: C is out of range.
     """
     if not LEAST_C <= C <= MOST_C:
         raise ValueError(f"{name} {C:g}: expected a number from {LEAST_C:g} to {MOST_C:g}")
@@ -62,7 +62,7 @@ class Head:
 
 
 def _neural(name: str, summary: str, sequences: bool = False, attends: bool = False) -> Head:
-    """A neural head, trained by epochs, and its regressor."""
+    """The entry of a neural head and its regressor."""
     path = f"classify.heads.neural:{name}"
     return Head(
         path,
@@ -132,10 +132,10 @@ HEADS = {
 
 
 def find(name: str) -> Head:
-    """The head of that name in `HEADS`, or the one at an import path, ``package.module:Class``.
+    """Find a head by its name in `HEADS` or by its import path, ``package.module:Class``.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the head does not exist.
     """
     if name in HEADS:
         return HEADS[name]
@@ -150,10 +150,10 @@ def find(name: str) -> Head:
 
 
 def build(name: str, parameters: Mapping[str, Any]) -> Any:
-    """A new, unfitted classifier with its `parameters`.
+    """Build an unfitted classifier with `parameters`.
 
     Raises:
-        UsageError: there is none of that name, or it predicts numbers alone.
+        UsageError: the head does not exist, or is only a regressor.
     """
     head = find(name)
     if not head.classifies:
@@ -166,7 +166,7 @@ def build(name: str, parameters: Mapping[str, Any]) -> Any:
 
 
 def regressor_path(name: str) -> str:
-    """Where the head that predicts numbers is defined.
+    """Import path of the regressor of a head.
 
     Raises:
         UsageError: the head only predicts classes.
@@ -178,7 +178,7 @@ def regressor_path(name: str) -> str:
 
 
 def build_regressor(name: str, parameters: Mapping[str, Any]) -> Any:
-    """A new, unfitted regressor with those of `parameters` that it takes.
+    """Build an unfitted regressor with those `parameters` that it takes.
 
     It fits X (utterance, …) and y (utterance, target), and predicts (utterance, target).
 

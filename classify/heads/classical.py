@@ -1,9 +1,8 @@
 """Heads from scikit-learn.
 
-Those that measure distances are pipelines whose scaler is fitted together with the head, so inside
-a fold it sees that fold's training part alone. Trees need no scaler: each feature has thresholds of
-its own. Every fit is on one thread, for the folds run side by side. Where the sources are, and why
-these defaults: ``docs/heads.md``.
+Heads that depend on distances are pipelines with a scaler, which is fitted to the training part
+together with the head. Trees need no scaler. Each fit uses one thread, since folds run in parallel.
+``docs/heads.md`` explains sources and defaults.
 """
 
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ Randomness = int | np.random.RandomState | None
 
 
 class WeightedPipeline(Pipeline):
-    """A pipeline that hands the weights of utterances to all of its steps."""
+    """A pipeline that passes sample weights to all steps."""
 
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -52,16 +51,15 @@ def linear_svm(
 ) -> WeightedPipeline:
     """Support vector machine with linear kernel, one machine for each pair of classes.
 
-    C weighs the loss against half the square of the weights as it does in logistic regression, so
-    by the same C the two differ in their loss alone. `LinearSVC` is slower where features outnumber
-    utterances, and sets one class against the rest.
+    With the same C, it differs from logistic regression only in its loss. `LinearSVC` is slower if
+    there are more features than utterances, and fits one class against the rest.
     """
     machine = SVC(C=C, kernel="linear", class_weight=class_weight, max_iter=MOST_STEPS)
     return _calibrated(machine)
 
 
 def knn(n_neighbors: int = 10) -> Pipeline:
-    """The nearest neighbours by cosine, the nearer counting more."""
+    """Nearest neighbours by cosine, weighted by distance."""
     neighbours = KNeighborsClassifier(n_neighbors, weights="distance", metric="cosine")
     return make_pipeline(StandardScaler(), neighbours)
 
@@ -75,8 +73,7 @@ def forest(
 ) -> ExtraTreesClassifier:
     """Extremely randomised trees (Geurts et al. 2006, Extremely randomized trees).
 
-    As good as a random forest with bootstrap and best thresholds, in half of the time, which
-    grows with the number of features.
+    It is as good as a random forest with bootstrap and optimal thresholds, in half of the time.
     """
     return ExtraTreesClassifier(
         n_estimators,
@@ -96,9 +93,9 @@ def boosting(
 ) -> HistGradientBoostingClassifier:
     """Gradient boosting of small trees on binned features (Ke et al. 2017, LightGBM).
 
-    Each split looks at some of the features, as in a forest (Chen and Guestrin 2016, XGBoost,
-    section 2.3), and the number of trees is fixed: what early stopping would hold out is not
-    parted by speaker.
+    Each split uses a sample of the features, as in a forest (Chen and Guestrin 2016, XGBoost,
+    section 2.3). The number of trees is fixed, because early stopping would not hold out whole
+    speakers.
     """
     return HistGradientBoostingClassifier(
         max_iter=max_iter,
@@ -114,10 +111,10 @@ def boosting(
 
 
 def _calibrated(machine: SVC) -> WeightedPipeline:
-    """`machine` on standardised features, its decisions turned into probabilities.
+    """`machine` on standardised features, with calibrated probabilities.
 
-    Temperature scaling (Guo et al. 2017, On Calibration of Modern Neural Networks) leaves the
-    decision as it is (that of `SVC(break_ties=True)`), which Platt's per-class sigmoids do not.
+    Temperature scaling (Guo et al. 2017, On Calibration of Modern Neural Networks) keeps the
+    decision of `SVC(break_ties=True)`, unlike Platt's sigmoids.
     """
     calibrated = CalibratedClassifierCV(machine, method="temperature", ensemble=False, cv=3)
     return WeightedPipeline([("standardscaler", StandardScaler()), ("machine", calibrated)])

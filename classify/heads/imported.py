@@ -64,7 +64,7 @@ def regressor(path: str, **parameters: Any) -> Any:
 
 
 def type_of(path: str) -> str:
-    """Module and name under which a saved model would hold the class."""
+    """Module and name of the class in a saved model."""
     found = _class(path)
     return f"{found.__module__}.{found.__qualname__}"
 
@@ -74,7 +74,7 @@ def _class(path: str) -> Callable[..., Any]:
     try:
         found = getattr(import_module(module), name)
         estimator = found() if isclass(found) else None
-    except Exception as error:  # importing runs code, which may raise anything
+    except Exception as error:  # an import may raise any exception
         raise UsageError(
             f"--head {path}: {type(error).__name__}: {error}; expected package.module:Class, such "
             f"as {EXAMPLE}"
@@ -87,8 +87,8 @@ def _class(path: str) -> Callable[..., Any]:
 def probabilities(fitted: Any, X: npt.NDArray) -> npt.NDArray[np.float64]:
     """(utterance, class) probabilities of a fitted classifier.
 
-    Of one without ``predict_proba`` they are the softmax of its ``decision_function``; of one
-    without either, 1 for the predicted class.
+    Without ``predict_proba`` they are the softmax of ``decision_function``; without either, 1 for
+    the predicted class.
     """
     if hasattr(fitted, "predict_proba"):
         return fitted.predict_proba(X)

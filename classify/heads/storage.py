@@ -1,9 +1,9 @@
 """Serialise fitted heads, and load them from bytes of unknown origin.
 
-Heads of scikit-learn are kept by skops, those of torch by safetensors. Neither format can hold
-code. A skops file names types to build, so three things are seen to before a head is used: that the
-file names none but those on a short list, that what was built is a head of the kind and settings
-asked for, and that the arrays which compiled code walks without a look are sound.
+skops stores scikit-learn heads, and safetensors torch heads. Neither format can contain code. A
+skops file names types to build. Before a head is used, three things are verified: the file names
+only types of a short list, the result is the expected head with the expected settings, and the
+arrays that compiled code reads without checks are valid.
 """
 
 import io

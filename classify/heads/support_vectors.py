@@ -10,12 +10,12 @@ from sklearn.svm import SVC, SVR
 
 
 def check_support_vectors(machine: Any) -> None:
-    """See that the arrays of a fitted SVC or SVR have the sizes that libsvm takes them to have.
+    """Require that the arrays of a fitted SVC or SVR have the sizes that libsvm assumes.
 
-    What is no such machine, or was never fitted, passes.
+    Other estimators, and unfitted ones, pass.
 
     Raises:
-        ValueError: they have not.
+        ValueError: a size is wrong.
     """
     if not isinstance(machine, (SVC, SVR)) or not hasattr(machine, "support_vectors_"):
         return

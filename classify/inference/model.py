@@ -24,7 +24,7 @@ class Model(TrainedHead):
     """
 
     def predictor(self, device: str = "auto", encoder: str | None = None) -> Predictor:
-        """This head with its encoder, which is loaded at the first call and kept.
+        """The predictor of this head; the encoder is loaded at the first call and kept.
 
         Raises:
             EncoderError, RecipeMismatch: the model's encoder is not available.
@@ -42,17 +42,16 @@ class Model(TrainedHead):
         device: str = "auto",
         encoder: str | None = None,
     ) -> list[Answer | Refusal]:
-        """Answers for files and for waveforms in memory, in their order.
+        """Predict files and waveforms in memory, in order.
 
-        A recording that cannot be answered for gets a `Refusal` with its `reason` and stops no
-        other; ``result.refused`` distinguishes the two. Threads may share a model; pickling leaves
-        the encoder out.
+        The result of a refused recording is a `Refusal` with a `reason`; ``result.refused``
+        distinguishes both. Threads may share a model. A pickled model does not contain the encoder.
 
         Args:
             recordings: paths, and (sample,) arrays of floats within ±1 at `rate` Hz, mono.
-            rate: of the arrays; files know theirs.
+            rate: sampling rate of the arrays in Hz.
             device: auto, cpu, cuda[:N] or mps.
-            encoder: where the encoder is; None: where it was when the model was trained.
+            encoder: folder of the encoder; None: the folder of the training.
 
         Raises:
             EncoderError, RecipeMismatch: the model's encoder is not available.
@@ -76,7 +75,7 @@ class Model(TrainedHead):
 
         Raises:
             AudioError: the recording is refused.
-            UsageError: window or hop make no sense.
+            UsageError: window or hop is out of range.
         """
         return self.predictor(device, encoder).timeline(recording, window, hop, rate)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from data.errors import UsageError
 from data.recording import MAX_CHANNELS, RATES
 
-INTEGER, FLOAT = 1, 3  # what a WAV header calls them
+INTEGER, FLOAT = 1, 3  # codings of WAV headers
 CODINGS = {  # ffmpeg's name → kind, bytes of a sample, libsndfile's name
     "u8": (INTEGER, 1, "PCM_U8"), "s16le": (INTEGER, 2, "PCM_16"), "s24le": (INTEGER, 3, "PCM_24"),
     "s32le": (INTEGER, 4, "PCM_32"), "f32le": (FLOAT, 4, "FLOAT"), "f64le": (FLOAT, 8, "DOUBLE"),

@@ -23,7 +23,7 @@ Audio = str | Path | npt.NDArray[np.floating]  # a file, or (sample,) floats
 
 @dataclass(frozen=True)
 class Answer:
-    """The prediction for one utterance; of a silent window all numbers are NaN."""
+    """The prediction for one utterance; all numbers are NaN for a silent window."""
 
     utterance: Utterance
     probabilities: dict[str, float]  # class → probability, in the order of the classes
@@ -59,7 +59,7 @@ class Answer:
 
     @property
     def cells(self) -> dict[str, str]:
-        """The same for a table: column → text."""
+        """The result as cells of a table: column → text."""
         shares = self.numbers or self.probabilities
         emotion = {} if self.numbers else {"emotion": self.emotion}
         texts = {name: "" if self.silent else f"{share:.6f}" for name, share in shares.items()}
@@ -95,15 +95,15 @@ class Predictor:
         return map(self._answer, self.embedder(utterances))
 
     def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Answer | Refusal]:
-        """The same of (sample,) waveforms in memory: 16 kHz, mono, as recorded."""
+        """Predict (sample,) waveforms at 16 kHz, which are not normalised."""
         return map(self._answer, self.embedder.waveforms(waveforms))
 
     def hear(
         self, recordings: Iterable[Audio], rate: int = SAMPLING_RATE
     ) -> Iterator[Answer | Refusal]:
-        """The same of files and of (sample,) arrays of floats at `rate` Hz, mixed, in order.
+        """Predict files and (sample,) arrays of floats at `rate` Hz, in order.
 
-        An array is called by its number among the recordings.
+        The id of an array is its number among the recordings.
         """
 
         def decoded(item: tuple[int, Audio]) -> Decoded | Refusal:
@@ -121,9 +121,9 @@ class Predictor:
     def windows(
         self, tracks: Iterable[Track], sliding: Sliding
     ) -> Iterator[tuple[Track, Answer | Refusal]]:
-        """Answers for all windows of long recordings, each with its recording, in order.
+        """Predict all windows of long recordings; yield recording and result, in order.
 
-        A `Refusal` is of the whole recording, even if some of its windows were answered before.
+        A `Refusal` applies to the whole recording, even after predictions of its windows.
         """
         for track, result in slide(tracks, sliding, self.embedder):
             yield (
@@ -146,7 +146,7 @@ class Predictor:
             hop: seconds from window to window; None: a third of a window.
 
         Raises:
-            UsageError: window or hop make no sense.
+            UsageError: window or hop is out of range.
             AudioError: the recording is refused.
         """
         if isinstance(recording, Utterance):
@@ -174,7 +174,7 @@ class Predictor:
         return Answer(silence.utterance, dict.fromkeys(self.model.classes, math.nan), numbers)
 
     def waveform(self, waveform: Waveform) -> Answer | Refusal:
-        """The same of one, at once."""
+        """Predict one (sample,) waveform at 16 kHz, without threads."""
         return self._answer(self.embedder.waveform(waveform))
 
     def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:

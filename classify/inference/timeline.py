@@ -1,4 +1,4 @@
-"""Emotion over time: the predictions of a window that slides over a recording."""
+"""Emotion over time: predictions of sliding windows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Segment:
-    """Neighbouring windows of the same emotion, as one."""
+    """Merged neighbouring windows of one emotion."""
 
     start: float  # seconds into the recording
     end: float
@@ -24,7 +24,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A probability per window and class, or per window and target the number of a regression.
+    """Probabilities per window and class, or numbers per window and target.
 
     Attributes:
         starts: (window,) seconds into the recording, ascending.
@@ -56,9 +56,9 @@ class Timeline:
 
     @property
     def bounds(self) -> Array:
-        """(window + 1,) seconds that share the recording out among its windows.
+        """(window + 1,) borders of the segments in seconds.
 
-        Where windows overlap, the border is halfway between their centres.
+        If windows overlap, the border is halfway between their centres.
         """
         centres = (self.starts + self.ends) / 2
         between = (centres[:-1] + centres[1:]) / 2

@@ -1,8 +1,8 @@
 """Temperature scaling, so that 70 % of the predictions with a confidence of 70 % are right.
 
-Temperature scaling divides the logarithms of the probabilities by one number, so the most probable
-class stays what it is (Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2). The
-number is fitted to answers about speakers that a head was not trained on.
+Temperature scaling divides the logarithms of the probabilities by one number, and keeps the most
+probable class (Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2). The number
+is fitted to predictions for held-out speakers.
 """
 
 from dataclasses import asdict, dataclass
@@ -33,13 +33,14 @@ def tempered(probabilities: Shares, temperature: float) -> npt.NDArray[np.float6
 
 
 def negative_log_likelihood(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:
-    """Mean surprise in nats, -1/N Σᵢ log p(yᵢ), of probabilities (utterance, class)."""
+    """Mean negative log-likelihood in nats, -1/N Σᵢ log p(yᵢ), of probabilities (utterance,
+    class)."""
     true = probabilities[np.arange(len(y)), y]
     return float(-np.log(np.clip(true, FLOOR, None)).mean())
 
 
 def calibration_error(probabilities: Shares, y: npt.NDArray[np.integer], bins: int = BINS) -> float:
-    """Expected calibration error: by how much confidence and accuracy differ, on average.
+    """Expected calibration error: mean difference of confidence and accuracy.
 
     Σ_b n_b / N |accuracy_b - confidence_b| over bins of equal width of the probability of the most
     probable class (Guo et al. 2017, equation 3).

@@ -22,7 +22,7 @@ TABLE = str.maketrans(SPECIAL | {"\n": " ", "\r": " "})
 
 
 def render(card: Mapping[str, Any]) -> str:
-    """The card of what ``model.json`` holds."""
+    """Render the card from the content of ``model.json``."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,

@@ -213,7 +213,7 @@ def parse(content: bytes) -> dict[str, Any]:
     """The fields of ``model.json``, verified.
 
     Raises:
-        Malformed: it is not JSON, or one of its fields is not what it has to be.
+        Malformed: the text is not JSON, or a field is invalid.
     """
     try:
         card = json.loads(content, parse_constant=_refuse, parse_float=_finite)
@@ -234,14 +234,14 @@ def check(value: Any, schema: Schema) -> None:
     """Verify a value against a schema.
 
     Raises:
-        Malformed: it is not; the message names the field.
+        Malformed: a value is invalid; the message names the field.
     """
     if fault := _fault(value, schema):
         raise Malformed(fault)
 
 
 def seal(card: Card) -> str:
-    """SHA-256 of everything in a card but the seal itself. It detects accidents, not forgery."""
+    """SHA-256 of a card without this checksum. It detects accidents, not manipulation."""
     return recipes.fingerprint({name: value for name, value in card.items() if name != "sha256"})
 
 

@@ -1,7 +1,7 @@
 """Scores of held-out predictions, with intervals: overall, by class, speaker and group.
 
 Intervals are of 95 %, over speakers (`classify.stats.intervals`); below four speakers there are
-none. Where the speakers are unknown, utterances take their place, which makes intervals too narrow.
+none. If the speakers are unknown, intervals are over utterances and too narrow.
 """
 
 from dataclasses import asdict

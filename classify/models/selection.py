@@ -1,8 +1,7 @@
 """Model selection: layer, C or settings, chosen by inner folds of speakers.
 
-Linear heads choose among layers and C, others among settings where that is asked for (``--tune``).
-The choice for all utterances, and that of every training part of a cross-validation, which is to be
-scored on what had no share in it, are made together.
+Linear heads select a layer and C, other heads settings with ``--tune``. The selection on all
+utterances and the selections on the training parts of a cross-validation are computed together.
 """
 
 from collections.abc import Iterator
@@ -54,7 +53,7 @@ def chooses_layer(options: Options) -> bool:
     batch.
 
     Raises:
-        UsageError: it is asked to choose by ``--tune`` as well.
+        UsageError: ``--tune`` is given too.
     """
     given = options.layer is not None and options.C is not None
     if options.head not in DEFAULT_C or options.balance or given:
@@ -69,9 +68,9 @@ def chooses_layer(options: Options) -> bool:
 def by_layer_and_C(
     options: Options, selection: Selection, folds: Folds, cache: Cache
 ) -> tuple[Choice, Probabilities]:
-    """Choose among the mean of the layers, every layer alone, and seven values of C of each.
+    """Select among the mean of the layers and each layer alone, with seven values of C each.
 
-    What `options` fix stays as it is. Of equal layers the first is taken.
+    Values that `options` set are not changed. The first of equal layers is selected.
 
     Returns:
         The choice, and the predictions of each fold's own choice for its test part.

@@ -1,6 +1,6 @@
 """Train a model: select, cross-validate, calibrate, and fit on all utterances.
 
-Its scores are those of the whole procedure, choice included, on held-out folds.
+The scores are those of the whole procedure, including the selection, on held-out folds.
 """
 
 from collections import Counter
@@ -52,8 +52,8 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
         scored: whether there is a cross-validation; without it, nothing is calibrated either.
 
     Raises:
-        CacheError, UsageError: there is no such cache, or it does not hold what is asked for.
-        HeadError: the head cannot learn from it.
+        CacheError, UsageError: the cache does not exist, or lacks what the options require.
+        HeadError: the head cannot be fitted.
     """
     if options.normalize == "speaker":
         raise UsageError(

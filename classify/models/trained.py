@@ -96,10 +96,10 @@ class TrainedHead:
     def save(self, folder: Path) -> None:
         """Write the model's folder, over an older model if one is there.
 
-        ``model.json`` goes first and comes last: what is stopped in between is no model.
+        ``model.json`` is removed first and written last, so an interrupted save leaves no model.
 
         Raises:
-            UsageError: something else is in the folder.
+            UsageError: the folder contains other files.
             OSError: the disk is full or fails.
         """
         check(folder)
@@ -125,11 +125,11 @@ class TrainedHead:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read a model's folder, whose origin may be unknown.
+        """Load a model from a folder, which need not be trusted.
 
         Raises:
-            ModelError: it is not there, incomplete, altered, of a version that this one does not
-                know, or its head does not fit what the card describes.
+            ModelError: the model is missing, incomplete, altered, or of an unknown version, or its
+                head does not fit the card.
         """
         folder = Path(folder)
         card = _read_card(folder)
@@ -152,7 +152,7 @@ class TrainedHead:
         """Require that the head takes the features and gives the outputs that the card describes.
 
         Raises:
-            ValueError: it does not.
+            ValueError: the head does not fit.
         """
         head, features, classes = self.head, self.features, self.classes
         if classes and list(head.classes_) != classes:
@@ -173,7 +173,7 @@ def check(folder: Path) -> None:
     """Require that `folder` is new, empty, or the folder of a model.
 
     Raises:
-        UsageError: it is a file, or a folder with something else in it.
+        UsageError: it is a file, or a folder with other files.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: a file is there; name a folder for the model")

@@ -44,7 +44,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Utterances that hold the same sound, by their rows of the cache; each pair once."""
+    """Pairs of utterances with the same audio, by rows of the cache."""
 
     identical: npt.NDArray[np.intp]  # (pair, 2) equal bytes
     near: npt.NDArray[np.intp]  # (pair, 2) nearly equal features, and not equal bytes
@@ -52,7 +52,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Audit:
-    """All checks, and what was fitted on what."""
+    """All checks, and the list of fitted parameters."""
 
     checks: tuple[Check, ...]
     fitted: tuple[tuple[str, str], ...]  # what, where

@@ -42,10 +42,10 @@ class Shuffled:
 def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp], str]:
     """Shuffled labels (shuffle, utterance), and a description of the scheme.
 
-    Hewitt and Liang 2019 (Designing and Interpreting Probes with Control Tasks) give every word
-    type a random label; a probe that does well has learned types by heart. Utterances of speakers
-    who are on one side of a fold have no types that come back in the test, so what is left to
-    control is everything but the features: class sizes, folds, how freely the probe fits. Labels
+    Hewitt and Liang 2019 (Designing and Interpreting Probes with Control Tasks) assign a random
+    label to every word type; a probe with a high score has memorised types. With
+    speaker-independent folds, no types recur in the test part. Shuffled labels therefore control
+    for class sizes, folds and the capacity of the probe. Labels
     are exchanged where they could have been (Winkler et al. 2014, NeuroImage 92, exchangeability
     blocks): within a speaker, so that each keeps the same number of each class; or between whole
     speakers, where one speaker has one class. Training and test labels are shuffled
@@ -73,8 +73,7 @@ def shuffled(
 ) -> Shuffled:
     """Refit every layer of `curve` to shuffled labels.
 
-    C is the one that each fold chose for the true labels: nothing is chosen for labels that mean
-    nothing.
+    C is that of the true labels in each fold.
     """
     task = curve.task
     labels, scheme = shuffle(task, shuffles, seed)

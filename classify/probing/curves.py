@@ -1,4 +1,4 @@
-"""A probe on every layer: its predictions for utterances that it was not trained on."""
+"""Held-out predictions of a probe on every layer."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How many bits the labels cost, given the features: minimum description length by online coding.
+"""Minimum description length of the labels given the features, by online coding.
 
 Voita and Titov 2020, Information-Theoretic Probing with Minimum Description Length, section 2.2.2:
 the labels are sent block by block. The first is sent with a uniform code, every other with the

@@ -25,7 +25,7 @@ def similarities(cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]
 
 
 def layer_maps(cache: Cache, options: ProbeOptions, target: TargetResult) -> LayerMaps:
-    """Map the layer that was chosen for `target`."""
+    """Make maps of the layer that was chosen for `target`."""
     layer = chosen_layer(target)
     features = Features(layer, (layer,), options.poolings or cache.poolings)
     chosen = target.task.selection

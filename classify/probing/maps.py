@@ -42,9 +42,9 @@ class LayerMaps:
 def draw_maps(X: Matrix, y: Rows, speakers: npt.NDArray, seed: int = 0) -> list[Map]:
     """Place utterances by PCA, LDA and t-SNE of their standardised features.
 
-    The discriminants are fitted to half of the speakers, and the others are drawn: in so many
-    dimensions they part their own training data, whatever it is. Of two classes there is but one
-    discriminant, and so no map.
+    The discriminants are fitted to half of the speakers, and the other half is drawn, since in many
+    dimensions discriminants separate any training data. Two classes have only one discriminant, and
+    therefore no map.
 
     Args:
         X: (utterance, dim) features of one layer; of more than 1000 rows some are drawn at random.
@@ -80,7 +80,7 @@ def _discriminants(X: Matrix, y: Rows, train: Rows, test: Rows) -> Map:
 
 
 def _neighbours(places: Matrix, seed: int) -> Matrix:
-    """t-SNE on one thread: its threads wait so busily that on a loaded machine two are slower."""
+    """t-SNE on one thread, since its threads use busy waiting."""
     tsne = TSNE(
         perplexity=min(PERPLEXITY, (len(places) - 1) / 3),
         max_iter=STEPS,

@@ -1,4 +1,4 @@
-"""Remove from the features what identifies the speaker."""
+"""Remove speaker information from features."""
 
 import numpy as np
 import numpy.typing as npt

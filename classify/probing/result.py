@@ -1,6 +1,6 @@
 """The result of a probe, and ``probe.json``.
 
-``probe.json`` has neither times nor absolute places, so the same command gives the same bytes::
+``probe.json`` contains no times or absolute paths, so the same command gives the same bytes::
 
     command, encoder, control (bool), engine, precision, corpora, utterances, fingerprint, options
     targets.<target>

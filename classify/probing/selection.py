@@ -1,9 +1,8 @@
 """Nested cross-validation: layer and C are chosen by the training part of each fold.
 
-The score of the layer that is best on test is that of a winner: it is too high, the more so the
-more layers there are and the fewer utterances (Cawley and Talbot 2010, On Over-fitting in Model
-Selection, section 5). In nested cross-validation the winner of each training part is scored on
-utterances that had no part in its choice.
+The score of the best layer on the test parts is too high, especially with many layers and few
+utterances (Cawley and Talbot 2010, On Over-fitting in Model Selection, section 5). Nested
+cross-validation scores the selection of each training part on utterances that did not influence it.
 """
 
 from dataclasses import dataclass

@@ -54,8 +54,8 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
         command: the command line, for the report.
 
     Raises:
-        CacheError: there is no such cache, or it is damaged, or holds NaN.
-        UsageError: it does not hold what is asked for.
+        CacheError: the cache does not exist, is damaged, or contains NaN.
+        UsageError: the cache lacks what the options require.
     """
     with contextlib.ExitStack() as opened:
         cache = opened.enter_context(Cache(options.cache))

@@ -1,1 +1,1 @@
-"""What a cross-validation leaves behind: figures, a page to read, a table on the terminal."""
+"""Figures, pages and tables of results."""

@@ -39,7 +39,7 @@ SCORES = {"loss": "cross-entropy (nats)", "accuracy": "accuracy", "uar": "UAR"}
 def draw(
     run: Run, outcome: ClassOutcome, folder: Path, chosen: str | None = None
 ) -> list[Illustration]:
-    """Write the figures of `run` into `folder`. Those that it has no numbers for are left out.
+    """Write the figures of `run` into `folder`, as far as it has numbers for them.
 
     Args:
         run: what to draw.
@@ -167,7 +167,7 @@ def _attended(run: Run, attention: Steps, rows: Sequence[int]) -> tuple[dict[str
 
 
 def attention_figure(attended: dict[str, Steps], seconds: float) -> Figure:
-    """What the head attends to in some utterances, over time or over layers."""
+    """Attention of the head in some utterances, over time or layers."""
     columns = min(2 if len(attended) <= 8 else 3, len(attended))
     lines = -(-len(attended) // columns)
     figure, shown = panels(lines, columns, PAGE, 0.4 + 1.35 * lines)

@@ -1,4 +1,4 @@
-"""What figures are made of: curves with bands, heat maps, legends, wrapped names."""
+"""Elements of figures: curves with bands, heat maps, legends, wrapped names."""
 
 import textwrap
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The folder that keeps a run.
+"""The folder of a run.
 
 ``run.json`` is written first and marks the folder as a run's, ``metrics.json`` (of a probe
 ``probe.json``, of a comparison ``compare.json``) last and marks it as complete.
@@ -32,7 +32,7 @@ def check(out: Path | None) -> None:
     """Require that `out` is new, empty, or the folder of another run.
 
     Raises:
-        UsageError: it is a file, or a folder with something else in it.
+        UsageError: it is a file, or a folder with other files.
     """
     if out is None or not out.exists():
         return
@@ -92,7 +92,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _circumstances(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``run.json`` holds: how, when and with what the run was made."""
+    """The content of ``run.json``: command, time and versions."""
     return {
         "format": FORMAT,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

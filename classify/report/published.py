@@ -1,6 +1,6 @@
 """Published scores of a frozen wav2vec2-base, for orientation.
 
-None was measured on the folds, classes and features of a probe here, so none is a mark to beat:
+They were measured with other folds, classes and features, so they are not directly comparable:
 Pepino et al. tested RAVDESS on actors 23 and 24, with features normalised by speaker or overall.
 """
 

@@ -1,4 +1,4 @@
-"""How well predicted numbers agree with true ones: concordance, correlation, error.
+"""Agreement of predicted and true numbers: concordance, correlation, error.
 
 Every function takes truth and prediction of one shape (utterance, …), finite numbers, and works on
 each of the columns "…" alone. Where a quotient is 0 / 0, it is NaN.

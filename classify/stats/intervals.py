@@ -131,7 +131,7 @@ def _added(first: Values, second: Values, correlation: Values) -> Values:
 
 
 def of_classes(counts: Counts, score: str = "uar", level: float = LEVEL) -> Interval:
-    """Confidence interval where every speaker is a class: the classes are left out in turn.
+    """Confidence interval over classes, for a target whose classes are the speakers.
 
     Args:
         counts: (…, truth, prediction) confusion matrices of all utterances.

@@ -68,7 +68,7 @@ def confusions(
 
 
 def accuracy(counts: Counts) -> Values:
-    """Share of utterances that are right: Σᵢ Cᵢᵢ / Σᵢⱼ Cᵢⱼ.
+    """Share of correctly predicted utterances: Σᵢ Cᵢᵢ / Σᵢⱼ Cᵢⱼ.
 
     >>> float(accuracy(np.array([[3, 1], [1, 1]])))
     0.6666666666666666

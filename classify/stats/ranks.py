@@ -1,8 +1,7 @@
 """Tests of heads by their ranks within each speaker.
 
 Demšar 2006, Statistical Comparisons of Classifiers over Multiple Data Sets (JMLR 7), section 3.2.2.
-What is a data set there is a speaker here. Speakers are not drawn anew for each head and their
-training parts overlap, as those of all cross-validation do.
+Speakers take the place of data sets. Their training parts overlap, as in any cross-validation.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Tests of differences between layers, or heads, that are paired by speaker.
+"""Tests of differences between layers or heads, paired by speaker.
 
-Whole speakers are exchanged: where two layers differ by chance alone, the
-sign of a speaker's difference is as likely to be the other one.
+Whole speakers are exchanged: if two layers differ only by chance, both signs of a speaker's
+difference are equally likely.
 """
 
 from collections.abc import Iterator, Sequence

@@ -25,7 +25,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 class LinearHead(ClassifierMixin, BaseEstimator):
-    """What `SoftmaxRegression`, `Ridge` and `LDA` share.
+    """Base class of `SoftmaxRegression`, `Ridge` and `LDA`.
 
     Attributes:
         classes_: (class,) labels, sorted.
@@ -53,7 +53,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     def fold_probabilities(
         self, X: npt.NDArray[np.floating], y: npt.NDArray[np.integer], train: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.float32]:
-        """(fold, utterance, class) probabilities by fits to many training parts, all at once.
+        """Fit many training parts at once; return probabilities (fold, utterance, class).
 
         Args:
             X: (utterance, dim).

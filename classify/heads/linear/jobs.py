@@ -2,8 +2,8 @@
 
 Problems that share a training part are fitted on its utterances, or on their Gram matrix where that
 is quicker. Parts of few problems and one C share the features, with masks and scales of their own.
-Who is fitted together depends on the training parts alone, and chunks are of a fixed size: numbers
-depend neither on test rows nor on how many cores work on them.
+The grouping depends on the training parts alone, and chunks have a fixed size, so the results do
+not depend on test rows or on the number of cores.
 """
 
 from collections.abc import Callable, Iterator
@@ -178,8 +178,8 @@ def _on_shared_features(
 ) -> Iterator[Answer]:
     """Fit problems of some training parts, of one C.
 
-    None leaves the batch before the last is done: how many there are decides how a product is
-    rounded, and when another fold is done is known by rows that this one tests.
+    No problem leaves the batch before the last one has converged: the size of the batch affects
+    rounding, and the convergence of another fold depends on rows that this fold tests.
 
     Args:
         reference: the utterances that all the parts train on.

@@ -41,7 +41,7 @@ class NeuralHead(BaseEstimator):
     Args:
         layers: how many hidden layers a row of X holds, one after the other.
         steps: how many steps each of them holds; 1 where they are pooled.
-        axis: what a head that reads sequences goes along. "time": the steps of the softmax mix of
+        axis: the axis along which a head reads sequences. "time": the steps of the softmax mix of
             the layers, where NaN steps after the last one are padding; "layer": the layers, each
             with its own standardisation.
         hidden: width of the hidden layer.

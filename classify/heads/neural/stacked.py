@@ -1,7 +1,6 @@
 """Layers of stacked networks: every parameter has the replica as its first axis.
 
-A product of all replicas is one batched product of matrices, and one call does for all of them what
-a call does for one. Initial values are those of torch's own layers.
+All replicas are computed by one batched matrix product. Initial values are those of torch's layers.
 """
 
 import math

@@ -38,7 +38,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class TrainingPart:
-    """What one replica is trained on; all rows are of the same utterances."""
+    """Training, stopping and test rows of one replica."""
 
     train: Rows
     stop: Rows  # whose loss decides when to end; may be empty
@@ -100,8 +100,8 @@ def train(
 ) -> list[Trained]:
     """Fit each replica of `network` to its part of `stack`; return it at the end of its best epoch.
 
-    Where a part has rows to stop by, that is the epoch of the least loss on them; else the last. A
-    replica's path depends on its own part and seed alone.
+    The best epoch has the least loss on the held-out rows of the part; without such rows it is the
+    last epoch. A replica depends only on its own part and seed.
 
     Returns:
         With the histories: one value an epoch of train_loss and the scores of the objective

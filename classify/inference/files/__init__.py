@@ -1,1 +1,1 @@
-"""``python -m classify predict``: from recordings to answers."""
+"""``python -m classify predict``: predict recordings."""

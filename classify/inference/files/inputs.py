@@ -20,8 +20,8 @@ def find(
 ) -> tuple[list[Utterance], list[str]]:
     """The utterances of `inputs`, and a message for each input without any.
 
-    A recording outside of a table is of no corpus, and its id is its path. `receive` reads what is
-    meant by ``-``.
+    A recording outside of a table has no corpus, and its id is its path. ``-`` is read by
+    `receive`.
     """
     found: list[Utterance] = []
     problems: list[str] = []
@@ -74,7 +74,7 @@ def _matching(pattern: str, follow_links: bool) -> tuple[list[Utterance], list[s
                 found |= {utterance.id: utterance for utterance in utterances}
                 warnings += more
         except CorpusError as error:
-            if not path.is_dir():  # a folder without audio is none of those that were meant
+            if not path.is_dir():  # a folder without audio is skipped
                 warnings.append(str(error))
     if not found and not warnings:
         what = "matches no audio" if matches else "matches nothing"

@@ -17,13 +17,13 @@ class PredictOptions:
         model: the model's folder.
         inputs: files, folders, globs, tables, or `STANDARD_INPUT`.
         form: one of `classify.inference.files.output.FORMATS`.
-        window: seconds of a window that slides over each recording; None: whole recordings.
+        window: length of sliding windows in seconds; None: whole recordings.
         hop: seconds from window to window; None: a third of a window.
         out: folder for timelines.
-        raw: what standard input is if it has no header.
+        raw: format of standard input without a header.
         encoder: where the model's encoder is, if it has moved.
         device: auto, cpu, cuda[:N] or mps.
-        follow_links: read what links and ``..`` lead to outside.
+        follow_links: whether to read recordings outside of a corpus.
     """
 
     model: Path

@@ -1,6 +1,6 @@
 """Predictions on standard output, as a table, CSV, JSON or JSON lines.
 
-To add a format, write a function and enter it in `FORMATS`; ``predict --format NAME`` takes it.
+To add a format, write a function and add it to `FORMATS`.
 """
 
 import math
@@ -17,7 +17,7 @@ from data.errors import UsageError
 def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
     """Print ``file`` and the `columns` of the answers, a line for each prediction.
 
-    Where the answers are of `parts` of recordings, ``start`` and ``end`` follow the file.
+    With `parts` of recordings, ``start`` and ``end`` follow ``file``.
     """
     header = [*(("file", "start", "end") if parts else ("file",)), *columns]
     rows = ({**answer.place, **answer.cells} for answer in answers)
@@ -25,23 +25,23 @@ def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) ->
 
 
 def print_json(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
-    """A list of objects, in one piece."""
+    """Print a JSON list of all predictions."""
     show_json(list(map(as_object, answers)), indent=2)
 
 
 def print_json_lines(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
-    """An object a line, each as soon as it is known."""
+    """Print one JSON object a line, each as soon as it is predicted."""
     for answer in answers:
         show_json(as_object(answer))
 
 
 def as_object(answer: Answer) -> dict[str, Any]:
-    """An answer as plain JSON."""
+    """Convert a prediction to JSON."""
     return {**answer.place, **answer.result}
 
 
 def print_table(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
-    """The two most probable classes, or all numbers, then the recording."""
+    """Print the two most probable classes, or all numbers, and the recording."""
     width = max(len(name) for name in columns if name != "emotion") + 2
     for answer in answers:
         ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])[:2]
@@ -62,10 +62,10 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(name: str) -> Format:
-    """The format of that name.
+    """Find a format by its name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the name is unknown.
     """
     if name not in FORMATS:
         raise UsageError(f"--format {name}: expected one of {', '.join(FORMATS)}")
@@ -73,7 +73,7 @@ def format_of(name: str) -> Format:
 
 
 def print_segments(segments: Iterable[Segment], file: str, names: Sequence[str]) -> None:
-    """The segments of one recording, a line each."""
+    """Print the segments of one recording, one per line."""
     width = max(map(len, [*names, SILENCE])) + 2
     for segment in segments:
         share = "   –" if math.isnan(segment.probability) else f"{segment.probability:4.2f}"

@@ -89,7 +89,7 @@ class FilePredictions:
         """Write the files and print the segments of a recording whose windows are all predicted."""
         if self.options.out is not None:
             from classify.inference.files import (
-                timeline_files,  # not before: matplotlib takes a while
+                timeline_files,  # late: importing matplotlib takes time
             )
 
             timeline_files.write(timeline, self.options.out, self._names(utterance))
@@ -112,7 +112,7 @@ class FilePredictions:
 
 
 class _Names:
-    """A name for the files of each recording, never the same twice."""
+    """Unique file names for the recordings."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()

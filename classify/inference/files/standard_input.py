@@ -23,7 +23,7 @@ def check() -> None:
     """Require that standard input is open and not a terminal.
 
     Raises:
-        UsageError: it is a terminal.
+        UsageError: standard input is a terminal.
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(
@@ -38,7 +38,7 @@ def receive(stream: BinaryIO, folder: Path, raw: PCM | None) -> Utterance:
     `raw` describes samples without a header.
 
     Raises:
-        AudioError: it is empty, too long, or no recording.
+        AudioError: the stream is empty, too long, or not a recording.
         OSError: the disk is full.
     """
     blocks = iter(partial(stream.read, BLOCK), b"")
@@ -69,7 +69,7 @@ def _counted(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _header(raw: PCM) -> bytes:
-    """The header of a WAV file whose length is not known yet."""
+    """The header of a WAV file of unknown length."""
     kind = struct.pack(
         "<HHIIHH",
         raw.kind,

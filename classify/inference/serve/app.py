@@ -17,7 +17,7 @@ from classify.inference.serve.uploads import Uploads
 from classify.models.trained import TrainedHead
 
 POLL = 0.05  # seconds between Gradio's looks at its queue; 1 ms, its default, takes 6 % of a core
-SWEEPS = 15.0  # seconds between looks at what was sent and left
+SWEEPS = 15.0  # seconds between sweeps of old uploads
 FONTS = ("system-ui", "sans-serif")  # of the machine that shows the page: none is loaded
 CODE = ("ui-monospace", "monospace")
 

@@ -23,12 +23,12 @@ LONGEST = 100  # characters of a header that are repeated
 class Hosts:
     """Checks the headers ``Host`` and ``Origin``, against DNS rebinding and cross-site requests.
 
-    A page of evil.example may let this name point to 127.0.0.1, and then reads what it finds there:
-    for the browser, both are one site. But ``Host`` is evil.example still. Any other page may send
-    requests without reading the answers; their ``Origin`` is that page's.
+    A page of evil.example may make this name resolve to 127.0.0.1 and then read responses, since
+    both are one site for the browser. ``Host`` is still evil.example. Pages of other sites can send
+    requests without reading the responses; ``Origin`` names their site.
 
-    Starlette's ``TrustedHostMiddleware`` knows a fixed list of names: neither the address of the
-    connection, which is what a server that listens at 0.0.0.0 is called by, nor ``Origin``.
+    Starlette's ``TrustedHostMiddleware`` has a fixed list of names. It checks neither the address
+    of the connection, which a server at 0.0.0.0 needs, nor ``Origin``.
     """
 
     def __init__(self, options: ServeOptions) -> None:

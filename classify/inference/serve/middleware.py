@@ -69,7 +69,7 @@ class Middleware:
             await _refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error), scope, receive, send)
         except AudioError as error:
             await _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), scope, receive, send)
-        except ClientDisconnect:  # in the middle of an upload; what came of it is swept
+        except ClientDisconnect:  # during an upload, whose data is swept later
             pass
         return None
 
@@ -101,11 +101,11 @@ class Middleware:
         return method in ("POST", "PUT") and WRITE.fullmatch(path) is not None
 
     async def _checked(self, receive: Receive) -> Receive:
-        """The body of a question to Gradio, whose files are all uploads: in place of one, Gradio
-        takes an address too, and fetches it.
+        """Read the body of a Gradio request, and require that all files are uploads. (Gradio would
+        also download URLs.)
 
         Raises:
-            AudioError: it names something else.
+            AudioError: the body names another file or a URL.
         """
         body, more = b"", True
         while more:
@@ -123,7 +123,7 @@ class Middleware:
             raise AudioError("a file that was not uploaded here; send the recording itself")
         same = (
             json.dumps(request).encode() if body else b""
-        )  # no other reading than the checked one
+        )  # pass the checked body on, not the original
         messages = iter([{"type": "http.request", "body": same, "more_body": False}])
 
         async def again() -> Message:
@@ -192,8 +192,8 @@ def _patient(receive: Receive) -> Receive:
 async def _refuse(
     status: HTTPStatus, reason: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """One line of text. What the client is still sending is read for a while and dropped: it would
-    otherwise find its connection broken, and never look at the answer."""
+    """Respond with one line of text. The rest of the body is read for a while and dropped, since
+    clients with a broken connection do not read the response."""
 
     async def lingering(message: Message) -> None:
         if message["type"] != "http.response.body":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from data.errors import UsageError
 
 FIRST_PORT = 7860  # tried first if none is asked for
-LONGEST = 600.0  # seconds that are listened to as a whole, `extract.audio.MAX_SECONDS`
+LONGEST = 600.0  # seconds that are embedded as a whole, `extract.audio.MAX_SECONDS`
 MEGABYTE = 2**20  # bytes, as browsers count
 
 
@@ -21,9 +21,9 @@ class ServeOptions:
     port: int | None = None  # 0: any free one; None: the first free one from `FIRST_PORT` on
     max_mb: float = 64.0  # of one recording; holds what a browser records in `max_seconds`
     max_seconds: float = 300.0  # of one recording
-    queue: int = 8  # recordings that wait while one is listened to
-    window: float = 3.0  # seconds that one answer of the timeline is about
-    hop: float = 1.0  # seconds from one answer to the next
+    queue: int = 8  # recordings that wait while one is predicted
+    window: float = 3.0  # length of a window of the timeline in seconds
+    hop: float = 1.0  # distance of the windows in seconds
 
     def __post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port < 2**16:

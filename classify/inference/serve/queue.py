@@ -57,11 +57,10 @@ class Prediction:
 class RequestQueue:
     """Predict one recording at a time.
 
-    A few requests wait while it predicts. When the queue is full, raise `Busy` at once, which is
-    kinder than an answer in ten minutes.
+    Some requests wait meanwhile. When the queue is full, `Busy` is raised at once.
 
     Raises:
-        UsageError: the timeline's window or hop makes no sense.
+        UsageError: window or hop of the timeline is out of range.
     """
 
     def __init__(self, predictor: Predictor, options: ServeOptions) -> None:
@@ -78,7 +77,7 @@ class RequestQueue:
         A request that is cancelled leaves the queue, or its prediction stops.
 
         Raises:
-            Busy: the line is full.
+            Busy: the queue is full.
             AudioError: the recording is refused.
         """
         if not self._places.acquire(blocking=False):

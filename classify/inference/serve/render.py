@@ -51,7 +51,7 @@ def prediction(found: Prediction) -> str:
 
 
 def card(model: TrainedHead, folder: Path) -> str:
-    """The model card in Markdown, or the facts of a model that has none."""
+    """The model card in Markdown, or a summary if there is none."""
     try:
         return (folder / MODEL_CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

@@ -10,15 +10,15 @@ from pathlib import Path
 from classify.inference.serve.queue import Busy
 from data.errors import AudioError
 
-KEPT = 60.0  # seconds after its last byte that an upload waits to be asked about
+KEPT = 60.0  # seconds after its last byte for which an upload is kept
 
 
 class Uploads:
     """Uploaded recordings that wait for the predictor.
 
-    Gradio takes an upload and, a moment later, a question about it. By then another user may have
-    sent the same recording, which it keeps at the same place. So an answer holds on to a link of
-    its own, and what was sent goes after `KEPT` seconds whoever has asked, or nobody.
+    Gradio receives an upload first, and a request that names it later. Another user may have
+    uploaded the same recording meanwhile, which has the same path. Each prediction therefore uses
+    its own hard link, and an upload is removed after `KEPT` seconds in any case.
     """
 
     def __init__(self, root: Path, most_bytes: int) -> None:
@@ -34,7 +34,7 @@ class Uploads:
         """Reserve `size` bytes of disk while an upload is received.
 
         Raises:
-            Busy: too much is here or on its way.
+            Busy: uploads already use the available space.
         """
         self.sweep()
         if size + self._coming + self._lying() > self.most_bytes:
@@ -54,7 +54,7 @@ class Uploads:
         """Link the upload at `sent` to a path that is removed with the context.
 
         Raises:
-            AudioError: nothing that was sent is there.
+            AudioError: the upload does not exist.
         """
         with self.place() as held:
             try:

@@ -1,4 +1,4 @@
-"""Bytes of a WAV file or of raw PCM, in pieces of any size, to mono samples."""
+"""Decode a WAV stream or raw PCM to mono samples."""
 
 import io
 import struct
@@ -20,12 +20,12 @@ class Decoder:
     """Decode a stream of bytes that arrives in pieces of any size.
 
     Attributes:
-        format: known as soon as enough has come to see whether there is a WAV header.
-        wave: whether there is one; raw PCM otherwise.
+        format: format of the samples; None until the header is complete.
+        wave: whether there is a WAV header.
     """
 
     def __init__(self, raw: PCM | None = None) -> None:
-        """`raw`: what samples without a header are; None: such are refused."""
+        """`raw` is the format of samples without a header; None: they are refused."""
         self.format: PCM | None = None
         self.wave = False
         self._raw = raw
@@ -33,10 +33,10 @@ class Decoder:
         self._left: int | None = None  # bytes of the data chunk to come; None: no end is known
 
     def feed(self, data: bytes) -> Waveform:
-        """The samples (sample,) that `data` completes.
+        """Decode `data`; return the new samples, (sample,).
 
         Raises:
-            AudioError: it is no PCM.
+            AudioError: the data is not PCM.
         """
         data = self._rest + data
         if self.format is None:
@@ -56,7 +56,7 @@ class Decoder:
         """Decode the bytes that `feed` kept because they could have been part of a header.
 
         Raises:
-            AudioError: there was nothing, or no more than a part of a header.
+            AudioError: there was no data, or only a part of a header.
         """
         if self.wave and self.format is None:
             raise AudioError("standard input ended in the header of a WAV file")
@@ -71,7 +71,8 @@ class Decoder:
         return self.format is not None and self._left is not None and self._left < self.format.frame
 
     def _after_header(self, data: bytes) -> bytes:
-        """Find the format; returns what follows a header, or all of it while that is incomplete."""
+        """Parse the header; return the data after it, or all data while the header is
+        incomplete."""
         if len(data) < LONGEST_MAGIC:
             return data
         self.wave = data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE"

@@ -22,7 +22,7 @@ class Latencies:
         return int(self._counts.sum())
 
     def quantile(self, share: float) -> float:
-        """The least latency, to a millisecond, that `share` of the answers do not exceed."""
+        """The quantile `share` of the latencies, to a millisecond."""
         if not len(self):
             return 0.0
         rank = max(int(np.ceil(share * len(self))), 1)

@@ -38,8 +38,8 @@ class Moment:
         values: the window's own probabilities, or numbers; None: no voice, or refused.
         smoothed: the same, smoothed over time; None: no prediction lately.
         refused: why the encoder gave no answer, if it was asked.
-        skipped: hops that were passed over right before this one.
-        arrived: when the window's last sample did, by `time.monotonic`.
+        skipped: number of hops that were skipped before this one.
+        arrived: time at which the last sample arrived, by `time.monotonic`.
     """
 
     time: float
@@ -62,7 +62,7 @@ class Stream:
         for moment in Stream(Predictor.open(model), Microphone(), StreamOptions(live=True)):
             print(moment.time, moment.smoothed)
 
-    The source is read in a thread of its own. When the loop is left, reading ends as well.
+    A thread reads the source; it ends when the loop is left.
     """
 
     def __init__(self, predictor: PredictsWaveform, source: Source, options: StreamOptions) -> None:
@@ -80,8 +80,8 @@ class Stream:
         return self._windows.count / SAMPLING_RATE
 
     def stop(self) -> None:
-        """End the iteration after the answer that is being computed. Any thread and any signal
-        handler may call this."""
+        """End the iteration after the current prediction. Threads and signal handlers may call
+        this."""
         self._stopped = True
         self._windows.close()
 
@@ -89,7 +89,7 @@ class Stream:
         """Moments in the order of time.
 
         Raises:
-            AudioError, OSError: the source cannot be read any further.
+            AudioError, OSError: the source cannot be read.
         """
         reader = threading.Thread(target=self._read, name="source", daemon=True)
         reader.start()

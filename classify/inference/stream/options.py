@@ -12,11 +12,11 @@ class StreamOptions:
     """Options of a stream, verified when they are made.
 
     Attributes:
-        window: seconds that an answer is about.
-        hop: seconds from one answer to the next.
-        half_life: seconds after which an answer counts half in the smoothed one; 0: no smoothing.
-        live: the source cannot wait: when the encoder falls behind, hops are skipped.
-        voice_only: windows without voice are not given to the encoder.
+        window: length of the window in seconds.
+        hop: distance of the predictions in seconds.
+        half_life: seconds after which the weight of a prediction is halved; 0: no smoothing.
+        live: whether hops are skipped if the encoder is too slow, since the source cannot wait.
+        voice_only: whether windows without voice are not embedded.
     """
 
     window: float = 2.0

@@ -12,14 +12,13 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """A context in which SIGINT and SIGTERM end a stream between two answers, and SIGUSR1 prints
-    how far it has come, as it does with dd.
+    """A context in which SIGINT and SIGTERM end a stream between two predictions, and SIGUSR1
+    prints its progress, as in dd.
 
     Python calls a handler between any two instructions of the main thread. A handler that raises
     can interrupt a summary in the middle of an update, or a lock in the middle of an acquisition.
-    So these handlers raise nothing; when the context is left, the signal is raised again and does
-    what it does elsewhere. A second signal does that at once. A signal that was ignored before
-    stays ignored.
+    These handlers therefore raise nothing. At the end of the context, the signal is raised again
+    with its normal handler. A second signal is raised at once. Ignored signals stay ignored.
     """
 
     def __init__(self, stop: Callable[[], None], words: Callable[[], str]) -> None:
@@ -44,14 +43,15 @@ class Signals:
         traceback: TracebackType | None,
     ) -> None:
         self._restore()
-        if hasattr(signal, "SIGUSR1"):  # a late question must not kill the program while it exits
+        if hasattr(signal, "SIGUSR1"):  # a late SIGUSR1 must not kill the program while it exits
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         if self._ending is not None and not isinstance(error, KeyboardInterrupt):
             signal.raise_signal(self._ending)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """A context that SIGINT and SIGTERM interrupt: its reader may keep it waiting for ever."""
+        """A context that SIGINT and SIGTERM interrupt, since the reader of the output may block
+        it."""
         self._writing = True
         try:
             if self._ending is not None:

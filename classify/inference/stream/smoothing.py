@@ -1,4 +1,4 @@
-"""Exponential smoothing of answers that come at any time, or do not come."""
+"""Exponential smoothing of predictions at irregular times."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ class Smoothing:
 
         smoothed(t) = Σ w(t − tᵢ) · answerᵢ / Σ w(t − tᵢ),    w(age) = 2^(−age / half-life)
 
-    With an answer every hop it is an exponential moving average whose start is corrected for bias
-    (Kingma & Ba 2015, section 3): the first smoothed answer is the answer. While there are none the
-    mean holds and its weight decays, so that the next answers replace it the sooner; after 5
-    half-lives there is nothing left to hold.
+    With a prediction at every hop, it is an exponential moving average with bias correction (Kingma
+    & Ba 2015, section 3): the first smoothed value is the first prediction. Without predictions,
+    the mean keeps its value while its weight decays, so that the next predictions replace it
+    faster. After 5 half-lives there is no value.
     """
 
     def __init__(self, half_life: float) -> None:
@@ -24,7 +24,7 @@ class Smoothing:
         self._answered = 0.0  # the last answer's
 
     def __call__(self, time: float, answer: Mapping[str, float] | None) -> dict[str, float] | None:
-        """The smoothed answer at `time` seconds; None: there is none.
+        """The smoothed prediction at `time` seconds, or None.
 
         Args:
             time: not before that of the call before.

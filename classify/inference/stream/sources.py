@@ -26,18 +26,18 @@ BLOCK_SECONDS = 0.02  # that are read of a microphone at once
 class Source(Protocol):
     """A source of samples."""
 
-    arrived: float  # when the block that was given last did, by `time.monotonic`
-    lost: int  # times that the source lost samples, for all that is known
+    arrived: float  # arrival of the last block, by `time.monotonic`
+    lost: int  # number of times that samples were lost
 
     def blocks(self) -> Iterator[Waveform]:
-        """(sample,) blocks at 16 kHz, mono, waiting for each; to be used up once, in one thread."""
+        """Yield (sample,) blocks at 16 kHz, waiting for each; iterate once, in one thread."""
 
 
 class StandardInput:
     """A WAV file or raw PCM that is read from a file descriptor."""
 
     def __init__(self, descriptor: int, raw: PCM | None, seconds: float) -> None:
-        """`raw`: what samples without a header are; at most `seconds` are read at once."""
+        """`raw` is the format of samples without a header; at most `seconds` are read at once."""
         if os.isatty(descriptor):
             raise UsageError(
                 "standard input is a terminal, expected audio from a pipe: arecord -q -t wav "
@@ -52,7 +52,7 @@ class StandardInput:
         """See `Source`.
 
         Raises:
-            AudioError: what comes is no audio that is read here.
+            AudioError: the stream is not supported audio.
             OSError: it cannot be read.
         """
         blocks = self._mono()
@@ -63,12 +63,12 @@ class StandardInput:
         yield from resampled(chain([first], blocks), form.rate)
 
     def _mono(self) -> Iterator[Waveform]:
-        """Blocks at the stream's own rate, from when it is known."""
+        """Yield blocks at the rate of the stream, once it is known."""
         decoder = self._decoder
         while not decoder.ended:
             form = decoder.format
             if not _comes(self._descriptor):
-                if form:  # an empty block, after which a reader that is not wanted any more ends
+                if form:  # an empty block, so that a stopped reader ends
                     yield np.empty(0, np.float32)
                 continue
             at_once = HEADER if form is None else round(self._seconds * form.rate) * form.frame
@@ -83,22 +83,22 @@ class StandardInput:
 
 
 def _comes(descriptor: int) -> bool:
-    """Whether there is something to read, or the end, within `LONGEST_WAIT`; where that cannot be
-    found out (Windows), True."""
+    """Whether there is data, or the end of the stream, within `LONGEST_WAIT`; always True on
+    Windows."""
     if sys.platform == "win32":
         return True
     return bool(select.select([descriptor], [], [], LONGEST_WAIT)[0])
 
 
 class Microphone:
-    """A microphone by PortAudio; what it is called, or the default one."""
+    """A microphone by its name, or the default one (PortAudio)."""
 
     def __init__(self, name: str = "") -> None:
-        """Find and open it; it records as soon as `blocks` are asked for.
+        """Open the microphone; it records when `blocks` is iterated.
 
         Raises:
             UsageError: the extra is not installed.
-            AudioError: there is no such microphone, or it cannot be opened.
+            AudioError: the microphone does not exist or cannot be opened.
         """
         portaudio = _portaudio()
         device = int(name) if name.isdecimal() else name or None
@@ -120,7 +120,7 @@ class Microphone:
         """See `Source`.
 
         Raises:
-            AudioError: the microphone has gone.
+            AudioError: the microphone was disconnected.
         """
         with self._stream:
             yield from resampled(self._mono(), self._rate)

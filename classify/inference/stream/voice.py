@@ -29,9 +29,9 @@ class Activity:
 class VoiceActivity:
     """Decide for each window of a stream whether it has speech.
 
-    The floor is the 10 % quantile of the levels of 20 ms frames in the last 10 s, digital silence
-    left out, so it follows a noise that comes within 9 s and one that goes within 1 s. (As Martin's
-    minimum statistics, 2001, with a quantile in the place of the smoothed minimum.) A frame is
+    The floor is the 10 % quantile of the levels of 20 ms frames in the last 10 s, without digital
+    silence. It follows new noise within 9 s, and the end of noise within 1 s. (Compare Martin's
+    minimum statistics, 2001.) A frame is
     speech if it is 9 dB above the floor and above -60 dB; a window has voice if a fifth of its
     frames are speech.
     """

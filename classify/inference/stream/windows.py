@@ -27,11 +27,10 @@ class Window:
 
 
 class SlidingWindow:
-    """Windows of `window` samples that end every `hop` samples; the first when one is full.
+    """Windows of `window` samples every `hop` samples.
 
-    At most one window waits to be taken. When the next is complete before that, a live stream
-    passes over the older one; otherwise the thread that puts samples waits. So memory is bounded by
-    two windows, and time is the count of samples, whatever becomes of the hops.
+    At most one window waits. When the next window is complete, a live stream drops the waiting one;
+    otherwise the thread that puts samples waits. Memory is bounded by two windows.
     """
 
     def __init__(self, window: int, hop: int, live: bool) -> None:
@@ -57,9 +56,9 @@ class SlidingWindow:
                 self._next += self._hop
 
     def wait_until_wanted(self) -> None:
-        """Return when samples are wanted: at once if live, otherwise when `take` waits for them.
+        """Wait until samples are needed: not at all if live, otherwise until `take` waits.
 
-        So what arrives in a stream that can wait is not older than it must be.
+        This keeps the samples of a stream that can wait as new as possible.
         """
         with self._changed:
             self._changed.wait_for(
@@ -67,10 +66,10 @@ class SlidingWindow:
             )
 
     def take(self) -> Window | None:
-        """The newest complete window; waits for it. None: the stream has ended.
+        """Wait for the newest complete window; None if the stream has ended.
 
         Raises:
-            BaseException: what `close` was given.
+            BaseException: the error that was passed to `close`.
         """
         with self._changed:
             self._wanted = True
@@ -85,14 +84,14 @@ class SlidingWindow:
         return window
 
     def close(self, error: BaseException | None = None) -> None:
-        """No more samples come, because of `error` or because the stream is at its end."""
+        """End the stream, because of `error` or normally."""
         with self._changed:
             self._closed, self._error = True, self._error or error
             self._changed.notify_all()
 
     @property
     def closed(self) -> bool:
-        """Whether no more samples are wanted or come."""
+        """Whether the stream has ended."""
         return self._closed
 
     def _hand_over(self, arrived: float) -> None:
