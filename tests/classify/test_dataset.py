@@ -123,7 +123,7 @@ def test_a_missing_cache_names_the_command_that_makes_it(tmp_path) -> None:
         ({"head": "svm", "normalize": "none"}, "neural"),
         ({"normalize": "all"}, "global, speaker, none"),
         ({"head": "mlp", "axis": "time"}, "gru, attention, transformer"),
-        ({"head": "logreg", "seeds": 2}, "random"),
+        ({"head": "logreg", "seeds": 2}, "deterministic"),
         ({"head": "knn", "balance": True}, "these do: logreg"),
         ({"tune": 1}, "2 or more"),
         ({"seeds": 0}, "1 or more"),

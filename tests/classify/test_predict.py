@@ -294,8 +294,8 @@ def test_a_terminal_is_not_waited_for(tiny_model: Path, monkeypatch) -> None:
     [
         (["-", "-"], "given twice"),
         (["a.wav", "--rate", "8000"], "add the input '-'"),
-        (["a.wav", "--hop", "1"], "add --window 3"),
-        (["a.wav", "--out", "x"], "add --window 3"),
+        (["a.wav", "--hop", "1"], "--window 3"),
+        (["a.wav", "--out", "x"], "--window 3"),
         (["a.wav", "--window", "0"], "a window of 0 s"),
         (["a.wav", "--window", "1", "--hop", "2"], "a hop of 2 s"),
         (["a.wav", "--window", "1", "--out", __file__], "a file is there"),

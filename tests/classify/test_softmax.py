@@ -62,12 +62,31 @@ def test_optimum_is_that_of_scikit_learn(study) -> None:
     scaled = scaling(X, train)
     for part, (known, strength) in enumerate(zip(train, C, strict=True)):
         Z, labels = scaled.of(X, part)[known], y[known]
-        weights, intercept, *_ = minimise(
-            GramSpace.of(Z),
-            Batch.of(labels[None], classes, np.ones((1, len(Z))), np.array([strength])),
-            jobs.TOLERANCE,
-        )
-        check_optimum(Z, labels, (weights @ Z)[:, 0], intercept[:, 0, 0], strength)
+        check_optimum(Z, labels, *fitted_by_gram(Z, labels, classes, strength), strength)
+
+
+@pytest.mark.parametrize("seed", [11, 25, 102, 171, 182])
+def test_coefficients_that_cancel_out_do_not_spoil_a_fit(seed: int) -> None:
+    """More utterances than directions, and a large C: sums of utterances are not unique."""
+    random = np.random.default_rng(seed)
+    utterances, dim = random.integers(8, 40), random.integers(1, 12)
+    X = random.normal(size=(utterances, dim)) * 10 ** random.uniform(-2, 2, dim)
+    y = random.integers(0, 3, utterances)
+    y[:3] = 0, 1, 2
+    X[np.arange(utterances), y % dim] += 3 * X.std(0)[y % dim]
+    Z, C = (X - X.mean(0)) / X.std(0), 10 ** random.uniform(0, 3)
+    check_optimum(Z, y, *fitted_by_gram(Z, y, 3, C), C)
+
+
+def fitted_by_gram(Z, labels, classes: int, C: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (class, dim) and intercepts; by the features where rounding has spoilt a fit."""
+    batch = Batch.of(labels[None], classes, np.ones((1, len(Z))), np.array([C]))
+    weights, intercept, _, converged = minimise(GramSpace.of(Z), batch, jobs.TOLERANCE)
+    if converged.all():
+        return (weights @ Z)[:, 0], intercept[:, 0, 0]
+    weights, intercept, _, converged = minimise(FeatureSpace.of(Z), batch, jobs.TOLERANCE)
+    assert converged.all()
+    return weights[:, 0], intercept[:, 0, 0]
 
 
 @settings(max_examples=60)

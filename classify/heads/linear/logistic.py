@@ -121,6 +121,8 @@ def _minimised(space: Space, batch: Batch, tolerance: float, together: bool) -> 
         there = ((gap <= tolerance * enough) | (direction.square <= rounding))[:, 0] & ~lost
         done = there | lost if iteration < ITERATIONS else there | True
         if done.all() or (done.any() and not together):
+            error = space.rounding(point.weights, point.penalty)
+            there = there & (error <= tolerance * point.objective)[:, 0]
             for whole, name in zip(found, names, strict=True):
                 whole[:, left[done]] = getattr(point, name)[:, done]
             converged[left[done]] = there[done]

@@ -23,8 +23,8 @@ class Space(Protocol):
 
     `precondition` takes a gradient and the mean curvature of the classes (class, problem, 1), and
     gives the step, its logits and the squared norm of the gradient (problem, 1). `dot` is the inner
-    product (problem, 1) of two sets of weights, the second with its logits. `logits_of` asks the
-    weights about other utterances X.
+    product (problem, 1) of two sets of weights, the second with its logits. `rounding` is the error
+    of half their squared norm (problem, 1). `logits_of` gives logits of other utterances X.
     """
 
     def select(self, problems: Array) -> Self: ...
@@ -32,6 +32,7 @@ class Space(Protocol):
     def gradient(self, residuals: Array) -> Array: ...
     def precondition(self, gradient: Array, curvature: Array) -> tuple[Array, Array, Array]: ...
     def dot(self, first: Array, second: Array, logits: Array) -> Array: ...
+    def rounding(self, weights: Array, penalty: Array) -> Array: ...
     def logits_of(self, weights: Array, X: Array) -> Array: ...
 
 
@@ -71,6 +72,10 @@ class FeatureSpace:
 
     def dot(self, first: Array, second: Array, logits: Array) -> Array:
         return inner(first, second)
+
+    def rounding(self, weights: Array, penalty: Array) -> Array:
+        """(problem, 1) error of a penalty by rounding."""
+        return 0 * penalty
 
     def logits_of(self, weights: Array, X: Array) -> Array:
         return _product(weights, X.T)
@@ -150,6 +155,15 @@ class GramSpace:
 
     def dot(self, first: Array, second: Array, logits: Array) -> Array:
         return inner(first, logits)
+
+    def rounding(self, weights: Array, penalty: Array) -> Array:
+        """As of `FeatureSpace`, by computing the penalty from the features.
+
+        Coefficients of utterances whose sum cancels out can grow without a change of the weights,
+        until rounding in `G` spoils the penalty of a point.
+        """
+        found = _product(weights, self.X)
+        return abs(inner(found, found) / 2 - penalty)
 
     def logits_of(self, weights: Array, X: Array) -> Array:
         return _product(_product(weights, self.X), X.T)
