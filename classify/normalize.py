@@ -1,7 +1,7 @@
 """Normalise features by the mean and deviation of each speaker.
 
 This is transductive: it needs all recordings of a tested speaker before the first prediction (but
-none of the labels). Such scores do not hold for a speaker of whom there is one recording.
+none of the labels). Such scores do not hold for a speaker with a single recording.
 """
 
 import numpy as np

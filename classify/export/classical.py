@@ -11,7 +11,7 @@ from torch import nn
 
 from classify.export.modules import tensor
 
-NEAREST = 1e-12  # cosine distance; what is nearer still counts the same
+NEAREST = 1e-12  # cosine distance; nearer neighbours have the same weight
 
 
 class Kernel(nn.Module):

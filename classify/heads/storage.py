@@ -165,7 +165,7 @@ def _alike(found: Any, head: Any) -> bool:
 
 
 def _estimators(value: Any) -> Iterator[Any]:
-    """`value` and whatever is inside of it that has attributes, each once."""
+    """Yield `value` and all objects with attributes inside of it, each once."""
     left, seen = [value], set()
     while left:
         value = left.pop()

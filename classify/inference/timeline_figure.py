@@ -55,7 +55,7 @@ def draw(timeline: Timeline, waveform: npt.NDArray[np.float32] | None = None) ->
 
 
 def _coarse(timeline: Timeline) -> Timeline:
-    """At most `SHOWN` windows; silent is what is silent throughout."""
+    """Average neighbouring windows to at most `SHOWN`; a group is silent if all its windows are."""
     count = len(timeline.starts)
     if count <= SHOWN:
         return timeline

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from classify.evaluation.folds import Rows
 
 MOST = 1000  # utterances of a map: more would only hide each other, and t-SNE takes long
-FEWEST = 4  # of which a map can be made
+FEWEST = 4  # utterances that a map needs
 PERPLEXITY = 30.0  # of t-SNE: about so many neighbours count
 STEPS = 500  # of t-SNE
 COMPONENTS = 50  # leading principal components that discriminants and t-SNE are given
@@ -26,7 +26,7 @@ class Map:
     """Coordinates of utterances in a plane."""
 
     kind: str  # "PCA", "LDA" or "t-SNE"
-    axes: tuple[str, str]  # what is along them
+    axes: tuple[str, str]  # their labels
     rows: Rows  # (point,) which utterance
     points: Matrix  # (point, 2)
 
@@ -50,7 +50,7 @@ def draw_maps(X: Matrix, y: Rows, speakers: npt.NDArray, seed: int = 0) -> list[
         X: (utterance, dim) features of one layer; of more than 1000 rows some are drawn at random.
         y: (utterance,) number of the class.
         speakers: (utterance,) names.
-        seed: of what is random.
+        seed: of the random numbers.
     """
     if len(X) < FEWEST:
         return []

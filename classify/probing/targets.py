@@ -192,7 +192,7 @@ def _across_utterances(selection: Selection, options: ProbeOptions) -> Task:
 
 
 def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
-    """The speakers who say several sentences, as classes, named with their corpus."""
+    """Use the speakers with several sentences as classes, named with their corpus."""
     pairs = pd.DataFrame({"speaker": selection.speakers, "sentence": np.asarray(sentences, object)})
     counts = pairs[pairs["sentence"] != ""].groupby("speaker")["sentence"].nunique()
     several = pairs["speaker"].isin(counts.index[counts > 1]) & (pairs["sentence"] != "")

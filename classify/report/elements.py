@@ -25,7 +25,7 @@ LONG, LINES = 24, 3  # characters in a line of a name, lines of a name
 
 
 def wrapped(names: Sequence[str], width: int = LONG, lines: int = LINES) -> list[str]:
-    """Names in lines of at most `width` characters; what is too long ends with an ellipsis.
+    """Names in lines of at most `width` characters; longer names end with an ellipsis.
 
     >>> wrapped(["anger", "pleasantly surprised woman"], width=20)
     ['anger', 'pleasantly surprised\\nwoman']

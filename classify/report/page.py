@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and what is below it: a figure, a table, a paragraph."""
+    """A heading with a figure, a table, a paragraph."""
 
     title: str
     figure: Illustration | None = None

@@ -150,7 +150,7 @@ def _targets(outcome: NumberOutcome, by_speaker: bool) -> Section:
 
 
 def _folds(run: Run, columns: Columns) -> Section:
-    """A row a fold: what is held out, and its scores."""
+    """A table with a row for each fold: the held-out speakers and the scores."""
     rows = [
         (", ".join(part.speakers) or part.fold, part.utterances, *values)
         for part, *values in zip(run.test_parts, *columns.values(), strict=True)

@@ -137,7 +137,7 @@ def _paired(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> tuple[Values, Va
 
 
 def _deviations(values: Values) -> Values:
-    """From the mean; of a constant exactly 0, whatever its mean is rounded to."""
+    """Deviations from the mean; exactly 0 for a constant, despite rounding of its mean."""
     return np.where(np.ptp(values, axis=0) == 0, 0.0, values - values.mean(0))
 
 

@@ -27,7 +27,7 @@ DEVICE_CHUNK = 1 << 28
 FEW_COLUMNS = 40  # with so many, a product takes twice as long as with one
 GRAM_LIMIT = 20_000  # utterances of a Gram matrix
 COMMON = 0.25  # share of the utterances that all parts of a chunk have to train on
-FAR = 1e9  # deviations; what is further away in features that parts share could overflow float32
+FAR = 1e9  # deviations; larger values of shared features could overflow float32
 
 Float64 = npt.NDArray[np.float64]
 Answer = tuple[Rows, npt.NDArray]  # some problems, and what was found of them
@@ -190,7 +190,7 @@ def _on_shared_features(
     """
     scaled, rows = reference.scaled, np.concatenate([some for _, some in members])
     centre, scale = (values[reference.number].astype(dtype) for values in scaled[:2])
-    Z = np.subtract(reference.X, centre, dtype=dtype)  # any centre and scale near theirs will do
+    Z = np.subtract(reference.X, centre, dtype=dtype)  # the exact centre and scale do not matter
     Z /= scale
     np.clip(Z, -FAR, FAR, out=Z)
     numbers = np.repeat([part.number for part, _ in members], [len(some) for _, some in members])

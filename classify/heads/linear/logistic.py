@@ -85,7 +85,7 @@ class Optimum(NamedTuple):
     weights: Array  # (class, problem, dim)
     intercept: Array  # (class, problem, 1)
     logits: Array  # (class, problem, utterance)
-    converged: Array  # (problem,) where not, the rest is of no meaning
+    converged: Array  # (problem,) where False, the other fields have no meaning
 
 
 def minimise(space: Space, batch: Batch, tolerance: float, together: bool = False) -> Optimum:

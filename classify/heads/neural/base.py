@@ -121,7 +121,7 @@ class NeuralHead(BaseEstimator):
             train: (fold, utterance) what each is fitted to.
             seeds: (fold,) the `random_state` of each.
             groups: as in `fit`.
-            watch: (fold, utterance) what is looked at for the curves heldout_… of `history_`; it
+            watch: (fold, utterance) the utterances of the curves heldout_… of `history_`; this
                 decides nothing.
 
         Raises:
@@ -302,7 +302,7 @@ class NeuralHead(BaseEstimator):
         """Train on all parts, a stack of some at a time on each core.
 
         The size of a stack does not depend on the number of cores, and each computes on one thread:
-        the same bytes come out whatever else the machine does.
+        the result has the same bytes under any load.
         """
         shape = (x.shape[1], x.shape[3], parts[0].target.shape[1])
         of_one = sum(value.numel() for value in self._stack(1, *shape).parameters())

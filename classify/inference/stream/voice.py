@@ -13,7 +13,7 @@ SILENCE = -100.0  # dB re full scale, the lowest level
 MEMORY = 10.0  # seconds that the floor is found in
 FLOOR = 0.1  # the quantile of their levels: long sentences have that much of pauses
 MARGIN = 9.0  # dB above the floor that speech has; a stationary noise varies by 2
-QUIETEST = -60.0  # dB re full scale: what is below is not speech, however quiet the room
+QUIETEST = -60.0  # dB re full scale: lower levels are not speech, even in a quiet room
 SHARE = 0.2  # of a window's frames that are speech, in a window with speech
 
 
