@@ -180,11 +180,11 @@ def new_head(
         UsageError: the device is not available, or an option needs classes and the target is
             numbers.
     """
-    found = {**parameters(options, dataset, seed), **(settings or {})}
+    given = {**parameters(options, dataset, seed), **(settings or {})}
     if dataset.classes:
-        return build(options.head, found)
+        return build(options.head, given)
     _require_regression(options)
-    return build_regressor(options.head, found)
+    return build_regressor(options.head, given)
 
 
 def _require_regression(options: Options) -> None:
@@ -202,16 +202,16 @@ def _require_regression(options: Options) -> None:
 def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
     """Parameters of the head of `options`."""
     head = find(options.head)
-    found: Json = {"random_state": options.seed + seed} if head.random else {}
+    given: Json = {"random_state": options.seed + seed} if head.random else {}
     if options.C is not None:
-        found["C"] = options.C
+        given["C"] = options.C
     if options.balance:
-        found["class_weight"] = "balanced"
+        given["class_weight"] = "balanced"
     if head.neural:
         _require_device(options.device)
-        found |= {**dataset.parameters, **options.training.given, "device": options.device}
-        found["standardize"] = options.normalize != "none"
-    return found
+        given |= {**dataset.parameters, **options.training.given, "device": options.device}
+        given["standardize"] = options.normalize != "none"
+    return given
 
 
 def _by_seed(options: Options, dataset: Dataset, settings: Mapping[str, Any]) -> tuple[Any, ...]:

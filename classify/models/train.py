@@ -27,7 +27,7 @@ from classify.evaluation.run import Run, evaluate, new_head, parameters
 from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
-from classify.models import scores as held_out
+from classify.models import scores
 from classify.models.calibration import calibrate
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
@@ -94,22 +94,20 @@ class _HeldOut:
 def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> TrainedHead:
     selection = select(cache.utterances, options, scored)
     folds = split(selection, options.folds, options.seed) if scored else UNSCORED
-    held_out_answers = _hold_out(options, selection, folds, cache, jobs)
-    data, found = held_out_answers.dataset, {}
+    predicted = _hold_out(options, selection, folds, cache, jobs)
+    data, found = predicted.dataset, {}
     if scored:
-        calibration = calibrate(held_out_answers.probabilities, data.y, folds.fold)
+        calibration = calibrate(predicted.probabilities, data.y, folds.fold)
         found = {
-            "scores": held_out.of_held_out(selection, folds, held_out_answers.probabilities),
+            "scores": scores.of_held_out(selection, folds, predicted.probabilities),
             "temperature": calibration.temperature,
             "calibration": calibration.as_json(),
         }
-    fit_parameters = {**parameters(options, data), **held_out_answers.settings}
-    head = _fitted(new_head(options, data, held_out_answers.settings), options, data, data.truth)
+    given = {**parameters(options, data), **predicted.settings}
+    head = _fitted(new_head(options, data, predicted.settings), options, data, data.truth)
     support = dict(sorted(Counter(data.truth.tolist()).items()))
-    choice = held_out_answers.choice.as_json() if held_out_answers.choice else None
-    card = (
-        _card(options, data, head, fit_parameters) | {"support": support, "choice": choice} | found
-    )
+    choice = predicted.choice.as_json() if predicted.choice else None
+    card = _card(options, data, head, given) | {"support": support, "choice": choice} | found
     return TrainedHead(head, data.features, card)
 
 
@@ -146,18 +144,18 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
     """Fit `head` on all utterances; neural heads take the speakers for early stopping."""
     neural = find(options.head).neural
-    fit_parameters = {"groups": data.speakers} if neural and data.speakers_known else {}
+    groups = {"groups": data.speakers} if neural and data.speakers_known else {}
     with naming(options.head, data.features), learning_from(len(y)), converging(head):
-        return head.fit(data.X, y, **fit_parameters)
+        return head.fit(data.X, y, **groups)
 
 
-def _card(options: Options, data: Dataset, head: Any, parameters: Json) -> Json:
+def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
     """The fields of ``model.json`` that every head has; scores are left empty."""
     about = find(options.head)
     scaled = options.normalize != "none" and (about.scaled or not data.classes)
     return {
         "head": options.head,
-        "parameters": head.get_params() if about.neural else parameters,
+        "parameters": head.get_params() if about.neural else given,
         "seed": options.seed,
         "scaler": "standard" if scaled else "none",
         "target": options.target,
