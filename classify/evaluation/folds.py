@@ -174,7 +174,9 @@ def of_file(path: Path, dataset: Selection) -> Folds:
             f"--folds {path}: expected {known}, a number, or {expected}: {error}"
         ) from error
     if not {"id", "fold"} <= set(table.columns):
-        raise UsageError(f"--folds {path}: it has the columns {', '.join(table)}; {expected}")
+        raise UsageError(
+            f"--folds {path}: it has the columns {', '.join(table)}; expected {expected}"
+        )
     table = table[["id", "fold"]].drop_duplicates()
     if (again := table["id"].duplicated()).any():
         raise UsageError(f"--folds {path}: {table['id'][again].iloc[0]} is in two folds")
