@@ -74,7 +74,7 @@ def extract(
     from data.cache.recipe import in_words
     from data.cache.shards import Shards
     from extract import pipeline
-    from extract.engines import BFLOAT16_IS_QUICKER, open_engine
+    from extract.engines import BFLOAT16_IS_QUICKER, Engine, LateEngine
     from extract.recipe import Request
 
     log = logging.getLogger("wav2emo")
@@ -82,11 +82,14 @@ def extract(
     recipe = Shards(cache).recipe()
     if recipe is not None:
         request = request.fitted_to(recipe)
-    engine = open_engine(model, request, device)
-    log.info("encoder: %s (%s)%s", in_words(engine.recipe), engine.provenance["device"],
-             ", as in the cache" if recipe == engine.recipe else "")  # fmt: skip
-    if engine.suggests_bfloat16:
-        log.info(BFLOAT16_IS_QUICKER)
+
+    def report(engine: Engine) -> None:
+        same = ", as in the cache" if recipe == engine.recipe else ""
+        log.info("encoder: %s (%s)%s", in_words(engine.recipe), engine.provenance["device"], same)
+        if engine.suggests_bfloat16:
+            log.info(BFLOAT16_IS_QUICKER)
+
+    engine = LateEngine(model, request, device, report)
     return pipeline.extract(utterances, engine, cache, settings)
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,13 @@ from data.utterance import Utterance
 from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched, prepare
-from extract.engines import Engine, Pooled, open_engine
+from extract.engines import (
+    Engine,
+    Pooled,
+    multiplies_bfloat16,
+    open_engine,
+    pick_device,
+)
 from extract.recipe import Request
 
 log = logging.getLogger("wav2emo")
@@ -137,11 +144,6 @@ def _possible(request: Request, device: str) -> Request:
     """Replace bfloat16 by float32 if the hardware does not multiply bfloat16."""
     if request.precision != "bfloat16":
         return request
-    from extract.engines.torch import (  # late: importing torch takes seconds
-        multiplies_bfloat16,
-        pick_device,
-    )
-
     if multiplies_bfloat16(pick_device(device)):
         return request
     return replace(request, precision="float32", engine="auto")
@@ -166,6 +168,14 @@ def embed(
     Batches have at most `batch_seconds` when padded; None: a size that suits the engine. A thread
     reads the stream one window ahead, so that the engine does not wait.
     """
+    stream = iter(stream)
+    for first in stream:
+        if isinstance(first, Decoded):
+            break
+        yield first
+    else:
+        return  # nothing to embed: a late engine is not opened
+    stream = chain([first], stream)
     seconds = batch_seconds or engine.batch_seconds
     refused: list[Refusal] = []
 

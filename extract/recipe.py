@@ -9,7 +9,7 @@ from data.errors import UsageError
 from data.recording import SAMPLING_RATE
 
 if TYPE_CHECKING:
-    from extract.encoders.encoder import Encoder
+    from extract.encoders.identity import Identity
 
 POOLINGS = ("mean", "std", "max")
 BASELINES = ("logmel", "energy")  # see extract.logmel
@@ -117,7 +117,7 @@ def parse_layers(text: str, depth: int) -> list[int]:
     return sorted(layers)
 
 
-def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any]:
+def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, Any]:
     """Make the recipe of `request` for an encoder and an engine."""
     from extract.logmel import PARAMETERS  # late: numpy would slow --help down
 
@@ -128,7 +128,7 @@ def describe(encoder: "Encoder", request: Request, engine: str) -> dict[str, Any
         "model": encoder.name,
         "revision": encoder.revision,
         "weights": encoder.weights,
-        "architecture": encoder.model.config.model_type,
+        "architecture": encoder.architecture,
         "control": encoder.control,
         "layers": parse_layers(request.layers, depth),
         "layer_convention": LAYER_CONVENTION,

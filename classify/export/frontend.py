@@ -1,6 +1,6 @@
 """From padded waveforms to the features of an encoder, with operators that ONNX supports.
 
-The results equal those of `extract.audio.normalise` and `extract.encoders.convolutions`, which
+The results equal those of `extract.audio.normalise` and `extract.encoders.first_layer`, which
 compute statistics of one utterance at a time in float64. Here a mask over the batch is used, in
 float32.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from extract.audio import NORMALISATION_EPSILON
-from extract.encoders.convolutions import Sizes, frames
+from extract.encoders.framing import Sizes, frames
 
 
 class Frontend(nn.Module):

@@ -9,8 +9,8 @@ from classify.export.heads import module_of
 from classify.models.trained import TrainedHead
 from extract.audio import MAX_SECONDS
 from extract.encoders.encoder import Encoder
+from extract.encoders.framing import steps_of
 from extract.encoders.pooled import PooledEncoder
-from extract.encoders.pooling import steps_of
 
 
 class Graph(nn.Module):
@@ -33,12 +33,13 @@ class Graph(nn.Module):
         self.features = features
         self.dim = features.width(encoder.model.config.hidden_size)
         self.temperature = model.temperature if model.classes else 1.0
-        self.frontend = Frontend(encoder.model.feature_extractor, encoder.normalise)
+        self.frontend = Frontend(encoder.model.feature_extractor, encoder.identity.normalise)
         self.encoder = PooledEncoder(encoder, model.recipe | kept)
         self.head = module_of(model.head)
         rate = model.recipe["sequence_rate"] or 0.0
-        longest = int(MAX_SECONDS * encoder.frame_rate)
-        self.register_buffer("step", steps_of(longest, rate / encoder.frame_rate))
+        frame_rate = encoder.identity.frame_rate
+        steps = steps_of(int(MAX_SECONDS * frame_rate), rate / frame_rate)
+        self.register_buffer("step", torch.from_numpy(steps))
         _plain(self)
         self.requires_grad_(False).eval()
 
@@ -73,7 +74,7 @@ class Graph(nn.Module):
         return pooled.permute(2, 0, 1, 3)
 
     def _steps(self, valid: torch.Tensor) -> torch.Tensor:
-        """`encoders.pooling.step_of_frames`, by a table that no runtime can round otherwise."""
+        """`encoders.framing.step_of_frames`, by a table that no runtime can round otherwise."""
         step = self.step[: valid.shape[1]]
         count = step[-1] + 1  # a tensor: an int would be a constant of the graph
         member = torch.arange(count)[:, None] == step  # type: ignore[call-overload]

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from extract.encoders.convolutions import Convolutions
+from extract.encoders.convolutions import Convolutions, NativeConvolutions
 
 
 class Architecture:
@@ -28,6 +28,10 @@ class Architecture:
     def front_end(self, model: Any) -> Convolutions:
         """Module from samples (utterance, sample) to features (utterance, frame, channel)."""
         return Convolutions(model.feature_extractor)
+
+    def native_front_end(self, model: Any) -> NativeConvolutions:
+        """The same by the convolutions of torch, for OpenVINO in bfloat16."""
+        return NativeConvolutions(model.feature_extractor)
 
     def projection(self, model: Any) -> Any:
         """Module from features to frames (utterance, frame, dim); it returns them, or a tuple that

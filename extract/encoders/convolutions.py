@@ -1,41 +1,19 @@
 """The convolutional feature extractor as matrix products over (frame, channel) rows.
 
 With channels last, the samples under a kernel are adjacent in memory. A convolution is therefore a
-product of strided views with its weights, and needs no copies.
-
-In *group* extractors, a GroupNorm over time follows the first convolution. In transformers, its
-statistics include frames of padding. Here they are computed from the waveform: a convolution is
-linear, so its output over the utterance's own frames has mean w·m and variance wᵀCw, where m and C
-are the mean and covariance of the windows of ten samples under its kernel w. Scale and shift are
-therefore known before anything is convolved.
+product of strided views with its weights, and needs no copies. The GroupNorm after the first
+convolution is folded into its kernels (`extract.encoders.first_layer`).
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-Convolve = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # like Convolutions.forward
-Count = TypeVar("Count", int, torch.Tensor)
-Sizes = Sequence[tuple[int, int]]  # (kernel, stride) of each convolution
-
-BLOCK_FRAMES = 50  # one second; the output of the first layer of wav2vec2-base has 6.5 MB
-
-
-def frames(samples: Count, convolutions: Sizes) -> Count:
-    """Number of frames that the convolutions make of a number of samples."""
-    for kernel, stride in convolutions:
-        samples = (samples - kernel) // stride + 1
-    return samples
-
-
-def samples_under(count: int, convolutions: Sizes) -> int:
-    """Number of samples under `count` consecutive frames."""
-    for kernel, stride in reversed(convolutions):
-        count = (count - 1) * stride + kernel
-    return count
+from extract.encoders.first_layer import FirstLayer, scale_and_shift
+from extract.encoders.framing import blocks, frames
 
 
 class Convolution(nn.Module):
@@ -90,6 +68,8 @@ class Convolutions(nn.Module):
         self.kernels = nn.Parameter(first.conv.weight.detach()[:, 0].T, requires_grad=False)
         self.bias = first.conv.bias
         self.norm = first.layer_norm
+        if isinstance(self.norm, nn.GroupNorm) and self.norm.num_groups != self.norm.num_channels:
+            raise ValueError(f"expected one channel a group, got {self.norm}")
         self.activation = first.activation
         self.others = nn.Sequential(*map(Convolution, others))
 
@@ -106,22 +86,10 @@ class Convolutions(nn.Module):
         precision = next(self.others.parameters()).dtype
         return self.others(self.activation(hidden).to(precision))
 
-    def in_blocks(
-        self, samples: torch.Tensor, kernels: torch.Tensor, convolve: Convolve | None = None
-    ) -> torch.Tensor:
-        """Compute features in blocks of a second, by `convolve` or `forward`.
-
-        The outputs of a layer then fit into the processor's cache, and ten minutes need as much
-        memory as one second.
-        """
-        field = samples_under(1, self.sizes)
-        hop = samples_under(2, self.sizes) - field
-        count = frames(samples.shape[1], self.sizes)
-        pieces = []
-        for first in range(0, count, BLOCK_FRAMES):
-            last = min(first + BLOCK_FRAMES, count) - 1
-            piece = samples[:, first * hop : last * hop + field]
-            pieces.append((convolve or self)(piece, kernels))
+    def in_blocks(self, samples: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+        """Compute features in blocks of a second (`extract.encoders.framing.blocks`)."""
+        length = samples.shape[1]
+        pieces = [self(samples[:, block], kernels) for block in blocks(length, self.sizes)]
         return torch.cat(pieces, dim=1)
 
     def first_layer(self, samples: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
@@ -138,28 +106,55 @@ class Convolutions(nn.Module):
         if not isinstance(norm, nn.GroupNorm):
             bias = torch.zeros_like(kernels[0]) if self.bias is None else self.bias.to(kernels)
             return torch.vstack([kernels, bias]).expand(len(samples), -1, -1)
-        if norm.num_groups != norm.num_channels:
-            raise ValueError(f"expected one channel a group, got {norm}")
-        mean, covariance = self._of_windows(samples, lengths)
         kernels = kernels.double()
         weight, bias = norm.weight.to(kernels), norm.bias.to(kernels)
-        variance = torch.einsum("kc,ukl,lc->uc", kernels, covariance, kernels)
-        scale = weight * (variance.clamp(min=0) + norm.eps).rsqrt()
-        shift = bias - (mean @ kernels) * scale  # the bias of the convolution cancels
-        return torch.cat([kernels * scale[:, None], shift[:, None]], dim=1).float()
-
-    def _of_windows(
-        self, samples: torch.Tensor, lengths: Sequence[int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean (utterance, tap) and covariance (utterance, tap, tap) of the windows of each
-        utterance's own frames, in float64, since the variance may be a small difference.
-        """
+        found = []
         windows = samples.unfold(1, *self.sizes[0])  # (utterance, frame, tap), a view
-        means, covariances = [], []
         for row, length in zip(windows, lengths, strict=True):
             own = row[: frames(length, self.sizes[:1])].double()
-            mean = own.mean(0)
-            centred = own - mean
-            means.append(mean)
-            covariances.append(centred.T @ centred / len(own))
-        return torch.stack(means), torch.stack(covariances)
+            scale, shift = scale_and_shift(own, kernels, weight, bias, norm.eps)
+            found.append(torch.vstack([kernels * scale, shift]))
+        return torch.stack(found).float()
+
+    def first(self) -> FirstLayer:
+        """The weights of the first layer."""
+        norm, kernels = self.norm, self.kernels
+        group = isinstance(norm, nn.GroupNorm)
+        bias = norm.bias if group else self.bias
+        bias = torch.zeros_like(kernels[0]) if bias is None else bias
+        weight = norm.weight if group else kernels[0, :0]
+        return FirstLayer(
+            kernels.detach().numpy(),
+            bias.detach().numpy(),
+            weight.detach().numpy(),
+            norm.eps if group else 0.0,
+        )
+
+
+class NativeConvolutions(nn.Module):
+    """The same as `Convolutions`, by the convolutions of torch.
+
+    In OpenVINO, these are twice as fast as matrix products in bfloat16, and slower in float32.
+    """
+
+    def __init__(self, extractor: Any) -> None:
+        super().__init__()
+        first, *others = extractor.conv_layers
+        self.kernels, self.stride = first.conv.weight, first.conv.stride
+        norm = first.layer_norm
+        self.norm = norm if isinstance(norm, nn.LayerNorm) else None
+        self.activation = first.activation
+        self.others = nn.Sequential(*others)
+
+    def forward(
+        self, samples: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
+        """Map samples (utterance, sample) to features (utterance, frame, channel).
+
+        `scale` and `shift` (utterance, channel, 1): see `FirstLayer.scale_and_shift`.
+        """
+        hidden = functional.conv1d(samples[:, None], self.kernels, stride=self.stride)
+        hidden = hidden * scale + shift
+        if self.norm is not None:
+            hidden = self.norm(hidden.transpose(1, 2)).transpose(1, 2)
+        return self.others(self.activation(hidden)).transpose(1, 2)

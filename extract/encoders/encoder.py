@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,7 +14,7 @@ from extract.audio import SAMPLING_RATE
 from extract.encoders.architecture import Architecture
 from extract.encoders.architectures import architecture
 from extract.encoders.checkpoint import Checkpoint
-from extract.encoders.convolutions import samples_under
+from extract.encoders.identity import Identity
 
 UNTRAINED_SEED = 0
 UNUSED = ("masked_spec_embed",)  # parameters that only pretraining needs
@@ -48,37 +47,39 @@ class Encoder:
     """A transformers model and its identity."""
 
     model: Any  # a transformers.PreTrainedModel: float32, in evaluation mode
-    name: str  # hub name, folder name, or untrained[:size]
-    revision: str | None  # commit on the hub
-    weights: str  # SHA-256 of all parameters
-    control: bool  # whether the weights are random
-    normalise: bool  # whether waveforms are scaled to zero mean and unit variance
-    location: str | None = None  # folder of the checkpoint
+    identity: Identity
+
+    @classmethod
+    def of(cls, model: Any, checkpoint: Checkpoint, *, control: bool, normalise: bool) -> "Encoder":
+        """Identify a model.
+
+        Args:
+            model: a transformers model.
+            checkpoint: its origin.
+            control: whether the weights are random.
+            normalise: whether waveforms are scaled to zero mean and unit variance.
+
+        Raises:
+            EncoderError: the architecture is unknown.
+        """
+        kind = architecture(model.config.model_type, checkpoint.name)
+        identity = Identity(
+            checkpoint.name,
+            checkpoint.revision,
+            _checksum(model),
+            control,
+            normalise,
+            location=None if checkpoint.folder is None else str(checkpoint.folder),
+            architecture=model.config.model_type,
+            depth=len(kind.layers(model)),
+            sizes=kind.sizes(model.config),
+        )
+        return cls(model, identity)
 
     @property
     def architecture(self) -> Architecture:
         """The architecture of the model."""
-        return architecture(self.model.config.model_type, self.name)
-
-    @property
-    def depth(self) -> int:
-        """Number of transformer layers."""
-        return len(self.architecture.layers(self.model))
-
-    @property
-    def convolutions(self) -> tuple[tuple[int, int], ...]:
-        """(kernel, stride) of each convolution of the front end."""
-        return self.architecture.sizes(self.model.config)
-
-    @property
-    def frame_rate(self) -> float:
-        """Frames per second."""
-        return SAMPLING_RATE / prod(stride for _, stride in self.convolutions)
-
-    @property
-    def receptive_field(self) -> int:
-        """Number of samples under one frame."""
-        return samples_under(1, self.convolutions)
+        return architecture(self.identity.architecture, self.identity.name)
 
 
 def untrained_model(name: str = "untrained") -> transformers.PreTrainedModel:
@@ -99,18 +100,9 @@ def load(checkpoint: Checkpoint) -> Encoder:
     """
     name, folder = checkpoint.name, checkpoint.folder
     if folder is None:
-        model = untrained_model(name)
-        return Encoder(model, name, None, _checksum(model), control=True, normalise=True)
+        return Encoder.of(untrained_model(name), checkpoint, control=True, normalise=True)
     model = _load_folder(folder, name)
-    return Encoder(
-        model,
-        name,
-        checkpoint.revision,
-        weights=_checksum(model),
-        control=False,
-        normalise=_normalises(folder, name),
-        location=str(folder),
-    )
+    return Encoder.of(model, checkpoint, control=False, normalise=_normalises(folder, name))
 
 
 def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:

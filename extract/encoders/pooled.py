@@ -12,10 +12,10 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from data.cache.recipe import Recipe
-from extract.encoders.convolutions import Convolve, frames
 from extract.encoders.encoder import Encoder
+from extract.encoders.framing import frames, step_of_frames, valid_frames
 from extract.encoders.masking import hide_padding
-from extract.encoders.pooling import average, pool, step_of_frames
+from extract.encoders.pooling import average, pool
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PooledEncoder(nn.Module):
         self.transformer = kind.transformer(model)
         self.layers, self.poolings = recipe["layers"], recipe["pooling"]
         self.sequence_layers = recipe["sequence_layers"]
-        self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / encoder.frame_rate
+        self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / encoder.identity.frame_rate
         layers = kind.layers(model)
         del layers[max([*self.layers, *self.sequence_layers, 1]) :]
         self.requires_grad_(False)
@@ -89,13 +89,13 @@ class PooledEncoder(nn.Module):
         for part in (self.convolutions.others, self.project, self.transformer):
             part.to(dtype)
 
-    def features(self, batch: Batch, convolve: Convolve | None = None) -> torch.Tensor:
+    def features(self, batch: Batch) -> torch.Tensor:
         """Compute features (utterance, frame, channel) for each utterance in blocks.
 
         This computes no padding and needs little memory; see `Convolutions.in_blocks`.
         """
         rows = [
-            self.convolutions.in_blocks(samples[None, :length], kernels[None], convolve)[0]
+            self.convolutions.in_blocks(samples[None, :length], kernels[None])[0]
             for samples, length, kernels in zip(
                 batch.samples, batch.lengths, batch.kernels, strict=True
             )
@@ -111,14 +111,14 @@ class PooledEncoder(nn.Module):
             row[: len(waveform)] = torch.from_numpy(waveform)
         there = samples.to(device, non_blocking=pinned)
         exact = samples if device.type == "mps" else there  # Apple's GPUs lack float64
-        count = torch.tensor([frames(length, self.convolutions.sizes) for length in lengths])
-        steps = step_of_frames(count, self.steps_per_frame) if self.sequence_layers else None
+        counts = [frames(length, self.convolutions.sizes) for length in lengths]
+        steps = step_of_frames(counts, self.steps_per_frame) if self.sequence_layers else None
         return Batch(
             there,
             tuple(lengths),
             self.convolutions.first_layer(exact, lengths).to(device),
-            valid=(torch.arange(int(count.max())) < count[:, None]).to(device),
-            steps=None if steps is None else steps.to(device),
+            valid=torch.from_numpy(valid_frames(counts)).to(device),
+            steps=None if steps is None else torch.from_numpy(steps).to(device),
         )
 
     def _capture(self, layers: nn.ModuleList) -> None:

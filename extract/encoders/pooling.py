@@ -27,26 +27,6 @@ def pool(hidden: torch.Tensor, valid: torch.Tensor, poolings: Sequence[str]) -> 
     return torch.stack([pooled[name] for name in poolings])
 
 
-def step_of_frames(lengths: torch.Tensor, steps_per_frame: float) -> torch.Tensor:
-    """Assign frames to steps: (utterance, step, frame) float32, 1 if the frame is in the step.
-
-    Frame f is in step ⌊f · steps_per_frame⌋, so the last step of an utterance may be shorter.
-
-    Args:
-        lengths: (utterance,) number of frames.
-        steps_per_frame: at most 1.
-    """
-    step = steps_of(int(lengths.max()), steps_per_frame)
-    frame = torch.arange(len(step))
-    member = torch.arange(int(step.max()) + 1)[:, None] == step
-    return (member & (frame < lengths[:, None, None])).float()
-
-
-def steps_of(frames: int, steps_per_frame: float) -> torch.Tensor:
-    """Step ⌊f · steps_per_frame⌋ of each frame f: (frame,)."""
-    return (torch.arange(frames).double() * steps_per_frame).long()
-
-
 def average(hidden: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """Average (utterance, frame, dim) to (utterance, step, dim) in float32; a step without frames
     is zero.

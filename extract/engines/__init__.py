@@ -1,24 +1,133 @@
 """Engines run an encoder on batches; their results differ only by rounding."""
 
+from collections.abc import Callable
+from functools import cached_property
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from data.errors import UsageError
+from extract import cpu
 from extract.encoders.checkpoint import find
+from extract.encoders.identity import Remembered
 from extract.engines.base import BFLOAT16_IS_QUICKER, Engine, Pooled
-from extract.recipe import Request
+from extract.recipe import Request, describe
 
-__all__ = ["BFLOAT16_IS_QUICKER", "Engine", "Pooled", "open_engine"]
+if TYPE_CHECKING:
+    from extract.encoders.encoder import Encoder
+
+__all__ = ["BFLOAT16_IS_QUICKER", "Engine", "LateEngine", "Pooled", "open_engine"]
 
 
-def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
-    """Load the encoder `model`, and open an engine on a device (``auto``, ``cpu``, ``cuda``,
-    ``cuda:1``, ``mps``).
+class LateEngine:
+    """An engine that is opened when it embeds for the first time; see `Engine`.
+
+    Its recipe is known before. If the identity of the encoder is remembered, and no GPU has to be
+    looked for, neither torch nor OpenVINO is imported until then.
+
+    Args:
+        model: see `open_engine`.
+        request: see `open_engine`.
+        device: see `open_engine`.
+        opened: called with the engine once it is open.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
         UsageError: the device or the engine is not available.
     """
-    checkpoint = find(model)
+
+    def __init__(
+        self,
+        model: str,
+        request: Request,
+        device: str = "auto",
+        opened: Callable[[Engine], None] = lambda engine: None,
+    ) -> None:
+        self._checkpoint = find(model)
+        self._request = request
+        self._opened = opened
+        self._encoder: Encoder | None = None
+        self._remembered = Remembered(self._checkpoint)
+        name, self._device = _choose(request, device)
+        self._identity = self._remembered.read()
+        self._identity = identity = self._identity or self._load().identity
+        self.receptive_field = identity.receptive_field
+        self.recipe = describe(identity, request, engine=name)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, which is opened at the first access."""
+        engine: Engine
+        if self.recipe["engine"] == "openvino":
+            from extract.engines.openvino import OpenVINOEngine  # late: imports OpenVINO
+
+            assert self._identity
+            verify = self._remembered.verify
+            engine = OpenVINOEngine(self._identity, self._request, self._load, verify)
+        else:
+            from extract.engines.torch import TorchEngine  # late: importing torch takes seconds
+
+            engine = TorchEngine(self._load(), self._request, self._device)
+        self._encoder = None
+        self._opened(engine)
+        return engine
+
+    def _load(self) -> "Encoder":
+        """Load the encoder, once until an engine is open."""
+        if self._encoder is None:
+            from extract.encoders.encoder import load  # late: importing torch takes seconds
+
+            self._encoder = load(self._checkpoint)
+            if self._identity is None:
+                self._remembered.write(self._encoder.identity)
+            elif self._identity != self._encoder.identity:
+                raise self._remembered.changed()
+        return self._encoder
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """See `Engine.provenance`."""
+        return self.engine.provenance
+
+    @property
+    def suggests_bfloat16(self) -> bool:
+        """See `Engine.suggests_bfloat16`."""
+        return self.engine.suggests_bfloat16
+
+    @property
+    def batch_seconds(self) -> float:
+        """See `Engine.batch_seconds`."""
+        return self.engine.batch_seconds
+
+    @property
+    def streams(self) -> int:
+        """See `Engine.streams`."""
+        return self.engine.streams
+
+    def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
+        """See `Engine.embed`."""
+        return self.engine.embed(waveforms)
+
+
+def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
+    """Open an engine for the encoder `model` on a device (``auto``, ``cpu``, ``cuda``, ``cuda:1``,
+    ``mps``).
+
+    Raises:
+        EncoderError: the encoder cannot be loaded.
+        UsageError: the device or the engine is not available.
+    """
+    return LateEngine(model, request, device).engine
+
+
+def _choose(request: Request, device: str) -> tuple[str, str]:
+    """Name of the engine, and the device.
+
+    Raises:
+        UsageError: they are not available.
+    """
     installed = find_spec("openvino") is not None
     if request.engine == "openvino":
         if not installed:
@@ -28,16 +137,31 @@ def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
             )
         if device not in ("auto", "cpu"):
             raise UsageError(f"--device {device}: OpenVINO is for the CPU; use --engine torch")
-        device = "cpu"
-    from extract.encoders.encoder import load  # late: importing torch takes seconds
-    from extract.engines import torch as torch_engine
+        return "openvino", "cpu"
+    device = pick_device(device)
+    possible = request.precision != "bfloat16" or multiplies_bfloat16(device)
+    if device == "cpu" and request.engine == "auto" and installed and possible:
+        return "openvino", device
+    return "torch", device
 
-    device = torch_engine.pick_device(device)
-    encoder = load(checkpoint)
-    if device == "cpu" and request.engine != "torch" and installed:
-        from extract.engines import openvino as openvino_engine
 
-        possible = request.precision != "bfloat16" or torch_engine.multiplies_bfloat16("cpu")
-        if request.engine == "openvino" or possible:
-            return openvino_engine.OpenVINOEngine(encoder, request)
-    return torch_engine.TorchEngine(encoder, request, device)
+def pick_device(asked: str) -> str:
+    """Select the device for ``--device``: ``auto`` is CUDA, else Apple's GPU, else the CPU.
+
+    Raises:
+        UsageError: torch does not have the device.
+    """
+    if asked == "cpu" or (asked == "auto" and not cpu.may_have_gpu()):
+        return "cpu"
+    from extract.engines import torch  # late: importing torch takes seconds
+
+    return torch.pick_device(asked)
+
+
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether the hardware of a device multiplies bfloat16."""
+    if device == "cpu":
+        return cpu.multiplies_bfloat16()
+    from extract.engines import torch  # late: importing torch takes seconds
+
+    return torch.multiplies_bfloat16(device)

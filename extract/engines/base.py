@@ -2,18 +2,19 @@
 
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import EncoderError
+from extract.encoders.framing import steps_in
 
-if TYPE_CHECKING:
-    from extract.encoders.pooled import Batch
+CPU_BATCH_SECONDS = 8.0
 
 BFLOAT16_IS_QUICKER = (
     "this hardware multiplies bfloat16: --precision bfloat16 is faster, with a relative error of "
@@ -75,7 +76,8 @@ def provenance(device: str, location: str | None, *libraries: str) -> dict[str, 
 
 def as_pooled(
     recipe: Recipe,
-    batch: "Batch",
+    counts: Sequence[int],
+    steps_per_frame: float,
     pooled: npt.NDArray[np.float32],
     sequences: npt.NDArray[np.float32] | None = None,
 ) -> Pooled:
@@ -83,7 +85,8 @@ def as_pooled(
 
     Args:
         recipe: recipe of the engine.
-        batch: the batch.
+        counts: (utterance,) number of frames.
+        steps_per_frame: of sequences.
         pooled: (layer, pooling, utterance, dim).
         sequences: (layer, utterance, step, dim).
 
@@ -91,7 +94,7 @@ def as_pooled(
         EncoderError: sequences contain numbers that float16 cannot represent.
     """
     layers = {name: pooled[:, index] for index, name in enumerate(recipe["pooling"])}
-    if sequences is None or batch.steps is None:
+    if sequences is None:
         return Pooled(layers, None)
     with np.errstate(over="ignore"):
         half = sequences.astype(np.float16)
@@ -100,5 +103,5 @@ def as_pooled(
             "hidden states beyond ±65504 do not fit the float16 of sequences; "
             "leave those layers out with --sequence-layers"
         )
-    counts = (batch.steps.sum(dim=2) > 0).sum(dim=1).tolist()
-    return Pooled(layers, [half[:, row, :count] for row, count in enumerate(counts)])
+    steps = [steps_in(count, steps_per_frame) for count in counts]
+    return Pooled(layers, [half[:, row, :number] for row, number in enumerate(steps)])

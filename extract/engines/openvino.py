@@ -1,96 +1,144 @@
-"""The OpenVINO engine: an encoder as two graphs that are compiled for this CPU.
+"""The OpenVINO engine: an encoder as two graphs, with NumPy around them.
 
-The first graph computes features of a block of samples. The second computes pooled layers from the
-features of a batch, including masking. Compilation takes seconds, so the graphs are stored on disk,
-under names that depend on everything that determines them.
+The graphs are made by torch once (`extract.engines.conversion`) and kept on disk
+(`extract.engines.kept`). With kept graphs, neither torch nor transformers is imported.
 """
 
-import functools
-import hashlib
-import inspect
-import json
 import logging
 import os
 import threading
-import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import openvino
-import torch
-import transformers
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-from data.atomic import publish_bytes
-from data.cache.recipe import fingerprint
-from data.errors import EncoderError, UsageError
-from extract.encoders import architecture, convolutions, masking, pooled, pooling
-from extract.encoders.encoder import Encoder
-from extract.encoders.pooled import PooledEncoder
-from extract.engines.base import Pooled, as_pooled, provenance
-from extract.engines.torch import CPU_BATCH_SECONDS, disable_tf32, multiplies_bfloat16
+from data.cache.recipe import Recipe
+from data.errors import UsageError
+from extract import cpu
+from extract.encoders.framing import blocks, frames, step_of_frames, valid_frames
+from extract.encoders.identity import Identity
+from extract.engines import kept
+from extract.engines.base import CPU_BATCH_SECONDS, Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
+
+if TYPE_CHECKING:
+    from extract.encoders.encoder import Encoder
 
 log = logging.getLogger("wav2emo")
 
 DEVICE = "CPU"
-KEPT = 6  # compiled graphs on disk, two per encoder, 4 bytes per weight
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
-CPU = torch.device("cpu")
-TYPES = {torch.float32: openvino.Type.f32, torch.bool: openvino.Type.boolean}
+
+Floats = npt.NDArray[np.float32]
 
 
 class OpenVINOEngine:
-    """Runs an encoder that OpenVINO has compiled."""
+    """Runs an encoder in OpenVINO.
+
+    Args:
+        identity: identity of the encoder.
+        request: options that determine the numbers.
+        load: loads the encoder; called if no graphs are kept.
+        verify: raises an error if the encoder has changed; called beside the first batch if
+            `load` was not called.
+    """
 
     streams = 1
     batch_seconds = CPU_BATCH_SECONDS
 
-    def __init__(self, encoder: Encoder, request: Request) -> None:
-        self.receptive_field = encoder.receptive_field
-        self.recipe = describe(encoder, request, engine="openvino")
-        core = _core(self.recipe["precision"])
-        self.suggests_bfloat16 = request.precision is None and multiplies_bfloat16("cpu")
-        name = core.get_property(DEVICE, "FULL_DEVICE_NAME").strip()
-        self.provenance = provenance(name, encoder.location, "openvino")
-        self._encoder = PooledEncoder(encoder, self.recipe)
+    def __init__(
+        self,
+        identity: Identity,
+        request: Request,
+        load: "Callable[[], Encoder]",
+        verify: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.receptive_field = identity.receptive_field
+        self.recipe = describe(identity, request, engine="openvino")
+        self.suggests_bfloat16 = request.precision is None and cpu.multiplies_bfloat16()
+        self.provenance = provenance(cpu.cpu_name(), identity.location, "openvino")
+        self._sizes = identity.sizes
+        self._steps_per_frame = (self.recipe["sequence_rate"] or 0.0) / identity.frame_rate
         self._busy = threading.Lock()  # a request has the inputs and outputs of one thread
-        example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
-        batch = self._encoder.batch(example, CPU)
-        first = batch.samples[:1], batch.kernels[:1]
-        second = [self._encoder.features(batch), batch.valid]
-        second += [] if batch.steps is None else [batch.steps]
-        identity = fingerprint(self.recipe) + inspect.getsource(type(encoder.architecture))
-        self._convolve = _compiled(core, self._encoder.convolutions, first, identity + "1")
-        self._transform = _compiled(core, self._encoder, second, identity + "2")
-        del self._encoder.transformer, self._encoder.project, self._encoder.convolutions.others
+        self._verified: Future[None] | None = None
+        core = _core(self.recipe["precision"])
+        folder = kept.place(self.recipe)
+        compiled = kept.read(folder, core, DEVICE)
+        if compiled is None:
+            log.info("converting the encoder for OpenVINO, once; kept in %s", folder.parent)
+            compiled = _converted(load(), self.recipe, folder, core)
+        else:
+            thread = ThreadPoolExecutor(1, thread_name_prefix="verify")
+            self._verified = thread.submit(verify)
+            thread.shutdown(wait=False)
+        self._first, convolve, transform = compiled
+        self._convolve, self._transform = (
+            graph.create_infer_request() for graph in (convolve, transform)
+        )
 
-    def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
+    def embed(self, waveforms: Sequence[Floats]) -> Pooled:
         """See `Engine.embed`."""
-        disable_tf32()  # torch computes the first convolution
-        batch = self._encoder.batch(waveforms, CPU)
-        steps = () if batch.steps is None else (batch.steps,)
+        counts = [frames(len(waveform), self._sizes) for waveform in waveforms]
+        inputs: list[npt.NDArray] = [valid_frames(counts)]
+        if self.recipe["sequence_layers"]:
+            inputs.append(step_of_frames(counts, self._steps_per_frame))
         try:
             with self._busy:
-                features = self._encoder.features(
-                    batch, lambda *block: _run(self._convolve, block)[0]
-                )
-                outputs = _run(self._transform, (features, batch.valid, *steps))
+                features = _padded([self._features(waveform) for waveform in waveforms])
+                outputs = _run(self._transform, features, *inputs)
         except RuntimeError as error:
             if "alloc" in str(error) or "memory" in str(error):
                 raise MemoryError(str(error)) from None
             raise
-        return as_pooled(self.recipe, batch, *(output.numpy() for output in outputs))
+        if self._verified:
+            self._verified.result()
+            self._verified = None
+        return as_pooled(self.recipe, counts, self._steps_per_frame, *outputs)
+
+    def _features(self, waveform: Floats) -> Floats:
+        """Compute features (frame, channel) of (sample,)."""
+        scale, shift = self._first.scale_and_shift(waveform, self._sizes[0][1])
+        if self.recipe["precision"] == "bfloat16":
+            first = [scale[None, :, None], shift[None, :, None]]
+        else:
+            first = [self._first.combined(scale, shift)[None]]
+        found = [
+            _run(self._convolve, waveform[None, block], *first)[0][0]
+            for block in blocks(len(waveform), self._sizes)
+        ]
+        return np.concatenate(found)
 
 
-def _run(request: openvino.InferRequest, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    arrays = [tensor.contiguous().numpy() for tensor in inputs]
-    request.infer(arrays, share_inputs=True)
-    return [torch.from_numpy(tensor.data.copy()) for tensor in request.output_tensors]
+def _padded(rows: Sequence[Floats]) -> Floats:
+    """Join (frame, channel) of each utterance to (utterance, frame, channel)."""
+    joined = np.zeros((len(rows), max(map(len, rows)), rows[0].shape[1]), np.float32)
+    for row, values in zip(joined, rows, strict=True):
+        row[: len(values)] = values
+    return joined
+
+
+def _run(request: openvino.InferRequest, *inputs: npt.NDArray) -> list[Floats]:
+    request.infer([np.ascontiguousarray(array) for array in inputs], share_inputs=True)
+    return [tensor.data.copy() for tensor in request.output_tensors]
+
+
+def _converted(
+    encoder: "Encoder", recipe: Recipe, folder: Path, core: openvino.Core
+) -> kept.Compiled:
+    """Convert an encoder, and keep it if that is possible."""
+    from extract.engines.conversion import convert  # late: imports torch
+
+    graphs = convert(encoder, recipe)
+    kept.write(graphs, folder)
+    return kept.read(folder, core, DEVICE) or (
+        graphs.first,
+        core.compile_model(graphs.convolutions, DEVICE),
+        core.compile_model(graphs.transformer, DEVICE),
+    )
 
 
 def _loaded() -> openvino.Core:
@@ -111,7 +159,7 @@ def _loaded() -> openvino.Core:
 
 
 def _core(precision: str) -> openvino.Core:
-    if precision == "bfloat16" and not multiplies_bfloat16("cpu"):
+    if precision == "bfloat16" and not cpu.multiplies_bfloat16():
         raise UsageError(
             "this CPU does not multiply bfloat16, so OpenVINO would compute float32; make a new "
             "cache with --precision float32, or extend this one on a CPU with bfloat16"
@@ -121,81 +169,3 @@ def _core(precision: str) -> openvino.Core:
     if threads := os.environ.get("OMP_NUM_THREADS"):  # which OpenVINO ignores
         core.set_property(DEVICE, {"INFERENCE_NUM_THREADS": int(threads)})
     return core
-
-
-def _compiled(
-    core: openvino.Core, module: torch.nn.Module, inputs: Sequence[torch.Tensor], identity: str
-) -> openvino.InferRequest:
-    """Compile the graph of a module, or load it from disk."""
-    file = _folder() / f"{_name(core, identity)}.blob"
-    try:
-        compiled = core.import_model(file.read_bytes(), DEVICE)
-        os.utime(file)
-        return compiled.create_infer_request()
-    except FileNotFoundError:
-        pass
-    except (OSError, RuntimeError) as error:
-        log.debug("%s: %s", file, error)
-    _log_compilation(file.parent)
-    compiled = core.compile_model(_graph(module, inputs), DEVICE)
-    _store(compiled, file)
-    return compiled.create_infer_request()
-
-
-@functools.cache  # once for all graphs
-def _log_compilation(folder: Path) -> None:
-    log.info("compiling the encoder for this CPU, once; stored in %s", folder)
-
-
-def _graph(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> openvino.Model:
-    """Trace a module like `openvino.convert_model`, which would report its use to the vendor."""
-    try:
-        with torch.inference_mode(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracer warnings on shapes, which are all dynamic
-            decoder = TorchScriptPythonDecoder(module.eval(), example_input=tuple(inputs))
-        frontend = FrontEndManager().load_by_framework("pytorch")
-        graph = frontend.convert(frontend.load(decoder))
-    except Exception as error:  # undocumented, of many types
-        log.debug("%s", error)
-        raise EncoderError(
-            "OpenVINO cannot convert this encoder (-v shows the reason); use --engine torch"
-        ) from error
-    for given, tensor in zip(graph.inputs, inputs, strict=True):
-        node = given.get_node()
-        node.set_partial_shape(openvino.PartialShape([-1] * tensor.ndim))
-        node.set_element_type(TYPES[tensor.dtype])
-    graph.validate_nodes_and_infer_types()
-    return graph
-
-
-def _store(compiled: openvino.CompiledModel, file: Path) -> None:
-    """Write the compiled graph, if possible, and remove old ones."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        publish_bytes(file, compiled.export_model().getvalue())
-        old = sorted(file.parent.glob("*.blob"), key=lambda path: path.stat().st_mtime)[:-KEPT]
-        for path in old:
-            path.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:
-        log.debug("%s is not stored: %s", file, error)
-
-
-def _folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "wav2emo"
-
-
-def _name(core: openvino.Core, identity: str) -> str:
-    """Digest of the encoder, the hardware, the libraries and the source code of the graph."""
-    modules = (architecture, convolutions, masking, pooled, pooling)
-    source = [inspect.getsource(module) for module in modules]
-    parts = [
-        identity,
-        core.get_property(DEVICE, "FULL_DEVICE_NAME"),
-        *sorted(core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")),  # names are not unique
-        openvino.__version__,
-        torch.__version__,
-        transformers.__version__,
-        *source,
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import platform
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +11,15 @@ import numpy.typing as npt
 import torch
 
 from data.errors import UsageError
+from extract import cpu
 from extract.encoders.encoder import Encoder
+from extract.encoders.framing import frames
 from extract.encoders.pooled import Batch, PooledEncoder
-from extract.engines.base import Pooled, as_pooled, provenance
+from extract.engines.base import CPU_BATCH_SECONDS, Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
 
 log = logging.getLogger("wav2emo")
 
-CPU_BATCH_SECONDS = 8.0
 CUDA_BATCH_SECONDS = 320.0  # larger batches are not faster
 BYTES_PER_SECOND = 60e6  # peak memory for a second of audio in wav2vec2-base, rounded up
 
@@ -31,9 +31,10 @@ class TorchEngine:
 
     def __init__(self, encoder: Encoder, request: Request, device: str = "cpu") -> None:
         self.device = torch.device(device)
-        self.receptive_field = encoder.receptive_field
-        self.recipe = describe(encoder, request, engine="torch")
-        self.provenance = provenance(_name(self.device), encoder.location)
+        identity = encoder.identity
+        self.receptive_field = identity.receptive_field
+        self.recipe = describe(identity, request, engine="torch")
+        self.provenance = provenance(_name(self.device), identity.location)
         self._encoder = PooledEncoder(encoder, self.recipe)
         precision, native = self.recipe["precision"], multiplies_bfloat16(device)
         self.suggests_bfloat16 = native and request.precision is None
@@ -60,7 +61,8 @@ class TorchEngine:
                 if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
                     raise MemoryError(str(error)) from None
                 raise
-        return as_pooled(self.recipe, batch, *arrays)
+        counts = [frames(length, self._encoder.convolutions.sizes) for length in batch.lengths]
+        return as_pooled(self.recipe, counts, self._encoder.steps_per_frame, *arrays)
 
     def _stream(self) -> contextlib.AbstractContextManager[Any]:
         """Use a CUDA stream for each thread, so that one computes while another waits."""
@@ -110,11 +112,7 @@ def multiplies_bfloat16(device: str) -> bool:
     """Whether the hardware multiplies bfloat16, and on a CPU whether oneDNN may use it."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device)[0] >= 8
-    if device == "cpu":
-        flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        native = flags.get("avx512_bf16") or flags.get("amx_bf16")
-        return bool(native and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return False
+    return device == "cpu" and cpu.multiplies_bfloat16()
 
 
 def disable_tf32() -> None:
@@ -127,5 +125,5 @@ def disable_tf32() -> None:
 
 
 def _name(device: torch.device) -> str:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
-    return f"{device} {name or platform.machine()}".strip()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu.cpu_name()
+    return f"{device} {name}"

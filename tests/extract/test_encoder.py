@@ -29,8 +29,8 @@ def checkpoint(tmp_path):
 
 def test_untrained_is_the_same_model_every_time():
     one, other = load("untrained:tiny"), load("untrained:tiny")
-    assert one.weights == other.weights
-    assert one.control
+    assert one.identity.weights == other.identity.weights
+    assert one.identity.control
     plain = untrained_model("untrained:tiny").state_dict()
     for name, value in one.model.state_dict().items():
         assert torch.equal(value, plain[name])
@@ -46,35 +46,35 @@ def test_making_an_untrained_model_leaves_the_random_state_alone():
 
 def test_a_saved_checkpoint_is_the_model_that_was_saved(checkpoint):
     saved = load(str(checkpoint))
-    assert saved.weights == load("untrained:tiny").weights
-    assert (saved.name, saved.revision, saved.control) == ("checkpoint", None, False)
-    assert saved.receptive_field == 400
-    assert saved.frame_rate == 50
+    assert saved.identity.weights == load("untrained:tiny").identity.weights
+    identity = saved.identity
+    assert (identity.name, identity.revision, identity.control) == ("checkpoint", None, False)
+    assert (identity.receptive_field, identity.frame_rate) == (400, 50)
 
 
 def test_other_weights_are_another_encoder(checkpoint):
-    before = load(str(checkpoint)).weights
+    before = load(str(checkpoint)).identity.weights
     tensors = load_file(checkpoint / "model.safetensors")
     tensors["encoder.layer_norm.bias"] += 1e-6
     save_file(tensors, checkpoint / "model.safetensors", {"format": "pt"})
-    assert load(str(checkpoint)).weights != before
+    assert load(str(checkpoint)).identity.weights != before
 
 
 def test_old_pickled_weights_are_read(checkpoint):
-    before = load(str(checkpoint)).weights
+    before = load(str(checkpoint)).identity.weights
     torch.save(load_file(checkpoint / "model.safetensors"), checkpoint / "pytorch_model.bin")
     (checkpoint / "model.safetensors").unlink()
-    assert load(str(checkpoint)).weights == before
+    assert load(str(checkpoint)).identity.weights == before
 
 
 def test_the_old_name_of_the_weight_norm_is_understood(checkpoint):
-    before = load(str(checkpoint)).weights
+    before = load(str(checkpoint)).identity.weights
     tensors = load_file(checkpoint / "model.safetensors")
     norm = "encoder.pos_conv_embed.conv."
     tensors[norm + "weight_g"] = tensors.pop(norm + "parametrizations.weight.original0")
     tensors[norm + "weight_v"] = tensors.pop(norm + "parametrizations.weight.original1")
     save_file(tensors, checkpoint / "model.safetensors", {"format": "pt"})
-    assert load(str(checkpoint)).weights == before
+    assert load(str(checkpoint)).identity.weights == before
 
 
 def test_a_fine_tuned_model_gives_its_encoder(checkpoint, tmp_path):
@@ -82,7 +82,7 @@ def test_a_fine_tuned_model_gives_its_encoder(checkpoint, tmp_path):
     model = transformers.Wav2Vec2ForSequenceClassification(config)
     model.wav2vec2.load_state_dict(untrained_model("untrained:tiny").state_dict())
     model.save_pretrained(tmp_path / "tuned")
-    assert load(str(tmp_path / "tuned")).weights == load("untrained:tiny").weights
+    assert load(str(tmp_path / "tuned")).identity.weights == load("untrained:tiny").identity.weights
 
 
 def test_missing_weights_are_refused(checkpoint):
@@ -115,7 +115,7 @@ def test_other_kinds_of_model_are_refused(tmp_path):
 def test_the_preprocessor_decides_the_normalisation(checkpoint, normalises):
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=normalises)
     extractor.save_pretrained(checkpoint)
-    assert load(str(checkpoint)).normalise is normalises
+    assert load(str(checkpoint)).identity.normalise is normalises
 
 
 def test_another_sampling_rate_is_refused(checkpoint):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from extract.encoders.checkpoint import Checkpoint
 from extract.encoders.convolutions import Convolutions
-from extract.encoders.encoder import UNTRAINED, Encoder, _checksum, load, untrained_model
+from extract.encoders.encoder import UNTRAINED, Encoder, load, untrained_model
 from extract.engines import Engine
 from extract.engines.openvino import OpenVINOEngine
 from extract.engines.torch import TorchEngine
@@ -72,9 +72,11 @@ def alone(model: torch.nn.Module, waveform: np.ndarray) -> np.ndarray:
 
 
 def engine_for(model: torch.nn.Module, kind: type = TorchEngine, **request: object) -> Engine:
-    weights = _checksum(model)
-    encoder = Encoder(model, "test", None, weights, control=True, normalise=False)
-    return kind(encoder, Request(precision="float32", **request))
+    encoder = Encoder.of(model, Checkpoint("test"), control=True, normalise=False)
+    asked = Request(precision="float32", **request)
+    if kind is OpenVINOEngine:
+        return kind(encoder.identity, asked, lambda: encoder)
+    return kind(encoder, asked)
 
 
 def close(got: np.ndarray, expected: np.ndarray, scale: np.ndarray) -> bool:

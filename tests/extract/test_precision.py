@@ -22,7 +22,8 @@ from data.errors import RecipeMismatch, UsageError
 from extract import pipeline
 from extract.__main__ import main as extract
 from extract.embedder import Embedder
-from extract.encoders.encoder import UNTRAINED, Encoder, _checksum
+from extract.encoders.checkpoint import Checkpoint
+from extract.encoders.encoder import UNTRAINED, Encoder
 from extract.engines import open_engine
 from extract.engines.openvino import OpenVINOEngine
 from extract.engines.torch import TorchEngine, multiplies_bfloat16
@@ -112,14 +113,17 @@ def test_float32_is_float32_whatever_torch_was_told_before(switches, waveform):
 )
 def test_engines_agree_within_their_precision(name, precision, waveform):
     waveforms = [waveform(1, 0.9), waveform(2, 0.4), waveform(3, 1.3)]
-    request, found = Request(precision=precision), []
+    request = Request(precision=precision)
     config = transformers.Wav2Vec2Config(**UNTRAINED[name] | {"num_hidden_layers": 2})
     torch.manual_seed(0)
     model = transformers.Wav2Vec2Model(config).eval()
-    encoder = Encoder(model, name, None, _checksum(model), control=True, normalise=False)
-    for kind in (TorchEngine, OpenVINOEngine):
-        found.append(kind(replace(encoder, model=deepcopy(model)), request).embed(waveforms).layers)
-    error = furthest(*found)
+    encoder = Encoder.of(model, Checkpoint(name), control=True, normalise=False)
+    same = replace(encoder, model=deepcopy(model))
+    engines = (
+        TorchEngine(encoder, request),
+        OpenVINOEngine(same.identity, request, lambda: same),
+    )
+    error = furthest(*(engine.embed(waveforms).layers for engine in engines))
     assert error < TOLERANCE[precision]
     if precision == "bfloat16":
         assert error > TOLERANCE["float32"], "if they agreed, nobody would need a warning"

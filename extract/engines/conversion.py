@@ -1,0 +1,80 @@
+"""Convert an encoder to graphs for OpenVINO, with torch.
+
+The first graph computes features of a block of samples. The second computes pooled layers from the
+features of a batch, including masking.
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import openvino
+import torch
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+from data.cache.recipe import Recipe
+from data.errors import EncoderError
+from extract.encoders.encoder import Encoder
+from extract.encoders.first_layer import FirstLayer
+from extract.encoders.pooled import PooledEncoder
+
+log = logging.getLogger("wav2emo")
+
+CPU = torch.device("cpu")
+TYPES = {torch.float32: openvino.Type.f32, torch.bool: openvino.Type.boolean}
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """An encoder for OpenVINO."""
+
+    first: FirstLayer
+    convolutions: openvino.Model
+    transformer: openvino.Model
+
+
+def convert(encoder: Encoder, recipe: Recipe) -> Graphs:
+    """Convert an encoder; this changes its model.
+
+    In bfloat16, OpenVINO's own convolutions are faster than matrix products, in float32 slower.
+
+    Raises:
+        EncoderError: OpenVINO cannot convert it.
+    """
+    native = encoder.architecture.native_front_end(encoder.model)
+    pooled = PooledEncoder(encoder, recipe)
+    example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
+    batch = pooled.batch(example, CPU)
+    features = pooled.features(batch)
+    first = pooled.convolutions.first()
+    if recipe["precision"] == "bfloat16":
+        channels = torch.ones(1, len(first.bias), 1)
+        convolutions = _graph(native, (batch.samples[:1], channels, channels))
+    else:
+        convolutions = _graph(pooled.convolutions, (batch.samples[:1], batch.kernels[:1]))
+    steps = () if batch.steps is None else (batch.steps,)
+    return Graphs(first, convolutions, _graph(pooled, (features, batch.valid, *steps)))
+
+
+def _graph(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> openvino.Model:
+    """Trace a module like `openvino.convert_model`, which would report its use to the vendor."""
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tracer warnings on shapes, which are all dynamic
+            decoder = TorchScriptPythonDecoder(module.eval(), example_input=tuple(inputs))
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        graph = frontend.convert(frontend.load(decoder))
+    except Exception as error:  # undocumented, of many types
+        log.debug("%s", error)
+        raise EncoderError(
+            "OpenVINO cannot convert this encoder (-v shows the reason); use --engine torch"
+        ) from error
+    for given, tensor in zip(graph.inputs, inputs, strict=True):
+        node = given.get_node()
+        node.set_partial_shape(openvino.PartialShape([-1] * tensor.ndim))
+        node.set_element_type(TYPES[tensor.dtype])
+    graph.validate_nodes_and_infer_types()
+    return graph
