@@ -14,7 +14,6 @@ from data.errors import AudioError
 from data.utterance import Utterance
 from extract import audio
 from extract.engines import Engine
-from extract.logmel import baselines
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -103,7 +102,11 @@ def prepare(
 
 def _ready(utterance: Utterance, recording: audio.Recording, engine: Engine) -> Decoded:
     waveform = recording.waveform
-    without_model = baselines(waveform, engine.recipe.get("baselines", ()))
+    without_model = {}
+    if names := engine.recipe.get("baselines"):
+        from extract.logmel import baselines  # late: a prediction needs neither them nor scipy
+
+        without_model = baselines(waveform, names)
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
     return Decoded(utterance, waveform, recording.seconds, recording.sha256, without_model)

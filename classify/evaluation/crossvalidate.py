@@ -23,7 +23,7 @@ from classify.dataset import Dataset
 from classify.evaluation import scheduling
 from classify.evaluation.folds import Folds, Rows
 from classify.heads import NoOptimum
-from classify.heads.imported import probabilities
+from classify.heads.probabilities import probabilities
 from classify.stats import metrics
 from data.errors import HeadError
 

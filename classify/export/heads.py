@@ -30,7 +30,7 @@ from classify.export.classical import Kernel, Neighbours, Votes, machines
 from classify.export.modules import Affine, Log, Rescale, SideBySide, Standardise
 from classify.export.neural import Neural
 from classify.export.trees import Trees
-from classify.heads.linear import LinearHead
+from classify.heads.linear_scores import LinearScores
 from classify.heads.neural import NeuralClassifier, NeuralRegressor
 from classify.heads.trees import trees_of
 from data.errors import UsageError
@@ -50,7 +50,7 @@ def module_of(head: Any) -> nn.Module:
 
 
 @module_of.register
-def _(head: LinearHead) -> nn.Module:
+def _(head: LinearScores) -> nn.Module:
     return Affine(head.coef_.T, head.intercept_)
 
 

@@ -56,6 +56,7 @@ class Head:
     random: bool = False  # takes a seed
     balanced: bool = False  # takes class_weight
     regularised: bool = False  # takes C
+    linear: bool = False  # is a `classify.heads.linear_scores.LinearScores` once it is fitted
     scaled: bool = True  # standardises its features
     attends: bool = False  # reports its attention to each step
     classifies: bool = True  # whether it predicts classes
@@ -82,14 +83,21 @@ HEADS = {
         "logistic regression",
         balanced=True,
         regularised=True,
+        linear=True,
     ),
     "ridge": Head(
         "classify.heads.linear:Ridge",
         "ridge regression",
         regressor="classify.heads.regressors:ridge",
         regularised=True,
+        linear=True,
     ),
-    "lda": Head("classify.heads.linear:LDA", "linear discriminants, shrunk", regularised=True),
+    "lda": Head(
+        "classify.heads.linear:LDA",
+        "linear discriminants, shrunk",
+        regularised=True,
+        linear=True,
+    ),
     "svm": Head(
         "classify.heads.classical:svm",
         "support vectors, RBF kernel",

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import log_softmax
 from sklearn.base import is_classifier, is_regressor
 from threadpoolctl import threadpool_limits
 
 from classify.heads import Head
 from classify.heads.linear.problems import Problems
+from classify.heads.probabilities import probabilities
 from data.errors import UsageError
 
 EXAMPLE = "sklearn.naive_bayes:GaussianNB"
@@ -82,22 +83,6 @@ def _class(path: str) -> Callable[..., Any]:
     if not (hasattr(estimator, "fit") and (is_classifier(estimator) or is_regressor(estimator))):
         raise UsageError(f"--head {path}: not a classifier or regressor; {EXAMPLE} is one")
     return found
-
-
-def probabilities(fitted: Any, X: npt.NDArray) -> npt.NDArray[np.float64]:
-    """(utterance, class) probabilities of a fitted classifier.
-
-    Without ``predict_proba`` they are the softmax of ``decision_function``; without either, 1 for
-    the predicted class.
-    """
-    if hasattr(fitted, "predict_proba"):
-        return fitted.predict_proba(X)
-    if hasattr(fitted, "decision_function"):
-        scores = fitted.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
-    return (fitted.predict(X)[:, None] == fitted.classes_).astype(np.float64)
 
 
 def log_probabilities(

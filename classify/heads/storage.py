@@ -1,9 +1,10 @@
 """Serialise fitted heads, and load them from bytes of unknown origin.
 
-skops stores scikit-learn heads, and safetensors torch heads. Neither format can contain code. A
-skops file names types to build. Before a head is used, three things are verified: the file names
-only types of a short list, the result is the expected head with the expected settings, and the
-arrays that compiled code reads without checks are valid.
+safetensors stores linear and torch heads, and skops other scikit-learn heads. Neither format can
+contain code. A skops file names types to build. Before its head is used, three things are verified:
+the file names only types of a short list, the result is the expected head with the expected
+settings, and the arrays that compiled code reads without checks are valid. Importing skops imports
+all of scikit-learn, so it is imported late.
 """
 
 import io
@@ -13,13 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import skops.io
-from sklearn.base import BaseEstimator
-from sklearn.svm import SVC
+import safetensors.numpy
 
-from classify.heads.support_vectors import check_support_vectors
-from classify.heads.trees import check_trees
-
+SAFETENSORS, SKOPS = "head.safetensors", "head.skops"
 MOST_BYTES = 1 << 30  # of a head, unpacked; the largest forests have a few hundred MiB
 
 ESTIMATORS = frozenset(  # that ``--head module:Class`` may train
@@ -96,26 +93,36 @@ def storable(path: str) -> bool:
     )
 
 
-def dumps(head: Any) -> bytes:
-    """Serialise a fitted head of scikit-learn or torch."""
-    if not hasattr(head, "tensors"):
-        return skops.io.dumps(head)
-    from safetensors.torch import save
+def dumps(head: Any) -> tuple[str, bytes]:
+    """Serialise a fitted head; return the name of its file and the content."""
+    if hasattr(head, "tensors"):
+        arrays = {name: np.ascontiguousarray(array) for name, array in head.tensors().items()}
+        return SAFETENSORS, safetensors.numpy.save(arrays)
+    import skops.io
 
-    return save({name: tensor.contiguous() for name, tensor in head.tensors().items()})
+    return SKOPS, skops.io.dumps(head)
 
 
-def loads(content: bytes, head: Any, classes: Sequence[str]) -> Any:
+def loads(file: str, content: bytes, head: Any, classes: Sequence[str]) -> Any:
     """Load a fitted head with the type and the parameters of the unfitted `head`.
+
+    Args:
+        file: `SAFETENSORS` or `SKOPS`; earlier versions stored linear heads by skops.
+        content: content of the file.
+        head: an unfitted head.
+        classes: of the fitted head; empty for a regressor.
 
     Raises:
         Exception: of nearly any kind, for skops has many ways to refuse.
     """
-    if hasattr(head, "restore"):
-        from safetensors.torch import load
-
-        return head.restore(classes, load(content))
+    if file == SAFETENSORS:
+        return head.restore(classes, safetensors.numpy.load(content))
     _require_types(content)
+    import skops.io
+
+    from classify.heads.support_vectors import check_support_vectors
+    from classify.heads.trees import check_trees
+
     found = skops.io.loads(content, sorted(TYPES))
     if not _alike(found, head):
         raise ValueError("its parameters differ from those in model.json")
@@ -150,11 +157,13 @@ def _named(node: Any) -> Iterator[str]:
 
 def _alike(found: Any, head: Any) -> bool:
     """Whether two estimators are of one type and have the same parameters, those inside too."""
+    from sklearn.base import BaseEstimator
+
     if type(found) is not type(head):
         return False
     if isinstance(head, BaseEstimator):
         settings, expected = (each.get_params(deep=False) for each in (found, head))
-        if isinstance(head, SVC):  # how long it may be fitted, which older ones do not bound
+        if type(head).__name__ == "SVC":  # how long it may be fitted, which older ones do not bound
             settings["max_iter"] = expected["max_iter"]
         return _alike(settings, expected)
     if isinstance(head, dict):

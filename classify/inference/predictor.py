@@ -88,7 +88,8 @@ class Predictor:
             EncoderError, RecipeMismatch: the model's encoder is not available.
         """
         place = encoder or model.card["encoder_location"]
-        return cls(model, Embedder.from_recipe(model.recipe, device, place))
+        recipe = {name: value for name, value in model.recipe.items() if name != "baselines"}
+        return cls(model, Embedder.from_recipe(recipe, device, place))
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Answer | Refusal]:
         """Predict utterances in their order; a refusal takes the place of an answer."""

@@ -1,8 +1,9 @@
 """A trained head and its folder.
 
-``model.json`` describes the head and its encoder; ``head.skops`` (scikit-learn)
-or ``head.safetensors`` (torch) holds what it learned; ``README.md`` is the model card. Nothing in
-the folder can run code when it is loaded: `classify.heads.storage`, `classify.models.schema`.
+``model.json`` describes the head and its encoder; ``head.safetensors`` (linear and torch heads) or
+``head.skops`` (other heads of scikit-learn) holds what it learned; ``README.md`` is the model card.
+Nothing in the folder can run code when it is loaded: `classify.heads.storage`,
+`classify.models.schema`.
 """
 
 import hashlib
@@ -19,8 +20,8 @@ import numpy.typing as npt
 
 from classify.features import Features
 from classify.heads import build, build_regressor, find, storage
-from classify.heads.imported import probabilities
-from classify.models import card as model_card
+from classify.heads.linear_scores import LinearScores
+from classify.heads.probabilities import probabilities
 from classify.models import schema as model_schema
 from classify.models.calibration import tempered
 from classify.options import split_one
@@ -29,7 +30,7 @@ from data.cache.recipe import in_words
 from data.errors import ModelError, UsageError
 
 CARD, README = "model.json", "README.md"
-FILES = {False: "head.skops", True: "head.safetensors"}  # by whether the head is neural
+FILES = (storage.SAFETENSORS, storage.SKOPS)  # a model has one of them
 MOST_OF_CARD = 16 << 20  # bytes
 
 
@@ -102,9 +103,10 @@ class TrainedHead:
             UsageError: the folder contains other files.
             OSError: the disk is full or fails.
         """
+        from classify.models import card as model_card  # late: imports jinja2
+
         check(folder)
-        neural = find(self.card["head"]).neural
-        content = storage.dumps(self.head)
+        file, content = storage.dumps(self.head)
         card = {
             "format": model_schema.FORMAT,
             "version": model_schema.VERSION,
@@ -116,9 +118,9 @@ class TrainedHead:
         model_schema.check(card, model_schema.SCHEMA)
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale(folder)
-        for name in (CARD, FILES[not neural]):
+        for name in (CARD, *FILES):
             (folder / name).unlink(missing_ok=True)
-        publish_bytes(folder / FILES[neural], content)
+        publish_bytes(folder / file, content)
         publish_bytes(folder / README, readme.encode())
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         publish_bytes(folder / CARD, text.encode())
@@ -133,14 +135,19 @@ class TrainedHead:
         """
         folder = Path(folder)
         card = _read_card(folder)
-        file = folder / FILES[find(card["head"]).neural]
+        file = next(
+            (folder / name for name in FILES if (folder / name).exists()), folder / FILES[0]
+        )
         content = _read(file, storage.MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
             raise ModelError(f"{file}: altered since it was trained; train again")
         make = build if card["classes"] else build_regressor
         try:
-            unfitted = make(card["head"], card["parameters"])
-            head = storage.loads(content, unfitted, card["classes"])
+            if file.name == storage.SAFETENSORS and card["classes"] and find(card["head"]).linear:
+                unfitted = LinearScores()  # without importing scikit-learn
+            else:
+                unfitted = make(card["head"], card["parameters"])
+            head = storage.loads(file.name, content, unfitted, card["classes"])
             model = cls(head, Features.from_json(card["features"]), card)
             model._require_fit()
         except Exception as error:  # skops raises nearly everything on what it refuses
@@ -179,7 +186,7 @@ def check(folder: Path) -> None:
         raise UsageError(f"{folder}: a file is there; name a folder for the model")
     if not folder.is_dir():
         return
-    parts = {CARD, *FILES.values()}
+    parts = {CARD, *FILES}
     names = {entry.name for entry in folder.iterdir() if not _is_temporary(entry.name)}
     if names - parts - {README} or names == {README}:
         raise UsageError(
@@ -189,7 +196,7 @@ def check(folder: Path) -> None:
 
 def _is_temporary(name: str) -> bool:
     """Whether a file was left by a `save` that was killed."""
-    parts = tuple(f".{part}." for part in (CARD, README, *FILES.values()))
+    parts = tuple(f".{part}." for part in (CARD, README, *FILES))
     return name.startswith(parts) and name.endswith(".tmp")
 
 
@@ -197,7 +204,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     """``model.json``, verified."""
     file = folder / CARD
     if not file.exists():
-        if any((folder / name).exists() for name in FILES.values()):
+        if any((folder / name).exists() for name in FILES):
             raise ModelError(
                 f"{folder}: incomplete, for {CARD} is missing: was its training stopped? "
                 "Train again"

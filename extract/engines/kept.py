@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openvino
 
-from data.cache.recipe import Recipe, canonical
+from data.cache.recipe import Recipe
 from extract import encoders
 from extract.encoders.first_layer import FirstLayer
 from extract.encoders.identity import LIBRARIES, cache_folder
@@ -32,6 +32,7 @@ log = logging.getLogger("wav2emo")
 
 KEPT = 3  # converted encoders, 4 bytes per weight
 CHECKSUMS = "checksums.json"
+DETERMINING = ("weights", "architecture", "layers", "pooling", "sequence_layers", "precision")
 FIRST, CONVOLUTIONS, TRANSFORMER = "first.npz", "convolutions.xml", "transformer.xml"
 
 Compiled = tuple[FirstLayer, openvino.CompiledModel, openvino.CompiledModel]
@@ -39,11 +40,12 @@ Compiled = tuple[FirstLayer, openvino.CompiledModel, openvino.CompiledModel]
 
 def place(recipe: Recipe) -> Path:
     """Folder of the encoder of a recipe, which depends on libraries and source code too."""
+    determining = {name: recipe[name] for name in DETERMINING}
     source = Path(encoders.__file__).parent
     code = [file.read_text() for file in sorted(source.rglob("*.py"))]
     code.append(Path(__file__).with_name("conversion.py").read_text())
     libraries = [version(name) for name in (*LIBRARIES, "openvino")]
-    text = json.dumps([canonical(recipe), libraries, code])
+    text = json.dumps([determining, libraries, code])
     return cache_folder() / "graphs" / hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

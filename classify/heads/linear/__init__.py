@@ -7,7 +7,6 @@ from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -19,36 +18,15 @@ from classify.heads.linear.batched import DEFAULT_C, log_probabilities
 from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.problems import Problems
 from classify.heads.linear.spaces import FeatureSpace
+from classify.heads.linear_scores import LinearScores, Matrix
 from classify.heads.standardize import scaling
 
-Matrix = npt.NDArray[np.float64]
 
-
-class LinearHead(ClassifierMixin, BaseEstimator):
-    """Base class of `SoftmaxRegression`, `Ridge` and `LDA`.
-
-    Attributes:
-        classes_: (class,) labels, sorted.
-        coef_: (class, dim) weights of the features as they are, not standardised.
-        intercept_: (class,)
-    """
+class LinearHead(LinearScores, ClassifierMixin, BaseEstimator):
+    """Base class of `SoftmaxRegression`, `Ridge` and `LDA`."""
 
     name: ClassVar[str]  # in `classify.heads.linear.batched`
     C: float
-
-    def decision_function(self, X: npt.ArrayLike) -> Matrix:
-        """(utterance, class) scores; of two classes (utterance,), by how much the second leads."""
-        scores = self._scores(X)
-        return scores if len(self.classes_) > 2 else scores[:, 1] - scores[:, 0]
-
-    def predict_proba(self, X: npt.ArrayLike) -> Matrix:
-        """(utterance, class) probabilities: the softmax of the scores."""
-        return softmax(self._scores(X), axis=1)
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray:
-        """(utterance,) the most probable class."""
-        best = self._scores(X).argmax(1)
-        return self.classes_[best]
 
     def fold_probabilities(
         self, X: npt.NDArray[np.floating], y: npt.NDArray[np.integer], train: npt.NDArray[np.bool_]

@@ -49,7 +49,7 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
         best = self.predict_proba(X).argmax(1)
         return self.classes_[best]
 
-    def restore(self, classes: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> Self:
+    def restore(self, classes: Sequence[str], tensors: Mapping[str, npt.NDArray]) -> Self:
         """Load the tensors of another head with the same parameters.
 
         Raises:
@@ -107,14 +107,13 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
         mean, scale = map(torch.from_numpy, (self.target_mean_, self.target_scale_))
         return {**super().tensors(), "target_mean": mean, "target_scale": scale}
 
-    def restore(self, classes: Sequence[str], tensors: Mapping[str, torch.Tensor]) -> Self:
+    def restore(self, classes: Sequence[str], tensors: Mapping[str, npt.NDArray]) -> Self:
         """Load the tensors of another regressor with the same parameters; `classes` is not used.
 
         Raises:
             KeyError, RuntimeError, ValueError: the tensors are not those of such a head.
         """
-        self.target_mean_ = tensors["target_mean"].numpy()
-        self.target_scale_ = tensors["target_scale"].numpy()
+        self.target_mean_, self.target_scale_ = tensors["target_mean"], tensors["target_scale"]
         self.flat_ = False
         return self._restored(tensors, len(self.target_mean_))
 

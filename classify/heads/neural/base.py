@@ -153,7 +153,8 @@ class NeuralHead(BaseEstimator):
         learned = {f"network.{name}": value for name, value in self.network_.state_dict().items()}
         return {"mean": self.mean_, "scale": self.scale_, **learned}
 
-    def _restored(self, tensors: Mapping[str, torch.Tensor], outputs: int) -> Self:
+    def _restored(self, arrays: Mapping[str, npt.NDArray], outputs: int) -> Self:
+        tensors = {name: torch.tensor(array) for name, array in arrays.items()}
         if not all(value.isfinite().all() for value in tensors.values()):
             raise ValueError("its tensors hold NaN or infinity")
         self.mean_, self.scale_ = tensors["mean"], tensors["scale"]
