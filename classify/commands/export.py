@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
     from classify.models.trained import TrainedHead
 
-    model = TrainedHead.load(arguments.model)
+    model = TrainedHead.load(arguments.model, estimator=True)
 
     from classify.export.write import export
 

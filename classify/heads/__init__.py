@@ -56,13 +56,19 @@ class Head:
     random: bool = False  # takes a seed
     balanced: bool = False  # takes class_weight
     regularised: bool = False  # takes C
-    linear: bool = False  # is a `classify.heads.linear_scores.LinearScores` once it is fitted
+    scores: str | None = None  # module:class that predicts the same without other libraries
     scaled: bool = True  # standardises its features
     attends: bool = False  # reports its attention to each step
     classifies: bool = True  # whether it predicts classes
 
 
-def _neural(name: str, summary: str, sequences: bool = False, attends: bool = False) -> Head:
+def _neural(
+    name: str,
+    summary: str,
+    sequences: bool = False,
+    attends: bool = False,
+    scores: str | None = None,
+) -> Head:
     """The entry of a neural head and its regressor."""
     path = f"classify.heads.neural:{name}"
     return Head(
@@ -74,8 +80,11 @@ def _neural(name: str, summary: str, sequences: bool = False, attends: bool = Fa
         random=True,
         balanced=True,
         attends=attends,
+        scores=scores,
     )
 
+
+LINEAR = "classify.heads.linear_scores:LinearScores"
 
 HEADS = {
     "logreg": Head(
@@ -83,20 +92,20 @@ HEADS = {
         "logistic regression",
         balanced=True,
         regularised=True,
-        linear=True,
+        scores=LINEAR,
     ),
     "ridge": Head(
         "classify.heads.linear:Ridge",
         "ridge regression",
         regressor="classify.heads.regressors:ridge",
         regularised=True,
-        linear=True,
+        scores=LINEAR,
     ),
     "lda": Head(
         "classify.heads.linear:LDA",
         "linear discriminants, shrunk",
         regularised=True,
-        linear=True,
+        scores=LINEAR,
     ),
     "svm": Head(
         "classify.heads.classical:svm",
@@ -132,7 +141,11 @@ HEADS = {
         balanced=True,
         scaled=False,
     ),
-    "mlp": _neural("MLP", "one hidden layer on a learned mix"),
+    "mlp": _neural(
+        "MLP",
+        "one hidden layer on a learned mix",
+        scores="classify.heads.perceptron_scores:PerceptronScores",
+    ),
     "gru": _neural("GRU", "recurrent, over time or layers", True),
     "attention": _neural("Attention", "attentive statistics, over time or layers", True, True),
     "transformer": _neural("Transformer", "self-attention, over time or layers", True, True),
@@ -183,6 +196,14 @@ def regressor_path(name: str) -> str:
         return path
     able = ", ".join(name for name, head in HEADS.items() if head.regressor)
     raise UsageError(f"--head {name} predicts classes; to predict numbers, use --head {able}")
+
+
+def scores(name: str) -> Any:
+    """Build what predicts as a fitted classifier on pooled layers does, without scikit-learn and
+    torch; None if there is no such class for the head.
+    """
+    path = find(name).scores
+    return None if path is None else _found(path)()
 
 
 def build_regressor(name: str, parameters: Mapping[str, Any]) -> Any:

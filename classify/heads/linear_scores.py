@@ -11,6 +11,12 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float64]
 
 
+def softmax(scores: npt.NDArray) -> npt.NDArray:
+    """Softmax over the last axis."""
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return shares / shares.sum(axis=-1, keepdims=True)
+
+
 class LinearScores:
     """Scores of classes that are linear in the features.
 
@@ -33,9 +39,7 @@ class LinearScores:
 
     def predict_proba(self, X: npt.ArrayLike) -> Matrix:
         """(utterance, class) probabilities: the softmax of the scores."""
-        scores = self._scores(X)
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)
+        return softmax(self._scores(X))
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray:
         """(utterance,) the most probable class."""
@@ -53,8 +57,13 @@ class LinearScores:
             KeyError, ValueError: the tensors are not those of a linear head for these classes.
         """
         coef, intercept = tensors["coef"], tensors["intercept"]
-        if coef.ndim != 2 or len(coef) != len(classes) or intercept.shape != (len(classes),):
-            raise ValueError("its tensors do not have the shapes (class, dim) and (class,)")
+        if (
+            len(tensors) > 2
+            or coef.ndim != 2
+            or len(coef) != len(classes)
+            or intercept.shape != (len(classes),)
+        ):
+            raise ValueError("its tensors are not coef (class, dim) and intercept (class,)")
         self.classes_, self.n_features_in_ = np.array(classes), coef.shape[1]
         self.coef_, self.intercept_ = coef.astype(np.float64), intercept.astype(np.float64)
         return self

@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.features import Features
-from classify.heads import build, build_regressor, find, storage
-from classify.heads.linear_scores import LinearScores
+from classify.heads import build, build_regressor, scores, storage
 from classify.heads.probabilities import probabilities
 from classify.models import schema as model_schema
 from classify.models.calibration import tempered
@@ -118,16 +117,24 @@ class TrainedHead:
         model_schema.check(card, model_schema.SCHEMA)
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale(folder)
-        for name in (CARD, *FILES):
-            (folder / name).unlink(missing_ok=True)
+        (folder / CARD).unlink(missing_ok=True)
         publish_bytes(folder / file, content)
+        for other in set(FILES) - {
+            file
+        }:  # now, since the folder counts as a model's by such a file
+            (folder / other).unlink(missing_ok=True)
         publish_bytes(folder / README, readme.encode())
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         publish_bytes(folder / CARD, text.encode())
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
+    def load(cls, folder: str | Path, estimator: bool = False) -> Self:
         """Load a model from a folder, which need not be trusted.
+
+        Args:
+            folder: the folder.
+            estimator: whether `head` has to be an estimator of scikit-learn's kind. Otherwise some
+                heads only predict, and are loaded without importing scikit-learn and torch.
 
         Raises:
             ModelError: the model is missing, incomplete, altered, or of an unknown version, or its
@@ -141,14 +148,16 @@ class TrainedHead:
         content = _read(file, storage.MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
             raise ModelError(f"{file}: altered since it was trained; train again")
-        make = build if card["classes"] else build_regressor
+        classes = card["classes"]
+        make = build if classes else build_regressor
         try:
-            if file.name == storage.SAFETENSORS and card["classes"] and find(card["head"]).linear:
-                unfitted = LinearScores()  # without importing scikit-learn
-            else:
+            features = Features.from_json(card["features"])
+            light = file.name == storage.SAFETENSORS and classes and not features.sequences
+            unfitted = scores(card["head"]) if light and not estimator else None
+            if unfitted is None:
                 unfitted = make(card["head"], card["parameters"])
-            head = storage.loads(file.name, content, unfitted, card["classes"])
-            model = cls(head, Features.from_json(card["features"]), card)
+            head = storage.loads(file.name, content, unfitted, classes)
+            model = cls(head, features, card)
             model._require_fit()
         except Exception as error:  # skops raises nearly everything on what it refuses
             reason = " ".join(str(error).split()) or type(error).__name__

@@ -42,7 +42,7 @@ from data.errors import EncoderError, ModelError, UsageError
 from extract import audio
 from extract.__main__ import main as extract
 from extract.encoders.checkpoint import Checkpoint
-from extract.encoders.encoder import UNTRAINED, load, untrained_model
+from extract.encoders.encoder import UNTRAINED, Encoder, load, untrained_model
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 
@@ -273,7 +273,7 @@ def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     for parameter in network.parameters():
         if parameter.ndim == 1:
             torch.nn.init.normal_(parameter, 0.3, 0.5)
-    encoder = replace(load(Checkpoint("untrained:tiny")), model=network, normalise=normalise)
+    encoder = Encoder.of(network, Checkpoint("test"), control=True, normalise=normalise)
     waveforms = [waveform(n, seconds) for n, seconds in enumerate((1.0, 0.025, 2.2))]
     request = Request(precision="float32", pooling=("mean", "std", "max"))
     engine = TorchEngine(replace(encoder, model=deepcopy(network)), request)
