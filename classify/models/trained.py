@@ -121,7 +121,7 @@ class TrainedHead:
         publish_bytes(folder / file, content)
         for other in set(FILES) - {
             file
-        }:  # now, since the folder counts as a model's by such a file
+        }:  # not before: one of them marks the folder
             (folder / other).unlink(missing_ok=True)
         publish_bytes(folder / README, readme.encode())
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

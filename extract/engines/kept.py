@@ -66,7 +66,7 @@ def read(folder: Path, core: openvino.Core, device: str) -> Compiled | None:
         os.utime(folder)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:  # anything may be damaged
+    except Exception as error:  # errors of damaged files have many types
         log.debug("%s: %s", folder, error)
         return None
     return (first, *graphs) if intact else None

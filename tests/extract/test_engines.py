@@ -35,39 +35,6 @@ def test_openvino_is_for_the_cpu():
         open_engine(TINY, Request(engine="openvino"), "cuda")
 
 
-@pytest.fixture
-def encoders(tmp_path, monkeypatch):
-    """The folder of compiled encoders, empty."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "wav2emo"
-
-
-def test_a_compiled_encoder_is_kept_and_a_damaged_one_made_again(encoders, waveform):
-    waveforms = [waveform(1, 0.4), waveform(2, 0.6)]
-    first = open_engine(TINY, Request(), "cpu").embed(waveforms).layers["mean"]
-    kept = {file: file.stat().st_ino for file in encoders.iterdir()}
-    assert len(kept) == 2
-    again = open_engine(TINY, Request(), "cpu").embed(waveforms).layers["mean"]
-    assert kept == {file: file.stat().st_ino for file in encoders.iterdir()}
-    np.testing.assert_array_equal(first, again)
-    for file in kept:
-        file.write_bytes(file.read_bytes()[:1_000])
-    mended = open_engine(TINY, Request(), "cpu").embed(waveforms).layers["mean"]
-    np.testing.assert_array_equal(first, mended)
-    assert all(file.stat().st_size > 1_000 for file in kept)
-
-
-def test_only_so_many_compiled_encoders_are_kept(encoders):
-    for layers in ("0", "1", "2", "0-1"):
-        open_engine(TINY, Request(layers=layers), "cpu")
-    assert len(list(encoders.iterdir())) == 6
-
-
-def test_where_compiled_encoders_cannot_be_kept_all_goes_on(encoders, waveform):
-    encoders.write_text("no folder")
-    open_engine(TINY, Request(), "cpu").embed([waveform(1, 0.4)])
-
-
 TWO_SIGNALS = """
 import signal
 from extract.engines import open_engine
