@@ -59,11 +59,11 @@ def main(argv: Sequence[str]) -> int:
 
     from classify.evaluation.run import evaluate
     from classify.report import run_text
-    from classify.report.write import write
+    from classify.report.write import of_run, write
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
-    folder = write(run, arguments.out, arguments.attention)
+    folder = write(of_run(run, arguments.attention), arguments.out)
     if arguments.json:
         show_json(run.metrics, indent=2)
     else:

@@ -117,12 +117,12 @@ def main(argv: Sequence[str]) -> int:
     from classify.probing.study import probe
     from classify.report import folder as run_folder
     from classify.report import probe_text as table
-    from classify.report.write import write
+    from classify.report.write import of_probe, write
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):
         result = probe(options, command_line(options))
-    folder = write(result, arguments.out)
+    folder = write(of_probe(result), arguments.out)
     if arguments.json:
         show_json(result.metrics, indent=2)
     else:
