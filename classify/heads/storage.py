@@ -13,12 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import skops.io
-from sklearn.base import BaseEstimator
-from sklearn.svm import SVC
-
-from classify.heads.support_vectors import check_support_vectors
-from classify.heads.trees import check_trees
 
 MOST_BYTES = 1 << 30  # of a head, unpacked; the largest forests have a few hundred MiB
 
@@ -99,6 +93,8 @@ def storable(path: str) -> bool:
 def dumps(head: Any) -> bytes:
     """Serialise a fitted head of scikit-learn or torch."""
     if not hasattr(head, "tensors"):
+        import skops.io  # imports all of scikit-learn, and torch
+
         return skops.io.dumps(head)
     from safetensors.torch import save
 
@@ -116,6 +112,11 @@ def loads(content: bytes, head: Any, classes: Sequence[str]) -> Any:
 
         return head.restore(classes, load(content))
     _require_types(content)
+    import skops.io
+
+    from classify.heads.support_vectors import check_support_vectors
+    from classify.heads.trees import check_trees
+
     found = skops.io.loads(content, sorted(TYPES))
     if not _alike(found, head):
         raise ValueError("its parameters differ from those in model.json")
@@ -150,6 +151,9 @@ def _named(node: Any) -> Iterator[str]:
 
 def _alike(found: Any, head: Any) -> bool:
     """Whether two estimators are of one type and have the same parameters, those inside too."""
+    from sklearn.base import BaseEstimator
+    from sklearn.svm import SVC
+
     if type(found) is not type(head):
         return False
     if isinstance(head, BaseEstimator):

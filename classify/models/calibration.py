@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 LEAST, MOST = 0.05, 20.0  # temperatures; where every answer is right, the best would be 0
 BINS = 15  # of confidence, as in Guo et al. 2017, section 5
@@ -63,6 +62,8 @@ def calibration_error(probabilities: Shares, y: npt.NDArray[np.integer], bins: i
 def fit_temperature(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:
     """The temperature with the least negative log-likelihood of probabilities (utterance,
     class)."""
+    from scipy.optimize import minimize_scalar
+
     found = minimize_scalar(
         lambda log: negative_log_likelihood(tempered(probabilities, np.exp(log)), y),
         bounds=(np.log(LEAST), np.log(MOST)),
