@@ -5,7 +5,6 @@
 ``file:scheduler.json``, which ``dask scheduler --scheduler-file`` writes.
 """
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -85,6 +84,8 @@ def connect(scheduler: str) -> "Client":
         UsageError: Dask is not installed.
     """
     _require_dask()
+    import asyncio
+
     import dask
     import distributed
 
@@ -115,6 +116,8 @@ async def _require_answer(address: str) -> None:
     A `Client` would wait without end for a silent scheduler, and could not be closed after it has
     connected to another kind of server.
     """
+    import asyncio
+
     from distributed import Security
     from distributed.comm.core import connect
 

@@ -7,13 +7,15 @@ frame is padded with zeros.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
-import scipy.sparse
 
 from extract.audio import SAMPLING_RATE, Waveform
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 FRAME = SAMPLING_RATE * 25 // 1000  # samples
 HOP = SAMPLING_RATE * 10 // 1000  # samples
@@ -37,6 +39,8 @@ def logmel(waveform: Waveform) -> npt.NDArray[np.float32]:
     mel = 2595 · log₁₀(1 + Hz / 700) (Young et al., The HTK Book, section 5.4). The power is at
     least 1e-10.
     """
+    import scipy.fft  # late: an extraction with nothing to embed does not need scipy
+
     window = _window()
     bands = [
         _filters() @ np.square(np.abs(scipy.fft.rfft(frames * window, FFT))).T
@@ -86,8 +90,10 @@ def _window() -> npt.NDArray[np.float32]:
 
 
 @cache
-def _filters() -> scipy.sparse.csr_array:
+def _filters() -> "scipy.sparse.csr_array":
     """Mel filters, (band, frequency); sparse, so that the product does not use threads of BLAS."""
+    import scipy.sparse
+
     edges = _hertz(np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2))
     frequencies = np.arange(FFT // 2 + 1) * SAMPLING_RATE / FFT
     lower, centre, upper = (edges[n : n + BANDS, None] for n in range(3))

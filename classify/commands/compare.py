@@ -62,12 +62,12 @@ def main(argv: Sequence[str]) -> int:
     from classify.compare.result import compare
     from classify.report import compare_text as table
     from classify.report import folder as run_folder
-    from classify.report.write import write
+    from classify.report.write import of_comparison, write
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):
         comparison = compare(options)
-    folder = write(comparison, arguments.out)
+    folder = write(of_comparison(comparison), arguments.out)
     if arguments.json:
         show_json(comparison.metrics, indent=2)
     else:

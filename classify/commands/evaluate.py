@@ -8,7 +8,14 @@ from classify.commands.arguments import add_arguments, add_jobs, add_scheduler
 from classify.commands.arguments import options as options_of
 from classify.evaluation.scheduling import scheduled
 from classify.heads import HEADS, find
-from data.console import Parser, common_options, configure_logging, show, show_json
+from data.console import (
+    Parser,
+    common_options,
+    configure_logging,
+    importing,
+    show,
+    show_json,
+)
 from data.errors import UsageError
 
 
@@ -57,13 +64,14 @@ def main(argv: Sequence[str]) -> int:
         able = ", ".join(name for name, head in HEADS.items() if head.attends)
         raise UsageError(f"--attention: {options.head} attends to nothing; these do: {able}")
 
-    from classify.evaluation.run import evaluate
-    from classify.report import run_text
-    from classify.report.write import write
+    with importing():
+        from classify.evaluation.run import evaluate
+        from classify.report import run_text
+        from classify.report.write import of_run, write
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
-    folder = write(run, arguments.out, arguments.attention)
+    folder = write(of_run(run, arguments.attention), arguments.out)
     if arguments.json:
         show_json(run.metrics, indent=2)
     else:

@@ -3,6 +3,7 @@ head."""
 
 import argparse
 import contextlib
+import logging
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from classify.inference.pcm import CODINGS, PCM
 from classify.inference.stream.options import StreamOptions
 from data.console import SOME_REFUSED, Parser, common_options, configure_logging
 from data.errors import UsageError
+
+log = logging.getLogger("wav2emo")
 
 FORMATS = ("csv", "json", "jsonl")  # formats with their own option
 
@@ -136,24 +139,39 @@ def main(argv: Sequence[str]) -> int:
     _require_no_stream(arguments)
     options = _options(arguments)
 
-    from classify.inference.files import standard_input
+    from classify.inference.files import output
     from classify.inference.files.inputs import find
-    from classify.inference.files.recordings import FilePredictions
-    from classify.models.trained import TrainedHead
-    from extract.sliding import Sliding
+    from classify.models.folder import read_card
 
-    sliding = None if options.window is None else Sliding(options.window, options.hop)
-    predictions = FilePredictions(TrainedHead.load(options.model), options, sliding)
+    output.format_of(options.form)
+    sliding = None
+    if options.window is not None:
+        from extract.sliding import Sliding
+
+        sliding = Sliding(options.window, options.hop)
+    card = read_card(options.model)
     with contextlib.ExitStack() as stack:
         receive = None
         if STANDARD_INPUT in options.inputs:
+            from classify.inference.files import standard_input
+
             standard_input.check()
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wav2emo-")))
             receive = partial(standard_input.receive, sys.stdin.buffer, folder, options.raw)
         utterances, problems = find(options.inputs, options.follow_links, receive)
-        predictions.refuse(problems)
-        predictions.show(utterances)
-    return SOME_REFUSED if predictions.refused else 0
+        for problem in problems:
+            log.error("%s", problem)
+        refused = bool(problems)
+        if utterances:  # else nothing large is imported
+            from classify.inference.files.recordings import FilePredictions
+            from classify.models.trained import TrainedHead
+
+            predictions = FilePredictions(TrainedHead.load(options.model), options, sliding)
+            predictions.show(utterances)
+            refused |= predictions.refused > 0
+        else:
+            output.print_answers(options.form, (), card, options.window is not None)
+    return SOME_REFUSED if refused else 0
 
 
 def _options(arguments: argparse.Namespace) -> PredictOptions:

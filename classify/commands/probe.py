@@ -15,7 +15,15 @@ from classify.commands.arguments import (
 from classify.evaluation.scheduling import scheduled
 from classify.options import split_names, split_one
 from classify.probing.options import CONFOUNDS, PROBES, REMOVALS, ProbeOptions
-from data.console import Parser, common_options, complain, configure_logging, show, show_json
+from data.console import (
+    Parser,
+    common_options,
+    complain,
+    configure_logging,
+    importing,
+    show,
+    show_json,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -114,15 +122,16 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = _options(arguments)
 
-    from classify.probing.study import probe
-    from classify.report import folder as run_folder
-    from classify.report import probe_text as table
-    from classify.report.write import write
+    with importing():
+        from classify.probing.study import probe
+        from classify.report import folder as run_folder
+        from classify.report import probe_text as table
+        from classify.report.write import of_probe, write
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):
         result = probe(options, command_line(options))
-    folder = write(result, arguments.out)
+    folder = write(of_probe(result), arguments.out)
     if arguments.json:
         show_json(result.metrics, indent=2)
     else:

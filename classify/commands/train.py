@@ -42,11 +42,11 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = options_of(arguments)
 
+    from classify.models import folder
     from classify.models import train as fit
-    from classify.models import trained
     from classify.report import model_text
 
-    trained.check(arguments.out)
+    folder.check(arguments.out)
     model = fit.train(options, arguments.jobs, scored=not arguments.fit_only)
     model.save(arguments.out)
     show(model_text.render(model))

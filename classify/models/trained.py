@@ -8,8 +8,6 @@ Nothing in the folder can run code when it is loaded: `classify.heads.storage`,
 
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +21,11 @@ from classify.heads import build, build_regressor, scores, storage
 from classify.heads.probabilities import probabilities
 from classify.models import schema as model_schema
 from classify.models.calibration import tempered
+from classify.models.folder import CARD, FILES, README, check, read, read_card
 from classify.options import split_one
 from data.atomic import publish_bytes, remove_stale
 from data.cache.recipe import in_words
-from data.errors import ModelError, UsageError
-
-CARD, README = "model.json", "README.md"
-FILES = (storage.SAFETENSORS, storage.SKOPS)  # a model has one of them
-MOST_OF_CARD = 16 << 20  # bytes
+from data.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -119,9 +114,7 @@ class TrainedHead:
         remove_stale(folder)
         (folder / CARD).unlink(missing_ok=True)
         publish_bytes(folder / file, content)
-        for other in set(FILES) - {
-            file
-        }:  # not before: one of them marks the folder
+        for other in set(FILES) - {file}:  # not before: one of them marks the folder
             (folder / other).unlink(missing_ok=True)
         publish_bytes(folder / README, readme.encode())
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -141,11 +134,11 @@ class TrainedHead:
                 head does not fit the card.
         """
         folder = Path(folder)
-        card = _read_card(folder)
+        card = read_card(folder)
         file = next(
             (folder / name for name in FILES if (folder / name).exists()), folder / FILES[0]
         )
-        content = _read(file, storage.MOST_BYTES)
+        content = read(file, storage.MOST_BYTES)
         if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
             raise ModelError(f"{file}: altered since it was trained; train again")
         classes = card["classes"]
@@ -183,67 +176,3 @@ class TrainedHead:
         expected = (1, len(classes or self.targets))
         if found.shape != expected or not np.isfinite(found).all():
             raise ValueError(f"its output is not {expected[1]} finite numbers")
-
-
-def check(folder: Path) -> None:
-    """Require that `folder` is new, empty, or the folder of a model.
-
-    Raises:
-        UsageError: it is a file, or a folder with other files.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: a file is there; name a folder for the model")
-    if not folder.is_dir():
-        return
-    parts = {CARD, *FILES}
-    names = {entry.name for entry in folder.iterdir() if not _is_temporary(entry.name)}
-    if names - parts - {README} or names == {README}:
-        raise UsageError(
-            f"{folder}: something other than a model is in there; name a new or empty folder"
-        )
-
-
-def _is_temporary(name: str) -> bool:
-    """Whether a file was left by a `save` that was killed."""
-    parts = tuple(f".{part}." for part in (CARD, README, *FILES))
-    return name.startswith(parts) and name.endswith(".tmp")
-
-
-def _read_card(folder: Path) -> dict[str, Any]:
-    """``model.json``, verified."""
-    file = folder / CARD
-    if not file.exists():
-        if any((folder / name).exists() for name in FILES):
-            raise ModelError(
-                f"{folder}: incomplete, for {CARD} is missing: was its training stopped? "
-                "Train again"
-            )
-        raise ModelError(
-            f"{folder}: no {CARD} in it; make a model with 'python -m classify train -o {folder}'"
-        )
-    try:
-        return model_schema.parse(_read(file, MOST_OF_CARD))
-    except model_schema.Malformed as error:
-        raise ModelError(f"{file}: {error}; train again") from None
-
-
-def _read(file: Path, most: int) -> bytes:
-    """Read a regular file, or the target of a link.
-
-    Raises:
-        ModelError: it is missing, of another kind, or of more than `most` bytes.
-    """
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for a writer
-    except FileNotFoundError:
-        missing = f"{file.parent}: incomplete: {file.name} is missing; train again"
-        raise ModelError(missing) from None
-    except OSError as error:
-        raise ModelError(f"{file}: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as opened:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelError(f"{file}: not a file")
-        if status.st_size > most:
-            raise ModelError(f"{file}: {status.st_size:,} bytes; at most {most:,} are read")
-        return opened.read(most + 1)

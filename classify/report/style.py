@@ -93,7 +93,7 @@ def write(planned: Iterable[Illustration], folder: Path, title: str) -> list[Ill
         with style():
             figure = illustration.make()
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # both files have this layout
+            figure.set_layout_engine(None)  # both files have this layout
             for kind in ("png", "svg"):
                 image = as_bytes(figure, kind, f"{title}: {illustration.title}")
                 publish_bytes(folder / f"{illustration.name}.{kind}", image)

@@ -3,17 +3,18 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from classify.compare.result import Comparison
-from classify.evaluation.classes import ClassOutcome
-from classify.evaluation.run import Run
 from classify.options import Options
-from classify.probing.result import Probe
 from classify.report import folder as folders
 from classify.report.style import Illustration
 from classify.stats.scores import Json
 from data.atomic import publish_bytes
+
+if TYPE_CHECKING:
+    from classify.compare.result import Comparison
+    from classify.evaluation.run import Run
+    from classify.probing.result import Probe
 
 
 @dataclass(frozen=True)
@@ -32,26 +33,18 @@ class Report:
     html: Callable[[Sequence[Illustration], Path], str]  # of figures in a folder
 
 
-def write(
-    study: Run | Comparison | Probe, out: Path | None = None, attention: str | None = None
-) -> Path:
+def write(report: Report, out: Path | None = None) -> Path:
     """Write all files of a study and return their folder.
 
     Args:
-        study: what to write.
+        report: of the study.
         out: exactly this folder, emptied of the study that it may hold; None: a new
             ``runs/<time>-<name>``.
-        attention: id of the utterance whose attention is drawn; None: of each class the correctly
-            predicted utterance of the highest probability.
 
     Raises:
         UsageError: see `classify.report.folder.check`.
         OSError: the disk is full or fails.
     """
-    if isinstance(study, Run):
-        report = _of_run(study, attention)
-    else:
-        report = _of_comparison(study) if isinstance(study, Comparison) else _of_probe(study)
     about = {"options": report.options, "seed": report.seed, "fingerprint": report.fingerprint}
     folder = folders.begin(out, report.name, {**about, **report.more})
     folders.write_table(folder / "predictions.csv", report.predictions)
@@ -61,7 +54,15 @@ def write(
     return folder
 
 
-def _of_run(run: Run, attention: str | None) -> Report:
+def of_run(run: "Run", attention: str | None = None) -> Report:
+    """The report of a cross-validation.
+
+    Args:
+        run: the cross-validation.
+        attention: id of the utterance whose attention is drawn; None: of each class the correctly
+            predicted utterance of the highest probability.
+    """
+    from classify.evaluation.classes import ClassOutcome
     from classify.report import class_figures, regression_figures, run_page
 
     def draw(folder: Path) -> list[Illustration]:
@@ -83,7 +84,8 @@ def _of_run(run: Run, attention: str | None) -> Report:
     )
 
 
-def _of_comparison(found: Comparison) -> Report:
+def of_comparison(found: "Comparison") -> Report:
+    """The report of a comparison."""
     from classify.report import compare_figures, compare_page
 
     options = found.study.options
@@ -101,7 +103,8 @@ def _of_comparison(found: Comparison) -> Report:
     )
 
 
-def _of_probe(found: Probe) -> Report:
+def of_probe(found: "Probe") -> Report:
+    """The report of a probe."""
     from classify.report import probe_figures, probe_page
 
     options = found.options

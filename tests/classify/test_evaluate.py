@@ -204,6 +204,21 @@ def test_help_is_light(command: str) -> None:
             assert option in done.stdout
 
 
+def test_logreg_imports_no_more_than_it_needs(cache: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from classify.commands.evaluate import main\n"
+        "main(sys.argv[1:])\n"
+        "heavy = {'torch', 'transformers', 'skops', 'soundfile', 'sklearn.model_selection',\n"
+        "         'sklearn.linear_model', 'classify.probing.study', 'classify.compare.result'}\n"
+        "heavy &= set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    arguments = ["--head", "logreg", "--cache", str(cache), "--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_command_line_errors_are_one_line_with_status_2(cache: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "classify", "--cache", str(cache), "--corpus", "tess"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ)

@@ -414,3 +414,19 @@ def test_importing_classify_is_light() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         classify.Nothing  # noqa: B018
+
+
+def test_missing_recordings_are_refused_before_anything_large_is_imported(tiny_model, tmp_path):
+    program = (
+        "import sys\n"
+        "from classify.commands.predict import main\n"
+        "status = main(sys.argv[1:])\n"
+        "heavy = {'torch', 'transformers', 'sklearn', 'skops', 'scipy', 'pandas', 'h5py'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "sys.exit(status)\n"
+    )
+    arguments = [str(tiny_model), str(tmp_path / "gone.wav"), "--csv"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True)
+    assert done.returncode == 3, done.stderr.decode()
+    assert done.stdout.decode().splitlines() == ["file,emotion,anger,sadness"]
+    assert b"gone.wav" in done.stderr

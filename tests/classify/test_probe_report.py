@@ -15,7 +15,7 @@ import pytest
 from classify.probing.options import ProbeOptions
 from classify.probing.study import probe
 from classify.report.published import ANCHORS, fitting
-from classify.report.write import write
+from classify.report.write import of_probe, write
 from data.errors import UsageError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -42,7 +42,7 @@ def made(tmp_path_factory):
         remove="speaker",
     )
     found = probe(options, "python -m classify probe --cache 'a b.h5'")
-    return write(found, base / "run"), found, options
+    return write(of_probe(found), base / "run"), found, options
 
 
 def make(base, name, seed):
@@ -103,7 +103,7 @@ def test_the_axes_say_what_they_show(made):
 
 def test_the_same_probe_gives_the_same_bytes(made, tmp_path):
     place, found, _ = made
-    write(found, tmp_path / "again")
+    write(of_probe(found), tmp_path / "again")
     for name in ("report.html", "curves.svg", "curves.png", "maps.svg", "probe.json"):
         assert (tmp_path / "again" / name).read_bytes() == (place / name).read_bytes(), name
 

@@ -1,6 +1,7 @@
 """Output: no terminal sequences, no crashes, lossless JSON and CSV."""
 
 import csv
+import gc
 import io
 import json
 import sys
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from data import console, spreadsheet
-from data.console import configure_logging, log, run, show, show_csv, show_json
+from data.console import configure_logging, importing, log, run, show, show_csv, show_json
 from data.errors import CacheError
 from data.text import escaped, lines
 
@@ -167,3 +168,9 @@ def test_commands_print_names_escaped_and_json_exactly(evil_corpus, tmp_path, ca
     header, *cells = csv.reader(io.StringIO(out, newline=""))
     column = header.index("emotion")
     assert {row[column] for row in cells} == {"'=anger", EVIL}
+
+
+def test_garbage_is_collected_again_after_an_import_that_fails() -> None:
+    with pytest.raises(ModuleNotFoundError), importing():
+        import no_such_module  # noqa: F401
+    assert gc.isenabled()

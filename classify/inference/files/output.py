@@ -4,17 +4,20 @@ To add a format, write a function and add it to `FORMATS`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from classify.inference.predictor import Answer
 from classify.inference.timeline import SILENCE, Segment, clock
+from classify.options import split_one
 from data.console import show, show_csv, show_json
 from data.errors import UsageError
 
+if TYPE_CHECKING:
+    from classify.inference.predictor import Answer
 
-def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
+
+def print_csv(answers: Iterable["Answer"], columns: Sequence[str], parts: bool) -> None:
     """Print ``file`` and the `columns` of the answers, a line for each prediction.
 
     With `parts` of recordings, ``start`` and ``end`` follow ``file``.
@@ -24,23 +27,23 @@ def print_csv(answers: Iterable[Answer], columns: Sequence[str], parts: bool) ->
     show_csv(chain([header], ([row.get(name, "") for name in header] for row in rows)))
 
 
-def print_json(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
+def print_json(answers: Iterable["Answer"], columns: Sequence[str], parts: bool) -> None:
     """Print a JSON list of all predictions."""
     show_json(list(map(as_object, answers)), indent=2)
 
 
-def print_json_lines(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
+def print_json_lines(answers: Iterable["Answer"], columns: Sequence[str], parts: bool) -> None:
     """Print one JSON object a line, each as soon as it is predicted."""
     for answer in answers:
         show_json(as_object(answer))
 
 
-def as_object(answer: Answer) -> dict[str, Any]:
+def as_object(answer: "Answer") -> dict[str, Any]:
     """Convert a prediction to JSON."""
     return {**answer.place, **answer.result}
 
 
-def print_table(answers: Iterable[Answer], columns: Sequence[str], parts: bool) -> None:
+def print_table(answers: Iterable["Answer"], columns: Sequence[str], parts: bool) -> None:
     """Print the two most probable classes, or all numbers, and the recording."""
     width = max(len(name) for name in columns if name != "emotion") + 2
     for answer in answers:
@@ -52,7 +55,7 @@ def print_table(answers: Iterable[Answer], columns: Sequence[str], parts: bool) 
 
 
 # (predictions, columns, whether they are of parts of recordings)
-Format = Callable[[Iterable[Answer], Sequence[str], bool], None]
+Format = Callable[[Iterable["Answer"], Sequence[str], bool], None]
 FORMATS: dict[str, Format] = {
     "table": print_table,
     "csv": print_csv,
@@ -70,6 +73,15 @@ def format_of(name: str) -> Format:
     if name not in FORMATS:
         raise UsageError(f"--format {name}: expected one of {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def print_answers(
+    form: str, answers: Iterable["Answer"], card: Mapping[str, Any], parts: bool
+) -> None:
+    """Print predictions in the format `form`; `card` is the content of the model's
+    ``model.json``."""
+    columns = ["emotion", *card["classes"]] if card["classes"] else split_one(card["target"])
+    format_of(form)(answers, columns, parts)
 
 
 def print_segments(segments: Iterable[Segment], file: str, names: Sequence[str]) -> None:

@@ -33,26 +33,17 @@ class FilePredictions:
         self.options = options
         self.sliding = sliding
         self.refused = 0
-        output.format_of(options.form)
         self._names = _Names()
-
-    def refuse(self, problems: Iterable[str]) -> None:
-        """Print each problem on a line."""
-        for problem in problems:
-            self.refused += 1
-            log.error("%s", problem)
 
     def show(self, utterances: Sequence[Utterance]) -> None:
         """Print the predictions in the chosen format, and write the timelines."""
         form, regression = self.options.form, bool(self.model.targets)
         if form == "table":
             log.info("%s on %s", self.model.card["head"], self.model.encoder)
-        answers = self._answers(utterances) if utterances else iter(())
-        names = self.model.targets or self.model.classes
+        answers = self._answers(utterances)
         if form != "table" or self.sliding is None or regression:
             parts = self.sliding is not None or any(each.start or each.end for each in utterances)
-            columns = names if regression else ["emotion", *names]
-            output.format_of(form)(answers, columns, parts)
+            output.print_answers(form, answers, self.model.card, parts)
         else:
             for _ in answers:
                 pass  # the segments of a recording are printed at its end
@@ -98,8 +89,9 @@ class FilePredictions:
                 output.print_segments(timeline.segments(), name_of(utterance), timeline.classes)
 
     def _refuse(self, refusal: Refusal) -> None:
+        self.refused += 1
         with tqdm.external_write_mode():
-            self.refuse([f"{name_of(refusal.utterance)}: {refusal.reason}"])
+            log.error("%s: %s", name_of(refusal.utterance), refusal.reason)
 
     def _watched(
         self, results: Iterable[Item], unit: str, total: int | None = None
