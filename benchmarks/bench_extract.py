@@ -7,12 +7,13 @@ work in turns, so that a machine's moods meet all of them. Baselines:
 
 naive    transformers, float32, one file at a time, mean over frames of every layer
 padded   the same in batches of 8 with an attention mask: numbers depend on what was batched
+plain    the same encoder as one OpenVINO graph without masks, one file at a time
 
-Prints one table a corpus: × real time and the ratio to naive (of the best round each: others on the
-machine only ever take time), peak memory,
-the worst relative error and cosine of any layer of any utterance against naive, and how much of the
-engine's pure forward speed on the same batches remains. The last line is the limit that this
-machine's matrix products set.
+Prints one table a corpus: × real time; the ratios to naive and to the plain graph of the same
+precision (median over the rounds of the ratios within a round); peak memory; the worst relative
+error and cosine of any layer of any utterance against naive; and how much of the engine's pure
+forward speed on the same batches remains. The last line is the limit that this machine's matrix
+products set.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from data.utterance import Utterance
 GFLOP_PER_SECOND = 14  # of audio, wav2vec2-base
 PADDED_BATCH = 8
 BASELINES = ("naive", "padded")
+PLAIN = "plain graph, "
 
 Means = dict[str, np.ndarray]  # id → (layer, dim)
 
@@ -65,13 +67,13 @@ def settings(device: str) -> list[Setting]:
         exact = Setting("ours, float32", device)
         return [Setting("naive", device), Setting("padded", device), exact,
                 Setting("ours, bfloat16", device, precision="bfloat16")]  # fmt: skip
-    from extract.engines.torch import multiplies_bfloat16
+    from extract.cpu import multiplies_bfloat16
 
     rows = [Setting("naive"), Setting("padded")]
-    for engine in ("torch", "openvino"):
-        rows.append(Setting(f"{engine}, float32", engine=engine))
-        if multiplies_bfloat16("cpu"):
-            rows.append(Setting(f"{engine}, bfloat16", engine=engine, precision="bfloat16"))
+    for precision in ("float32", "bfloat16") if multiplies_bfloat16() else ("float32",):
+        rows.append(Setting(f"{PLAIN}{precision}", precision=precision))
+        for engine in ("torch", "openvino"):
+            rows.append(Setting(f"{engine}, {precision}", engine=engine, precision=precision))
     return [*rows, Setting("openvino, float32, layers 0-6", engine="openvino", layers="0-6")]
 
 
@@ -105,6 +107,44 @@ def baseline(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
                 means[utterance.id] = np.stack(
                     [state[row, :count].mean(0).cpu().numpy() for state in states]
                 )
+        np.savez(
+            folder / "features.npz", **{name.replace("/", "_"): m for name, m in means.items()}
+        )
+        return Round(time.perf_counter() - began, None, 0, means)
+
+    return run
+
+
+def plain(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
+    """An OpenVINO graph as `openvino.convert_model` makes it."""
+    import torch
+
+    from extract import audio
+    from extract.encoders.encoder import untrained_model
+    from extract.engines.openvino import DEVICE, PRECISIONS, openvino
+
+    class Layers(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = untrained_model("untrained")
+
+        def forward(self, samples: torch.Tensor) -> torch.Tensor:
+            states = self.model(samples, output_hidden_states=True).hidden_states
+            return torch.stack([state.mean(1) for state in states])
+
+    shape = [openvino.PartialShape([1, -1])]
+    graph = openvino.convert_model(Layers().eval(), example_input=torch.zeros(1, 16_000),
+                                   input=shape)  # fmt: skip
+    hint = {"INFERENCE_PRECISION_HINT": PRECISIONS[setting.precision]}
+    request = openvino.Core().compile_model(graph, DEVICE, hint).create_infer_request()
+
+    def run(utterances: list[Utterance], folder: Path) -> Round:
+        began = time.perf_counter()
+        means: Means = {}
+        for utterance in utterances:
+            recording = audio.read(utterance.file, None, None, 600.0, 400, None)
+            (result,) = request.infer([audio.normalise(recording.waveform)[None]]).values()
+            means[utterance.id] = result[:, 0].copy()
         np.savez(
             folder / "features.npz", **{name.replace("/", "_"): m for name, m in means.items()}
         )
@@ -148,7 +188,8 @@ def ours(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
 
 def work(setting: Setting, utterances: dict[str, list[Utterance]], pipe: Connection) -> None:
     """A process: prepare, then run a corpus whenever its name comes through the pipe."""
-    run = (baseline if setting.name in BASELINES else ours)(setting)
+    made = plain if setting.name.startswith(PLAIN) else ours
+    run = (baseline if setting.name in BASELINES else made)(setting)
     with tempfile.TemporaryDirectory() as folder:
         for warm in utterances.values():
             (Path(folder) / "warm").mkdir(exist_ok=True)
@@ -199,13 +240,22 @@ def summary(rounds: dict[str, list[Round]], audio_seconds: float) -> list[dict[s
         rows.append({
             "setting": name,
             "times_real_time": audio_seconds / min(r.seconds for r in done),
-            "ratio": min(r.seconds for r in naive) / min(r.seconds for r in done),
+            "ratio": _ratio(naive, done),
+            "of_plain_graph": _ratio(rounds.get(PLAIN + name.split(", ")[1], []), done)
+            if name.startswith(("torch", "openvino")) else None,
             "peak_megabytes": max(r.megabytes for r in done),
             "relative_error": error,
             "cosine": cosine,
             "of_pure_forward": _best_share(done),
         })  # fmt: skip
     return rows
+
+
+def _ratio(others: list[Round], done: list[Round]) -> float | None:
+    """How many times as fast as others, the median over rounds."""
+    pairs = zip(others, done, strict=False)
+    ratios = [other.seconds / own.seconds for other, own in pairs]
+    return float(np.median(ratios)) if ratios else None
 
 
 def _best_share(done: list[Round]) -> float | None:
@@ -247,12 +297,15 @@ def main() -> None:
                 rounds[name].append(pipe.recv())
         found[corpus] = summary(rounds, sum(soundfile.info(u.file).duration for u in listed))
         print(f"\n{corpus}: {len(listed)} recordings, {args.rounds} rounds, {args.device}")
-        print("| setting | × real time | ÷ naive | MB | relative error | cosine | of forward |")
-        print("| --- | --- | --- | --- | --- | --- | --- |")
+        print("| setting | × real time | ÷ naive | ÷ plain graph | MB | relative error | cosine "
+              "| of forward |")  # fmt: skip
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for row in found[corpus]:
             pure = f"{row['of_pure_forward']:.0%}" if row["of_pure_forward"] else ""
+            graph = f"{row['of_plain_graph']:.2f}" if row["of_plain_graph"] else ""
             print(
                 f"| {row['setting']} | {row['times_real_time']:.1f} | {row['ratio']:.2f} | "
+                f"{graph} | "
                 f"{row['peak_megabytes']:.0f} | {row['relative_error']:.1e} | "
                 f"{row['cosine']:.6f} | {pure} |"
             )
