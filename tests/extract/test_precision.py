@@ -129,6 +129,18 @@ def test_engines_agree_within_their_precision(name, precision, waveform):
         assert error > TOLERANCE["float32"], "if they agreed, nobody would need a warning"
 
 
+@with_bfloat16
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_bfloat16_in_a_batch_is_bfloat16_alone(engine, waveform):
+    opened = open_engine(TINY, Request(engine=engine, precision="bfloat16"), "cpu")
+    waveforms = [waveform(n, seconds) for n, seconds in enumerate((0.9, 0.4, 2.3, 0.1))]
+    together = opened.embed(waveforms).layers
+    for row, each in enumerate(waveforms):
+        alone = {name: values[:, 0] for name, values in opened.embed([each]).layers.items()}
+        batched = {name: values[:, row] for name, values in together.items()}
+        assert furthest(batched, alone) < TOLERANCE["bfloat16"] / 2
+
+
 def logged(capsys, *argv) -> str:
     """What a command says on standard error."""
     assert extract([str(each) for each in argv]) == 0
