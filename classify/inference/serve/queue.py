@@ -56,12 +56,12 @@ class Prediction:
 
 
 class RequestQueue:
-    """Predict the recordings of a bounded number of requests.
+    """Predict recordings for a bounded number of requests.
 
-    Each recording is decoded in a thread of its own. A `Batcher` predicts those that wait together:
-    the whole recording, then its windows, at most a batch of them at a time, so that short
-    recordings are predicted between the windows of long ones. When the queue is full, `Busy` is
-    raised at once.
+    Recordings are decoded and results are formatted in threads. A `Batcher` predicts the recordings
+    of all requests together: each as a whole, then its windows, at most one batch at a time, so
+    that short recordings do not wait for all windows of a long one. When the queue is full, `Busy`
+    is raised at once.
 
     Raises:
         UsageError: window or hop of the timeline is out of range.
@@ -97,15 +97,17 @@ class RequestQueue:
     async def _predict(self, path: Path) -> Prediction:
         whole, track, windows = await asyncio.to_thread(self._read, path)
         (answer,) = await self._answers([whole])
+        sha256, seconds = whole.sha256, whole.seconds
+        del whole  # minutes of samples
         engine = self.predictor.embedder.engine
         most = max(1, int(engine.batch_seconds / self._sliding.window))
         parts: list[Answer] = []
         while chunk := await asyncio.to_thread(lambda: list(islice(windows, most))):
-            if isinstance(chunk[0], Decoded) and chunk[0].sha256 == whole.sha256:
+            if isinstance(chunk[0], Decoded) and chunk[0].sha256 == sha256:
                 parts = [replace(answer, utterance=chunk[0].utterance)]  # the only window
             else:
                 parts += await self._answers(chunk)
-        return Prediction(answer, whole.seconds, self.predictor.collected(track, parts))
+        return Prediction(answer, seconds, self.predictor.collected(track, parts))
 
     def _read(self, path: Path) -> tuple[Decoded, Track, Iterator[Decoded | Refusal]]:
         """The whole recording, and its windows."""

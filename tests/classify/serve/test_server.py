@@ -339,6 +339,13 @@ def test_a_busy_port_is_reported_or_passed_over(monkeypatch) -> None:
         listening(ServeOptions(host="192.0.2.1", port=0))
 
 
+def test_responses_do_not_wait_for_acknowledgements() -> None:
+    with listening(ServeOptions(port=0)) as server, socket.create_connection(server.getsockname()):
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
