@@ -154,6 +154,9 @@ def listening(options: ServeOptions) -> socket.socket:
                 options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             server = socket.create_server(place, family=family, backlog=128)
+            # inherited by connections; asyncio does not set it on those of a given socket, and
+            # clients would delay the acknowledgement of each response by 40 ms
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 reason = error.strerror or error

@@ -117,6 +117,10 @@ class Predictor:
                 return Refusal(utterance, str(error))
 
         items = ahead(decoded, enumerate(recordings), self.embedder.threads)
+        return self.stream(items)
+
+    def stream(self, items: Iterable[Decoded | Refusal]) -> Iterator[Answer | Refusal]:
+        """Predict a stream of decoded utterances, in order; NaN for a `Silence`."""
         return map(self._answer, self.embedder.stream(items))
 
     def windows(
@@ -127,10 +131,7 @@ class Predictor:
         A `Refusal` applies to the whole recording, even after predictions of its windows.
         """
         for track, result in slide(tracks, sliding, self.embedder):
-            yield (
-                track,
-                self._silence(result) if isinstance(result, Silence) else self._answer(result),
-            )
+            yield track, self._answer(result)
 
     def timeline(
         self,
@@ -170,21 +171,21 @@ class Predictor:
         names, regression = self.model.targets or self.model.classes, bool(self.model.targets)
         return Timeline(starts, ends, np.array(rows), names, regression, track.peaks)
 
-    def _silence(self, silence: Silence) -> Answer:
-        numbers = dict.fromkeys(self.model.targets, math.nan)
-        return Answer(silence.utterance, dict.fromkeys(self.model.classes, math.nan), numbers)
-
     def waveform(self, waveform: Waveform) -> Answer | Refusal:
         """Predict one (sample,) waveform at 16 kHz, without threads."""
         return self._answer(self.embedder.waveform(waveform))
 
     def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:
+        model = self.model
+        if isinstance(result, Silence):
+            numbers = dict.fromkeys(model.targets, math.nan)
+            return Answer(result.utterance, dict.fromkeys(model.classes, math.nan), numbers)
         if isinstance(result, Refusal):
             return result
-        model, embedded = self.model, (result.layers, result.sequence)
+        embedded = result.layers, result.sequence
         if model.targets:
-            numbers = zip(model.targets, model.numbers(*embedded).tolist(), strict=True)
-            return Answer(result.utterance, {}, dict(numbers))
+            values = zip(model.targets, model.numbers(*embedded).tolist(), strict=True)
+            return Answer(result.utterance, {}, dict(values))
         shares = zip(model.classes, model.probabilities(*embedded).tolist(), strict=True)
         return Answer(result.utterance, dict(shares))
 

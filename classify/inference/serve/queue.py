@@ -1,23 +1,24 @@
-"""One predictor, and a bounded queue of requests for it."""
+"""A bounded queue of requests for one predictor."""
 
 import asyncio
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from classify.inference.predictor import Answer, Predictor
+from classify.inference.serve.batcher import Batcher
 from classify.inference.serve.options import ServeOptions
 from classify.inference.timeline import Timeline
 from data.errors import AudioError, Wav2emoError
 from data.utterance import Utterance
 from extract import audio
-from extract.decoding import Refusal
-from extract.sliding import Silence, Sliding, Track
+from extract.decoding import Decoded, Refusal
+from extract.sliding import Sliding, Track
 
 Formatted = TypeVar("Formatted")
 
@@ -55,9 +56,12 @@ class Prediction:
 
 
 class RequestQueue:
-    """Predict one recording at a time.
+    """Predict recordings for a bounded number of requests.
 
-    Some requests wait meanwhile. When the queue is full, `Busy` is raised at once.
+    Recordings are decoded and results are formatted in threads. A `Batcher` predicts the recordings
+    of all requests together: each as a whole, then its windows, at most one batch at a time, so
+    that short recordings do not wait for all windows of a long one. When the queue is full, `Busy`
+    is raised at once.
 
     Raises:
         UsageError: window or hop of the timeline is out of range.
@@ -68,11 +72,10 @@ class RequestQueue:
         self.options = options
         self._sliding = Sliding(options.window, options.hop)
         self._places = threading.BoundedSemaphore(options.queue + 1)
-        self._closed = threading.Event()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="listen")
+        self._batcher = Batcher(predictor)
 
     async def ask(self, recording: Path, form: Callable[[Prediction], Formatted]) -> Formatted:
-        """Predict a recording and format the result by `form`, both in the predictor's thread.
+        """Predict a recording and format the result by `form`, in a thread.
 
         A request that is cancelled leaves the queue, or its prediction stops.
 
@@ -82,31 +85,47 @@ class RequestQueue:
         """
         if not self._places.acquire(blocking=False):
             raise Busy(f"{self.options.queue} recordings are waiting already; try again later")
-        gone = threading.Event()
-        job = self._worker.submit(lambda: form(self._predict(recording, gone)))
-        job.add_done_callback(lambda _: self._places.release())
         try:
-            return await asyncio.wrap_future(job)
-        except asyncio.CancelledError:
-            gone.set()
-            raise
+            return await asyncio.to_thread(form, await self._predict(recording))
+        finally:
+            self._places.release()
 
     def close(self) -> None:
-        """Refuse new requests and stop the current one."""
-        self._closed.set()
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Cancel all requests."""
+        self._batcher.close()
 
-    def _predict(self, path: Path, gone: threading.Event) -> Prediction:
-        recording = audio.read(path, max_seconds=self.options.max_seconds)
-        (answer,) = self.predictor.waveforms([recording.waveform])
-        if isinstance(answer, Refusal):
-            raise AudioError(answer.reason)
-        track = Track(Utterance(path.name, "", path.parent, path.name))
-        parts: list[Any] = []
-        for _, part in self.predictor.windows([track], self._sliding):
-            if gone.is_set() or self._closed.is_set():
-                raise Busy("the request has been cancelled")
-            if isinstance(part, Refusal) and not isinstance(part, Silence):
-                raise AudioError(part.reason)
-            parts.append(part)
-        return Prediction(answer, recording.seconds, self.predictor.collected(track, parts))
+    async def _predict(self, path: Path) -> Prediction:
+        whole, track, windows = await asyncio.to_thread(self._read, path)
+        (answer,) = await self._answers([whole])
+        sha256, seconds = whole.sha256, whole.seconds
+        del whole  # minutes of samples
+        engine = self.predictor.embedder.engine
+        most = max(1, int(engine.batch_seconds / self._sliding.window))
+        parts: list[Answer] = []
+        while chunk := await asyncio.to_thread(lambda: list(islice(windows, most))):
+            if isinstance(chunk[0], Decoded) and chunk[0].sha256 == sha256:
+                parts = [replace(answer, utterance=chunk[0].utterance)]  # the only window
+            else:
+                parts += await self._answers(chunk)
+        return Prediction(answer, seconds, self.predictor.collected(track, parts))
+
+    def _read(self, path: Path) -> tuple[Decoded, Track, Iterator[Decoded | Refusal]]:
+        """The whole recording, and its windows."""
+        embedder = self.predictor.embedder
+        waveform = audio.read(path, max_seconds=self.options.max_seconds).waveform
+        utterance = Utterance(path.name, "", path.parent, path.name)
+        whole = embedder.prepare(utterance, waveform)
+        if isinstance(whole, Refusal):
+            raise AudioError(whole.reason)
+        blocks = (waveform[n : n + audio.BLOCK] for n in range(0, len(waveform), audio.BLOCK))
+        track = Track(utterance, blocks)
+        return whole, track, track.windows(self._sliding, embedder)
+
+    async def _answers(self, items: Sequence[Decoded | Refusal]) -> list[Answer]:
+        """Predict items together with those of other requests."""
+        answers = []
+        for answer in await asyncio.wrap_future(self._batcher.submit(items)):
+            if isinstance(answer, Refusal):
+                raise AudioError(answer.reason)
+            answers.append(answer)
+        return answers

@@ -1,6 +1,7 @@
 """HTML fragments of the page."""
 
 import base64
+import threading
 from itertools import cycle
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from classify.models.trained import TrainedHead
 from classify.report.style import PALETTE, as_bytes
 
 MODEL_CARD = "README.md"
+_DRAWING = threading.Lock()  # matplotlib's settings are global
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -65,5 +67,6 @@ def program(address: str) -> str:
 
 def _timeline(found: Prediction) -> str:
     """The figure as a ``data:`` URL, so that no file has to be stored and removed."""
-    image = as_bytes(timeline_figure.draw(found.timeline))
+    with _DRAWING:
+        image = as_bytes(timeline_figure.draw(found.timeline))
     return "data:image/png;base64," + base64.b64encode(image).decode()

@@ -188,7 +188,12 @@ def test_several_at_once_get_their_own_answers(server, recordings: Path) -> None
     alone = [ask(server.url, file).json() for file in files]
     with ThreadPoolExecutor(len(files)) as pool:
         together = list(pool.map(lambda file: ask(server.url, file).json(), files))
-    assert together == alone
+    for answer, reference in zip(together, alone, strict=True):
+        assert answer["emotion"] == reference["emotion"]
+        assert answer["probabilities"] == pytest.approx(reference["probabilities"], abs=1e-8)
+        for part, other in zip(answer["timeline"], reference["timeline"], strict=True):
+            assert (part["start"], part["end"]) == (other["start"], other["end"])
+            assert part["probabilities"] == pytest.approx(other["probabilities"], abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -332,6 +337,13 @@ def test_a_busy_port_is_reported_or_passed_over(monkeypatch) -> None:
             assert second.getsockname()[1] > port
     with pytest.raises(UsageError, match=r"--host 192\.0\.2\.1"):
         listening(ServeOptions(host="192.0.2.1", port=0))
+
+
+def test_responses_do_not_wait_for_acknowledgements() -> None:
+    with listening(ServeOptions(port=0)) as server, socket.create_connection(server.getsockname()):
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(
