@@ -133,8 +133,8 @@ class Remembered:
 
 def _files(checkpoint: Checkpoint) -> list[Path]:
     folder = checkpoint.folder
-    found = [] if folder is None else [f for f in folder.iterdir() if f.suffix in SUFFIXES]
-    return sorted(found)
+    found = [] if folder is None else list(folder.iterdir())
+    return sorted(file for file in found if file.suffix in SUFFIXES and file.is_file())
 
 
 def _state(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -51,10 +51,10 @@ class LateEngine:
         self._encoder: Encoder | None = None
         self._remembered = Remembered(self._checkpoint)
         name, self._device = _choose(request, device)
-        self._identity = self._remembered.read()
-        self._identity = identity = self._identity or self._load().identity
-        self.receptive_field = identity.receptive_field
-        self.recipe = describe(identity, request, engine=name)
+        self._known = self._remembered.read()
+        self._identity = self._known or self._load().identity
+        self.receptive_field = self._identity.receptive_field
+        self.recipe = describe(self._identity, request, engine=name)
 
     @cached_property
     def engine(self) -> Engine:
@@ -63,7 +63,6 @@ class LateEngine:
         if self.recipe["engine"] == "openvino":
             from extract.engines.openvino import OpenVINOEngine  # late: imports OpenVINO
 
-            assert self._identity
             verify = self._remembered.verify
             engine = OpenVINOEngine(self._identity, self._request, self._load, verify)
         else:
@@ -80,9 +79,9 @@ class LateEngine:
             from extract.encoders.encoder import load  # late: importing torch takes seconds
 
             self._encoder = load(self._checkpoint)
-            if self._identity is None:
+            if self._known is None:
                 self._remembered.write(self._encoder.identity)
-            elif self._identity != self._encoder.identity:
+            elif self._known != self._encoder.identity:
                 raise self._remembered.changed()
         return self._encoder
 
