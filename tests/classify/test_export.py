@@ -1,14 +1,11 @@
 """Exported graphs in onnxruntime and OpenVINO agree with the model, for any batch."""
 
-import io
 import json
 import os
 import re
 import resource
 import subprocess
 import sys
-import warnings
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +15,6 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
-import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -27,11 +23,8 @@ from classify.commands import export as command
 from classify.export import check, trace
 from classify.export.check import Deviation, compare, noise
 from classify.export.graph import Graph
-from classify.export.heads import module_of
 from classify.export.write import export
-from classify.features import Features
-from classify.heads import HEADS, build, build_regressor
-from classify.heads.linear import SoftmaxRegression
+from classify.heads import HEADS
 from classify.inference.model import Model
 from classify.inference.predictor import Predictor
 from classify.models.train import train
@@ -42,9 +35,7 @@ from data.errors import EncoderError, ModelError, UsageError
 from extract import audio
 from extract.__main__ import main as extract
 from extract.encoders.checkpoint import Checkpoint
-from extract.encoders.encoder import UNTRAINED, Encoder, load, untrained_model
-from extract.engines.torch import TorchEngine
-from extract.recipe import Request
+from extract.encoders.encoder import load, untrained_model
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"
 SHORTEST = 400  # samples
@@ -102,58 +93,6 @@ def exported(cache: Path, tmp_path_factory) -> tuple[Model, Path]:
     model, path = trained(cache), tmp_path_factory.mktemp("exported") / "model.onnx"
     export(model, path)
     return model, path
-
-
-@pytest.mark.parametrize("classes", [2, 4])
-@pytest.mark.parametrize("head", HEADS)
-def test_a_head_alone_gives_its_probabilities(head: str, classes: int) -> None:
-    rng = np.random.default_rng(classes)
-    X, y = rng.normal(3, 1, (80, 24)).astype(np.float32), np.arange(80) % classes
-    X[:, :classes] += 2 * np.eye(classes, dtype=np.float32)[y]
-    fitted = build(head, parameters(head)).fit(X, np.array(list("abcd"))[y])
-    unseen = rng.normal(3, 1, (200, 24)).astype(np.float32)
-    for run in runs(module_of(fitted)):
-        for rows in (X, unseen):
-            shares = softmax(run(rows).astype(float), 1)
-            np.testing.assert_allclose(shares, fitted.predict_proba(rows), atol=5e-6)
-
-
-@pytest.mark.parametrize("head", REGRESSORS)
-def test_a_regressor_alone_gives_its_numbers(head: str) -> None:
-    rng = np.random.default_rng(1)
-    X, unseen = rng.normal(3, 1, (2, 90, 24)).astype(np.float32)
-    fitted = build_regressor(head, parameters(head)).fit(X, rng.normal(40, 5, (90, 2)))
-    for run in runs(module_of(fitted)):
-        np.testing.assert_allclose(run(unseen), fitted.predict(unseen), rtol=1e-5)
-
-
-def parameters(head: str) -> dict:
-    neural = {"layers": 3, "axis": "layer", "epochs": 2} if HEADS[head].neural else {}
-    return neural | ({"random_state": 0} if HEADS[head].random else {})
-
-
-def runs(module: torch.nn.Module) -> list:
-    """A head's module in each runtime: (utterance, dim) → (utterance, output)."""
-    noted = io.BytesIO()
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            (torch.ones(2, 24),),
-            noted,
-            input_names=["x"],
-            output_names=["logits"],
-            dynamic_axes={"x": {0: "batch"}, "logits": {0: "batch"}},
-            opset_version=trace.OPSET,
-            dynamo=False,
-        )
-    started = (start(noted.getvalue()) for start in (check.onnxruntime, check.openvino))
-    return [lambda rows, run=run: run({"x": rows}) for run in started]
-
-
-def test_what_has_no_module_is_refused() -> None:
-    with pytest.raises(UsageError, match="made of dict cannot be exported; train another"):
-        module_of({})
 
 
 CHOICES = [
@@ -244,56 +183,6 @@ def test_the_temperature_is_in_the_graph(cache: Path, waveform) -> None:
     ]
     cold, scaled = (Graph(m, load(Checkpoint("untrained:tiny")))(*given)[1] for m in (model, hot))
     np.testing.assert_allclose(scaled, cold / 2.5, rtol=1e-5)
-
-
-SMALL = UNTRAINED["untrained:tiny"]
-LAYER_NORM = SMALL | {
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "conv_bias": True,
-}
-T = transformers
-ARCHITECTURES = {
-    "wav2vec2, layer norm": lambda: T.Wav2Vec2Model(T.Wav2Vec2Config(**LAYER_NORM)),
-    "hubert, batch norm": lambda: T.HubertModel(T.HubertConfig(**SMALL, conv_pos_batch_norm=True)),
-    "wavlm": lambda: T.WavLMModel(T.WavLMConfig(**SMALL)),
-    "data2vec": lambda: T.Data2VecAudioModel(
-        T.Data2VecAudioConfig(**SMALL | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19})
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "normalise"), list(zip(ARCHITECTURES, [True, False] * 2, strict=True))
-)
-def test_any_architecture(name: str, normalise: bool, waveform) -> None:
-    """Held against the engine, which test_exactness holds against transformers alone."""
-    torch.manual_seed(1)
-    network = ARCHITECTURES[name]().eval()
-    for parameter in network.parameters():
-        if parameter.ndim == 1:
-            torch.nn.init.normal_(parameter, 0.3, 0.5)
-    encoder = Encoder.of(network, Checkpoint("test"), control=True, normalise=normalise)
-    waveforms = [waveform(n, seconds) for n, seconds in enumerate((1.0, 0.025, 2.2))]
-    request = Request(precision="float32", pooling=("mean", "std", "max"))
-    engine = TorchEngine(replace(encoder, model=deepcopy(network)), request)
-    ready = [w if not normalise else (w - w.mean()) / w.std() for w in waveforms]
-    layers = engine.embed(ready).layers
-    expected = np.concatenate([layers[p].mean(0) for p in ("mean", "std", "max")], 1)
-
-    X = np.random.default_rng(0).normal(size=(20, expected.shape[1]))
-    head = SoftmaxRegression().fit(X, np.arange(20) % 3)
-    features = Features("mean", tuple(engine.recipe["layers"]), ("mean", "std", "max"))
-    model = Model(
-        head, features, {"recipe": engine.recipe, "classes": ["a", "b", "c"], "temperature": 1.0}
-    )
-    content = trace.traced(Graph(model, replace(encoder, model=network)), {})
-    graph = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    hidden, logits = graph.run(None, inputs(waveforms))
-    np.testing.assert_allclose(hidden, expected, atol=2e-5, rtol=1e-4)
-    np.testing.assert_allclose(softmax(logits, 1), head.predict_proba(expected), atol=1e-5)
-    for run in (check.onnxruntime(content), check.openvino(content)):
-        np.testing.assert_allclose(run(inputs(waveforms)), logits, atol=1e-4)
 
 
 def test_another_model_s_graph_is_reported(cache: Path, exported) -> None:

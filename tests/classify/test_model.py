@@ -1,17 +1,21 @@
 """Trained heads: saved, loaded, and used on new audio. Refusals: test_untrusted.py."""
 
 import contextlib
+import hashlib
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 from scipy.special import softmax
 
 from classify.dataset import load
 from classify.heads import HEADS
 from classify.inference.model import Model
+from classify.models import schema
 from classify.models import train as fit
 from classify.options import Options
 from classify.training_options import TrainingOptions
@@ -89,6 +93,21 @@ def test_the_temperature_is_applied(cache: Path, tmp_path: Path) -> None:
     expected = softmax(np.log(plain) / again.temperature, axis=1)
     np.testing.assert_allclose(again.of_features(X), expected, rtol=1e-9)
     np.testing.assert_array_equal(expected.argmax(1), plain.argmax(1))
+
+
+def test_linear_heads_of_earlier_versions_are_read(cache: Path, tmp_path: Path) -> None:
+    """They were stored by skops."""
+    model, options = trained(cache, "logreg")
+    out = tmp_path / "model"
+    model.save(out)
+    (out / "head.safetensors").unlink()
+    content = skops.io.dumps(model.head)
+    (out / "head.skops").write_bytes(content)
+    card = json.loads((out / "model.json").read_text())
+    card["head_sha256"] = hashlib.sha256(content).hexdigest()
+    (out / "model.json").write_text(json.dumps(card | {"sha256": schema.seal(card)}))
+    X = seen(model, options)
+    np.testing.assert_allclose(Model.load(out).of_features(X), model.of_features(X), rtol=1e-9)
 
 
 def test_an_older_model_is_overwritten_and_nothing_else(cache: Path, tmp_path: Path) -> None:

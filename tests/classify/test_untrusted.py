@@ -249,14 +249,6 @@ def types_of(fitted: object) -> set[str]:
         return set(storage._named(json.loads(archive.read("schema.json"))))
 
 
-def test_linear_heads_of_earlier_versions_are_read(folder: Path) -> None:
-    """They were stored by skops."""
-    head = Model.load(folder, estimator=True).head
-    X = np.random.default_rng(0).normal(size=(5, 16))
-    put(folder, skops.io.dumps(head))
-    np.testing.assert_array_equal(Model.load(folder).head.predict_proba(X), head.predict_proba(X))
-
-
 def test_another_head_than_is_said_is_refused(folder: Path) -> None:
     random = np.random.default_rng(0)
     X, y = random.normal(size=(40, 16)), np.repeat(["anger", "boredom", "neutral", "sadness"], 10)

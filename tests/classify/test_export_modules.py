@@ -1,0 +1,145 @@
+"""Heads and encoders of any architecture as modules that export to ONNX."""
+
+import io
+import warnings
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import transformers
+from scipy.special import softmax
+
+from classify.export import check, trace
+from classify.export.graph import Graph
+from classify.export.heads import module_of
+from classify.features import Features
+from classify.heads import HEADS, build, build_regressor
+from classify.heads.linear import SoftmaxRegression
+from classify.inference.model import Model
+from data.errors import UsageError
+from extract.encoders.checkpoint import Checkpoint
+from extract.encoders.encoder import UNTRAINED, Encoder
+from extract.engines.torch import TorchEngine
+from extract.recipe import Request
+
+REGRESSORS = [name for name, head in HEADS.items() if head.regressor]
+
+
+def inputs(waveforms: list[np.ndarray], padding: int = 0) -> dict[str, np.ndarray]:
+    """A padded batch, as the graph takes it."""
+    lengths = np.array([len(waveform) for waveform in waveforms])
+    signal = np.zeros((len(waveforms), lengths.max() + padding), np.float32)
+    for row, waveform in zip(signal, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return {"signal": signal, "lengths": lengths}
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_alone_gives_its_probabilities(head: str, classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    X, y = rng.normal(3, 1, (80, 24)).astype(np.float32), np.arange(80) % classes
+    X[:, :classes] += 2 * np.eye(classes, dtype=np.float32)[y]
+    fitted = build(head, parameters(head)).fit(X, np.array(list("abcd"))[y])
+    unseen = rng.normal(3, 1, (200, 24)).astype(np.float32)
+    for run in runs(module_of(fitted)):
+        for rows in (X, unseen):
+            shares = softmax(run(rows).astype(float), 1)
+            np.testing.assert_allclose(shares, fitted.predict_proba(rows), atol=5e-6)
+
+
+@pytest.mark.parametrize("head", REGRESSORS)
+def test_a_regressor_alone_gives_its_numbers(head: str) -> None:
+    rng = np.random.default_rng(1)
+    X, unseen = rng.normal(3, 1, (2, 90, 24)).astype(np.float32)
+    fitted = build_regressor(head, parameters(head)).fit(X, rng.normal(40, 5, (90, 2)))
+    for run in runs(module_of(fitted)):
+        np.testing.assert_allclose(run(unseen), fitted.predict(unseen), rtol=1e-5)
+
+
+def parameters(head: str) -> dict:
+    neural = {"layers": 3, "axis": "layer", "epochs": 2} if HEADS[head].neural else {}
+    return neural | ({"random_state": 0} if HEADS[head].random else {})
+
+
+def runs(module: torch.nn.Module) -> list:
+    """A head's module in each runtime: (utterance, dim) → (utterance, output)."""
+    noted = io.BytesIO()
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (torch.ones(2, 24),),
+            noted,
+            input_names=["x"],
+            output_names=["logits"],
+            dynamic_axes={"x": {0: "batch"}, "logits": {0: "batch"}},
+            opset_version=trace.OPSET,
+            dynamo=False,
+        )
+    started = (start(noted.getvalue()) for start in (check.onnxruntime, check.openvino))
+    return [lambda rows, run=run: run({"x": rows}) for run in started]
+
+
+def test_what_has_no_module_is_refused() -> None:
+    with pytest.raises(UsageError, match="made of dict cannot be exported; train another"):
+        module_of({})
+
+
+SMALL = UNTRAINED["untrained:tiny"]
+
+
+LAYER_NORM = SMALL | {
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "conv_bias": True,
+}
+
+
+T = transformers
+
+
+ARCHITECTURES = {
+    "wav2vec2, layer norm": lambda: T.Wav2Vec2Model(T.Wav2Vec2Config(**LAYER_NORM)),
+    "hubert, batch norm": lambda: T.HubertModel(T.HubertConfig(**SMALL, conv_pos_batch_norm=True)),
+    "wavlm": lambda: T.WavLMModel(T.WavLMConfig(**SMALL)),
+    "data2vec": lambda: T.Data2VecAudioModel(
+        T.Data2VecAudioConfig(**SMALL | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19})
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "normalise"), list(zip(ARCHITECTURES, [True, False] * 2, strict=True))
+)
+def test_any_architecture(name: str, normalise: bool, waveform) -> None:
+    """Held against the engine, which test_exactness holds against transformers alone."""
+    torch.manual_seed(1)
+    network = ARCHITECTURES[name]().eval()
+    for parameter in network.parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, 0.3, 0.5)
+    encoder = Encoder.of(network, Checkpoint("test"), control=True, normalise=normalise)
+    waveforms = [waveform(n, seconds) for n, seconds in enumerate((1.0, 0.025, 2.2))]
+    request = Request(precision="float32", pooling=("mean", "std", "max"))
+    engine = TorchEngine(replace(encoder, model=deepcopy(network)), request)
+    ready = [w if not normalise else (w - w.mean()) / w.std() for w in waveforms]
+    layers = engine.embed(ready).layers
+    expected = np.concatenate([layers[p].mean(0) for p in ("mean", "std", "max")], 1)
+
+    X = np.random.default_rng(0).normal(size=(20, expected.shape[1]))
+    head = SoftmaxRegression().fit(X, np.arange(20) % 3)
+    features = Features("mean", tuple(engine.recipe["layers"]), ("mean", "std", "max"))
+    model = Model(
+        head, features, {"recipe": engine.recipe, "classes": ["a", "b", "c"], "temperature": 1.0}
+    )
+    content = trace.traced(Graph(model, replace(encoder, model=network)), {})
+    graph = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    hidden, logits = graph.run(None, inputs(waveforms))
+    np.testing.assert_allclose(hidden, expected, atol=2e-5, rtol=1e-4)
+    np.testing.assert_allclose(softmax(logits, 1), head.predict_proba(expected), atol=1e-5)
+    for run in (check.onnxruntime(content), check.openvino(content)):
+        np.testing.assert_allclose(run(inputs(waveforms)), logits, atol=1e-4)
