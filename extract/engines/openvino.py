@@ -48,7 +48,6 @@ class OpenVINOEngine:
     """
 
     streams = 1
-    batch_seconds = CPU_BATCH_SECONDS
 
     def __init__(
         self,
@@ -59,6 +58,8 @@ class OpenVINOEngine:
     ) -> None:
         self.receptive_field = identity.receptive_field
         self.recipe = describe(identity, request, engine="openvino")
+        quick = self.recipe["precision"] == "bfloat16"  # its weights take longer to read than to use
+        self.batch_seconds = CPU_BATCH_SECONDS * (2 if quick else 1)
         self.suggests_bfloat16 = request.precision is None and cpu.multiplies_bfloat16()
         self.provenance = provenance(cpu.cpu_name(), identity.location, "openvino")
         self._sizes = identity.sizes
