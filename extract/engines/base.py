@@ -14,7 +14,6 @@ from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import EncoderError
 from extract.encoders.framing import steps_in
 
-CPU_BATCH_SECONDS = 8.0  # of float32
 
 BFLOAT16_IS_QUICKER = (
     "this hardware multiplies bfloat16: --precision bfloat16 is faster, with a relative error of "

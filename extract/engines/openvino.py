@@ -22,7 +22,7 @@ from extract import cpu
 from extract.encoders.framing import blocks, frames, step_of_frames, valid_frames
 from extract.encoders.identity import Identity
 from extract.engines import kept
-from extract.engines.base import CPU_BATCH_SECONDS, Pooled, as_pooled, provenance
+from extract.engines.base import Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ log = logging.getLogger("wav2emo")
 
 DEVICE = "CPU"
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+BATCH_SECONDS = {"float32": 8.0, "bfloat16": 16.0}  # products take less time than reading weights
 
 Floats = npt.NDArray[np.float32]
 
@@ -58,8 +59,7 @@ class OpenVINOEngine:
     ) -> None:
         self.receptive_field = identity.receptive_field
         self.recipe = describe(identity, request, engine="openvino")
-        quick = self.recipe["precision"] == "bfloat16"  # its weights take longer to read than to use
-        self.batch_seconds = CPU_BATCH_SECONDS * (2 if quick else 1)
+        self.batch_seconds = BATCH_SECONDS[self.recipe["precision"]]
         self.suggests_bfloat16 = request.precision is None and cpu.multiplies_bfloat16()
         self.provenance = provenance(cpu.cpu_name(), identity.location, "openvino")
         self._sizes = identity.sizes

@@ -15,11 +15,12 @@ from extract import cpu
 from extract.encoders.encoder import Encoder
 from extract.encoders.framing import frames
 from extract.encoders.pooled import Batch, PooledEncoder
-from extract.engines.base import CPU_BATCH_SECONDS, Pooled, as_pooled, provenance
+from extract.engines.base import Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
 
 log = logging.getLogger("wav2emo")
 
+CPU_BATCH_SECONDS = 8.0
 CUDA_BATCH_SECONDS = 320.0  # larger batches are not faster
 BYTES_PER_SECOND = 60e6  # peak memory for a second of audio in wav2vec2-base, rounded up
 
