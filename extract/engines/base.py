@@ -14,7 +14,6 @@ from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import EncoderError
 from extract.encoders.framing import steps_in
 
-
 BFLOAT16_IS_QUICKER = (
     "this hardware multiplies bfloat16: --precision bfloat16 is faster, with a relative error of "
     f"up to {TOLERANCE['bfloat16']:g} instead of {TOLERANCE['float32']:g}"

@@ -32,7 +32,8 @@ log = logging.getLogger("wav2emo")
 
 DEVICE = "CPU"
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
-BATCH_SECONDS = {"float32": 8.0, "bfloat16": 16.0}  # products take less time than reading weights
+# in bfloat16, reading the weights takes longer than the products of a short batch
+BATCH_SECONDS = {"float32": 8.0, "bfloat16": 16.0}
 
 Floats = npt.NDArray[np.float32]
 
