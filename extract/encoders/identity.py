@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from data.atomic import publish_bytes
+from data.cache.recipe import fingerprint
 from data.errors import EncoderError
 from data.recording import SAMPLING_RATE
 from extract.cpu import cpu_name
@@ -72,23 +73,21 @@ class Remembered:
 
     def read(self) -> Identity | None:
         """The identity; None if it is not known for the present state of the checkpoint."""
-        try:
-            kept = json.loads(self._file.read_bytes())
-            if kept["state"] != self._state:
-                return None
-            sizes = tuple((int(kernel), int(stride)) for kernel, stride in kept["sizes"])
-            return Identity(**kept["identity"] | self._found(), sizes=sizes)
-        except (OSError, ValueError, KeyError, TypeError):
+        kept = self._read()
+        if kept is None or kept["state"] != self._state:
             return None
+        sizes = tuple((kernel, stride) for kernel, stride in kept["sizes"])
+        return Identity(**kept["identity"] | self._found(), sizes=sizes)
 
     def write(self, identity: Identity) -> None:
         """Keep the identity, if that is possible."""
         own = asdict(identity) | self._found()
         sizes = own.pop("sizes")
         kept = {"state": self._state, "identity": own, "sizes": sizes, "contents": self._contents()}
+        text = json.dumps({"checksum": fingerprint(kept), "kept": kept}, indent=1)
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            publish_bytes(self._file, json.dumps(kept, indent=1).encode())
+            publish_bytes(self._file, text.encode())
         except OSError as error:
             log.debug("%s is not stored: %s", self._file, error)
 
@@ -98,11 +97,8 @@ class Remembered:
         Raises:
             EncoderError: they differ, although sizes and times of change are the same.
         """
-        try:
-            expected = json.loads(self._file.read_bytes())["contents"]
-        except (OSError, ValueError, KeyError):
-            return  # removed meanwhile
-        if expected != self._contents():
+        kept = self._read()  # None: another process has removed it
+        if kept is not None and kept["contents"] != self._contents():
             raise self.changed()
 
     def changed(self) -> EncoderError:
@@ -113,6 +109,14 @@ class Remembered:
             f"{self._checkpoint.name}: its files have changed, but not their sizes and times; run "
             "the same command again to read them anew"
         )
+
+    def _read(self) -> dict[str, Any] | None:
+        """What the file keeps; None if it is missing or damaged."""
+        try:
+            found = json.loads(self._file.read_bytes())
+            return found["kept"] if fingerprint(found["kept"]) == found["checksum"] else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _found(self) -> dict[str, Any]:
         """What depends on where the checkpoint was found."""

@@ -109,6 +109,21 @@ def test_a_remembered_encoder_has_the_recipe_of_a_loaded_one(kept, checkpoint):
             assert open_engine(name, request, "cpu").recipe == first.recipe
 
 
+def test_a_damaged_identity_is_not_used(kept, checkpoint):
+    identity = load(find(str(checkpoint))).identity
+    remembered = Remembered(find(str(checkpoint)))
+    remembered.write(identity)
+    (file,) = (kept / "encoders").iterdir()
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 7):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert remembered.read() in (None, identity)
+        file.write_bytes(whole[:place])
+        assert remembered.read() is None
+    file.write_bytes(whole)
+    assert remembered.read() == identity
+
+
 def test_a_copy_and_another_folder_are_told_apart(kept, checkpoint, tmp_path):
     open_engine(str(checkpoint), Request(), "cpu")
     shutil.copytree(checkpoint, tmp_path / "copy")
