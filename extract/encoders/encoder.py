@@ -1,6 +1,7 @@
 """Load an encoder from the folder of a checkpoint, or make an untrained one from a fixed seed."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -71,6 +72,7 @@ class Encoder:
             normalise,
             location=None if checkpoint.folder is None else str(checkpoint.folder),
             architecture=model.config.model_type,
+            config=_config_checksum(model.config),
             depth=len(kind.layers(model)),
             sizes=kind.sizes(model.config),
         )
@@ -146,6 +148,13 @@ def _normalises(folder: Path, name: str) -> bool:
             f"{name}: sampling rate of {extractor.sampling_rate} Hz; expected {SAMPLING_RATE} Hz"
         )
     return bool(extractor.do_normalize)
+
+
+def _config_checksum(config: transformers.PretrainedConfig) -> str:
+    """SHA-256 of a configuration, without the names of its folder and of the library's version."""
+    names = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
+    values = {name: value for name, value in config.to_dict().items() if name not in names}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _checksum(model: torch.nn.Module) -> str:

@@ -42,6 +42,7 @@ class Identity:
     normalise: bool  # whether waveforms are scaled to zero mean and unit variance
     location: str | None  # folder of the checkpoint
     architecture: str  # its model_type in transformers
+    config: str  # SHA-256 of its configuration
     depth: int  # number of transformer layers
     sizes: tuple[tuple[int, int], ...]  # (kernel, stride) of each convolution of the front end
 

@@ -23,7 +23,7 @@ import openvino
 from data.cache.recipe import Recipe
 from extract import encoders
 from extract.encoders.first_layer import FirstLayer
-from extract.encoders.identity import LIBRARIES, cache_folder
+from extract.encoders.identity import LIBRARIES, Identity, cache_folder
 
 if TYPE_CHECKING:
     from extract.engines.conversion import Graphs
@@ -38,15 +38,15 @@ FIRST, CONVOLUTIONS, TRANSFORMER = "first.npz", "convolutions.xml", "transformer
 Compiled = tuple[FirstLayer, openvino.CompiledModel, openvino.CompiledModel]
 
 
-def place(recipe: Recipe) -> Path:
-    """Folder of the encoder of a recipe, which depends on libraries and source code too."""
+def place(recipe: Recipe, identity: Identity) -> Path:
+    """Folder of an encoder, which depends on libraries and source code too."""
     determining = {name: recipe[name] for name in DETERMINING}
-    source = Path(encoders.__file__).parent
-    code = [file.read_text() for file in sorted(source.rglob("*.py"))]
-    code.append(Path(__file__).with_name("conversion.py").read_text())
     libraries = [version(name) for name in (*LIBRARIES, "openvino")]
-    text = json.dumps([determining, libraries, code])
-    return cache_folder() / "graphs" / hashlib.sha256(text.encode()).hexdigest()[:32]
+    digest = hashlib.sha256(json.dumps([determining, identity.config, libraries]).encode())
+    source = Path(encoders.__file__).parent
+    for file in (*sorted(source.rglob("*.py")), Path(__file__).with_name("conversion.py")):
+        digest.update(file.read_bytes())
+    return cache_folder() / "graphs" / digest.hexdigest()[:32]
 
 
 def read(folder: Path, core: openvino.Core, device: str) -> Compiled | None:

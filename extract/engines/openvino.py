@@ -68,7 +68,7 @@ class OpenVINOEngine:
         self._busy = threading.Lock()  # a request has the inputs and outputs of one thread
         self._verified: Future[None] | None = None
         core = _core(self.recipe["precision"])
-        folder = kept.place(self.recipe)
+        folder = kept.place(self.recipe, identity)
         compiled = kept.read(folder, core, DEVICE)
         if compiled is None:
             log.info("converting the encoder for OpenVINO, once; kept in %s", folder.parent)
