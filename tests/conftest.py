@@ -95,7 +95,7 @@ def unispeech(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture(autouse=True, scope="session")
 def compiled_encoders(tmp_path_factory):
-    """One folder of compiled encoders for all tests, and none in the home of who runs them."""
+    """One folder of kept encoders for all tests, and none in the home of the user."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Selection of engines, and their compiled graphs."""
+"""Selection of engines. What is kept of an encoder: test_kept.py."""
 
 import signal
 import subprocess
