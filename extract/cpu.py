@@ -26,7 +26,7 @@ def cpu_name() -> str:
 
 def multiplies_bfloat16() -> bool:
     """Whether the CPU multiplies bfloat16, and oneDNN may use it (``ONEDNN_MAX_CPU_ISA``)."""
-    if "flags" not in _flags():  # not Linux
+    if "flags" not in _flags():  # not Linux on x86
         return _torch_multiplies_bfloat16()
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
     allowed = limit in ("ALL", "DEFAULT") or limit.startswith(("AVX512", "AVX10"))

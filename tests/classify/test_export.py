@@ -15,6 +15,7 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
+from graphs import inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -66,15 +67,6 @@ def cache(tmp_path_factory, waveform) -> Path:
 def trained(cache: Path, head: str = "logreg", **options) -> Model:
     training = TrainingOptions(epochs=3) if HEADS[head].neural else TrainingOptions()
     return train(Options(cache=cache, head=head, training=training, **options), scored=False)
-
-
-def inputs(waveforms: list[np.ndarray], padding: int = 0) -> dict[str, np.ndarray]:
-    """A padded batch, as the graph takes it."""
-    lengths = np.array([len(waveform) for waveform in waveforms])
-    signal = np.zeros((len(waveforms), lengths.max() + padding), np.float32)
-    for row, waveform in zip(signal, waveforms, strict=True):
-        row[: len(waveform)] = waveform
-    return {"signal": signal, "lengths": lengths}
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 import transformers
+from graphs import inputs
 from scipy.special import softmax
 
 from classify.export import check, trace
@@ -26,15 +27,6 @@ from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 
 REGRESSORS = [name for name, head in HEADS.items() if head.regressor]
-
-
-def inputs(waveforms: list[np.ndarray], padding: int = 0) -> dict[str, np.ndarray]:
-    """A padded batch, as the graph takes it."""
-    lengths = np.array([len(waveform) for waveform in waveforms])
-    signal = np.zeros((len(waveforms), lengths.max() + padding), np.float32)
-    for row, waveform in zip(signal, waveforms, strict=True):
-        row[: len(waveform)] = waveform
-    return {"signal": signal, "lengths": lengths}
 
 
 @pytest.mark.parametrize("classes", [2, 4])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trees import attributes, plant
 
 from data import corpora
 from data.emotions import SHARED, to_shared
@@ -44,22 +45,9 @@ TREES = {
 }
 
 
-def plant(root: Path, files: dict[str, str] | list[str]) -> Path:
-    """Make small files below root, empty unless a text is given."""
-    contents = files if isinstance(files, dict) else dict.fromkeys(files, "")
-    for name, text in contents.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
 def standin(name: str, folder: Path) -> Path:
     root = plant(folder / name, TREES[name])
     return root / "takes.csv" if name == "table" else root
-
-
-def attributes(corpus: corpora.Corpus, id: str) -> dict[str, str | float]:
-    return dict(next(u for u in corpus.utterances if u.id == id).attributes)
 
 
 @pytest.mark.parametrize("name", corpora.names())

@@ -6,23 +6,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trees import plant
 
 from data import corpora
 from data.corpora.folder import compile_pattern
 from data.errors import CorpusError, UsageError
-
-
-def plant(root: Path, files: dict[str, str] | list[str]) -> Path:
-    """Make small files below root, empty unless a text is given."""
-    contents = files if isinstance(files, dict) else dict.fromkeys(files, "")
-    for name, text in contents.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
-def attributes(corpus: corpora.Corpus, id: str) -> dict[str, str | float]:
-    return dict(next(u for u in corpus.utterances if u.id == id).attributes)
 
 
 def test_folder_labels_are_the_immediate_subfolders(tmp_path: Path) -> None:

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 import storm
+from clusters import extracted, listed
 from standin import Source, StandIn
 from workers import Crew
 
-from data import Cache, corpora
+from data import Cache
 from data.cache.file import parts_folder
 from data.errors import SchedulerError
 from extract import pipeline
@@ -53,16 +54,6 @@ def logged(caplog):
 def corpus(tmp_path):
     storm.make_corpus(tmp_path / "corpus", 60)
     return tmp_path / "corpus"
-
-
-def listed(corpus):
-    return list(corpora.read(corpus).utterances)
-
-
-def extracted(corpus, cache, where, source=None, batch_seconds=1.0, **options):
-    settings = pipeline.Settings(batch_seconds=batch_seconds)
-    on = Cluster(where.scheduler, **options)
-    return dask.extract(listed(corpus), source or Source(), cache, settings, on)[1]
 
 
 def alone(corpus, cache):

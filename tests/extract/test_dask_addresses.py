@@ -8,30 +8,16 @@ import threading
 
 import pytest
 import storm
-from standin import Source
 
-from data import corpora, scheduler
+from data import scheduler
 from data.errors import SchedulerError, UsageError
 from data.scheduler import parse
-from extract import pipeline
-from extract.parallel import dask
-from extract.parallel.workers import Cluster
 
 
 @pytest.fixture
 def corpus(tmp_path):
     storm.make_corpus(tmp_path / "corpus", 60)
     return tmp_path / "corpus"
-
-
-def listed(corpus):
-    return list(corpora.read(corpus).utterances)
-
-
-def extracted(corpus, cache, where, source=None, batch_seconds=1.0, **options):
-    settings = pipeline.Settings(batch_seconds=batch_seconds)
-    on = Cluster(where.scheduler, **options)
-    return dask.extract(listed(corpus), source or Source(), cache, settings, on)[1]
 
 
 @pytest.mark.parametrize(

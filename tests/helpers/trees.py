@@ -1,0 +1,18 @@
+"""Small file trees of corpora."""
+
+from pathlib import Path
+
+from data import corpora
+
+
+def plant(root: Path, files: dict[str, str] | list[str]) -> Path:
+    """Make small files below root, empty unless a text is given."""
+    contents = files if isinstance(files, dict) else dict.fromkeys(files, "")
+    for name, text in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def attributes(corpus: corpora.Corpus, id: str) -> dict[str, str | float]:
+    return dict(next(u for u in corpus.utterances if u.id == id).attributes)
