@@ -3,20 +3,18 @@
 import asyncio
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from classify.inference.serve.queue import Busy, Prediction, RequestQueue
 from classify.inference.serve.uploads import Uploads
 from data.errors import AudioError
 
 
-def routes(requests: RequestQueue, uploads: Uploads) -> APIRouter:
-    """Routes of the endpoint for programs."""
-    router = APIRouter()
+def route(requests: RequestQueue, uploads: Uploads) -> Route:
+    """The endpoint for programs."""
 
-    @router.api_route("/predict", methods=["POST", "PUT"])
     async def predict(request: Request) -> Response:
         """Predict the recording in the request's body."""
         if request.headers.get("content-type", "").startswith("multipart/"):
@@ -40,7 +38,7 @@ def routes(requests: RequestQueue, uploads: Uploads) -> APIRouter:
         except Busy as error:
             return _line(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
-    return router
+    return Route("/predict", predict, methods=["POST", "PUT"])
 
 
 async def _hung_up(request: Request) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import gradio as gr
+from fastapi import FastAPI
 
 from classify.inference.serve import render
 from classify.inference.serve.queue import Prediction, RequestQueue
@@ -11,12 +12,39 @@ from classify.models.trained import TrainedHead
 from data.errors import AudioError, Wav2emoError
 
 TITLE = "wav2emo"
+POLL = 0.05  # seconds between Gradio's looks at its queue; 1 ms, its default, takes 6 % of a core
+FONTS = ("system-ui", "sans-serif")  # of the machine that shows the page: none is loaded
+CODE = ("ui-monospace", "monospace")
 
 
-def page(
+def application(
+    model: TrainedHead, folder: Path, requests: RequestQueue, uploads: Uploads, address: str
+) -> FastAPI:
+    """The page of a model that was loaded from `folder`, served at `address`."""
+    blocks = _blocks(model, folder, requests, uploads, address)
+    blocks.queue(max_size=None)  # `RequestQueue` limits the page and programs together
+    blocks._queue.sleep_when_free = POLL
+    app = FastAPI(openapi_url=None)
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        "/",
+        css_paths=Path(__file__).with_name("page.css"),
+        theme=gr.themes.Base(font=FONTS, font_mono=CODE),
+        max_file_size=requests.options.max_bytes,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        pwa=False,
+    )
+    return app
+
+
+def _blocks(
     model: TrainedHead, folder: Path, requests: RequestQueue, uploads: Uploads, address: str
 ) -> gr.Blocks:
-    """The page of a model that was loaded from `folder`, served at `address`."""
 
     async def show(sent: str | None) -> str:
         if sent is None:
