@@ -1,9 +1,20 @@
-"""``python -m extract CORPUS…``: see `extract.commands.extract`."""
+"""``python -m extract CORPUS…`` and ``python -m extract finetune CORPUS…``."""
 
+import importlib
 import sys
 
 from data.console import run
-from extract.commands.extract import main
+
+COMMANDS = {"finetune": "finetune.command"}  # by name, since the package imports this one
+
+
+def main(argv: list[str]) -> int:
+    """Run a command and return its exit status."""
+    named = argv[0] if argv else ""
+    module = importlib.import_module(COMMANDS.get(named, "extract.commands.extract"))
+    status: int = module.main(argv[1:] if named in COMMANDS else argv)
+    return status
+
 
 if __name__ == "__main__":
     sys.exit(run(lambda: main(sys.argv[1:]), verbose={"-v", "--verbose"} & set(sys.argv) != set()))

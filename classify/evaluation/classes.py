@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from classify.dataset import Dataset
+from classify.dataset import Dataset, Selection
 from classify.evaluation.crossvalidate import CrossValidation
 from classify.evaluation.folds import Folds, units
 from classify.stats.metrics import METRICS, confusions
@@ -31,7 +31,7 @@ class ClassOutcome:
     layer_weights: dict[int, Spread]  # of a mix of layers over folds and seeds; empty: no mix
 
     @classmethod
-    def of(cls, data: Dataset, folds: Folds, result: CrossValidation) -> "ClassOutcome":
+    def of(cls, data: Selection, folds: Folds, result: CrossValidation) -> "ClassOutcome":
         """Score the predictions of a cross-validation."""
         by_seed = result.confusions(data.y)  # (seed, fold, truth, prediction)
         _, unit = units(data, folds)
@@ -90,9 +90,9 @@ def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
         yield [str(truth), str(name), *(f"{value:.6f}" for value in probabilities)]
 
 
-def _layer_weights(data: Dataset, result: CrossValidation) -> dict[int, Spread]:
+def _layer_weights(data: Selection, result: CrossValidation) -> dict[int, Spread]:
     weights = result.layer_weights  # (fit, layer)
-    if weights is None:
+    if weights is None or not isinstance(data, Dataset):
         return {}
     pairs = zip(weights.mean(0).tolist(), weights.std(0).tolist(), strict=True)
     return {layer: Spread(*pair) for layer, pair in zip(data.features.layers, pairs, strict=True)}

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from classify.dataset import Dataset
+from classify.dataset import Selection
 from classify.evaluation.crossvalidate import CrossValidation
 from classify.evaluation.folds import Folds, Rows
 from classify.stats import intervals
@@ -57,7 +57,7 @@ class NumberOutcome:
     folds: tuple[FoldAgreement, ...]
 
     @classmethod
-    def of(cls, data: Dataset, folds: Folds, result: CrossValidation) -> "NumberOutcome":
+    def of(cls, data: Selection, folds: Folds, result: CrossValidation) -> "NumberOutcome":
         """Score the predictions of a cross-validation."""
         found, (*of_targets, of_mean) = _agreement(data, result, slice(None)), _ccc(data, result)
         return cls(
@@ -84,7 +84,7 @@ class NumberOutcome:
         return asdict(self.folds[number])
 
 
-def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
+def predictions(data: Selection, result: CrossValidation) -> Iterator[list[str]]:
     """Truth and prediction of each utterance, for ``predictions.csv``; the header first."""
     yield [f"{name}_{kind}" for name in data.targets for kind in ("truth", "prediction")]
     pairs = np.stack([data.y, result.output], axis=2)
@@ -92,7 +92,7 @@ def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
         yield [f"{value:.6f}" for value in row]
 
 
-def _ccc(data: Dataset, result: CrossValidation) -> list[intervals.Pair]:
+def _ccc(data: Selection, result: CrossValidation) -> list[intervals.Pair]:
     """95 % intervals over speakers of the CCC of each target, then of their mean.
 
     If the speakers are unknown, the intervals are over utterances.
@@ -102,7 +102,7 @@ def _ccc(data: Dataset, result: CrossValidation) -> list[intervals.Pair]:
     return intervals.as_json(intervals.of_ccc(data.y, result.output, speakers))
 
 
-def _agreement(data: Dataset, result: CrossValidation, rows: Rows | slice) -> FoldAgreement:
+def _agreement(data: Selection, result: CrossValidation, rows: Rows | slice) -> FoldAgreement:
     """Of each target, and their means over the targets, for some utterances."""
     truth, prediction = data.y[rows], result.output[rows]
     found = {name: measure(truth, prediction) for name, measure in AGREEMENTS.items()}

@@ -168,6 +168,28 @@ class Cache:
                 sequences[position] = values[offsets[row] : offsets[row + 1]]
         return sequences
 
+    def sequence(self, layer: int, position: int) -> npt.NDArray[np.float16]:
+        """Sequence of one layer and utterance, (step, dim)."""
+        file, row = self.files[self._rows.file[position]], self._rows.row[position]
+        start, stop = self._offsets(self._rows.file[position])[row : row + 2]
+        index = self.sequence_layers.index(layer)
+        return file.read("sequences/values", index, int(start), int(stop))
+
+    def steps(self) -> npt.NDArray[np.int64]:
+        """(utterance,) number of steps of the sequences."""
+        lengths = [np.diff(self._offsets(number)) for number in range(len(self.files))]
+        pairs = zip(self._rows.file, self._rows.row, strict=True)
+        return np.array([lengths[file][row] for file, row in pairs], np.int64)
+
+    def _offsets(self, number: int) -> npt.NDArray[np.int64]:
+        if number not in self._known_offsets:
+            self._known_offsets[number] = self.files[number].offsets()
+        return self._known_offsets[number]
+
+    @cached_property
+    def _known_offsets(self) -> dict[int, npt.NDArray[np.int64]]:
+        return {}
+
     @cached_property
     def _rows(self) -> "Rows":
         return newest_rows([file.ids for file in self.files])

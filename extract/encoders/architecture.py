@@ -1,8 +1,10 @@
 """The parts of a transformers architecture that engines use."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from extract.encoders.convolutions import Convolutions, NativeConvolutions
@@ -52,8 +54,45 @@ class Architecture:
         layers: nn.ModuleList = model.encoder.layers
         return layers
 
+    def upper_layers(self, model: Any, first: int) -> list[Any]:
+        """Transformer layers from number `first` on (from 0), as they run without those below."""
+        return list(self.layers(model))[first:]
+
+    def upper(self, model: Any, first: int) -> Any:
+        """The transformer above hidden layer `first`, whose numbers are those of recipes.
+
+        It shares its parameters with the model. Its arguments are those of `transformer`, with
+        hidden states of that layer as frames; hidden layer 0 is the input of the first transformer
+        layer before dropout.
+        """
+        whole = self.transformer(model)
+        replaced: dict[str, nn.Module] = {
+            "layers": nn.ModuleList(self.upper_layers(model, first)),
+            "pos_conv_embed": Zeros(),
+        }
+        if not getattr(model.config, "do_stable_layer_norm", False):
+            replaced["layer_norm"] = nn.Identity()  # it is before the layers; otherwise after them
+        if first:
+            replaced["dropout"] = nn.Identity()
+        return with_modules(whole, replaced)
+
     def leaks(self, model: Any) -> Sequence[nn.Module]:
         """Modules over (utterance, channel, frame) whose input is not zero in the padding, although
         transformers has a mask.
         """
         return []
+
+
+class Zeros(nn.Module):
+    """In place of a module whose output is added to its input."""
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Zeros of the shape of `hidden`."""
+        return torch.zeros_like(hidden)
+
+
+def with_modules(module: Any, replaced: dict[str, nn.Module]) -> Any:
+    """A copy of a module in which some direct submodules are replaced; all others are shared."""
+    changed = copy.copy(module)
+    changed._modules = {**module._modules, **replaced}
+    return changed

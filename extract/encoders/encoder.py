@@ -31,6 +31,17 @@ UNTRAINED: dict[str, dict[str, Any]] = {
         "num_attention_heads": 16,
         "intermediate_size": 4096,
     },
+    "untrained:small": {  # can be fine-tuned from random weights on two cores
+        "hidden_size": 128,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "conv_dim": (64, 64, 96, 128),
+        "conv_kernel": (64, 8, 4, 4),
+        "conv_stride": (16, 5, 2, 2),
+        "num_conv_pos_embeddings": 17,
+        "num_conv_pos_embedding_groups": 8,
+    },
     "untrained:tiny": {  # like base, but small
         "hidden_size": 32,
         "num_hidden_layers": 2,

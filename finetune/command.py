@@ -1,0 +1,266 @@
+"""``python -m extract finetune CORPUS… -o TUNED``: fine-tune an encoder, one per fold."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.console import (
+    SOME_REFUSED,
+    Parser,
+    common_options,
+    configure_logging,
+    importing,
+    show,
+    show_json,
+)
+from data.errors import UsageError
+from data.recording import MAX_SECONDS
+from data.text import several
+from finetune.options import POOLINGS, PRECISIONS, FinetuneOptions
+
+if TYPE_CHECKING:
+    from data.corpora import Corpus
+    from finetune.parts import Parts
+    from finetune.run import Tuned, Watch
+    from finetune.store import Result
+    from finetune.training import Progress
+
+log = logging.getLogger("wav2emo")
+
+SHOWN = 5  # refusals
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    default = FinetuneOptions()
+    parser = Parser(
+        prog="python -m extract finetune",
+        description="Fine-tune an encoder for each fold, on the speakers that the fold does not "
+        "test. Run it again to continue after an interruption. See docs/finetuning.md.",
+    )
+    add = parser.add_argument
+    add("corpora", nargs="+", metavar="CORPUS", help="as of 'python -m extract'")
+    add("-o", "--out", type=Path, required=True, metavar="TUNED", help="folder to make or continue")
+    add("--model", default=default.model, help="name on the Hugging Face hub, folder, or "
+        "'untrained[:large|:small|:tiny]'; small can be trained from random weights on a CPU "
+        "(default: %(default)s)")  # fmt: skip
+    add("--method", default=default.method, metavar="lora|top:N|encoder|full",
+        help="lora: adapters of rank 16; top:N: the N highest layers; encoder: all but the "
+        "convolutions; full: everything (default: %(default)s)")  # fmt: skip
+    add("--target", default=default.target, metavar="COLUMN",
+        help="column to predict; numeric columns, such as arousal,valence, are regressed by a CCC "
+        "loss (default: %(default)s)")  # fmt: skip
+    add("--labels", help="as of 'python -m classify'")
+    add("--folds", type=lambda text: int(text) if text.isdecimal() else text,
+        default=default.folds, metavar="auto|speaker|speaker+sentence|N|FILE",
+        help="as of 'python -m classify' (default: %(default)s)")  # fmt: skip
+    add("--fold", type=int, action="append", default=[], metavar="K",
+        help="train the encoder of this fold only, from 0; may be repeated")  # fmt: skip
+    add("--all", action="store_true", dest="everything",
+        help="also train one encoder on all speakers, to predict new ones")  # fmt: skip
+    add("--pooling", choices=POOLINGS, default=default.pooling,
+        help="over time, before the linear layer (default: %(default)s)")  # fmt: skip
+    group = parser.add_argument_group("training")
+    add = group.add_argument
+    add("--epochs", type=int, default=default.epochs, metavar="N", help="(default: %(default)s)")
+    add("--patience", type=int, default=default.patience, metavar="N",
+        help="stop after N epochs without a better score on some speakers of the training part; "
+        "0: train all epochs, on all of these speakers (default: %(default)s)")  # fmt: skip
+    add("--learning-rate", type=float, metavar="X", help="of the encoder (default: 1e-5; lora "
+        "5e-4; top:N 1e-4; 1e-3 for random weights)")  # fmt: skip
+    add("--head-learning-rate", type=float, metavar="X",
+        help="(default: 10 times that of the encoder, or the same for random weights)")  # fmt: skip
+    add("--batch-seconds", type=float, default=default.batch_seconds, metavar="S",
+        help="audio of a batch (default: %(default)g)")  # fmt: skip
+    add("--accumulate", type=int, default=default.accumulate, metavar="N",
+        help="batches of one step (default: %(default)s)")  # fmt: skip
+    add("--max-seconds", type=float, default=default.max_seconds, metavar="S",
+        help="train on a random part of so many seconds of longer recordings "
+        "(default: %(default)g)")  # fmt: skip
+    add("--warmup", type=float, default=default.warmup, metavar="X",
+        help="share of the steps with a rising learning rate (default: %(default)g)")  # fmt: skip
+    add("--weight-decay", type=float, default=default.weight_decay, metavar="X",
+        help="(default: %(default)g)")  # fmt: skip
+    add("--label-smoothing", type=float, default=default.label_smoothing, metavar="X",
+        help="(default: %(default)g)")  # fmt: skip
+    add("--no-class-weights", action="store_false", dest="class_weights",
+        help="let frequent classes weigh more in the loss")  # fmt: skip
+    add("--mask-time", type=float, metavar="X", help="share of the frames that are masked "
+        "(default: 0.05; 0 with lora and top:N)")  # fmt: skip
+    add("--seed", type=int, default=default.seed, metavar="N", help="(default: %(default)s)")
+    add("--precision", choices=PRECISIONS, default=default.precision,
+        help="(default: %(default)s)")  # fmt: skip
+    add("--gradient-checkpointing", action="store_true", dest="checkpointing",
+        help="less memory, a third more time")  # fmt: skip
+    group = parser.add_argument_group("corpora and machine")
+    add = group.add_argument
+    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
+    add("--pattern", help="fields in the paths, such as '{speaker}/{emotion}_{take}.wav'")
+    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
+    add("--activations", type=Path, metavar="FILE", help="cache of the outputs of frozen layers, "
+        "which several runs may share (default: TUNED/activations.h5)")  # fmt: skip
+    add("--device", default="auto", choices=("auto", "cpu"), help="(default: %(default)s)")
+    add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
+        help="threads that decode (default: %(default)s)")  # fmt: skip
+    add("--dry-run", action="store_true", help="print the plan: time and memory from ten measured "
+        "steps")  # fmt: skip
+    add("--json", action="store_true", help="print the scores as JSON")
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit status."""
+    arguments = parser().parse_args(argv)
+    configure_logging(arguments.verbose, arguments.quiet)
+    names = [one.name for one in fields(FinetuneOptions)]
+    options = FinetuneOptions(**{name: getattr(arguments, name) for name in names})
+    if arguments.jobs < 1:
+        raise UsageError(f"--jobs {arguments.jobs}: expected 1 or more")
+    for package in ("accelerate", "peft"):
+        if find_spec(package) is None:
+            raise UsageError(f"fine-tuning needs {package}: pip install 'wav2emo[finetune]'")
+    corpora = _corpora(arguments)
+    with importing():
+        import transformers
+
+        from extract.pipeline import Settings
+        from finetune.run import EVERYTHING, finetune
+
+    transformers.utils.logging.disable_progress_bar()
+    if arguments.dry_run:
+        from finetune import plan
+
+        show(plan.render(plan.measure(corpora, options, arguments.everything, arguments.fold)))
+        return 0
+    only = [f"fold-{number}" for number in arguments.fold]
+    if only and arguments.everything:
+        only.append(EVERYTHING)
+    utterances = [utterance for corpus in corpora for utterance in corpus.utterances]
+    bars = _Bars(arguments.quiet or not sys.stderr.isatty())
+    try:
+        tuned = finetune(
+            utterances,
+            arguments.out,
+            options,
+            only=only,
+            everything=arguments.everything,
+            activations=arguments.activations,
+            device=arguments.device,
+            settings=Settings(max_seconds=MAX_SECONDS, threads=arguments.jobs),
+            watch=bars.watch(),
+        )
+    except KeyboardInterrupt:
+        log.warning("stopped; finished epochs are kept: run the same command again to continue")
+        raise
+    except MemoryError:
+        raise UsageError(
+            "a batch does not fit into memory: use a smaller --batch-seconds (with a larger "
+            "--accumulate), a smaller --max-seconds, or --gradient-checkpointing"
+        ) from None
+    finally:
+        bars.close()
+    if int(os.environ.get("RANK", 0)) == 0:
+        _report(tuned, arguments)
+    return SOME_REFUSED if tuned.refused else 0
+
+
+def _corpora(arguments: argparse.Namespace) -> "list[Corpus]":
+    from data import corpora
+
+    found = corpora.read_all(
+        arguments.corpora,
+        name=arguments.corpus,
+        pattern=arguments.pattern,
+        follow_links=arguments.follow_links,
+    )
+    for corpus in found:
+        for warning in corpus.warnings:
+            log.warning("%s: %s", corpus.name, warning)
+        log.info(
+            "%s: %s in %s", corpus.name, several(len(corpus.utterances), "utterance"), corpus.root
+        )
+    return found
+
+
+def _report(tuned: "Tuned", arguments: argparse.Namespace) -> None:
+    from finetune.report import render, write
+
+    for refusal in tuned.refused[:SHOWN]:
+        log.error("%s: %s", refusal.utterance.file, refusal.reason)
+    if tuned.refused:
+        log.error("refused %s", several(len(tuned.refused), "utterance"))
+    if tuned.missing:
+        show(f"{arguments.out}: complete but for {', '.join(tuned.missing)}")
+        return
+    write(tuned, arguments.out)
+    if arguments.json:
+        show_json(tuned.outcome.as_json(), indent=2)
+    else:
+        show(
+            render(tuned),
+            "",
+            f"encoders  {arguments.out}/fold-*",
+            f"report    {arguments.out / 'report.html'}",
+        )
+
+
+class _Bars:
+    """A progress bar for the activations, then one for each encoder."""
+
+    def __init__(self, disabled: bool) -> None:
+        from tqdm import tqdm
+
+        self._disabled = disabled
+        self._make = tqdm
+        self._bar: tqdm | None = None
+        self._name = ""
+        self._loss = ""
+
+    def watch(self) -> "Watch":
+        """The functions that `finetune` calls."""
+        from finetune.run import Watch
+
+        return Watch(self._embedded, self._begun, self._progress, self._done)
+
+    def close(self) -> None:
+        """End the current bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _embedded(self, seconds: float) -> None:
+        if self._bar is None:
+            self._bar = self._make(unit="utt", desc="frozen layers", dynamic_ncols=True,
+                                   disable=self._disabled)  # fmt: skip
+        self._bar.update()
+
+    def _begun(self, part: "Parts", steps: int) -> None:
+        self.close()
+        self._name = part.name
+        self._bar = self._make(total=steps, unit="step", desc=part.name, dynamic_ncols=True,
+                               disable=self._disabled, smoothing=0.05)  # fmt: skip
+
+    def _progress(self, progress: "Progress") -> None:
+        if self._bar is None:
+            return
+        if progress.loss is None:
+            done = round(progress.epoch / progress.epochs * (self._bar.total or 0))
+            self._bar.update(done - self._bar.n)
+            return
+        inner = "" if progress.score is None else f", inner speakers {progress.score:.3f}"
+        epoch = f"epoch {progress.epoch:.0f} of {progress.epochs}"
+        self._bar.set_postfix_str(f"{epoch}, loss {progress.loss:.3f}{inner}")
+        log.debug("%s: %s, loss %.3f%s", self._name, epoch, progress.loss, inner)
+
+    def _done(self, part: "Parts", result: "Result") -> None:
+        self.close()
+        epochs = len(result.history.get("train_loss", ()))
+        log.info("%s: epoch %d of %d is kept, %.0f s", part.name, result.epoch, epochs,
+                 result.seconds)  # fmt: skip

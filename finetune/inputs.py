@@ -1,0 +1,161 @@
+"""What the training reads: cached activations of frozen layers, or waveforms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data.cache import Cache, columns
+from data.errors import AudioError, CacheError, EncoderError
+from data.utterance import Utterance
+from extract import audio, pipeline
+from extract.audio import SAMPLING_RATE
+from extract.decoding import Refusal, ahead
+from extract.encoders.encoder import Encoder
+from extract.engines import Engine, open_engine
+from extract.engines.features import FeatureEngine
+from extract.pipeline import Settings
+from extract.recipe import Request
+
+Values = npt.NDArray[np.floating]  # (sample,), or (frame, dim)
+
+
+class Source(Protocol):
+    """The values of each utterance."""
+
+    @property
+    def utterances(self) -> pd.DataFrame:
+        """The table of the utterances that can be read, sorted by id, as of a cache."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(utterance,) samples or frames."""
+
+    @property
+    def per_second(self) -> float:
+        """Samples or frames of a second."""
+
+    def read(self, row: int) -> Values:
+        """The values of one utterance of the table."""
+
+
+class Activations:
+    """Outputs of frozen layers, computed once into a cache with the guarantees of embeddings."""
+
+    def __init__(self, cache: Cache, per_second: float) -> None:
+        self._cache = cache
+        self.per_second = per_second
+        self.utterances = cache.utterances
+        self.lengths = cache.steps()
+
+    def read(self, row: int) -> Values:
+        """See `Source.read`."""
+        return self._cache.sequence(self._cache.sequence_layers[0], row)
+
+
+@dataclass(frozen=True)
+class Waveforms:
+    """Waveforms, decoded again in each epoch."""
+
+    utterances: pd.DataFrame
+    lengths: npt.NDArray[np.int64]
+    listed: Sequence[Utterance]
+    encoder: Encoder
+    max_seconds: float
+    per_second: float = float(SAMPLING_RATE)
+
+    def read(self, row: int) -> Values:
+        """See `Source.read`."""
+        utterance = self.listed[row]
+        known = str(self.utterances["sha256"].iloc[row])
+        return _decoded(utterance, self.encoder, self.max_seconds, known).waveform
+
+
+def activations(
+    utterances: Sequence[Utterance],
+    model: str,
+    encoder: Encoder,
+    reads: int | str,
+    cache: Path,
+    device: str,
+    settings: Settings,
+) -> tuple[Activations, list[Refusal]]:
+    """Compute what the training reads of the utterances that `cache` does not contain.
+
+    Args:
+        utterances: of the corpora.
+        model: name of the encoder.
+        encoder: the same, loaded.
+        reads: ``features``, or the number of a hidden layer.
+        cache: the file, or "…-features.h5"; see `pipeline.extract`.
+        device: of the computation.
+        settings: batches and threads.
+
+    Raises:
+        EncoderError: hidden states do not fit float16.
+        CacheError, OSError: see `pipeline.extract`.
+    """
+    engine: Engine
+    rate = encoder.identity.frame_rate
+    if reads == "features":
+        engine = FeatureEngine(encoder, "cpu" if device == "auto" else device)
+    else:
+        layer = str(reads)
+        request = Request(layer, ("mean",), rate, layer, "float32", baselines=())
+        engine = open_engine(model, request, device)
+    summary = pipeline.extract(utterances, engine, cache, settings)
+    return Activations(_only(Cache(cache), utterances), rate), summary.refused
+
+
+def _only(cache: Cache, utterances: Sequence[Utterance]) -> Cache:
+    """Require that a cache has no further utterances, whose labels nobody gave."""
+    more = set(cache.utterances["id"]) - {utterance.id for utterance in utterances}
+    if more:
+        raise CacheError(
+            f"{cache.path}: it has {len(more)} more utterances than the corpora, such as "
+            f"{min(more)}; give the same corpora, or remove it"
+        )
+    return cache
+
+
+def waveforms(
+    utterances: Sequence[Utterance], encoder: Encoder, settings: Settings
+) -> tuple[Waveforms, list[Refusal]]:
+    """Decode all recordings once, to know their lengths and which are refused."""
+
+    def measure(utterance: Utterance) -> tuple[Utterance, int, float, str] | Refusal:
+        try:
+            found = _decoded(utterance, encoder, settings.max_seconds)
+        except (AudioError, OSError) as error:
+            return Refusal(utterance, str(error))
+        seconds = found.seconds
+        settings.watch(seconds)
+        return utterance, len(found.waveform), seconds, found.sha256
+
+    found = list(ahead(measure, sorted(utterances, key=lambda one: one.id), settings.threads))
+    kept = [one for one in found if not isinstance(one, Refusal)]
+    if not kept:
+        raise EncoderError(f"none of {len(utterances)} recordings could be read")
+    listed, lengths, seconds, checksums = zip(*kept, strict=True)
+    made = columns.from_utterances(listed, seconds, checksums)
+    table = pd.DataFrame(
+        {
+            name: columns.decode(values) if values.dtype.kind == "S" else values
+            for name, values in made.items()
+        }
+    )
+    refused = [one for one in found if isinstance(one, Refusal)]
+    return Waveforms(table, np.array(lengths), listed, encoder, settings.max_seconds), refused
+
+
+def _decoded(
+    utterance: Utterance, encoder: Encoder, max_seconds: float, sha256: str | None = None
+) -> audio.Recording:
+    identity, (start, end) = encoder.identity, (utterance.start, utterance.end)
+    shortest = identity.receptive_field
+    found = audio.read(utterance.file, start, end, max_seconds, shortest, sha256)
+    return replace(found, waveform=audio.normalise(found.waveform)) if identity.normalise else found

@@ -1,0 +1,194 @@
+"""What is trained: the part of an encoder above what is frozen, and a head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from data.errors import EncoderError
+from extract.encoders.encoder import Encoder
+from extract.encoders.masking import hide_padding
+from finetune.head import Head
+from finetune.options import RANK, FinetuneOptions
+
+# The feed-forward layers. The attention of WavLM does not call its projections as modules, so that
+# adapters there would get no gradient; PEFT-SER has adapters in the feed-forward layers, too.
+LORA_TARGETS = ("intermediate_dense", "output_dense")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A batch.
+
+    Attributes:
+        values: what the training reads: (utterance, sample), or (utterance, frame, dim).
+        lengths: (utterance,) samples or frames of each; the rest is padding.
+        masked: (utterance, frame) bool, frames that are replaced by the mask embedding; None: none.
+    """
+
+    values: torch.Tensor
+    lengths: torch.Tensor
+    masked: torch.Tensor | None = None
+
+
+class Network(nn.Module):
+    """The trained part of an encoder, and its head.
+
+    Only the modules above what is frozen are submodules, so that a checkpoint of the training does
+    not contain the rest. What is below is not computed here.
+
+    Args:
+        encoder: its model is changed: layerdrop and its own masking are disabled, parameters that
+            are not trained are frozen, and adapters are added.
+        options: see `FinetuneOptions`.
+        outputs: number of classes or targets.
+
+    Raises:
+        UsageError: the encoder has fewer layers than are to be trained.
+        EncoderError: the encoder has no layers for adapters.
+    """
+
+    def __init__(self, encoder: Encoder, options: FinetuneOptions, outputs: int) -> None:
+        super().__init__()
+        kind, model, method = encoder.architecture, encoder.model, options.what
+        self.sizes = kind.sizes(model.config)
+        self.reads = method.frozen(encoder.identity.depth)
+        model.config.layerdrop = 0.0  # would leave out layers that are to be captured
+        model.requires_grad_(False)
+        self.adapters = _with_adapters(model) if method.name == "lora" else None
+        if options.checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        if isinstance(self.reads, str):
+            self.project = kind.projection(model)
+            self.transformer = kind.transformer(model)
+            lowest = 0
+            self.project.requires_grad_(True)
+            self.transformer.requires_grad_(True)
+        else:
+            lowest = self.reads
+            self.transformer = kind.upper(model, lowest)
+            if method.name == "top":
+                for layer in kind.layers(model)[lowest:]:
+                    layer.requires_grad_(True)
+                if getattr(model.config, "do_stable_layer_norm", False):
+                    self.transformer.layer_norm.requires_grad_(True)
+        if self.reads == "waveform":
+            self.convolutions = model.feature_extractor
+            self.convolutions.requires_grad_(True)
+            self.convolutions._requires_grad = False  # transformers: the samples need no gradient
+        self.mask_embedding = _mask_embedding(model) if options.masked else None
+        states = encoder.identity.depth - lowest + 1
+        self.head = Head(options.pooling, model.config.hidden_size, states, outputs)
+        self._states: list[torch.Tensor] = []
+        self._padded: torch.Tensor | None = None
+        if isinstance(self.reads, str):
+            hide_padding(kind.leaks(model), lambda: self._padded)
+        self._capture(self.transformer.layers)
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Outputs (utterance, output) of a batch."""
+        values, counts = inputs.values.float(), inputs.lengths
+        if self.reads == "waveform":
+            values, counts = self._convolved(values, counts)
+        valid = torch.arange(values.shape[1], device=values.device) < counts[:, None]
+        self._padded = None if bool(valid.all()) else valid
+        if isinstance(self.reads, str):
+            projected = self.project(values)
+            values = projected[0] if isinstance(projected, tuple) else projected
+            if inputs.masked is not None and self.mask_embedding is not None:
+                embedding = self.mask_embedding.to(values.dtype)
+                values = torch.where(inputs.masked[:, :, None], embedding, values)
+        self._states.clear()
+        last = self.transformer(values.clone(), attention_mask=self._padded)[0]
+        states = [*self._states[:-1], last]  # with a final norm, where there is one
+        self._states.clear()
+        return self.head(states, valid)
+
+    def _convolved(
+        self, samples: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (utterance, frame, channel) and their counts. Padding would change the norm of
+        the first convolution, so utterances of one length are computed together."""
+        of_length: dict[int, list[int]] = {}
+        for row, length in enumerate(lengths.tolist()):
+            of_length.setdefault(length, []).append(row)
+        features: dict[int, torch.Tensor] = {}
+        for length, rows in of_length.items():
+            found = self.convolutions(samples[rows, :length]).transpose(1, 2)
+            features.update(zip(rows, found, strict=True))
+        ordered = [features[row] for row in range(len(samples))]
+        counts = torch.tensor([len(row) for row in ordered], device=samples.device)
+        return pad_sequence(ordered, batch_first=True), counts
+
+    def _capture(self, layers: nn.ModuleList) -> None:
+        """Keep the input of the lowest layer and the output of each."""
+
+        def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
+            self._states.append(args[0] if args else kwargs["hidden_states"])
+
+        def after(module: nn.Module, args: tuple, out: Any) -> None:
+            self._states.append(out[0] if isinstance(out, tuple) else out)
+
+        layers[0].register_forward_pre_hook(before, with_kwargs=True)
+        for layer in layers:
+            layer.register_forward_hook(after)
+
+
+def _mask_embedding(model: Any) -> nn.Parameter:
+    """The embedding of masked frames, which pretraining has learned; zeros where there is none."""
+    found: nn.Parameter | None = getattr(model, "masked_spec_embed", None)
+    if found is None:
+        found = nn.Parameter(torch.zeros(model.config.hidden_size))
+    found.requires_grad_(False)
+    return found
+
+
+def _with_adapters(model: Any) -> Any:
+    """Add LoRA adapters, which become the only parameters that are trained; returns peft's model.
+
+    Raises:
+        EncoderError: the encoder has no layers for them.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=RANK, lora_alpha=RANK, lora_dropout=0.0, target_modules=list(LORA_TARGETS)
+    )
+    try:
+        return _Held(get_peft_model(model, config))
+    except ValueError as error:
+        raise EncoderError(f"--method lora: {error}; use --method top:N") from None
+
+
+class _Held:
+    """Holds a module without making it a submodule."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+
+def class_loss(
+    outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
+) -> torch.Tensor:
+    """Cross-entropy, weighted by class and divided by the number of utterances, so that the mean
+    over parts of a batch is the loss of the batch."""
+    each = functional.cross_entropy(outputs, labels, reduction="none", label_smoothing=smoothing)
+    return (each * weights[labels]).mean()
+
+
+def ccc_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """1 - concordance correlation, the mean over targets (Lin 1989; Odyssey 2024 baseline)."""
+    means = outputs.mean(0), targets.mean(0)
+    deviations = outputs - means[0], targets - means[1]
+    together = (deviations[0] * deviations[1]).mean(0)
+    spread = deviations[0].square().mean(0) + deviations[1].square().mean(0)
+    return (1 - 2 * together / (spread + (means[0] - means[1]).square() + 1e-8)).mean()
+
+
+def trained(module: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:
+    """Names and values of the parameters that are trained."""
+    return [(name, value) for name, value in module.named_parameters() if value.requires_grad]

@@ -1,0 +1,296 @@
+"""Fine-tune one encoder per fold, and score each on speakers that it was not trained on."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import transformers
+from accelerate import PartialState
+
+from classify.dataset import Selection, log_kind, select
+from classify.evaluation.classes import ClassOutcome
+from classify.evaluation.crossvalidate import CrossValidation, FoldResult
+from classify.evaluation.folds import Folds, split
+from classify.evaluation.numbers import NumberOutcome
+from classify.options import Options
+from data.errors import UsageError
+from data.utterance import Utterance
+from extract.decoding import Refusal
+from extract.encoders.checkpoint import find
+from extract.encoders.encoder import Encoder, load
+from extract.pipeline import Settings
+from finetune import inputs, parts, training
+from finetune.batches import Loader
+from finetune.inputs import Source
+from finetune.network import Network
+from finetune.options import FinetuneOptions
+from finetune.parts import Parts
+from finetune.store import ACTIVATIONS, Result, Store, require_free
+from finetune.training import Loss, Progress
+
+log = logging.getLogger("wav2emo")
+
+EVERYTHING = "all"  # the encoder that is trained on all speakers
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Functions that are told of the progress; each may be ignored."""
+
+    embedded: Callable[[float], None] = lambda seconds: None
+    begun: Callable[[Parts, int], None] = lambda part, steps: None  # an encoder of so many steps
+    progress: Callable[[Progress], None] = lambda progress: None
+    done: Callable[[Parts, Result], None] = lambda part, result: None
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Encoders, and the scores of all folds together."""
+
+    options: FinetuneOptions
+    encoder: str  # name of the base model
+    selection: Selection
+    folds: Folds
+    results: dict[str, Result]  # name of the folder → result, of those that are complete
+    refused: list[Refusal]
+    seconds: float  # of audio
+
+    @property
+    def missing(self) -> list[str]:
+        """Folds that are not complete."""
+        names = (f"fold-{number}" for number in range(len(self.folds)))
+        return [name for name in names if name not in self.results]
+
+    @cached_property
+    def outcome(self) -> ClassOutcome | NumberOutcome:
+        """Scores of the heads that were trained with the encoders, when no fold is missing."""
+        results = [self.results[f"fold-{number}"] for number in range(len(self.folds))]
+        width = len(self.selection.classes or self.selection.targets)
+        output = np.empty((1, len(self.selection.y), width))
+        for (_, test), result in zip(self.folds.parts, results, strict=True):
+            output[0, test] = result.outputs
+        fits = [[FoldResult(one.outputs, one.history, one.epoch) for one in results]]
+        found = CrossValidation(self.folds.fold, output, fits)
+        kind = ClassOutcome if self.selection.classes else NumberOutcome
+        return kind.of(self.selection, self.folds, found)
+
+
+def finetune(
+    utterances: Sequence[Utterance],
+    out: str | Path,
+    options: FinetuneOptions | None = None,
+    *,
+    only: Sequence[str] = (),
+    everything: bool = False,
+    activations: Path | None = None,
+    device: str = "auto",
+    settings: Settings | None = None,
+    watch: Watch | None = None,
+) -> Tuned:
+    """Fine-tune an encoder for each fold, on the speakers that the fold does not test.
+
+    After an interruption, the next call continues from the last epoch. Complete folds are kept.
+
+    Args:
+        utterances: for example ``data.corpora.read("corpora/emodb").utterances``.
+        out: folder to make or to continue.
+        options: model, method, target, folds, ….
+        only: folders of the encoders to train, such as ``fold-3``; none: all of them.
+        everything: whether to train also one encoder, ``all``, on all speakers.
+        activations: cache of the outputs of frozen layers; None: in the folder. Runs of the same
+            encoder and corpora may share it.
+        device: ``auto`` or ``cpu``.
+        settings: threads, and the longest utterance.
+        watch: is told of the progress.
+
+    Raises:
+        EncoderError: the encoder cannot be loaded.
+        UsageError: the folder has another run, or the corpora do not suffice.
+        HeadError: the training diverges.
+        CacheError, OSError: activations or checkpoints cannot be written.
+    """
+    options, settings = options or FinetuneOptions(), settings or Settings()
+    out, watch = Path(out), watch or Watch()
+    require_free(out)
+    state = PartialState(cpu=device == "cpu")
+    encoder = load(find(options.model))
+    reads = options.what.frozen(encoder.identity.depth)
+    cache = activations or out / ACTIVATIONS
+    with state.main_process_first():
+        if reads == "waveform":
+            source, refused = _waveforms(utterances, encoder, settings)
+        else:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            source, refused = inputs.activations(
+                utterances, options.model, encoder, reads, cache, device, settings
+            )
+    selection, folds = chosen(source.utterances, options, [*{u.corpus for u in utterances}])
+    store = Store(out, _about(options, encoder, selection, folds))
+    if state.is_main_process:
+        store.begin()
+    listed = parts.of_folds(selection, folds, options.patience, options.seed)
+    if everything:
+        listed.append(parts.of_all(selection, folds.by_speaker, options.patience, options.seed))
+    _require_known(only, listed)
+    for part in listed:
+        if store.result(part.name) is None and (not only or part.name in only):
+            result = _train(part, source, selection, options, store, device, watch, state)
+            watch.done(part, result)
+    results = {part.name: store.result(part.name) for part in listed}
+    tuned = Tuned(
+        options,
+        encoder.identity.name,
+        selection,
+        folds,
+        {name: result for name, result in results.items() if result is not None},
+        refused,
+        float(source.lengths.sum() / source.per_second),
+    )
+    if not tuned.missing and state.is_main_process:
+        store.finish(tuned.outcome.as_json())
+    return tuned
+
+
+def chosen(
+    table: pd.DataFrame, options: FinetuneOptions, corpora: Sequence[str]
+) -> tuple[Selection, Folds]:
+    """The utterances of a table that have a target, and their folds.
+
+    Raises:
+        UsageError: there are too few classes or speakers.
+    """
+    wanted = Options(
+        cache=Path(", ".join(sorted(corpora))), labels=options.labels, target=options.target,
+        folds=options.folds, seed=options.seed,
+    )  # fmt: skip
+    log_kind(table, wanted)
+    selection = select(table, wanted)
+    return selection, split(selection, options.folds, options.seed)
+
+
+def _waveforms(
+    utterances: Sequence[Utterance], encoder: Encoder, settings: Settings
+) -> tuple[Source, list[Refusal]]:
+    return inputs.waveforms(utterances, encoder, settings)
+
+
+def _train(
+    part: Parts,
+    source: Source,
+    selection: Selection,
+    options: FinetuneOptions,
+    store: Store,
+    device: str,
+    watch: Watch,
+    state: PartialState,
+) -> Result:
+    began = time.monotonic()
+    transformers.set_seed(options.seed)
+    encoder = load(find(options.model))  # each fold begins with the base model
+    network = Network(encoder, options, len(selection.classes or selection.targets))
+    loss = Loss(selection.y, part.fitted, len(selection.classes), options)
+    loaders = made_loaders(part, source, selection, options, network, state)
+    watch.begun(part, options.epochs * -(-len(loaders[0]) // options.accumulate))
+    found = training.train(
+        network, loss, loaders, options, store.training(part.name), encoder.identity.control,
+        device, watch.progress,
+    )  # fmt: skip
+    network.to("cpu")
+    tested = _loader(source, selection, part.tested, options)
+    outputs = np.empty((0, 0))
+    if len(part.tested):
+        outputs = loss.predicted(training.predict(network, tested))
+    result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
+    if state.is_main_process:
+        store.keep(part.name, encoder, network, _recordings(selection, part), result)
+    state.wait_for_everyone()
+    return result
+
+
+def made_loaders(
+    part: Parts,
+    source: Source,
+    selection: Selection,
+    options: FinetuneOptions,
+    network: Network,
+    state: PartialState,
+) -> tuple[Loader, Loader | None]:
+    """Batches to train on, and of the inner speakers."""
+    train = Loader(
+        source,
+        selection.rows[part.fitted],
+        _of_table(source, selection),
+        options.batch_seconds,
+        options.seed,
+        options.max_seconds,
+        options.masked,
+        network.sizes if network.reads == "waveform" else (),
+        state.process_index,
+        state.num_processes,
+    )
+    stop = _loader(source, selection, part.stopped, options) if len(part.stopped) else None
+    return train, stop
+
+
+def _loader(source: Source, selection: Selection, rows: Any, options: FinetuneOptions) -> Loader:
+    y = _of_table(source, selection)
+    return Loader(source, selection.rows[rows], y, options.batch_seconds)
+
+
+def _of_table(source: Source, selection: Selection) -> np.ndarray:
+    """The targets of all utterances of the source's table; 0 where they are unknown."""
+    y = np.zeros((len(source.utterances), *selection.y.shape[1:]), selection.y.dtype)
+    y[selection.rows] = selection.y
+    return y
+
+
+def _recordings(selection: Selection, part: Parts) -> pd.DataFrame:
+    """What an encoder was trained on, for `trained_on.write`."""
+    rows = np.concatenate([part.fitted, part.stopped])
+    table = selection.utterances.iloc[rows][["id", "sha256", "corpus", "speaker"]]
+    roles = ["fitted"] * len(part.fitted) + ["stopped by"] * len(part.stopped)
+    return table.assign(role=roles)
+
+
+def _require_known(only: Sequence[str], listed: Sequence[Parts]) -> None:
+    names = [part.name for part in listed]
+    if unknown := [name for name in only if name not in names]:
+        raise UsageError(f"no {unknown[0]}; there are {', '.join(names)}")
+
+
+def _about(
+    options: FinetuneOptions, encoder: Encoder, selection: Selection, folds: Folds
+) -> dict[str, Any]:
+    """Everything that determines the weights."""
+    identity = encoder.identity
+    table = selection.utterances
+    rows = zip(table["id"], table["sha256"], map(str, selection.truth.tolist()), strict=True)
+    lines = "\n".join("\0".join(row) for row in rows)
+    rate, head_rate = options.rates(identity.control)
+    return {
+        "base": {
+            "model": identity.name, "revision": identity.revision, "weights": identity.weights,
+            "architecture": identity.architecture, "control": identity.control,
+        },
+        "options": options.as_json() | {
+            "learning_rate": rate, "head_learning_rate": head_rate, "mask_time": options.masked,
+            "model": identity.name,
+        },
+        "classes": list(selection.classes),
+        "targets": list(selection.targets),
+        "split": folds.kind,
+        "folds": [
+            {"speakers": sorted(set(selection.speakers[test])) if folds.by_speaker else [],
+             "utterances": len(test)}
+            for _, test in folds.parts
+        ],
+        "corpora": selection.corpora,
+        "utterances": hashlib.sha256(lines.encode()).hexdigest(),
+    }  # fmt: skip

@@ -1,0 +1,171 @@
+"""The folder of a fine-tuning: settings, encoders, what they were trained on, predictions."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import transformers
+from safetensors.torch import save_file
+
+from data.atomic import publish_bytes, sync_folder
+from data.cache.recipe import difference_lines, fingerprint
+from data.errors import UsageError
+from extract.encoders import trained_on
+from extract.encoders.encoder import Encoder
+from finetune.network import Network
+
+FORMAT, VERSION = "wav2emo finetune", 1
+FILE = "finetune.json"
+RESULT = "result.json"  # of one encoder, which makes its folder complete
+ACTIVATIONS = "activations.h5"
+HEAD = "head.safetensors"
+ADAPTER = "adapter"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one encoder."""
+
+    epoch: int  # from 1, whose parameters were kept
+    seconds: float
+    history: dict[str, list[float]]  # curve → a value an epoch
+    outputs: npt.NDArray[np.float64]  # (test utterance, class or target)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return {"epoch": self.epoch, "seconds": round(self.seconds, 1), "history": self.history,
+                "outputs": self.outputs.tolist()}  # fmt: skip
+
+
+class Store:
+    """The folder that `finetune` fills.
+
+    Args:
+        folder: new, empty, or of the same run.
+        about: everything that determines the weights.
+
+    Raises:
+        UsageError: the folder has another run, or other files.
+    """
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder = folder
+        self.about = about
+
+    def begin(self) -> None:
+        """Make the folder, or require that it has the same run."""
+        require_free(self.folder)
+        kept = read(self.folder)
+        if kept is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._write({"scores": None})
+        elif kept["about"] != json.loads(json.dumps(self.about)):
+            first = f"-o {self.folder}: another run is in there; name a new folder, or repeat it:"
+            raise UsageError(difference_lines(first, _flat(kept["about"]), _flat(self.about)))
+
+    def finish(self, scores: dict[str, Any]) -> None:
+        """Write the scores."""
+        self._write({"scores": scores})
+
+    def _write(self, more: dict[str, Any]) -> None:
+        content = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint(self.about),
+                   "about": self.about, **more}  # fmt: skip
+        publish_bytes(self.folder / FILE, (json.dumps(content, indent=2) + "\n").encode())
+
+    def training(self, name: str) -> Path:
+        """Folder of the checkpoints of an encoder that is being trained."""
+        return self.folder / f"{name}.training"
+
+    def result(self, name: str) -> Result | None:
+        """The result of an encoder; None if it is not complete."""
+        try:
+            found = json.loads((self.folder / name / RESULT).read_bytes())
+            return Result(**found | {"outputs": np.array(found["outputs"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def keep(
+        self,
+        name: str,
+        encoder: Encoder,
+        network: Network,
+        recordings: pd.DataFrame,
+        result: Result,
+    ) -> None:
+        """Write an encoder as a checkpoint of transformers, then its result.
+
+        Args:
+            name: of its folder.
+            encoder: its model has the trained parameters; adapters are merged into it.
+            network: has the head.
+            recordings: see `trained_on.write`.
+            result: of the training.
+        """
+        made = self.folder / f"{name}.tmp"
+        shutil.rmtree(made, ignore_errors=True)
+        model = encoder.model
+        if network.adapters is not None:
+            network.adapters.module.save_pretrained(made / ADAPTER)
+            model = network.adapters.module.merge_and_unload()
+        model.save_pretrained(made)
+        transformers.Wav2Vec2FeatureExtractor(
+            do_normalize=encoder.identity.normalise, return_attention_mask=True
+        ).save_pretrained(made)
+        save_file(
+            {key: value.contiguous() for key, value in network.head.state_dict().items()},
+            made / HEAD,
+        )
+        trained_on.write(made, recordings)
+        publish_bytes(made / RESULT, json.dumps(result.as_json()).encode())
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+        os.replace(made, self.folder / name)
+        sync_folder(self.folder)
+        shutil.rmtree(self.training(name), ignore_errors=True)
+
+
+def require_free(folder: Path) -> None:
+    """Require that a folder is new, empty, or of a fine-tuning.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UsageError(f"-o {folder}: a file is there; name a folder")
+    others = [name for name in os.listdir(folder) if not name.startswith(ACTIVATIONS)]
+    if others and not (folder / FILE).exists():
+        raise UsageError(
+            f"-o {folder}: it has other files, such as {min(others)}; name a new folder"
+        )
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The content of ``finetune.json``; None if there is none.
+
+    Raises:
+        UsageError: it is damaged or of another version.
+    """
+    file = folder / FILE
+    try:
+        found: dict[str, Any] = json.loads(file.read_bytes())
+        if found["format"] != FORMAT or found["version"] != VERSION:
+            raise UsageError(f"{file}: version {found['version']}; this program reads {VERSION}")
+        if found["fingerprint"] != fingerprint(found["about"]):
+            raise UsageError(f"{file}: damaged: it does not match its fingerprint")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{file}: damaged ({error}); name a new folder") from None
+    return found
+
+
+def _flat(about: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for name, one in about.items() for key, value in (
+        one.items() if isinstance(one, dict) else [(name, one)])}  # fmt: skip

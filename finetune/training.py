@@ -1,0 +1,330 @@
+"""Train one network by transformers' Trainer."""
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import transformers
+from torch.utils.data import DataLoader, IterableDataset
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from classify.stats import metrics
+from classify.stats.agreement import ccc
+from data.errors import HeadError
+from finetune.batches import Batch, Loader, inputs
+from finetune.network import Network, ccc_loss, class_loss, trained
+from finetune.options import FinetuneOptions
+
+log = logging.getLogger("wav2emo")
+
+STATE = "trainer_state.json"  # of a checkpoint, written last
+SCORE = "stop_score"  # UAR, or CCC, of the speakers that training stops by
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a training after an epoch or step."""
+
+    epoch: float
+    epochs: int
+    loss: float | None
+    score: float | None  # of the inner speakers
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training; the network has the parameters of the kept epoch."""
+
+    epoch: int  # from 1, the one that is kept
+    history: dict[str, list[float]] = field(default_factory=dict)  # curve → a value an epoch
+
+
+class Loss:
+    """The loss of a batch, and scores of predictions."""
+
+    def __init__(self, y: npt.NDArray, fitted: npt.NDArray[np.intp], classes: int,
+                 options: FinetuneOptions) -> None:  # fmt: skip
+        self.classes = classes
+        self.smoothing = options.label_smoothing
+        weights = np.ones(max(classes, 1))
+        if classes:
+            counts = np.bincount(y[fitted], minlength=classes)
+            if options.class_weights:
+                weights = len(fitted) / np.maximum(counts, 1) / classes
+        else:
+            self.mean, self.scale = y[fitted].mean(0), y[fitted].std(0)
+            self.scale[self.scale == 0] = 1.0
+        self._weights = torch.tensor(weights, dtype=torch.float32)
+
+    def __call__(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Loss of outputs (utterance, output)."""
+        if self.classes:
+            weights = self._weights.to(outputs.device)
+            return class_loss(outputs, labels, weights, self.smoothing)
+        scaled = (labels.double().cpu().numpy() - self.mean) / self.scale
+        return ccc_loss(outputs, torch.from_numpy(scaled).to(outputs))
+
+    def predicted(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Probabilities (utterance, class), or numbers (utterance, target) on their own scale."""
+        if not self.classes:
+            return outputs * self.scale + self.mean
+        shifted = np.exp(outputs - outputs.max(1, keepdims=True))
+        return shifted / shifted.sum(1, keepdims=True)
+
+    def scores(
+        self, part: str, y: npt.NDArray, outputs: npt.NDArray[np.float64]
+    ) -> dict[str, float]:
+        """Loss and scores of a part, as names of curves."""
+        loss = float(self(torch.from_numpy(outputs), torch.from_numpy(y)))
+        if not self.classes:
+            score = float(np.nan_to_num(ccc(y, self.predicted(outputs))).mean())
+            return {f"{part}_loss": loss, f"{part}_score": score}
+        counts = metrics.confusion(y, outputs.argmax(1), self.classes)
+        present = np.bincount(y, minlength=self.classes) > 0
+        score = float(metrics.recall(counts)[present].mean())
+        accuracy = float(metrics.accuracy(counts))
+        return {f"{part}_loss": loss, f"{part}_accuracy": accuracy, f"{part}_uar": score,
+                f"{part}_score": score}  # fmt: skip
+
+
+class _Batches(IterableDataset):
+    """The batches of an epoch, for torch's loader."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self.number = 0
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.loader.epoch(self.number)
+
+
+class _EpochLoader(DataLoader):
+    """A loader that Trainer tells the number of the epoch."""
+
+    def set_epoch(self, number: int) -> None:
+        self.dataset.number = number  # type: ignore[attr-defined]  # `_Batches`
+
+
+class _Trainer(transformers.Trainer):
+    """Trainer with the loss, batches and scores of this package."""
+
+    def __init__(
+        self, network: Network, loss: Loss, train: Loader, stop: Loader | None, **more: Any
+    ) -> None:
+        self.network, self.loss, self.train_loader, self.stop_loader = network, loss, train, stop
+        self._seen: list[tuple[npt.NDArray, npt.NDArray]] = []  # outputs and labels of an epoch
+        given = _Batches(train)  # Trainer requires datasets, although it asks for loaders
+        super().__init__(model=network, train_dataset=given, eval_dataset=given, **more)
+        self.model_accepts_loss_kwargs = False
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches of this process, made by `Loader`; accelerate must not divide them again."""
+        return _EpochLoader(_Batches(self.train_loader), batch_size=None)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss of a batch."""
+        batch, outputs = inputs, model(_inputs(inputs)).float()
+        value = self.loss(outputs, batch["labels"])
+        if not torch.isfinite(value):
+            raise HeadError(
+                f"the loss is {float(value)} at step {self.state.global_step + 1}: use a smaller "
+                "--learning-rate, or a longer --warmup; the last checkpoint is kept"
+            )
+        self._seen.append((outputs.detach().cpu().numpy(), batch["labels"].cpu().numpy()))
+        return (value, {"outputs": outputs}) if return_outputs else value
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Scores of the epoch's training batches, under dropout, and of the inner speakers."""
+        outputs, labels = (np.concatenate(parts) for parts in zip(*self._seen, strict=True))
+        self._seen.clear()
+        scores = self.loss.scores("train", labels, outputs.astype(np.float64))
+        if self.stop_loader is not None:
+            found = predict(self.network, self.stop_loader, self.args.device, self._autocast)
+            scores |= self.loss.scores("stop", self.stop_loader.y[self.stop_loader.rows], found)
+        scored = {f"eval_{name}": value for name, value in scores.items()}
+        self.log(dict(scored))
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, scored
+        )
+        return scored
+
+    @property
+    def _autocast(self) -> bool:
+        return bool(self.args.bf16)
+
+
+class _Watch(transformers.TrainerCallback):
+    """Reports progress, and requires gradients of all trained parameters at the first step."""
+
+    def __init__(self, watch: Callable[[Progress], None]) -> None:
+        self.watch = watch
+        self._checked = False
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Require gradients."""
+        if self._checked:
+            return
+        without = [name for name, value in trained(more["model"]) if value.grad is None]
+        if without:
+            raise HeadError(
+                f"{len(without)} parameters that are to be trained get no gradient, such as "
+                f"{without[0]}: this method does not train this encoder; use another --method"
+            )
+        self._checked = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Report a step."""
+        self.watch(Progress(state.epoch or 0.0, int(args.num_train_epochs), None, None))
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Report an epoch."""
+        metrics = more["metrics"]
+        score = metrics.get(f"eval_{SCORE}")
+        self.watch(Progress(
+            state.epoch, int(args.num_train_epochs), metrics["eval_train_loss"], score
+        ))  # fmt: skip
+
+
+def train(
+    network: Network,
+    loss: Loss,
+    loaders: tuple[Loader, Loader | None],
+    options: FinetuneOptions,
+    folder: Path,
+    control: bool,
+    device: str = "auto",
+    watch: Callable[[Progress], None] = lambda progress: None,
+) -> Trained:
+    """Train a network, and go on from the last checkpoint in `folder`.
+
+    Args:
+        network: its parameters are changed.
+        loss: of the training.
+        loaders: batches to train on, and those of the speakers that stop it; None: all epochs are
+            trained.
+        options: see `FinetuneOptions`.
+        folder: of checkpoints, one an epoch; the last and the best are kept.
+        control: whether the encoder has random weights.
+        device: ``auto`` or ``cpu``.
+        watch: called after each step and epoch.
+
+    Raises:
+        HeadError: the loss is not finite, or a parameter gets no gradient.
+        MemoryError: a batch does not fit into memory.
+        OSError: the disk is full.
+    """
+    rate, head_rate = options.rates(control)
+    stopping = loaders[1] is not None
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=options.epochs,
+        gradient_accumulation_steps=options.accumulate,
+        learning_rate=rate,
+        lr_scheduler_type="linear",
+        warmup_steps=options.warmup,  # below 1: a share of the steps
+        weight_decay=options.weight_decay,
+        max_grad_norm=1.0,
+        seed=options.seed,
+        bf16=options.precision == "bfloat16",
+        use_cpu=device == "cpu",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=stopping,
+        metric_for_best_model=SCORE if stopping else None,
+        greater_is_better=True if stopping else None,
+        restore_callback_states_from_checkpoint=True,
+        logging_strategy="no",
+        disable_tqdm=True,
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
+        logging_nan_inf_filter=False,
+    )
+    callbacks: list[transformers.TrainerCallback] = [_Watch(watch)]
+    if stopping:
+        callbacks.append(transformers.EarlyStoppingCallback(options.patience))
+    trainer = _Trainer(
+        network, loss, *loaders, args=arguments, callbacks=callbacks,
+        optimizers=(_optimizer(network, rate, head_rate, options.weight_decay), None),
+    )  # fmt: skip
+    trainer.remove_callback(transformers.PrinterCallback)
+    try:
+        trainer.train(resume_from_checkpoint=_last(folder))
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+            raise MemoryError(str(error)) from None
+        raise
+    network.eval()
+    return _result(trainer, len(loaders[0]), options.accumulate)
+
+
+def predict(
+    network: Network, loader: Loader, device: Any = "cpu", autocast: bool = False
+) -> npt.NDArray[np.float64]:
+    """Outputs (row, output) of the utterances of a loader without a seed, in its order of rows."""
+    found = np.empty(0)
+    place = {row: number for number, row in enumerate(loader.rows.tolist())}
+    network.eval()
+    device = torch.device(device)
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        for rows in loader.order(0):
+            batch = {name: value.to(device) for name, value in loader.batch(rows, 0).items()}
+            outputs = network(_inputs(batch)).float().cpu().double().numpy()
+            if not len(found):
+                found = np.empty((len(loader.rows), outputs.shape[1]))
+            found[[place[row] for row in rows.tolist()]] = outputs
+    return found
+
+
+def _inputs(batch: Batch) -> Any:
+    return inputs(batch)
+
+
+def _optimizer(
+    network: Network, rate: float, head_rate: float, decay: float
+) -> torch.optim.Optimizer:
+    """AdamW with two learning rates; biases and norms do not decay (as Trainer groups them)."""
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, value in trained(network):
+        key = (head_rate if name.startswith("head.") else rate, decay if value.ndim > 1 else 0.0)
+        groups.setdefault(key, []).append(value)
+    return torch.optim.AdamW(
+        [{"params": params, "lr": lr, "weight_decay": wd} for (lr, wd), params in groups.items()]
+    )
+
+
+def _last(folder: Path) -> str | None:
+    """The newest complete checkpoint; incomplete ones are removed."""
+    found: dict[int, Path] = {}
+    for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        try:
+            found[json.loads((checkpoint / STATE).read_bytes())["global_step"]] = checkpoint
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(checkpoint)
+    return str(found[max(found)]) if found else None
+
+
+def _result(trainer: _Trainer, batches: int, accumulate: int) -> Trained:
+    history: dict[str, list[float]] = {}
+    for entry in trainer.state.log_history:
+        for name, value in entry.items():
+            if name.startswith("eval_") and not name.endswith("_score"):
+                history.setdefault(name.removeprefix("eval_"), []).append(value)
+    steps = math.ceil(batches / accumulate)
+    kept = trainer.state.best_global_step if trainer.stop_loader else trainer.state.global_step
+    return Trained(round((kept or trainer.state.global_step) / steps), history)
