@@ -68,8 +68,8 @@ class Loader:
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch."""
         made = self.order(number)
-        short = -len(made) % self.world  # all processes have as many
-        for rows in [*made, *made[:short]][self.rank :: self.world]:
+        even = len(self) * self.world  # all processes have as many batches
+        for rows in (made * self.world)[:even][self.rank :: self.world]:
             yield self.batch(rows, number)
 
     def order(self, epoch: int) -> list[Rows]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -88,6 +88,15 @@ class Network(nn.Module):
         if isinstance(self.reads, str):
             hide_padding(kind.leaks(model), lambda: self._padded)
         self._capture(self.transformer.layers)
+
+    def train(self, mode: bool = True) -> Self:
+        """As of torch, but for batch norms (HuBERT may have one): they keep their statistics, which
+        those of a padded batch would spoil."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()
+        return self
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         """Outputs (utterance, output) of a batch."""

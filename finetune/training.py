@@ -140,7 +140,7 @@ class _Trainer(transformers.Trainer):
         value = self.loss(outputs, batch["labels"])
         if not torch.isfinite(value):
             raise HeadError(
-                f"the loss is {float(value)} at step {self.state.global_step + 1}: use a smaller "
+                f"the loss is {float(value.detach())} at step {self.state.global_step + 1}: use a smaller "
                 "--learning-rate, or a longer --warmup; the last checkpoint is kept"
             )
         self._seen.append((outputs.detach().cpu().numpy(), batch["labels"].cpu().numpy()))
