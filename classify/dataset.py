@@ -15,12 +15,13 @@ import pandas as pd
 
 from classify.features import Features, Matrix
 from classify.heads import regressor_path
+from classify.heard import marked, require_unheard
 from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
 from data.cache.columns import number_as_text
 from data.cache.file import require_sound
-from data.cache.recipe import in_words
+from data.cache.recipe import Recipe, in_words
 from data.emotions import parse_labels, to_shared
 from data.errors import UsageError
 from data.text import several
@@ -83,7 +84,12 @@ class Dataset(Selection):
     @property
     def encoder(self) -> str:
         """Name, precision and engine of the encoder, as text."""
-        return in_words(self.recipe)
+        return in_words(self.described)
+
+    @property
+    def described(self) -> Recipe:
+        """The recipe for the description of results, see `classify.heard.marked`."""
+        return marked(self.recipe, self.utterances)
 
 
 def load(options: Options, folds: bool = True) -> Dataset:
@@ -191,7 +197,10 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     """Select utterances from the table of a cache; see `load`."""
     table = of_corpora(utterances, options)
     numbers = has_numbers(utterances, options)
-    return (_with_numbers if numbers else _with_classes)(table, options, folds)
+    selection = (_with_numbers if numbers else _with_classes)(table, options, folds)
+    if folds:
+        require_unheard(selection.utterances, options.allow_heard)
+    return selection
 
 
 def _with_classes(table: pd.DataFrame, options: Options, folds: bool) -> Selection:

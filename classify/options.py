@@ -48,6 +48,7 @@ class Options:
     seeds: int = 1  # fits of each fold, from `seed` on
     device: str = "cpu"  # of neural heads
     seed: int = 0
+    allow_heard: bool = False  # whether to test on what the encoder was trained on
 
     def __post_init__(self) -> None:
         head = find(self.head)
@@ -114,6 +115,8 @@ class Options:
         """The options that decide the numbers, without the path of the cache."""
         values = {**asdict(self), "training": self.training.given}
         del values["cache"]
+        if not self.allow_heard:
+            del values["allow_heard"]
         return values
 
 

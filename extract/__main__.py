@@ -1,11 +1,14 @@
-"""``python -m extract CORPUS…`` and ``python -m extract finetune CORPUS…``."""
+"""``python -m extract CORPUS…``, and the commands ``finetune`` and ``annotate``."""
 
 import importlib
 import sys
 
 from data.console import run
 
-COMMANDS = {"finetune": "finetune.command"}  # by name, since the package imports this one
+COMMANDS = {
+    "annotate": "extract.commands.annotate",
+    "finetune": "finetune.command",  # by name, since it imports this package
+}
 
 
 def main(argv: list[str]) -> int:

@@ -14,6 +14,7 @@ from data.errors import AudioError
 from data.utterance import Utterance
 from extract import audio
 from extract.engines import Engine
+from extract.fingerprint import fingerprint
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +29,7 @@ class Decoded:
     seconds: float
     sha256: str  # of the audio file
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
+    fingerprint: str = ""  # where it is known what the encoder was trained on
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,12 @@ def _ready(utterance: Utterance, recording: audio.Recording, engine: Engine) -> 
         from extract.logmel import baselines  # late: a prediction needs neither them nor scipy
 
         without_model = baselines(waveform, names)
+    known = engine.recipe.get("trained_on")
+    print_of_sound = fingerprint(waveform) if known else ""
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
-    return Decoded(utterance, waveform, recording.seconds, recording.sha256, without_model)
+    seconds, sha256 = recording.seconds, recording.sha256
+    return Decoded(utterance, waveform, seconds, sha256, without_model, print_of_sound)
 
 
 def ahead(

@@ -40,6 +40,7 @@ class Embedding:
     layers: dict[str, npt.NDArray[np.float32]]  # pooling → (layer, dim)
     sequence: npt.NDArray[np.float16] | None  # (layer, step, dim)
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
+    fingerprint: str = ""  # see `Decoded`
 
 
 class Embedder:
@@ -214,5 +215,6 @@ def _row(pooled: Pooled, row: int, decoded: Decoded) -> Embedding | Refusal:
     if not finite or (sequence is not None and not np.isfinite(sequence).all()):
         return Refusal(decoded.utterance, "the encoder returned NaN or infinity")
     return Embedding(
-        decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence, decoded.baselines
-    )
+        decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence, decoded.baselines,
+        decoded.fingerprint,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,15 @@ from data.cache import columns
 from data.cache.recipe import Recipe
 from data.cache.refusals import collect, errors_file, write_errors
 from data.cache.shards import Shards
-from data.errors import CacheError
+from data.errors import CacheError, EncoderError
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
 from extract.embedder import Embedding, embed
 from extract.engines import Engine
+
+if TYPE_CHECKING:
+    from extract.encoders.trained_on import Heard
 
 SHARD_UTTERANCES = 512
 SHARD_SECONDS = 20.0  # of work, so that a crash loses less than 30 s including the write
@@ -242,6 +245,7 @@ class _Shards:
         self.names: list[str] = []
         self._parts = parts
         self._engine = engine
+        self._heard: Heard | None = None
         self._waiting: list[Embedding] = []
         self._bytes = 0
         self._since = time.monotonic()
@@ -286,6 +290,8 @@ class _Shards:
             [embedded.duration for embedded in shard],
             [embedded.sha256 for embedded in shard],
         )
+        if recipe.get("trained_on"):
+            utterances["heard"] = columns.column("heard", self._roles(shard))
         layers = {
             name: np.stack([embedded.layers[name] for embedded in shard], axis=1)
             for name in recipe["pooling"]
@@ -302,6 +308,22 @@ class _Shards:
         self.names.append(path.name)
         self.published += len(shard)
         self.seconds += sum(embedded.duration for embedded in shard)
+
+    def _roles(self, shard: list[Embedding]) -> list[str]:
+        """How the encoder has heard each utterance."""
+        if self._heard is None:
+            recordings = trained_on.read(Path(self._engine.provenance["location"]))
+            if (
+                recordings is None
+                or trained_on.digest(recordings) != self._engine.recipe["trained_on"]
+            ):
+                raise EncoderError(
+                    f"{self._engine.provenance['location']}: {trained_on.FILE} has changed since "
+                    "the encoder was loaded; run the same command again"
+                )
+            self._heard = trained_on.Heard(recordings)
+        role = self._heard.role
+        return [role(one.utterance, one.sha256, one.fingerprint) for one in shard]
 
 
 def _joined(sequences: list[npt.NDArray[np.float16]]) -> dict[str, npt.NDArray] | None:

@@ -142,4 +142,9 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
         "engine": engine,
         "precision": request.precision or DEFAULT_PRECISION,
         "dtype": "float32",
-    } | ({"baselines": baselines} if baselines else {})
+    } | _where_known(baselines=baselines, trained_on=encoder.trained_on)
+
+
+def _where_known(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value; a recipe without them is that of an older version."""
+    return {name: value for name, value in fields.items() if value}

@@ -26,6 +26,7 @@ from extract.decoding import Refusal
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
 from extract.pipeline import Settings
+from extract.recordings import recordings
 from finetune import inputs, parts, training
 from finetune.batches import Loader
 from finetune.inputs import Source
@@ -141,7 +142,9 @@ def finetune(
     _require_known(only, listed)
     for part in listed:
         if store.result(part.name) is None and (not only or part.name in only):
-            result = _train(part, source, selection, options, store, device, watch, state)
+            result = _train(
+                part, source, selection, options, store, device, watch, state, utterances, settings
+            )
             watch.done(part, result)
     results = {part.name: store.result(part.name) for part in listed}
     tuned = Tuned(
@@ -190,6 +193,8 @@ def _train(
     device: str,
     watch: Watch,
     state: PartialState,
+    utterances: Sequence[Utterance],
+    settings: Settings,
 ) -> Result:
     began = time.monotonic()
     transformers.set_seed(options.seed)
@@ -209,7 +214,8 @@ def _train(
         outputs = loss.predicted(training.predict(network, tested))
     result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
     if state.is_main_process:
-        store.keep(part.name, encoder, network, _recordings(selection, part), result)
+        heard = _recordings(selection, part, utterances, settings.threads)
+        store.keep(part.name, encoder, network, heard, result)
     state.wait_for_everyone()
     return result
 
@@ -251,12 +257,15 @@ def _of_table(source: Source, selection: Selection) -> np.ndarray:
     return y
 
 
-def _recordings(selection: Selection, part: Parts) -> pd.DataFrame:
+def _recordings(
+    selection: Selection, part: Parts, utterances: Sequence[Utterance], threads: int
+) -> pd.DataFrame:
     """What an encoder was trained on, for `trained_on.write`."""
-    rows = np.concatenate([part.fitted, part.stopped])
-    table = selection.utterances.iloc[rows][["id", "sha256", "corpus", "speaker"]]
-    roles = ["fitted"] * len(part.fitted) + ["stopped by"] * len(part.stopped)
-    return table.assign(role=roles)
+    ids = selection.utterances["id"]
+    role = dict.fromkeys(ids.iloc[part.fitted], "fitted")
+    role |= dict.fromkeys(ids.iloc[part.stopped], "stopped by")
+    table, _ = recordings([one for one in utterances if one.id in role], threads)
+    return table.assign(role=table["id"].map(role))
 
 
 def _require_known(only: Sequence[str], listed: Sequence[Parts]) -> None:

@@ -139,9 +139,10 @@ class _Trainer(transformers.Trainer):
         batch, outputs = inputs, model(_inputs(inputs)).float()
         value = self.loss(outputs, batch["labels"])
         if not torch.isfinite(value):
+            step = self.state.global_step + 1
             raise HeadError(
-                f"the loss is {float(value.detach())} at step {self.state.global_step + 1}: use a smaller "
-                "--learning-rate, or a longer --warmup; the last checkpoint is kept"
+                f"the loss is {float(value.detach())} at step {step}: use a smaller --learning-rate"
+                ", or a longer --warmup; the last checkpoint is kept"
             )
         self._seen.append((outputs.detach().cpu().numpy(), batch["labels"].cpu().numpy()))
         return (value, {"outputs": outputs}) if return_outputs else value

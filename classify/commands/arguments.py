@@ -152,6 +152,16 @@ def add_folds(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_allow_heard(parser: argparse.ArgumentParser) -> None:
+    """Add ``--allow-heard``."""
+    parser.add_argument(
+        "--allow-heard",
+        action="store_true",
+        help="test also on recordings and speakers that the encoder was trained on; all results "
+        "are marked",
+    )
+
+
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add ``--jobs``."""
     parser.add_argument(

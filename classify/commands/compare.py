@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"two or more of {', '.join(HEADS)}, joined by commas",
     )
     shared.add_arguments(parser, head=False)
+    shared.add_allow_heard(parser)
     parser.add_argument(
         "--out",
         type=Path,

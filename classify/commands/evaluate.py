@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.commands.arguments import add_arguments, add_jobs, add_scheduler
+from classify.commands.arguments import add_allow_heard, add_arguments, add_jobs, add_scheduler
 from classify.commands.arguments import options as options_of
 from classify.evaluation.scheduling import scheduled
 from classify.heads import HEADS, find
@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser)
+    add_allow_heard(parser)
     parser.add_argument(
         "--out",
         type=Path,

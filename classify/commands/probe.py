@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.commands.arguments import (
+    add_allow_heard,
     add_folds,
     add_poolings,
     add_scheduler,
@@ -78,6 +79,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_poolings(parser)
     add_folds(parser)
     add_seed(parser)
+    add_allow_heard(parser)
     parser.add_argument("--quick", action="store_true", help="only the curves and their intervals")
     parser.add_argument(
         "--control",
@@ -149,10 +151,10 @@ def command_line(options: ProbeOptions) -> str:
     words = ["python", "-m", "classify", "probe", "--cache", options.cache.name]
     values = options.as_json()
     for name, value in values.items():
-        if value == default.as_json()[name]:
+        if value == default.as_json().get(name):
             continue
-        flag = {"corpora": "corpus", "poolings": "pooling"}.get(name, name)
-        words.append(f"--{flag}")
+        flag = {"corpora": "corpus", "poolings": "pooling", "allow_heard": "allow-heard"}
+        words.append(f"--{flag.get(name, name)}")
         if value is not True:
             words.append(",".join(value) if isinstance(value, tuple) else str(value))
     return shlex.join(words)

@@ -46,4 +46,6 @@ class CompareOptions:
         """The options that decide the numbers, without the path of the cache."""
         shared = asdict(self.shared)
         del shared["head"], shared["cache"]
+        if not self.shared.allow_heard:
+            del shared["allow_heard"]
         return {"heads": list(self.heads), **shared}

@@ -12,6 +12,7 @@ from classify.dataset import Selection, require_classes, select, sound, with_fea
 from classify.evaluation import run
 from classify.evaluation.folds import Folds, split
 from classify.evaluation.scheduling import spread
+from classify.heard import marked
 from data.cache import Cache
 from data.cache.recipe import Recipe
 from data.errors import HeadError, Wav2emoError
@@ -72,7 +73,7 @@ def study(options: CompareOptions) -> Study:
             folds=folds,
             results=tuple(results),
             failed=failed,
-            recipe=cache.recipe,
+            recipe=marked(cache.recipe, chosen.utterances),
             fingerprint=cache.fingerprint,
         )
 

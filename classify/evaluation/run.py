@@ -73,7 +73,7 @@ class Run:
                 {**asdict(fold), **self.outcome.fold_json(fold.fold)} for fold in self.test_parts
             ],
             "split": self.folds.kind,
-            **encoder_json(data.recipe),
+            **encoder_json(data.described),
             "corpora": data.corpora,
             "fingerprint": data.fingerprint,
             "options": self.options.as_json() | data.features.as_json(),

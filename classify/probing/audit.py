@@ -1,5 +1,6 @@
 """Checks for what could invalidate the curves of a probe."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -12,9 +13,11 @@ import pandas as pd
 
 from classify.dataset import as_text
 from classify.features import Matrix
+from classify.heard import COLUMN, heard
 from classify.probing.controls import sentence_alone
 from classify.probing.targets import Task
 from classify.stats.intervals import FEWEST
+from data.cache.recipe import Recipe
 from data.text import several
 
 OK, NOTE, FAIL = "ok", "note", "fail"
@@ -27,6 +30,18 @@ NEAR = 0.3
 MANY = 4096  # utterances; of more, pairs are looked for in some directions first
 DIRECTIONS = 64
 BLOCK = 1 << 24  # distances in memory at once
+
+# Names of models that are known to be fine-tuned on emotion corpora: pattern, corpus, in words
+TUNED = (
+    ("emotion2vec[_+-]?plus|emotion2vec[+]", "", "large collections of emotion corpora"),
+    ("iemocap", "iemocap", "IEMOCAP"),
+    ("superb.*-er$", "iemocap", "IEMOCAP"),
+    ("msp[_-]?(dim|podcast)|odyssey", "msp", "MSP-Podcast"),
+    ("ravdess", "ravdess", "RAVDESS"),
+    ("emo-?db", "emodb", "Emo-DB"),
+    ("crema", "crema", "CREMA-D"),
+    ("emotion", "", "an emotion corpus, to judge by its name"),
+)
 
 FEW_UTTERANCES = 10  # of a class
 FEW_VOICES = 3  # speakers of a class: with two, one is trained on
@@ -229,6 +244,41 @@ def near_pairs(X: Matrix) -> npt.NDArray[np.intp]:
 
 def _squared_distances(A: Matrix, B: Matrix) -> Matrix:
     return (A**2).sum(1)[:, None] + (B**2).sum(1) - 2 * A @ B.T
+
+
+def encoder(recipe: Recipe, table: pd.DataFrame) -> Check:
+    """What is known of the recordings that the encoder was trained on.
+
+    Args:
+        recipe: of the cache.
+        table: the utterances.
+    """
+    status, detail = _encoder(recipe, table)
+    return Check("encoder", "all", status, detail)
+
+
+def _encoder(recipe: Recipe, table: pd.DataFrame) -> tuple[str, str]:
+    if recipe.get("control"):
+        return OK, "its weights are random"
+    if recipe.get("trained_on"):
+        count = int(heard(table).sum())
+        if not count:
+            return OK, "fine-tuned on other recordings and other speakers than these"
+        roles = Counter(table[COLUMN][heard(table)])
+        words = ", ".join(f"{role} {n}" for role, n in sorted(roles.items()))
+        return FAIL, f"it has heard {count} of {len(table)} utterances: {words}"
+    name = str(recipe.get("model", ""))
+    for pattern, corpus, what in TUNED:
+        if re.search(pattern, name, re.IGNORECASE):
+            corpora = " ".join({*table["corpus"]}).lower()
+            status = FAIL if corpus and corpus in corpora else NOTE
+            return (
+                status,
+                f"{name} was fine-tuned on {what}; which of these it has heard is unknown",
+            )
+    return NOTE, (
+        "what it was trained on is not recorded; 'python -m extract annotate' records what is known"
+    )
 
 
 def constant_features(layers: Iterable[tuple[int, Matrix]]) -> Check:

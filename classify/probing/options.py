@@ -32,6 +32,7 @@ class ProbeOptions:
     against: Path | None = None  # another cache to compare layers with
     remove: str | None = None  # "speaker": the speaker's mean; "speaker-subspace"
     mdl: bool = False
+    allow_heard: bool = False  # whether to test on what the encoder was trained on
 
     def __post_init__(self) -> None:
         if self.head not in PROBES and ":" not in self.head:
@@ -69,12 +70,15 @@ class ProbeOptions:
             poolings=self.poolings,
             folds=self.folds,
             seed=self.seed,
+            allow_heard=self.allow_heard,
         )
 
     def as_json(self) -> dict[str, Any]:
         """The options that decide the numbers; of other caches only the name."""
         values = asdict(self)
         del values["cache"]
+        if not self.allow_heard:
+            del values["allow_heard"]
         for name in ("control", "against"):
             values[name] = values[name] and values[name].name
         return values

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from classify.dataset import grouping, of_corpora
 from classify.evaluation.scheduling import spread
 from classify.heads.linear.batched import DEFAULT_C
+from classify.heard import marked
 from classify.options import EMOTION_TARGETS
 from classify.probing import controls, scores
-from classify.probing.audit import Audit, checks, constant_features, same_sound
+from classify.probing.audit import Audit, checks, constant_features, encoder, same_sound
 from classify.probing.curves import ChoiceOfC, Curve, candidates, counts_by, curve
 from classify.probing.description_length import description_length
 from classify.probing.layers import CacheLayers, Control
@@ -78,7 +79,7 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
         return Probe(
             options=options,
             command=command,
-            recipe=cache.recipe,
+            recipe=marked(cache.recipe, table),
             fingerprint=cache.fingerprint,
             corpora=dict(sorted(Counter(table["corpus"]).items())),
             targets=results,
@@ -268,13 +269,14 @@ def _audit(results: dict[str, TargetResult], source: CacheLayers, options: Probe
     pairs = same_sound(table, first)
     looked = [check for result in results.values() for check in checks(result.task, pairs)]
     kinds = {name: result.C for name, result in results.items()}
-    return Audit((*looked, constant_features(source)), tuple(_fitted(kinds, options)))
+    of_encoder = encoder(source.cache.recipe, table)
+    fitted = [("encoder", f"elsewhere: {of_encoder.detail}"), *_fitted(kinds, options)]
+    return Audit((of_encoder, *looked, constant_features(source)), tuple(fitted))
 
 
 def _fitted(kinds: dict[str, str], options: ProbeOptions) -> list[tuple[str, str]]:
     """What was fitted, and on what; `kinds`: target → how C was chosen."""
     lines = [
-        ("encoder", "elsewhere; its training data are not known, and may include these recordings"),
         ("scaler and probe", "the training part of each fold"),
     ]
     for kind in dict.fromkeys(kinds.values()):

@@ -68,6 +68,7 @@ def encoder_json(recipe: Recipe) -> dict[str, Any]:
         "control": bool(recipe.get("control")),
         "engine": recipe.get("engine"),
         "precision": recipe.get("precision"),
+        **({"heard": recipe["heard"]} if "heard" in recipe else {}),
     }
 
 
@@ -79,7 +80,9 @@ def encoder_in_words(encoder: Mapping[str, Any]) -> str:
     """
     known = encoder.get("engine") and encoder.get("precision")
     how = f", {encoder['precision']} by {encoder['engine']}" if known else ""
-    return f"{encoder['encoder']}{how}"
+    heard = encoder.get("heard")
+    leak = f", LEAK: has heard {heard} tested utterances" if heard else ""
+    return f"{encoder['encoder']}{how}{leak}"
 
 
 def in_words(recipe: Recipe) -> str:

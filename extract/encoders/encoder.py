@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -12,6 +12,7 @@ import transformers
 
 from data.errors import EncoderError
 from extract.audio import SAMPLING_RATE
+from extract.encoders import trained_on
 from extract.encoders.architecture import Architecture
 from extract.encoders.architectures import architecture
 from extract.encoders.checkpoint import Checkpoint
@@ -115,7 +116,10 @@ def load(checkpoint: Checkpoint) -> Encoder:
     if folder is None:
         return Encoder.of(untrained_model(name), checkpoint, control=True, normalise=True)
     model = _load_folder(folder, name)
-    return Encoder.of(model, checkpoint, control=False, normalise=_normalises(folder, name))
+    heard = trained_on.read(folder)
+    encoder = Encoder.of(model, checkpoint, control=False, normalise=_normalises(folder, name))
+    known = None if heard is None else trained_on.digest(heard)
+    return replace(encoder, identity=replace(encoder.identity, trained_on=known))
 
 
 def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:

@@ -28,7 +28,7 @@ from extract.encoders.framing import samples_under
 log = logging.getLogger("wav2emo")
 
 LIBRARIES = ("torch", "transformers")  # determine the parameters that a checkpoint gives
-SUFFIXES = (".json", ".safetensors", ".bin")
+SUFFIXES = (".json", ".safetensors", ".bin", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Identity:
     config: str  # SHA-256 of its configuration
     depth: int  # number of transformer layers
     sizes: tuple[tuple[int, int], ...]  # (kernel, stride) of each convolution of the front end
+    trained_on: str | None = None  # checksum of the list of recordings, if it is known
 
     @property
     def frame_rate(self) -> float:

@@ -1,7 +1,8 @@
 """The recordings that an encoder was trained on: ``trained_on.parquet`` beside its weights.
 
 The file has a row for each recording, and a checksum of its rows in its metadata. It is written for
-each fine-tuned encoder; `read` also verifies it. This module does not import torch.
+each fine-tuned encoder, and by ``python -m extract annotate`` for others. This module does not
+import torch.
 """
 
 import hashlib
@@ -14,10 +15,13 @@ import pyarrow.parquet as pq
 
 from data.atomic import publish_bytes
 from data.errors import EncoderError
+from data.utterance import Utterance
+from extract.fingerprint import SAME, distances, unpacked
 
 FILE = "trained_on.parquet"
-COLUMNS = ("id", "sha256", "corpus", "speaker", "role")
+COLUMNS = ("id", "sha256", "fingerprint", "corpus", "speaker", "role")
 ROLES = ("fitted", "stopped by")  # its gradient was followed; its score chose the epoch
+SPEAKER, SIMILAR = "speaker", "similar"  # heard otherwise: the speaker; a recording like this one
 CHECKSUM = b"wav2emo sha256"
 
 
@@ -26,8 +30,9 @@ def write(folder: Path, recordings: pd.DataFrame) -> None:
 
     Args:
         folder: of the checkpoint.
-        recordings: the columns ``id``, ``sha256`` of the audio file, ``corpus``, ``speaker`` ("" if
-            unknown) and ``role``, one of `ROLES`.
+        recordings: the columns ``id``, ``sha256`` of the audio file, ``fingerprint`` (see
+            `extract.fingerprint`), ``corpus``, ``speaker`` ("" if unknown) and ``role``, one of
+            `ROLES`.
 
     Raises:
         ValueError: a column is missing, or a role is unknown.
@@ -39,6 +44,7 @@ def write(folder: Path, recordings: pd.DataFrame) -> None:
     rows = recordings[list(COLUMNS)].sort_values("id").reset_index(drop=True).astype(str)
     table = pa.Table.from_pandas(rows, preserve_index=False)
     table = table.replace_schema_metadata({CHECKSUM: digest(rows).encode()})
+    folder.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
     pq.write_table(table, content)
     publish_bytes(folder / FILE, content.getvalue())
@@ -74,3 +80,22 @@ def digest(recordings: pd.DataFrame) -> str:
     for row in rows:
         found.update("\0".join(map(str, row)).encode() + b"\n")
     return found.hexdigest()
+
+
+class Heard:
+    """Tells how an encoder has heard an utterance."""
+
+    def __init__(self, recordings: pd.DataFrame) -> None:
+        self._roles = dict(zip(recordings["sha256"], recordings["role"], strict=True))
+        known = recordings[recordings["speaker"] != ""]
+        self._speakers = {*zip(known["corpus"], known["speaker"], strict=True)}
+        self._fingerprints = unpacked(sorted({*recordings["fingerprint"]} - {""}))
+
+    def role(self, utterance: Utterance, sha256: str, fingerprint: str) -> str:
+        """One of `ROLES` for a recording of the training, by its bytes; `SIMILAR` for one that
+        sounds the same; `SPEAKER` for another one of a speaker of the training; "" otherwise."""
+        if sha256 in self._roles:
+            return str(self._roles[sha256])
+        if len(self._fingerprints) and distances(fingerprint, self._fingerprints).min() <= SAME:
+            return SIMILAR
+        return SPEAKER if (utterance.corpus, utterance.speaker) in self._speakers else ""

@@ -1,0 +1,53 @@
+"""Refuse to test on what the encoder was trained on."""
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data.cache.recipe import Recipe
+from data.errors import UsageError
+from data.text import several
+
+COLUMN = "heard"  # of a cache whose encoder's recordings are known; "" of those that are new to it
+MANY = 4  # speakers that a message names
+
+Mask = npt.NDArray[np.bool_]
+
+
+def heard(table: pd.DataFrame) -> Mask:
+    """(utterance,) whether the encoder was trained on the recording, or on its speaker."""
+    if COLUMN not in table:
+        return np.zeros(len(table), bool)
+    return (table[COLUMN].fillna("") != "").to_numpy(bool)
+
+
+def require_unheard(table: pd.DataFrame, allowed: bool) -> None:
+    """Require that the encoder was trained on none of the utterances, which are to be tested.
+
+    Raises:
+        UsageError: it was, and this is not allowed.
+    """
+    found = table[heard(table)]
+    if allowed or not len(found):
+        return
+    roles = Counter(found[COLUMN])
+    words = {"fitted": "fitted to", "stopped by": "stopped by", "similar": "trained on copies of",
+             "speaker": "trained on the speakers of"}  # fmt: skip
+    counts = ", ".join(f"{words.get(role, role)} {count}" for role, count in sorted(roles.items()))
+    speakers = sorted({f"{one.corpus}/{one.speaker}" for one in found.itertuples() if one.speaker})
+    more = f" and {len(speakers) - MANY} more" if len(speakers) > MANY else ""
+    named = f", of the speakers {', '.join(speakers[:MANY])}{more}" if speakers else ""
+    raise UsageError(
+        f"the encoder has heard {len(found)} of {several(len(table), 'tested utterance')}: it was "
+        f"{counts}{named}. Test it on other speakers; --allow-heard goes on and marks all results "
+        "(train: --fit-only fits without scores)"
+    )
+
+
+def marked(recipe: Recipe, table: pd.DataFrame) -> Recipe:
+    """A recipe for the description of results, which says how many tested utterances the encoder
+    has heard."""
+    count = int(heard(table).sum())
+    return {**recipe, COLUMN: f"{count} of {len(table)}"} if count else recipe

@@ -1,0 +1,65 @@
+"""``python -m extract annotate MODEL --trained-on CORPUS…``: record what an encoder has heard."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.console import Parser, common_options, configure_logging, log, show
+from data.errors import UsageError
+from data.text import several
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m extract annotate``."""
+    parser = Parser(
+        prog="python -m extract annotate",
+        description="Record the recordings that an encoder was trained on beside its weights. "
+        "'python -m classify' then refuses to test on them and on their speakers.",
+    )
+    add = parser.add_argument
+    add("model", type=Path, metavar="MODEL", help="folder of a checkpoint")
+    add("--trained-on", nargs="+", required=True, metavar="CORPUS", dest="corpora",
+        help="a folder, a table, or a list of 'data scan -o'")  # fmt: skip
+    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
+    add("--pattern", help="fields in the paths, such as '{speaker}/{emotion}_{take}.wav'")
+    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
+    add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
+        help="threads that decode (default: %(default)s)")  # fmt: skip
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command; return the exit status."""
+    arguments = parser().parse_args(argv)
+    configure_logging(arguments.verbose, arguments.quiet)
+    folder: Path = arguments.model
+    if not (folder / "config.json").is_file():
+        raise UsageError(
+            f"{folder}: not the folder of a checkpoint, config.json is missing; of a model of the "
+            "hub, download it with 'hf download NAME --local-dir FOLDER', and annotate the folder"
+        )
+
+    import pandas as pd
+
+    from data import corpora
+    from extract.encoders import trained_on
+    from extract.recordings import recordings
+
+    found = corpora.read_all(
+        arguments.corpora,
+        name=arguments.corpus,
+        pattern=arguments.pattern,
+        follow_links=arguments.follow_links,
+    )
+    utterances = [utterance for corpus in found for utterance in corpus.utterances]
+    table, refused = recordings(utterances, arguments.jobs)
+    for refusal in refused:
+        log.warning("%s: %s", refusal.utterance.file, refusal.reason)
+    before = trained_on.read(folder)
+    rows = pd.concat([table.assign(role="fitted"), *([] if before is None else [before])])
+    rows = rows.drop_duplicates("id", keep="last")
+    trained_on.write(folder, rows)
+    show(f"{folder}: trained on {several(len(rows), 'recording')}, as {trained_on.FILE} says")
+    return 0
