@@ -312,14 +312,15 @@ class _Shards:
     def _roles(self, shard: list[Embedding]) -> list[str]:
         """How the encoder has heard each utterance."""
         if self._heard is None:
-            recordings = trained_on.read(Path(self._engine.provenance["location"]))
-            if (
-                recordings is None
-                or trained_on.digest(recordings) != self._engine.recipe["trained_on"]
-            ):
+            from extract.encoders import trained_on  # late: it imports pandas
+
+            folder = Path(self._engine.provenance["location"])
+            recordings = trained_on.read(folder)
+            known = None if recordings is None else trained_on.digest(recordings)
+            if recordings is None or known != self._engine.recipe["trained_on"]:
                 raise EncoderError(
-                    f"{self._engine.provenance['location']}: {trained_on.FILE} has changed since "
-                    "the encoder was loaded; run the same command again"
+                    f"{folder / trained_on.FILE}: it has changed since the encoder was loaded; run "
+                    "the same command again"
                 )
             self._heard = trained_on.Heard(recordings)
         role = self._heard.role

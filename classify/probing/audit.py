@@ -272,10 +272,7 @@ def _encoder(recipe: Recipe, table: pd.DataFrame) -> tuple[str, str]:
         if re.search(pattern, name, re.IGNORECASE):
             corpora = " ".join({*table["corpus"]}).lower()
             status = FAIL if corpus and corpus in corpora else NOTE
-            return (
-                status,
-                f"{name} was fine-tuned on {what}; which of these it has heard is unknown",
-            )
+            return status, f"{name} was fine-tuned on {what}; whether on these is unknown"
     return NOTE, (
         "what it was trained on is not recorded; 'python -m extract annotate' records what is known"
     )
