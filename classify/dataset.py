@@ -19,6 +19,7 @@ from classify.heard import marked, require_unheard
 from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
+from data.cache.by_fold import TUNED_FOLD, FoldedCache, open_cache
 from data.cache.columns import number_as_text
 from data.cache.file import require_sound
 from data.cache.recipe import Recipe, in_words
@@ -65,6 +66,13 @@ class Selection:
         return bool((self.utterances["speaker"] != "").all())
 
     @property
+    def tuned_fold(self) -> npt.NDArray[np.intp] | None:
+        """(utterance,) fold whose encoder was not fine-tuned on its speaker; None: there is one
+        encoder for all folds."""
+        column = self.utterances.get(TUNED_FOLD)
+        return None if column is None else column.to_numpy(np.intp)
+
+    @property
     def corpora(self) -> dict[str, int]:
         """Corpus → its utterances."""
         return dict(sorted(Counter(self.utterances["corpus"]).items()))
@@ -80,6 +88,7 @@ class Dataset(Selection):
     recipe: dict[str, Any]
     fingerprint: str
     encoder_location: str | None  # folder of the encoder
+    by_fold: tuple[Matrix, ...] = ()  # X by the encoder of each fold, where there are several
 
     @property
     def encoder(self) -> str:
@@ -121,9 +130,10 @@ def sound(path: Path) -> Iterator[Cache]:
     Raises:
         CacheError: the cache does not exist or is damaged.
     """
-    with Cache(path) as cache:
-        for file in cache.files:
-            require_sound(file)
+    with open_cache(path) as cache:
+        for one in cache.caches if isinstance(cache, FoldedCache) else [cache]:
+            for file in one.files:
+                require_sound(file)
         yield cache
 
 
@@ -134,18 +144,22 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
         UsageError: the cache lacks the features.
     """
     features = Features.chosen(options, cache)
-    X = features.of_cache(cache, chosen.rows)
-    parameters = features.parameters(X, cache.dim)
+    folded = isinstance(cache, FoldedCache)
+    caches = cache.caches if isinstance(cache, FoldedCache) else [cache]
+    read = [features.of_cache(one, chosen.rows) for one in caches]
+    parameters = features.parameters(read[0], cache.dim)
     if options.normalize == "speaker":
         grouping(chosen.utterances, "speaker", "--normalize speaker", "--normalize global")
-        X = by_speaker(X, chosen.speakers, parameters["layers"], parameters["steps"])
+        kept = parameters["layers"], parameters["steps"]
+        read = [by_speaker(X, chosen.speakers, *kept) for X in read]
     return Dataset(
         utterances=chosen.utterances,
         rows=chosen.rows,
         y=chosen.y,
         classes=chosen.classes,
         targets=chosen.targets,
-        X=X,
+        X=read[0],
+        by_fold=tuple(read) if folded else (),
         features=features,
         parameters=parameters,
         recipe=cache.recipe,

@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data.cache.columns import HEARD
 from data.cache.recipe import Recipe
 from data.errors import UsageError
 from data.text import several
 
-COLUMN = "heard"  # of a cache whose encoder's recordings are known; "" of those that are new to it
+COLUMN = HEARD  # of a cache whose encoder's recordings are known; "" of those that are new to it
 MANY = 4  # speakers that a message names
 
 Mask = npt.NDArray[np.bool_]

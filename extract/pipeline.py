@@ -291,7 +291,7 @@ class _Shards:
             [embedded.sha256 for embedded in shard],
         )
         if recipe.get("trained_on"):
-            utterances["heard"] = columns.column("heard", self._roles(shard))
+            utterances[columns.HEARD] = columns.column(columns.HEARD, self._roles(shard))
         layers = {
             name: np.stack([embedded.layers[name] for embedded in shard], axis=1)
             for name in recipe["pooling"]

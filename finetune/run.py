@@ -1,10 +1,11 @@
 """Fine-tune one encoder per fold, and score each on speakers that it was not trained on."""
 
+import copy
 import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from accelerate import PartialState
 from classify.dataset import Selection, log_kind, select
 from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, FoldResult
-from classify.evaluation.folds import Folds, split
+from classify.evaluation.folds import Folds, Rows, split
 from classify.evaluation.numbers import NumberOutcome
 from classify.options import Options
 from data.errors import UsageError
@@ -124,9 +125,10 @@ def finetune(
     encoder = load(find(options.model))
     reads = options.what.frozen(encoder.identity.depth)
     cache = activations or out / ACTIVATIONS
+    source: Source
     with state.main_process_first():
         if reads == "waveform":
-            source, refused = _waveforms(utterances, encoder, settings)
+            source, refused = inputs.waveforms(utterances, encoder, settings)
         else:
             cache.parent.mkdir(parents=True, exist_ok=True)
             source, refused = inputs.activations(
@@ -140,12 +142,10 @@ def finetune(
     if everything:
         listed.append(parts.of_all(selection, folds.by_speaker, options.patience, options.seed))
     _require_known(only, listed)
+    run = _Run(encoder, source, selection, options, store, device, watch, state)
     for part in listed:
         if store.result(part.name) is None and (not only or part.name in only):
-            result = _train(
-                part, source, selection, options, store, device, watch, state, utterances, settings
-            )
-            watch.done(part, result)
+            watch.done(part, run.train(part, utterances, settings.threads))
     results = {part.name: store.result(part.name) for part in listed}
     tuned = Tuned(
         options,
@@ -178,83 +178,70 @@ def chosen(
     return selection, split(selection, options.folds, options.seed)
 
 
-def _waveforms(
-    utterances: Sequence[Utterance], encoder: Encoder, settings: Settings
-) -> tuple[Source, list[Refusal]]:
-    return inputs.waveforms(utterances, encoder, settings)
+@dataclass(frozen=True)
+class _Run:
+    """What the trainings of all encoders share."""
 
+    encoder: Encoder  # the base model, which is not changed
+    source: Source
+    selection: Selection
+    options: FinetuneOptions
+    store: Store
+    device: str
+    watch: Watch
+    state: PartialState
 
-def _train(
-    part: Parts,
-    source: Source,
-    selection: Selection,
-    options: FinetuneOptions,
-    store: Store,
-    device: str,
-    watch: Watch,
-    state: PartialState,
-    utterances: Sequence[Utterance],
-    settings: Settings,
-) -> Result:
-    began = time.monotonic()
-    transformers.set_seed(options.seed)
-    encoder = load(find(options.model))  # each fold begins with the base model
-    network = Network(encoder, options, len(selection.classes or selection.targets))
-    loss = Loss(selection.y, part.fitted, len(selection.classes), options)
-    loaders = made_loaders(part, source, selection, options, network, state)
-    watch.begun(part, options.epochs * -(-len(loaders[0]) // options.accumulate))
-    found = training.train(
-        network, loss, loaders, options, store.training(part.name), encoder.identity.control,
-        device, watch.progress,
-    )  # fmt: skip
-    network.to("cpu")
-    tested = _loader(source, selection, part.tested, options)
-    outputs = np.empty((0, 0))
-    if len(part.tested):
-        outputs = loss.predicted(training.predict(network, tested))
-    result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
-    if state.is_main_process:
-        heard = _recordings(selection, part, utterances, settings.threads)
-        store.keep(part.name, encoder, network, heard, result)
-    state.wait_for_everyone()
-    return result
+    def train(self, part: Parts, utterances: Sequence[Utterance], threads: int) -> Result:
+        """Train one encoder, predict its test part, and keep both."""
+        began = time.monotonic()
+        options, selection = self.options, self.selection
+        transformers.set_seed(options.seed)
+        encoder = replace(self.encoder, model=copy.deepcopy(self.encoder.model))
+        network = Network(encoder, options, len(selection.classes or selection.targets))
+        loss = Loss(selection.y, part.fitted, len(selection.classes), options)
+        train, stop = self._batches(part, network), self._whole(part.stopped)
+        steps = -(-len(train) // options.accumulate)
+        self.watch.begun(part, options.epochs * steps)
+        found = training.train(
+            network,
+            loss,
+            (train, stop if len(part.stopped) else None),
+            options,
+            self.store.training(part.name),
+            encoder.identity.control,
+            self.device,
+            self.watch.progress,
+        )
+        network.to("cpu")
+        outputs = np.empty((0, 0))
+        if len(part.tested):
+            outputs = loss.predicted(training.predict(network, self._whole(part.tested)))
+        result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
+        if self.state.is_main_process:
+            heard = _recordings(selection, part, utterances, threads)
+            self.store.keep(part.name, encoder, network, heard, result)
+        self.state.wait_for_everyone()
+        return result
 
+    def _batches(self, part: Parts, network: Network) -> Loader:
+        """Batches to train on."""
+        options = self.options
+        return replace(
+            self._whole(part.fitted),
+            seed=options.seed,
+            max_seconds=options.max_seconds,
+            mask=options.masked,
+            sizes=network.sizes if network.reads == "waveform" else (),
+            rank=self.state.process_index,
+            world=self.state.num_processes,
+        )
 
-def made_loaders(
-    part: Parts,
-    source: Source,
-    selection: Selection,
-    options: FinetuneOptions,
-    network: Network,
-    state: PartialState,
-) -> tuple[Loader, Loader | None]:
-    """Batches to train on, and of the inner speakers."""
-    train = Loader(
-        source,
-        selection.rows[part.fitted],
-        _of_table(source, selection),
-        options.batch_seconds,
-        options.seed,
-        options.max_seconds,
-        options.masked,
-        network.sizes if network.reads == "waveform" else (),
-        state.process_index,
-        state.num_processes,
-    )
-    stop = _loader(source, selection, part.stopped, options) if len(part.stopped) else None
-    return train, stop
-
-
-def _loader(source: Source, selection: Selection, rows: Any, options: FinetuneOptions) -> Loader:
-    y = _of_table(source, selection)
-    return Loader(source, selection.rows[rows], y, options.batch_seconds)
-
-
-def _of_table(source: Source, selection: Selection) -> np.ndarray:
-    """The targets of all utterances of the source's table; 0 where they are unknown."""
-    y = np.zeros((len(source.utterances), *selection.y.shape[1:]), selection.y.dtype)
-    y[selection.rows] = selection.y
-    return y
+    def _whole(self, rows: Rows) -> Loader:
+        """Batches of whole utterances, without masks."""
+        selection = self.selection
+        y = np.zeros((len(self.source.utterances), *selection.y.shape[1:]), selection.y.dtype)
+        y[selection.rows] = selection.y
+        return Loader(self.source, selection.rows[rows], y, self.options.batch_seconds)
 
 
 def _recordings(
@@ -297,7 +284,7 @@ def _about(
         "split": folds.kind,
         "folds": [
             {"speakers": sorted(set(selection.speakers[test])) if folds.by_speaker else [],
-             "utterances": len(test)}
+             "utterances": len(test), "tested": table["id"].iloc[test].tolist()}
             for _, test in folds.parts
         ],
         "corpora": selection.corpora,

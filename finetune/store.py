@@ -17,11 +17,12 @@ from data.atomic import publish_bytes, sync_folder
 from data.cache.recipe import difference_lines, fingerprint
 from data.errors import UsageError
 from extract.encoders import trained_on
+from extract.encoders.checkpoint import FINETUNED
 from extract.encoders.encoder import Encoder
 from finetune.network import Network
 
 FORMAT, VERSION = "wav2emo finetune", 1
-FILE = "finetune.json"
+FILE = FINETUNED
 RESULT = "result.json"  # of one encoder, which makes its folder complete
 ACTIVATIONS = "activations.h5"
 HEAD = "head.safetensors"

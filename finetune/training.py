@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from finetune.options import FinetuneOptions
 
 log = logging.getLogger("wav2emo")
 
+SAVED = 60.0  # seconds of training between checkpoints, besides those of the best epochs
 STATE = "trainer_state.json"  # of a checkpoint, written last
 SCORE = "stop_score"  # UAR, or CCC, of the speakers that training stops by
 
@@ -123,6 +125,7 @@ class _Trainer(transformers.Trainer):
         self, network: Network, loss: Loss, train: Loader, stop: Loader | None, **more: Any
     ) -> None:
         self.network, self.loss, self.train_loader, self.stop_loader = network, loss, train, stop
+        self._saved = time.monotonic()
         self._seen: list[tuple[npt.NDArray, npt.NDArray]] = []  # outputs and labels of an epoch
         given = _Batches(train)  # Trainer requires datasets, although it asks for loaders
         super().__init__(model=network, train_dataset=given, eval_dataset=given, **more)
@@ -131,6 +134,14 @@ class _Trainer(transformers.Trainer):
     def get_train_dataloader(self) -> DataLoader:
         """Batches of this process, made by `Loader`; accelerate must not divide them again."""
         return _EpochLoader(_Batches(self.train_loader), batch_size=None)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save the best epochs, and others once a minute: a checkpoint may take as long as an epoch
+        of few layers."""
+        best = self.state.best_global_step == self.state.global_step
+        if best or self.args.world_size > 1 or time.monotonic() - self._saved >= SAVED:
+            super()._save_checkpoint(model, trial)
+            self._saved = time.monotonic()
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -217,7 +228,7 @@ def train(
         loaders: batches to train on, and those of the speakers that stop it; None: all epochs are
             trained.
         options: see `FinetuneOptions`.
-        folder: of checkpoints, one an epoch; the last and the best are kept.
+        folder: of checkpoints, of which the last and the best are kept.
         control: whether the encoder has random weights.
         device: ``auto`` or ``cpu``.
         watch: called after each step and epoch.
@@ -305,7 +316,8 @@ def _optimizer(
         key = (head_rate if name.startswith("head.") else rate, decay if value.ndim > 1 else 0.0)
         groups.setdefault(key, []).append(value)
     return torch.optim.AdamW(
-        [{"params": params, "lr": lr, "weight_decay": wd} for (lr, wd), params in groups.items()]
+        [{"params": params, "lr": lr, "weight_decay": wd} for (lr, wd), params in groups.items()],
+        fused=True,
     )
 
 

@@ -5,7 +5,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -140,7 +140,7 @@ def cross_validate(
     found: list[dict[int, FoldResult]] = [{} for _ in range(seeds)]  # of each seed, fold → result
     for some in {id(some): some for some in heads}.values():
         numbers = [number for number, its in enumerate(heads) if its is some]
-        fits = fit_parts(some, dataset, [folds.parts[number] for number in numbers], jobs, True)
+        fits = _fit_folds(some, dataset, folds, numbers, jobs)
         for of_folds, of_seed in zip(found, fits, strict=True):
             of_folds.update(zip(numbers, of_seed, strict=True))
     by_seed = np.empty((seeds, len(dataset.y), len(dataset.classes or dataset.targets)))
@@ -149,6 +149,20 @@ def cross_validate(
             output[folds.parts[number][1]] = fit.output
     in_order = [[of_folds[number] for number in range(len(folds))] for of_folds in found]
     return CrossValidation(folds.fold, by_seed, in_order)
+
+
+def _fit_folds(
+    heads: Heads, dataset: Dataset, folds: Folds, numbers: Sequence[int], jobs: int
+) -> list[list[FoldResult]]:
+    """Fit heads to some folds; with an encoder per fold, one fold after the other."""
+    if not dataset.by_fold:
+        return fit_parts(heads, dataset, [folds.parts[number] for number in numbers], jobs, True)
+    each = [
+        fit_parts(heads, replace(dataset, X=dataset.by_fold[number], by_fold=()),
+                  [folds.parts[number]], jobs, True)
+        for number in numbers
+    ]  # fmt: skip
+    return [[fits[seed][0] for fits in each] for seed in range(len(heads))]
 
 
 def fit_parts(

@@ -79,7 +79,9 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
     Raises:
         UsageError: there are too few speakers or utterances, or a training part lacks a class.
     """
-    if isinstance(folds, int):
+    if dataset.tuned_fold is not None:
+        made = _of_tuning(dataset, dataset.tuned_fold, folds)
+    elif isinstance(folds, int):
         made = _numbered(dataset, folds, seed)
     elif folds in SCHEMES:
         made = SCHEMES[folds](dataset, seed)
@@ -87,6 +89,19 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
         made = of_file(Path(folds), dataset)
     _require_learnable(made, dataset)
     return made
+
+
+def _of_tuning(dataset: Selection, fold: npt.NDArray[np.intp], folds: int | str) -> Folds:
+    """The folds whose encoders were fine-tuned without their test part."""
+    if folds != "auto":
+        raise UsageError(
+            f"--folds {folds}: this cache has an encoder for each fold of its fine-tuning, and "
+            "only those folds test what it has not heard; leave --folds out"
+        )
+    parts = parted(fold)
+    if not all(len(train) and len(test) for train, test in parts):
+        raise UsageError("a fold of the fine-tuning has no utterance of this selection")
+    return Folds("folds of the fine-tuning", parts, by_speaker=dataset.speakers_known)
 
 
 def _require_learnable(folds: Folds, dataset: Selection) -> None:

@@ -146,6 +146,8 @@ def evaluate_folds(options: Options, dataset: Dataset, folds: Folds, jobs: int =
 
 
 def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Run:
+    if options.tune and dataset.by_fold:
+        raise UsageError("--tune: not for caches with an encoder per fold; leave it out")
     if not options.tune or not dataset.classes:  # `new_head` refuses to tune a regressor
         heads = _by_seed(options, dataset, {})
         return Run(

@@ -34,6 +34,7 @@ from classify.models.trained import TrainedHead
 from classify.options import Options
 from classify.stats.scores import Json
 from data.cache import Cache
+from data.cache.by_fold import FoldedCache
 from data.errors import UsageError
 
 UNSCORED = Folds("none", [], by_speaker=False)
@@ -62,10 +63,21 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
         )
     _require_storable(options.head)
     with sound(options.cache) as cache:
+        _require_one_encoder(cache)
         if not has_numbers(cache.utterances, options):
             log_kind(cache.utterances, options)
             return _classes(options, cache, jobs, scored)
     return _numbers(options, jobs, scored)
+
+
+def _require_one_encoder(cache: Cache) -> None:
+    """Refuse a cache with an encoder per fold, none of which is trained on all speakers."""
+    if isinstance(cache, FoldedCache):
+        raise UsageError(
+            f"{cache.path}: it has an encoder per fold; train on a cache of the encoder of all "
+            "speakers: 'python -m extract finetune … --all', 'python -m extract CORPUS --model "
+            "TUNED/all', 'python -m classify train --fit-only'"
+        )
 
 
 def _require_storable(head: str) -> None:

@@ -13,6 +13,7 @@ from classify.evaluation.folds import Rows, inner_folds
 from classify.features import Matrix
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
+from classify.probing.layers import FoldedMatrix
 from classify.probing.targets import Task
 from classify.stats.metrics import Counts, confusions, uar
 from data.text import escaped
@@ -81,7 +82,7 @@ def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
 
 def curve(
     task: Task,
-    layers: Iterable[tuple[Layer, Matrix]],
+    layers: Iterable[tuple[Layer, Matrix | FoldedMatrix]],
     head: str,
     choice: ChoiceOfC,
     pooling: str,
@@ -91,7 +92,7 @@ def curve(
 
     Args:
         task: classes and folds.
-        layers: number and features of each.
+        layers: number and features of each; with an encoder per fold those of each fold.
         head: logreg, ridge or lda.
         choice: of C.
         pooling: description of the features.
@@ -120,16 +121,21 @@ HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.fl
 
 
 def _held_out(
-    task: Task, X: Matrix, head: str, choice: ChoiceOfC, remove: Remove | None
+    task: Task,
+    X: Matrix | FoldedMatrix,
+    head: str,
+    choice: ChoiceOfC,
+    remove: Remove | None,
 ) -> HeldOut:
     """One layer: predictions (utterance,), C (fold,) and its UAR in the training part (fold,)."""
     train = task.train
-    if remove is None:
+    if remove is None and not isinstance(X, FoldedMatrix):
         return _fit(task, X, head, choice, train, np.arange(len(train)))
-    parts = [
-        _fit(task, remove(X, train[fold]), head, choice, train[[fold]], np.array([fold]))
-        for fold in range(len(train))
-    ]
+    parts = []
+    for fold in range(len(train)):
+        own = X.of[fold] if isinstance(X, FoldedMatrix) else X
+        own = remove(own, train[fold]) if remove else own
+        parts.append(_fit(task, own, head, choice, train[[fold]], np.array([fold])))
     predictions = np.select(
         [task.fold == fold for fold in range(len(parts))], [part[0] for part in parts]
     )

@@ -10,9 +10,17 @@ import pandas as pd
 
 from classify.features import Features, Matrix
 from data.cache import Cache
+from data.cache.by_fold import FoldedCache
 from data.errors import CacheError, UsageError
 
 log = logging.getLogger("wav2emo")
+
+
+@dataclass(frozen=True)
+class FoldedMatrix:
+    """Features (utterance, dim) by the encoder of each fold."""
+
+    of: tuple[Matrix, ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,13 @@ class CacheLayers:
         for layer in self.cache.layers:
             features = Features(layer, (layer,), self.poolings)
             yield layer, self._finite(features.of_cache(self.cache, self.rows), f"layer {layer}")
+
+    def by_fold(self) -> Iterator[tuple[int, FoldedMatrix]]:
+        """The same, by the encoder of each fold of a fine-tuning."""
+        caches = self.cache.caches if isinstance(self.cache, FoldedCache) else [self.cache]
+        each = [CacheLayers(cache, self.poolings, self.rows) for cache in caches]
+        for rows in zip(*each, strict=True):
+            yield rows[0][0], FoldedMatrix(tuple(X for _, X in rows))
 
     def baseline(self, name: str) -> Matrix:
         """Features (utterance, dim) that are computed without an encoder."""

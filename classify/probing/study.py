@@ -37,6 +37,7 @@ from classify.stats import best
 from classify.stats.metrics import uar
 from classify.stats.scores import Scores
 from data.cache import Cache
+from data.cache.by_fold import FoldedCache, open_cache
 from data.cache.file import require_sound
 from data.errors import UsageError
 
@@ -59,8 +60,9 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
         UsageError: the cache lacks what the options require.
     """
     with contextlib.ExitStack() as opened:
-        cache = opened.enter_context(Cache(options.cache))
+        cache = opened.enter_context(open_cache(options.cache))
         _require_sound(cache)
+        _require_quick(cache, options)
         poolings = _poolings(options, cache)
         table = of_corpora(cache.utterances, options.selection("emotion"))
         control = None
@@ -114,8 +116,18 @@ def _maps(
 
 
 def _require_sound(cache: Cache) -> None:
-    for file in cache.files:
-        require_sound(file)
+    for one in cache.caches if isinstance(cache, FoldedCache) else [cache]:
+        for file in one.files:
+            require_sound(file)
+
+
+def _require_quick(cache: Cache, options: ProbeOptions) -> None:
+    """Refuse what compares or refits on all utterances with one encoder."""
+    if isinstance(cache, FoldedCache) and not options.quick:
+        raise UsageError(
+            f"{cache.path}: it has an encoder per fold, of which a probe draws the curves: ask for "
+            "--quick; or probe the cache of one encoder"
+        )
 
 
 def _poolings(options: ProbeOptions, cache: Cache) -> tuple[str, ...]:
@@ -144,7 +156,9 @@ class _Target:
         """Compute all parts that the options request."""
         task, options = self.task, self.options
         choice = self._choice()
-        main = curve(task, self.source, options.head, choice, self.source.name)
+        folded = isinstance(self.cache, FoldedCache)
+        layers = self.source.by_fold() if folded else self.source
+        main = curve(task, layers, options.head, choice, self.source.name)
         majority = counts_by(task, controls.majority(task)[None]).sum(0)[0]
         found = TargetResult(
             task=task,

@@ -123,7 +123,7 @@ def task(table: pd.DataFrame, target: str, options: ProbeOptions) -> Task:
     if target == "speaker":
         return _across_sentences(selection, options)
     known = selection.speakers_known
-    if known and is_constant(selection.y, selection.speakers):
+    if known and selection.tuned_fold is None and is_constant(selection.y, selection.speakers):
         folds = _speakers_of_every_class(selection, options)
         if options.folds == CROSSED:
             folds = crossed(folds, selection, options.seed)

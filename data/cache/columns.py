@@ -11,9 +11,11 @@ import numpy.typing as npt
 from data.errors import CacheError
 from data.utterance import Utterance
 
-TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256")
+TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256", "heard")
 DESCRIBED = ("corpus", "path", "speaker", "emotion", "start", "end")  # start and end in seconds
 REQUIRED = ("id", "corpus", "path", "speaker", "emotion", "start", "end", "duration", "sha256")
+HEARD = "heard"  # how the encoder was trained on it, see `extract.encoders.trained_on`
+EMBEDDED = ("id", "duration", "sha256", HEARD)  # they belong to the embedding
 MANY_DIGITS = 1e21  # whole numbers from this one on are written with an exponent
 
 Columns = dict[str, npt.NDArray]
@@ -33,7 +35,7 @@ def from_utterances(
 def described(utterances: Sequence[Utterance]) -> Columns:
     """Columns of shape (utterance,) that come from the corpus and not from its recordings."""
     attributes = {name for utterance in utterances for name in utterance.attributes}
-    if reserved := attributes.intersection(REQUIRED):
+    if reserved := attributes.intersection((*REQUIRED, HEARD)):
         raise ValueError(f"{min(reserved)!r} is a reserved name; rename the attribute")
     named = {
         name: column(name, [getattr(utterance, name) for utterance in utterances])

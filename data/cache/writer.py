@@ -160,7 +160,7 @@ def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> 
     known = np.array([utterance is not None for utterance in described], bool)
     now = columns.described([utterance for utterance in described if utterance is not None])
     merged = dict(stored)
-    for name in (stored.keys() | now.keys()) - {"id", "duration", "sha256"}:
+    for name in (stored.keys() | now.keys()) - {*columns.EMBEDDED}:
         merged[name] = columns.overwritten(stored.get(name), known, now.get(name))
     return {
         name: merged[name]

@@ -25,6 +25,7 @@ from data.text import several
 from extract import DEFAULT_MODEL, extract
 from extract.parallel.paths import parse_prefix, placed
 from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
+from extract.tuned import Tuned
 
 if TYPE_CHECKING:
     from data.corpora import Corpus
@@ -108,8 +109,14 @@ def main(argv: Sequence[str]) -> int:
     seconds = (args.batch_seconds, args.max_seconds)
     if not all(value is None or 0 < value < float("inf") for value in seconds) or args.jobs < 1:
         raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
-    if not args.out.name or args.out.is_dir():
+    tuned = Tuned.of(args.model)
+    if not args.out.name or (args.out.is_dir() and not tuned):
         raise UsageError(f"-o {args.out}: expected the name of a file, such as embeddings.h5")
+    if tuned and (args.out.is_file() or args.shard or args.scheduler):
+        raise UsageError(
+            f"--model {args.model} has an encoder per fold: -o names a folder, and --shard and "
+            f"--scheduler take one encoder, such as {tuned.folder / 'fold-0'}"
+        )
     part = _part(args.shard) if args.shard else None
     if part and args.prune:
         raise UsageError("--prune with --shard: prune in a run without --shard, at the end")
@@ -118,9 +125,27 @@ def main(argv: Sequence[str]) -> int:
     sources = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
     utterances = [utterance for corpus in sources for utterance in corpus.utterances]
     share = _share(sources, utterances, part, args.quiet) if part else None
+    if tuned:
+        return _by_fold(tuned, args, request, utterances)
     if args.dry_run:
         return _dry_run(args.out, share.own if share else utterances)
     return _extract(args, request, utterances, share)
+
+
+def _by_fold(
+    tuned: "Tuned", args: argparse.Namespace, request: Request, utterances: "list[Utterance]"
+) -> int:
+    statuses = []
+
+    def embed(cache: Path, model: str) -> None:
+        one = argparse.Namespace(**{**vars(args), "out": cache, "model": model})
+        if args.dry_run:
+            statuses.append(_dry_run(cache, utterances))
+        else:
+            statuses.append(_extract(one, request, utterances, None))
+
+    tuned.extract(args.out, embed)
+    return max(statuses)
 
 
 def _part(text: str) -> "Part":

@@ -8,6 +8,7 @@ from pathlib import Path
 from data.errors import EncoderError
 from data.text import lines
 
+FINETUNED = "finetune.json"  # in the folder above the checkpoints of a fine-tuning
 HUB_TIMEOUT = 5.0  # seconds to wait for the first response of the hub
 
 
@@ -31,7 +32,8 @@ def find(name: str) -> Checkpoint:
     folder = Path(name).expanduser()
     if folder.is_dir():
         folder = folder.resolve()
-        return Checkpoint(folder.name, folder)
+        tuned = (folder.parent / FINETUNED).exists()
+        return Checkpoint(f"{folder.parent.name}/{folder.name}" if tuned else folder.name, folder)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise EncoderError(f"no model at {name}: neither a folder nor a hub name (user/model)")
     folder = _fetch(name)

@@ -1,0 +1,256 @@
+"""From tuned encoders to scores: each fold by the encoder that has not heard its test part."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import soxr
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from classify.commands.compare import main as compare
+from classify.commands.evaluate import main as evaluate
+from classify.commands.probe import main as probe
+from classify.commands.train import main as train
+from data.cache import Cache
+from data.cache.by_fold import FoldedCache
+from data.errors import CacheError, EncoderError, RecipeMismatch, UsageError
+from extract.__main__ import main as extract
+from extract.encoders import trained_on
+
+PATTERN = ["--pattern", "{emotion}/{speaker}_{take}"]
+PLAIN = ["--engine", "torch", "--device", "cpu", "-q"]
+
+
+@pytest.fixture(scope="session")
+def tuned(recordings, tmp_path_factory) -> Path:
+    """A fine-tuning in 3 folds, and of all speakers."""
+    out = tmp_path_factory.mktemp("scores") / "tuned"
+    command = ["finetune", str(recordings), "-o", str(out), *PATTERN, "--model", "untrained:tiny",
+               "--folds", "3", "--epochs", "1", "--method", "full", "--all", "--device", "cpu",
+               "-q"]  # fmt: skip
+    assert extract(command) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def by_fold(tuned, recordings) -> Path:
+    """The corpus by the encoders of all folds."""
+    out = tuned.parent / "by_fold"
+    command = [str(recordings), *PATTERN, "--model", str(tuned), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def of_one(tuned, recordings) -> Path:
+    """The corpus by the encoder of fold 0."""
+    out = tuned.parent / "fold-0.h5"
+    command = [str(recordings), *PATTERN, "--model", str(tuned / "fold-0"), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    return out
+
+
+def scored(cache: Path, out: Path, *more: str) -> pd.DataFrame:
+    command = ["--cache", str(cache), "--out", str(out), "-q", *more]
+    assert evaluate([*command, "--head", "sklearn.naive_bayes:GaussianNB"]) == 0
+    return pd.read_csv(out / "predictions.csv")
+
+
+def test_each_fold_is_tested_by_its_own_encoder(by_fold, tuned, tmp_path):
+    """Oracle: scikit-learn on the cache of each fold."""
+    found = scored(by_fold, tmp_path / "run").set_index("id")
+    about = json.loads((tuned / "finetune.json").read_text())["about"]
+    for number, fold in enumerate(about["folds"]):
+        cache = Cache(by_fold / f"fold-{number}.h5")
+        X = np.concatenate([cache.embeddings(name).mean(0) for name in ("mean", "std")], 1)
+        ids = cache.utterances["id"].to_numpy(str)
+        emotion = cache.utterances["emotion"].to_numpy(str)
+        test = np.isin(ids, fold["tested"])
+        head = make_pipeline(StandardScaler(), GaussianNB()).fit(X[~test], emotion[~test])
+        expected = dict(zip(ids[test], head.predict(X[test]), strict=True))
+        assert found["prediction"][fold["tested"]].to_dict() == expected
+        assert set(found["fold"][fold["tested"]]) == {number}
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["encoder"] == "tuned (an encoder per fold)"
+    assert metrics["split"] == "folds of the fine-tuning"
+    assert "heard" not in metrics
+
+
+def test_neural_and_linear_heads_and_curves_use_the_folds(by_fold, tmp_path):
+    for head in ("logreg", "mlp"):
+        command = ["--cache", str(by_fold), "--out", str(tmp_path / head), "--head", head, "-q"]
+        assert evaluate(command) == 0
+    assert probe(["--cache", str(by_fold), "--out", str(tmp_path / "p"), "--quick", "-q"]) == 0
+    curve = json.loads((tmp_path / "p" / "probe.json").read_text())
+    one = tmp_path / "layer"
+    command = ["--cache", str(by_fold), "--out", str(one), "--head", "logreg", "--layer", "1", "-q"]
+    assert evaluate(command) == 0
+    uar = json.loads((one / "metrics.json").read_text())["uar"]
+    layers = curve["targets"]["emotion"]["layers"]
+    assert layers[1]["uar"] == pytest.approx(uar)
+    out = ["--out", str(tmp_path / "c"), "-q"]
+    assert compare(["--cache", str(by_fold), "--heads", "logreg,ridge", *out]) == 0
+
+
+def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_path):
+    out = ["--cache", str(by_fold), "--out", str(tmp_path / "run"), "-q"]
+    with pytest.raises(UsageError, match=r"--folds speaker: .* leave --folds out"):
+        evaluate([*out, "--head", "logreg", "--folds", "speaker"])
+    with pytest.raises(UsageError, match="an encoder per fold"):
+        evaluate([*out, "--head", "logreg", "--tune", "3"])
+    with pytest.raises(UsageError, match="ask for --quick"):
+        probe(out)
+    with pytest.raises(UsageError, match=r"finetune … --all"):
+        train(["--cache", str(by_fold), "-o", str(tmp_path / "model"), "--head", "logreg", "-q"])
+
+
+def test_a_second_extraction_does_nothing(by_fold, tuned, recordings, capsys):
+    before = {path: path.stat().st_mtime_ns for path in by_fold.iterdir() if path.suffix == ".h5"}
+    command = [str(recordings), *PATTERN, "--model", str(tuned), "-o", str(by_fold), *PLAIN]
+    assert extract(command) == 0
+    assert "already in the cache" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_caches_of_other_encoders_are_not_mixed(by_fold, tuned, recordings, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(tuned, other)
+    about = json.loads((other / "finetune.json").read_text())
+    about["fingerprint"] = "0" * 64
+    (other / "finetune.json").write_text(json.dumps(about))
+    copy = tmp_path / "caches"
+    shutil.copytree(by_fold, copy)
+    with pytest.raises(RecipeMismatch, match="caches of another fine-tuning"):
+        extract([str(recordings), *PATTERN, "--model", str(other), "-o", str(copy), *PLAIN])
+    shutil.rmtree(other / "fold-1")
+    with pytest.raises(EncoderError, match="fold-1 of 3 folds is missing"):
+        extract([str(recordings), *PATTERN, "--model", str(other), "-o", str(copy), *PLAIN])
+    (copy / "fold-2.h5").unlink()
+    with pytest.raises(CacheError, match=r"fold-2\.h5"):
+        FoldedCache(copy)
+
+
+def test_an_encoder_is_not_tested_on_what_it_has_heard(of_one, tuned, tmp_path):
+    rows = trained_on.read(tuned / "fold-0")
+    table = Cache(of_one).utterances.set_index("id")
+    assert table["heard"][rows["id"]].tolist() == rows["role"].tolist()
+    assert (table["heard"].drop(rows["id"]) == "").all()
+    out = ["--cache", str(of_one), "--out", str(tmp_path / "run"), "-q"]
+    message = rf"the encoder has heard {len(rows)} of 48 tested utterances: it was fitted to \d+, "
+    message += r"stopped by \d+, of the speakers corpus/s.*--allow-heard"
+    for command in (evaluate, probe):
+        with pytest.raises(UsageError, match=message):
+            command([*out, "--head", "logreg"])
+    with pytest.raises(UsageError, match=message):
+        compare([*out, "--heads", "logreg,ridge"])
+    with pytest.raises(UsageError, match=message):
+        train(["--cache", str(of_one), "-o", str(tmp_path / "model"), "--head", "logreg", "-q"])
+    assert train(["--cache", str(of_one), "-o", str(tmp_path / "model"), "--head", "logreg",
+                  "--fit-only", "-q"]) == 0  # fmt: skip
+
+
+def test_allowed_leaks_are_marked_everywhere(of_one, tuned, tmp_path, capsys):
+    rows = trained_on.read(tuned / "fold-0")
+    mark = f"LEAK: has heard {len(rows)} of 48 tested utterances"
+    for name, command, more in (
+        ("run", evaluate, ["--head", "logreg"]),
+        ("probe", probe, ["--shuffles", "0"]),
+        ("compare", compare, ["--heads", "logreg,ridge"]),
+    ):
+        out = tmp_path / name
+        command(["--cache", str(of_one), "--out", str(out), "--allow-heard", "-q", *more])
+        assert mark in capsys.readouterr().out
+        assert mark in (out / "report.html").read_text()
+        (result,) = [out / one for one in ("metrics.json", "probe.json", "compare.json")
+                     if (out / one).exists()]  # fmt: skip
+        assert json.loads(result.read_text())["heard"] == f"{len(rows)} of 48"
+    checks = json.loads((tmp_path / "probe" / "probe.json").read_text())["audit"]["checks"]
+    (of_encoder,) = [check for check in checks if check["check"] == "encoder"]
+    assert of_encoder["status"] == "fail"
+    assert f"has heard {len(rows)} of 48" in of_encoder["detail"]
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_copies_are_found_by_their_sound(tuned, recordings, tmp_path, rate, capsys):
+    """Under other names and speakers, at another rate and level, in another container."""
+    rows = trained_on.read(tuned / "fold-0").set_index("id")
+    copies = tmp_path / "copies"
+    for number, name in enumerate(sorted(rows.index)[:8]):
+        samples, _ = soundfile.read(recordings / Path(name).relative_to("corpus"))
+        file = copies / name.split("/")[1] / f"x{number % 4}_{number}.ogg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, 0.5 * soxr.resample(samples, 16_000, rate), rate)
+    out = tmp_path / "copies.h5"
+    command = [str(copies), *PATTERN, "--model", str(tuned / "fold-0"), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    assert set(Cache(out).utterances["heard"]) == {"similar"}
+
+
+def test_other_recordings_of_its_speakers_are_heard(tuned, recordings, tmp_path, waveform):
+    rows = trained_on.read(tuned / "fold-0")
+    root = tmp_path / "corpus"
+    known = sorted(set(rows["speaker"]))[0]
+    for speaker in (known, "new"):
+        for number, emotion in enumerate(("anger", "sadness")):
+            file = root / emotion / f"{speaker}_{number}.wav"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(file, waveform(50 + number, 1.0), 16_000)
+    out = tmp_path / "more.h5"
+    command = [str(root), *PATTERN, "--model", str(tuned / "fold-0"), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    table = Cache(out).utterances
+    assert dict(zip(table["speaker"], table["heard"], strict=True)) == {known: "speaker", "new": ""}
+
+
+def test_annotate_records_what_another_encoder_has_heard(still, recordings, tmp_path, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(still, model)
+    half = tmp_path / "half" / "corpus"
+    for file in sorted(recordings.rglob("s[012]_*.wav")):
+        place = half / file.relative_to(recordings)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+    command = ["annotate", str(model), "--trained-on", str(half), *PATTERN, "-q"]
+    assert extract(command) == 0
+    assert "trained on 24 recordings" in capsys.readouterr().out
+    assert extract(command) == 0  # the same again
+    assert len(trained_on.read(model)) == 24
+    out = tmp_path / "cache.h5"
+    assert extract([str(recordings), *PATTERN, "--model", str(model), "-o", str(out), *PLAIN]) == 0
+    table = Cache(out).utterances
+    heard = {*table["speaker"][table["heard"] == "fitted"]}
+    assert heard == {"s0", "s1", "s2"}
+    with pytest.raises(UsageError, match="has heard 24 of 48"):
+        evaluate(["--cache", str(out), "--out", str(tmp_path / "run"), "--head", "logreg", "-q"])
+    with pytest.raises(UsageError, match=r"config.json is missing; of a model of the hub"):
+        extract(["annotate", "facebook/wav2vec2-base", "--trained-on", str(half)])
+
+
+def test_an_annotation_changes_the_recipe_and_is_part_of_it(still, recordings, tmp_path):
+    model, out = tmp_path / "model", tmp_path / "cache.h5"
+    shutil.copytree(still, model)
+    command = [str(recordings), *PATTERN, "--model", str(model), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    assert "trained_on" not in Cache(out).recipe
+    assert extract(["annotate", str(model), "--trained-on", str(recordings), *PATTERN, "-q"]) == 0
+    with pytest.raises(RecipeMismatch, match="trained_on: none"):
+        extract(command)
+
+
+def test_an_encoder_that_has_heard_nothing_of_a_cache_passes_the_audit(of_one, tuned, tmp_path):
+    from classify.probing.audit import encoder
+
+    table = Cache(of_one).utterances
+    new = table[table["heard"] == ""]
+    assert encoder(Cache(of_one).recipe, new).status == "ok"
+    assert encoder({"control": True, "model": "untrained"}, new).status == "ok"
+    assert encoder({"model": "facebook/wav2vec2-base"}, new).status == "note"
+    emodb = new.assign(corpus="emodb")
+    assert encoder({"model": "someone/hubert-emodb"}, emodb).status == "fail"
+    assert "MSP-Podcast" in encoder({"model": "audeering/w2v2-ft-emotion-msp-dim"}, new).detail
