@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.cache import by_fold
+from data.cache.by_fold import EVERYTHING
 from data.errors import EncoderError
 from extract.encoders.checkpoint import FINETUNED
 
@@ -43,7 +44,8 @@ class Tuned:
         return cls(folder, about)
 
     def extract(self, out: Path, embed: Callable[[Path, str], None]) -> None:
-        """Embed by each encoder, into a cache in the folder `out`.
+        """Embed by each encoder, into a cache in the folder `out`; by that of all speakers, too, if
+        there is one.
 
         Args:
             out: the folder.
@@ -56,5 +58,6 @@ class Tuned:
             out, self.folder.resolve().name, self.about["about"]["split"], tested,
             self.about["fingerprint"],
         )  # fmt: skip
-        for cache in tested:
+        complete = (self.folder / EVERYTHING / "config.json").is_file()
+        for cache in [*tested, *([f"{EVERYTHING}.h5"] if complete else [])]:
             embed(out / cache, str(self.folder / cache.removesuffix(".h5")))

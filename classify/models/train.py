@@ -35,6 +35,7 @@ from classify.options import Options
 from classify.stats.scores import Json
 from data.cache import Cache
 from data.cache.by_fold import FoldedCache
+from data.cache.file import require_sound
 from data.errors import UsageError
 
 UNSCORED = Folds("none", [], by_speaker=False)
@@ -63,21 +64,30 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
         )
     _require_storable(options.head)
     with sound(options.cache) as cache:
-        _require_one_encoder(cache)
+        _of_everything(cache)
         if not has_numbers(cache.utterances, options):
             log_kind(cache.utterances, options)
             return _classes(options, cache, jobs, scored)
     return _numbers(options, jobs, scored)
 
 
-def _require_one_encoder(cache: Cache) -> None:
-    """Refuse a cache with an encoder per fold, none of which is trained on all speakers."""
-    if isinstance(cache, FoldedCache):
+def _of_everything(cache: Cache) -> Cache:
+    """The cache of the encoder that the model gets: of a fine-tuning that of all speakers, which
+    the encoders of the folds score.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not isinstance(cache, FoldedCache):
+        return cache
+    if (everything := cache.everything) is None:
         raise UsageError(
-            f"{cache.path}: it has an encoder per fold; train on a cache of the encoder of all "
-            "speakers: 'python -m extract finetune … --all', 'python -m extract CORPUS --model "
-            "TUNED/all', 'python -m classify train --fit-only'"
+            f"{cache.path}: it has an encoder per fold, and none of all speakers; run the same "
+            "'python -m extract finetune' with --all, then the same 'python -m extract'"
         )
+    for file in everything.files:
+        require_sound(file)
+    return everything
 
 
 def _require_storable(head: str) -> None:
@@ -108,6 +118,8 @@ def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> Trained
     folds = split(selection, options.folds, options.seed) if scored else UNSCORED
     predicted = _hold_out(options, selection, folds, cache, jobs)
     data, found = predicted.dataset, {}
+    if data.by_fold:
+        data = with_features(selection, options, _of_everything(cache))
     if scored:
         calibration = calibrate(predicted.probabilities, data.y, folds.fold)
         found = {
@@ -127,13 +139,15 @@ def _hold_out(
     options: Options, selection: Selection, folds: Folds, cache: Cache, jobs: int
 ) -> _HeldOut:
     """Select layer, C or settings where the options ask for it, and cross-validate."""
-    if chooses_layer(options):
+    if chooses_layer(options) and not isinstance(cache, FoldedCache):
         choice, probabilities = by_layer_and_C(options, selection, folds, cache)
         layer, C = choice.settings["layer"], choice.settings["C"]
         data = with_features(selection, replace(options, layer=layer), cache)
         return _HeldOut(data, {"C": C}, choice, probabilities)
     data = with_features(selection, options, cache)
     with naming(options.head, data.features):
+        if options.tune and data.by_fold:
+            raise UsageError("--tune: not for caches with an encoder per fold; leave it out")
         if options.tune:
             choice, probabilities = by_tuning(options, data, folds, jobs)
             return _HeldOut(data, choice.settings, choice, probabilities)
@@ -145,6 +159,9 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
     run = evaluate(options, jobs) if scored else None
     outcome = run.outcome if run else None
     data = run.dataset if run else load(options, folds=False)
+    if data.by_fold:
+        with sound(options.cache) as cache:
+            data = with_features(data, options, _of_everything(cache))
     head = _fitted(new_head(options, data), options, data, data.y)
     card = _card(options, data, head, parameters(options, data)) | {
         "support": dict.fromkeys(data.targets, len(data.y)),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FILE = "folds.json"
 FORMAT = "wav2emo caches by fold"
+EVERYTHING = "all"  # name of the encoder that was trained on all speakers
 TUNED_FOLD = "tuned_fold"  # column of the fold that tests an utterance
 
 
@@ -70,6 +71,24 @@ class FoldedCache(Cache):
     def fingerprint(self) -> str:
         """SHA-256 of all recipes."""
         return fingerprint({"recipes": [cache.recipe for cache in self.caches]})
+
+    @property
+    def everything(self) -> Cache | None:
+        """The cache of the encoder that was trained on all speakers; None: there is none.
+
+        Raises:
+            CacheError: it has other utterances.
+        """
+        file = self.path / f"{EVERYTHING}.h5"
+        if not file.exists():
+            return None
+        cache = Cache(file)
+        if cache.utterances["id"].tolist() != self.caches[0].utterances["id"].tolist():
+            raise CacheError(
+                f"{file}: it has other utterances than {self.caches[0].path.name}; run the same "
+                "'python -m extract' again to complete it"
+            )
+        return cache
 
     @cached_property
     def fold(self) -> npt.NDArray[np.intp]:

@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from classify.commands.compare import main as compare
 from classify.commands.evaluate import main as evaluate
+from classify.commands.export import main as export
+from classify.commands.predict import main as predict
 from classify.commands.probe import main as probe
 from classify.commands.train import main as train
 from data.cache import Cache
@@ -98,6 +100,25 @@ def test_neural_and_linear_heads_and_curves_use_the_folds(by_fold, tmp_path):
     assert compare(["--cache", str(by_fold), "--heads", "logreg,ridge", *out]) == 0
 
 
+def test_a_model_has_the_encoder_of_all_speakers_and_the_scores_of_the_folds(
+    by_fold, tuned, recordings, tmp_path, capsys
+):
+    shared = ["--cache", str(by_fold), "--head", "logreg", "-q"]
+    assert train([*shared, "-o", str(tmp_path / "model")]) == 0
+    assert evaluate([*shared, "--out", str(tmp_path / "run")]) == 0
+    card = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert card["encoder_location"] == str(tuned / "all")
+    assert card["recipe"]["weights"] == Cache(by_fold / "all.h5").recipe["weights"]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert card["scores"]["overall"]["uar"] == pytest.approx(metrics["uar"])
+    capsys.readouterr()
+    some = sorted(recordings.rglob("*_0.wav"))[:3]
+    assert predict([str(tmp_path / "model"), *map(str, some), "--json", "-q"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert {answer["emotion"] for answer in answers} <= {"anger", "sadness"}
+    assert export([str(tmp_path / "model"), "-o", str(tmp_path / "model.onnx"), "-q"]) == 0
+
+
 def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_path):
     out = ["--cache", str(by_fold), "--out", str(tmp_path / "run"), "-q"]
     with pytest.raises(UsageError, match=r"--folds speaker: .* leave --folds out"):
@@ -106,8 +127,11 @@ def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_pat
         evaluate([*out, "--head", "logreg", "--tune", "3"])
     with pytest.raises(UsageError, match="ask for --quick"):
         probe(out)
-    with pytest.raises(UsageError, match=r"finetune … --all"):
-        train(["--cache", str(by_fold), "-o", str(tmp_path / "model"), "--head", "logreg", "-q"])
+    folds = tmp_path / "folds"
+    shutil.copytree(by_fold, folds)
+    (folds / "all.h5").unlink()
+    with pytest.raises(UsageError, match=r"run the same 'python -m extract finetune' with --all"):
+        train(["--cache", str(folds), "-o", str(tmp_path / "model"), "--head", "logreg", "-q"])
 
 
 def test_a_second_extraction_does_nothing(by_fold, tuned, recordings, capsys):
