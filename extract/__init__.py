@@ -53,7 +53,7 @@ def extract(
     Args:
         utterances: for example ``data.corpora.read("corpora/emodb").utterances``.
         cache: the file to make or extend.
-        model: a name on the Hugging Face hub, a folder, or ``untrained[:large|:tiny]``.
+        model: a name on the Hugging Face hub, a folder, or ``untrained[:large|:small|:tiny]``.
         request: layers, poolings, precision, engine, …. Open options are taken from the cache, if
             it exists.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
@@ -97,7 +97,8 @@ def untrained_model(name: str = "untrained") -> "transformers.PreTrainedModel":
     """Make a transformers model with random weights from a fixed seed, as a control.
 
     Args:
-        name: ``untrained`` (wav2vec2-base), ``untrained:large`` or ``untrained:tiny``.
+        name: ``untrained`` (wav2vec2-base), ``untrained:large``, ``untrained:small``, which can be
+            trained on two cores, or ``untrained:tiny``.
 
     Raises:
         EncoderError: the name is unknown.

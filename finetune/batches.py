@@ -129,6 +129,6 @@ def spans(count: int, share: float, random: np.random.Generator) -> npt.NDArray[
     return masked
 
 
-def inputs(batch: Batch) -> Inputs:
+def as_inputs(batch: Batch) -> Inputs:
     """The inputs of the network."""
     return Inputs(batch["values"], batch["lengths"], batch.get("masked"))

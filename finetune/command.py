@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from classify.evaluation.scheduling import scheduled
+from data import scheduler
 from data.console import (
     SOME_REFUSED,
     Parser,
@@ -108,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="auto", choices=("auto", "cpu"), help="(default: %(default)s)")
     add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
         help="threads that decode (default: %(default)s)")  # fmt: skip
+    add("--scheduler", type=scheduler.parse, metavar="ADDRESS",
+        help="train the folds on the workers of a Dask scheduler, with the same paths")  # fmt: skip
     add("--dry-run", action="store_true", help="print the plan: time and memory from ten measured "
         "steps")  # fmt: skip
     add("--json", action="store_true", help="print the scores as JSON")
@@ -130,8 +134,9 @@ def main(argv: Sequence[str]) -> int:
     with importing():
         import transformers
 
+        from data.cache.by_fold import EVERYTHING
         from extract.pipeline import Settings
-        from finetune.run import EVERYTHING, finetune
+        from finetune.run import finetune
 
     transformers.utils.logging.disable_progress_bar()
     if arguments.dry_run:
@@ -145,17 +150,20 @@ def main(argv: Sequence[str]) -> int:
     utterances = [utterance for corpus in corpora for utterance in corpus.utterances]
     bars = _Bars(arguments.quiet or not sys.stderr.isatty())
     try:
-        tuned = finetune(
-            utterances,
-            arguments.out,
-            options,
-            only=only,
-            everything=arguments.everything,
-            activations=arguments.activations,
-            device=arguments.device,
-            settings=Settings(max_seconds=MAX_SECONDS, threads=arguments.jobs),
-            watch=bars.watch(),
-        )
+        with scheduled(arguments.scheduler):
+            tuned = finetune(
+                utterances,
+                arguments.out.absolute(),
+                options,
+                only=only,
+                everything=arguments.everything,
+                activations=arguments.activations and arguments.activations.absolute(),
+                device=arguments.device,
+                settings=Settings(
+                    max_seconds=MAX_SECONDS, threads=arguments.jobs, watch=bars.embedded
+                ),
+                watch=bars.watch(),
+            )
     except KeyboardInterrupt:
         log.warning("stopped; finished epochs are kept: run the same command again to continue")
         raise
@@ -227,7 +235,7 @@ class _Bars:
         """The functions that `finetune` calls."""
         from finetune.run import Watch
 
-        return Watch(self._embedded, self._begun, self._progress, self._done)
+        return Watch(self._begun, self._progress, self._done)
 
     def close(self) -> None:
         """End the current bar."""
@@ -235,7 +243,8 @@ class _Bars:
             self._bar.close()
             self._bar = None
 
-    def _embedded(self, seconds: float) -> None:
+    def embedded(self, seconds: float) -> None:
+        """Count an utterance whose frozen layers are computed."""
         if self._bar is None:
             self._bar = self._make(unit="utt", desc="frozen layers", dynamic_ncols=True,
                                    disable=self._disabled)  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 
 from classify.dataset import Selection
 from classify.evaluation.folds import Folds, Rows, grouped, stratified
+from data.cache.by_fold import EVERYTHING
 
 log = logging.getLogger("wav2emo")
 
@@ -35,7 +36,7 @@ def of_all(selection: Selection, by_speaker: bool, patience: int, seed: int) -> 
     """The parts of an encoder that is trained on everything, and tested on nothing."""
     train = np.arange(len(selection.y))
     fitted, stopped = _divided(selection, train, by_speaker, patience, seed)
-    return Parts("all", fitted, stopped, np.empty(0, np.intp))
+    return Parts(EVERYTHING, fitted, stopped, np.empty(0, np.intp))
 
 
 def _divided(

@@ -19,7 +19,7 @@ from extract.audio import SAMPLING_RATE
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
 from finetune import parts
-from finetune.batches import Loader, inputs
+from finetune.batches import Loader, as_inputs
 from finetune.inputs import Values
 from finetune.network import Network
 from finetune.options import FinetuneOptions
@@ -133,7 +133,7 @@ def _rate(network: Network, loss: Loss, loader: Loader, options: FinetuneOptions
         made = loader.batch(batches[step % len(batches)], 0)
         batch = {name: value.to(device) for name, value in made.items()}
         with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bfloat16"):
-            outputs = network(inputs(batch)).float()
+            outputs = network(as_inputs(batch)).float()
         loss(outputs, batch["labels"]).backward()
         optimizer.step()
         optimizer.zero_grad()

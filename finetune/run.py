@@ -16,11 +16,13 @@ import transformers
 from accelerate import PartialState
 
 from classify.dataset import Selection, log_kind, select
+from classify.evaluation import scheduling
 from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, FoldResult
 from classify.evaluation.folds import Folds, Rows, split
 from classify.evaluation.numbers import NumberOutcome
 from classify.options import Options
+from data.cache.by_fold import EVERYTHING
 from data.errors import UsageError
 from data.utterance import Utterance
 from extract.decoding import Refusal
@@ -39,14 +41,11 @@ from finetune.training import Loss, Progress
 
 log = logging.getLogger("wav2emo")
 
-EVERYTHING = "all"  # the encoder that is trained on all speakers
-
 
 @dataclass(frozen=True)
 class Watch:
     """Functions that are told of the progress; each may be ignored."""
 
-    embedded: Callable[[float], None] = lambda seconds: None
     begun: Callable[[Parts, int], None] = lambda part, steps: None  # an encoder of so many steps
     progress: Callable[[Progress], None] = lambda progress: None
     done: Callable[[Parts, Result], None] = lambda part, result: None
@@ -95,6 +94,7 @@ def finetune(
     device: str = "auto",
     settings: Settings | None = None,
     watch: Watch | None = None,
+    distribute: bool = True,
 ) -> Tuned:
     """Fine-tune an encoder for each fold, on the speakers that the fold does not test.
 
@@ -111,6 +111,8 @@ def finetune(
         device: ``auto`` or ``cpu``.
         settings: threads, and the longest utterance.
         watch: is told of the progress.
+        distribute: whether the workers of a scheduler train, where there is one (see
+            `classify.evaluation.scheduling`); they need the folders under the same paths.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
@@ -142,10 +144,19 @@ def finetune(
     if everything:
         listed.append(parts.of_all(selection, folds.by_speaker, options.patience, options.seed))
     _require_known(only, listed)
+    missing = {
+        part.name: part
+        for part in listed
+        if store.result(part.name) is None and (not only or part.name in only)
+    }
+    if scheduling.client() is not None and distribute:
+        given = utterances, out, options, cache, device, replace(settings, watch=_ignore)
+        for name, result in scheduling.spread(_on_worker, missing, *given):
+            watch.done(missing[name], result)
+        missing = {}
     run = _Run(encoder, source, selection, options, store, device, watch, state)
-    for part in listed:
-        if store.result(part.name) is None and (not only or part.name in only):
-            watch.done(part, run.train(part, utterances, settings.threads))
+    for part in missing.values():
+        watch.done(part, run.train(part, utterances, settings.threads))
     results = {part.name: store.result(part.name) for part in listed}
     tuned = Tuned(
         options,
@@ -159,6 +170,27 @@ def finetune(
     if not tuned.missing and state.is_main_process:
         store.finish(tuned.outcome.as_json())
     return tuned
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def _on_worker(
+    utterances: Sequence[Utterance],
+    out: Path,
+    options: FinetuneOptions,
+    activations: Path,
+    device: str,
+    settings: Settings,
+    name: str,
+) -> tuple[str, Result]:
+    """Train one encoder in a process of a scheduler."""
+    found = finetune(
+        utterances, out, options, only=[name], everything=name == EVERYTHING,
+        activations=activations, device=device, settings=settings, distribute=False,
+    )  # fmt: skip
+    return name, found.results[name]
 
 
 def chosen(
@@ -212,10 +244,10 @@ class _Run:
             self.device,
             self.watch.progress,
         )
-        network.to("cpu")
         outputs = np.empty((0, 0))
         if len(part.tested):
             outputs = loss.predicted(training.predict(network, self._whole(part.tested)))
+        network.to("cpu")
         result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
         if self.state.is_main_process:
             heard = _recordings(selection, part, utterances, threads)

@@ -168,5 +168,6 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def _flat(about: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for name, one in about.items() for key, value in (
-        one.items() if isinstance(one, dict) else [(name, one)])}  # fmt: skip
+    """The fields for a list of differences; folds by their checksum."""
+    folds = fingerprint({"folds": about["folds"]})
+    return {**about["base"], **about["options"], **about, "folds": folds, "base": "", "options": ""}

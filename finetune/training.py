@@ -20,7 +20,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from classify.stats import metrics
 from classify.stats.agreement import ccc
 from data.errors import HeadError
-from finetune.batches import Batch, Loader, inputs
+from finetune.batches import Batch, Loader, as_inputs
 from finetune.network import Network, ccc_loss, class_loss, trained
 from finetune.options import FinetuneOptions
 
@@ -147,7 +147,7 @@ class _Trainer(transformers.Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The loss of a batch."""
-        batch, outputs = inputs, model(_inputs(inputs)).float()
+        batch, outputs = inputs, model(as_inputs(inputs)).float()
         value = self.loss(outputs, batch["labels"])
         if not torch.isfinite(value):
             step = self.state.global_step + 1
@@ -164,7 +164,7 @@ class _Trainer(transformers.Trainer):
         self._seen.clear()
         scores = self.loss.scores("train", labels, outputs.astype(np.float64))
         if self.stop_loader is not None:
-            found = predict(self.network, self.stop_loader, self.args.device, self._autocast)
+            found = predict(self.network, self.stop_loader, self.args.bf16)
             scores |= self.loss.scores("stop", self.stop_loader.y[self.stop_loader.rows], found)
         scored = {f"eval_{name}": value for name, value in scores.items()}
         self.log(dict(scored))
@@ -172,10 +172,6 @@ class _Trainer(transformers.Trainer):
             self.args, self.state, self.control, scored
         )
         return scored
-
-    @property
-    def _autocast(self) -> bool:
-        return bool(self.args.bf16)
 
 
 class _Watch(transformers.TrainerCallback):
@@ -285,26 +281,20 @@ def train(
     return _result(trainer, len(loaders[0]), options.accumulate)
 
 
-def predict(
-    network: Network, loader: Loader, device: Any = "cpu", autocast: bool = False
-) -> npt.NDArray[np.float64]:
+def predict(network: Network, loader: Loader, autocast: bool = False) -> npt.NDArray[np.float64]:
     """Outputs (row, output) of the utterances of a loader without a seed, in its order of rows."""
     found = np.empty(0)
     place = {row: number for number, row in enumerate(loader.rows.tolist())}
     network.eval()
-    device = torch.device(device)
+    device = next(network.parameters()).device
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
         for rows in loader.order(0):
             batch = {name: value.to(device) for name, value in loader.batch(rows, 0).items()}
-            outputs = network(_inputs(batch)).float().cpu().double().numpy()
+            outputs = network(as_inputs(batch)).float().cpu().double().numpy()
             if not len(found):
                 found = np.empty((len(loader.rows), outputs.shape[1]))
             found[[place[row] for row in rows.tolist()]] = outputs
     return found
-
-
-def _inputs(batch: Batch) -> Any:
-    return inputs(batch)
 
 
 def _optimizer(

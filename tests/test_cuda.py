@@ -155,3 +155,39 @@ def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path):
     for cuda_row, cpu_row in zip(answers["cuda"], answers["cpu"], strict=True):
         for name, value in cpu_row.items():
             assert cuda_row[name] == pytest.approx(value, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["full", "encoder", "top:1", "lora"])
+def test_a_training_step_equals_that_of_the_cpu(waveforms, method):
+    from extract.engines.torch import disable_tf32
+    from finetune.network import Inputs, Network, trained
+    from finetune.options import FinetuneOptions
+
+    disable_tf32()
+    found = []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        encoder = load(Checkpoint("untrained:tiny"))
+        network = Network(encoder, FinetuneOptions(method=method, mask_time=0.0), outputs=2)
+        network = network.to(device).eval()  # without dropout
+        if network.reads == "waveform":
+            values = [torch.from_numpy(one) for one in waveforms]
+        else:
+            width = 16 if network.reads == "features" else 32
+            torch.manual_seed(1)
+            values = [torch.randn(5 + len(one) // 320, width) for one in waveforms]
+        padded = torch.nn.utils.rnn.pad_sequence(values, batch_first=True).to(device)
+        lengths = torch.tensor([len(one) for one in values], device=device)
+        network(Inputs(padded, lengths)).square().sum().backward()
+        found.append(torch.cat([value.grad.cpu().ravel() for _, value in trained(network)]))
+    assert float((found[0] - found[1]).norm()) < 1e-4 * float(found[0].norm())
+
+
+def test_a_fine_tuning_from_audio_to_scores(folder_corpus, tmp_path: Path):
+    root = folder_corpus(24, (0.6, 0.9))
+    command = [sys.executable, "-m", "extract", "finetune", str(root), "-o", str(tmp_path / "out"),
+               "--model", "untrained:tiny", "--epochs", "2", "--folds", "2", "--pattern",
+               "{emotion}/{speaker}_{n}"]  # fmt: skip
+    done = subprocess.run([*command, "--precision", "bfloat16"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "UAR" in done.stdout

@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m extract",
         description="Embed every recording of the corpora once, all layers, into one cache. "
         "Run it again to continue after an interruption, or to add new recordings.",
+        epilog="other commands: 'python -m extract finetune --help' fine-tunes an encoder, 'python "
+        "-m extract annotate --help' records what an encoder was trained on.",
     )
     add = parser.add_argument
     add("corpora", nargs="+", metavar="CORPUS",
@@ -52,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--model",
         default=DEFAULT_MODEL,
-        help="name on the Hugging Face hub, folder, or "
-        "'untrained[:large|:tiny]', a control with random weights (default: %(default)s)",
+        help="name on the Hugging Face hub, folder, folder of 'extract finetune', or "
+        "'untrained[:large|:small|:tiny]', a control with random weights (default: %(default)s)",
     )
     add("--layers", default="all", help="'all', '0-6', '6,9', … (default: all)")
     add(

@@ -234,6 +234,19 @@ def test_two_processes_train_as_one_with_twice_the_batch(still, tmp_path):
         assert float((value - other[key]).abs().max()) < 1e-3 * moved, key
 
 
+def test_workers_of_a_scheduler_train_the_same(recordings, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="needs the extra [cluster]")
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    assert extract_main([*command(recordings, alone), "--fold", "2"]) == 0
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        more = ["--fold", "2", "--scheduler", cluster.scheduler_address]
+        assert extract_main([*command(recordings, spread), *more]) == 0
+    for name in ("fold-1", "fold-2"):
+        one, other = weights(alone / name), weights(spread / name)
+        for key, value in one.items():  # another number of threads rounds differently
+            assert float((value - other[key]).abs().max()) < 1e-3, key
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_step(utterances_of, still, tmp_path):
     model = transformers.AutoModel.from_pretrained(still)
     with torch.no_grad():
@@ -314,3 +327,49 @@ def test_numbers_are_regressed(utterances_of, tmp_path):
 def test_wrong_options_are_refused(utterances_of, tmp_path, wrong, message):
     with pytest.raises(UsageError, match=message):
         run(utterances_of, tmp_path / "out", **wrong)
+
+
+def test_a_plan_measures_some_steps(recordings, tmp_path, capsys):
+    for method in ("top:1", "encoder", "full"):
+        more = ["--method", method, "--dry-run"]
+        assert extract_main(command(recordings, tmp_path / "out", *more)) == 0
+        printed = capsys.readouterr().out
+        assert "48 utterances" in printed
+        assert "1 encoders × 3 epochs" in printed
+        assert "about 0 min" in printed
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["accelerate", "peft"])
+def test_a_missing_package_is_named(recordings, tmp_path, monkeypatch, package):
+    from finetune import command as module
+
+    found = module.find_spec
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == package else found(name))
+    with pytest.raises(UsageError, match=rf"needs {package}: pip install 'wav2emo\[finetune\]'"):
+        extract_main(command(recordings, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_has_the_scores_of_all_folds(recordings, tmp_path, capsys):
+    out = tmp_path / "out"
+    names = ["--pattern", "{emotion}/{speaker}_{take}", "--model", "untrained:tiny", "-q"]
+    more = ["--folds", "2", "--epochs", "2", "--device", "cpu"]
+    assert extract_main(["finetune", str(recordings), "-o", str(out), *names, *more]) == 0
+    printed = capsys.readouterr().out
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert f"UAR          {metrics['uar']:.3f}" in printed
+    assert "untrained control (tiny), fine-tuned (encoder)" in printed
+    table = pd.read_csv(out / "predictions.csv")
+    assert len(table) == 48
+    assert (table["truth"] == table["prediction"]).mean() == pytest.approx(metrics["accuracy"])
+    page = (out / "report.html").read_text()
+    assert "Training curves" in page
+    assert "random weights, so this is training from scratch" in page
+
+
+def test_a_training_part_without_room_for_early_stopping_says_so(utterances_of, tmp_path, caplog):
+    """All but one speaker have one emotion, so no speaker can be spared."""
+    few = [one for one in utterances_of if one.emotion == "anger" or one.speaker in ("s0", "s1")]
+    run(few, tmp_path / "out", folds=2, only=["fold-0"])
+    assert "all epochs are trained" in caplog.text
