@@ -24,8 +24,19 @@ def heard(table: pd.DataFrame) -> Mask:
     return (table[COLUMN].fillna("") != "").to_numpy(bool)
 
 
-def require_unheard(table: pd.DataFrame, allowed: bool) -> None:
+ADVICE = (
+    "Test it on other speakers; --allow-heard goes on and marks all results (train: --fit-only "
+    "fits without scores)"
+)
+
+
+def require_unheard(table: pd.DataFrame, allowed: bool, advice: str = ADVICE) -> None:
     """Require that the encoder was trained on none of the utterances, which are to be tested.
+
+    Args:
+        table: the utterances.
+        allowed: whether nothing is required.
+        advice: end of the message.
 
     Raises:
         UsageError: it was, and this is not allowed.
@@ -42,8 +53,7 @@ def require_unheard(table: pd.DataFrame, allowed: bool) -> None:
     named = f", of the speakers {', '.join(speakers[:MANY])}{more}" if speakers else ""
     raise UsageError(
         f"the encoder has heard {len(found)} of {several(len(table), 'tested utterance')}: it was "
-        f"{counts}{named}. Test it on other speakers; --allow-heard goes on and marks all results "
-        "(train: --fit-only fits without scores)"
+        f"{counts}{named}. {advice}"
     )
 
 

@@ -16,7 +16,7 @@ from extract import audio, pipeline
 from extract.audio import SAMPLING_RATE
 from extract.decoding import Refusal, ahead
 from extract.encoders.encoder import Encoder
-from extract.engines import Engine, open_engine
+from extract.engines import Engine, open_engine, pick_device
 from extract.engines.features import FeatureEngine
 from extract.pipeline import Settings
 from extract.recipe import Request
@@ -91,7 +91,7 @@ def activations(
         model: name of the encoder.
         encoder: the same, loaded.
         reads: ``features``, or the number of a hidden layer.
-        cache: the file, or "…-features.h5"; see `pipeline.extract`.
+        cache: the file; see `pipeline.extract`.
         device: of the computation.
         settings: batches and threads.
 
@@ -102,7 +102,7 @@ def activations(
     engine: Engine
     rate = encoder.identity.frame_rate
     if reads == "features":
-        engine = FeatureEngine(encoder, "cpu" if device == "auto" else device)
+        engine = FeatureEngine(encoder, pick_device(device))
     else:
         layer = str(reads)
         request = Request(layer, ("mean",), rate, layer, "float32", baselines=())

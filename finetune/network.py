@@ -1,5 +1,6 @@
 """What is trained: the part of an encoder above what is frozen, and a head."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from data.errors import EncoderError
 from extract.encoders.encoder import Encoder
 from extract.encoders.masking import hide_padding
+from finetune.dropout import replace_dropouts
 from finetune.head import Head
 from finetune.options import RANK, FinetuneOptions
 
@@ -83,6 +85,7 @@ class Network(nn.Module):
         self.mask_embedding = _mask_embedding(model) if options.masked else None
         states = encoder.identity.depth - lowest + 1
         self.head = Head(options.pooling, model.config.hidden_size, states, outputs)
+        replace_dropouts(self)
         self._states: list[torch.Tensor] = []
         self._padded: torch.Tensor | None = None
         if isinstance(self.reads, str):
@@ -168,7 +171,9 @@ def _with_adapters(model: Any) -> Any:
         r=RANK, lora_alpha=RANK, lora_dropout=0.0, target_modules=list(LORA_TARGETS)
     )
     try:
-        return _Held(get_peft_model(model, config))
+        with warnings.catch_warnings():  # of peft, about names of transformers
+            warnings.simplefilter("ignore", FutureWarning)
+            return _Held(get_peft_model(model, config))
     except ValueError as error:
         raise EncoderError(f"--method lora: {error}; use --method top:N") from None
 

@@ -21,11 +21,13 @@ from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, FoldResult
 from classify.evaluation.folds import Folds, Rows, split
 from classify.evaluation.numbers import NumberOutcome
+from classify.heard import require_unheard
 from classify.options import Options
 from data.cache.by_fold import EVERYTHING
-from data.errors import UsageError
+from data.errors import EncoderError, UsageError
 from data.utterance import Utterance
 from extract.decoding import Refusal
+from extract.encoders import trained_on
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
 from extract.pipeline import Settings
@@ -154,7 +156,8 @@ def finetune(
         for name, result in scheduling.spread(_on_worker, missing, *given):
             watch.done(missing[name], result)
         missing = {}
-    run = _Run(encoder, source, selection, options, store, device, watch, state)
+    before = _heard_before(encoder, utterances, selection, settings.threads)
+    run = _Run(encoder, before, source, selection, options, store, device, watch, state)
     for part in missing.values():
         watch.done(part, run.train(part, utterances, settings.threads))
     results = {part.name: store.result(part.name) for part in listed}
@@ -203,7 +206,7 @@ def chosen(
     """
     wanted = Options(
         cache=Path(", ".join(sorted(corpora))), labels=options.labels, target=options.target,
-        folds=options.folds, seed=options.seed,
+        folds=options.folds, seed=options.seed, allow_heard=True,  # see `_heard_before`
     )  # fmt: skip
     log_kind(table, wanted)
     selection = select(table, wanted)
@@ -215,6 +218,7 @@ class _Run:
     """What the trainings of all encoders share."""
 
     encoder: Encoder  # the base model, which is not changed
+    before: pd.DataFrame | None  # what the base model was trained on, if it is known
     source: Source
     selection: Selection
     options: FinetuneOptions
@@ -251,6 +255,8 @@ class _Run:
         result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
         if self.state.is_main_process:
             heard = _recordings(selection, part, utterances, threads)
+            if self.before is not None:
+                heard = pd.concat([self.before, heard]).drop_duplicates("id", keep="last")
             self.store.keep(part.name, encoder, network, heard, result)
         self.state.wait_for_everyone()
         return result
@@ -276,6 +282,28 @@ class _Run:
         return Loader(self.source, selection.rows[rows], y, self.options.batch_seconds)
 
 
+def _heard_before(
+    encoder: Encoder, utterances: Sequence[Utterance], selection: Selection, threads: int
+) -> pd.DataFrame | None:
+    """What the base model was trained on; None: it is not known.
+
+    Raises:
+        UsageError: it was trained on utterances that the folds test.
+    """
+    if encoder.identity.trained_on is None or encoder.identity.location is None:
+        return None
+    before = trained_on.read(Path(encoder.identity.location))
+    if before is None:
+        return None
+    heard, chosen = trained_on.Heard(before), {*selection.utterances["id"]}
+    by_id = {one.id: one for one in utterances if one.id in chosen}
+    table, _ = recordings(list(by_id.values()), threads)
+    roles = [heard.role(by_id[one.id], one.sha256, one.fingerprint) for one in table.itertuples()]
+    advice = "Begin with an encoder that was not trained on them"
+    require_unheard(table.assign(heard=roles), allowed=False, advice=advice)
+    return before
+
+
 def _recordings(
     selection: Selection, part: Parts, utterances: Sequence[Utterance], threads: int
 ) -> pd.DataFrame:
@@ -283,7 +311,12 @@ def _recordings(
     ids = selection.utterances["id"]
     role = dict.fromkeys(ids.iloc[part.fitted], "fitted")
     role |= dict.fromkeys(ids.iloc[part.stopped], "stopped by")
-    table, _ = recordings([one for one in utterances if one.id in role], threads)
+    table, refused = recordings([one for one in utterances if one.id in role], threads)
+    if refused:
+        raise EncoderError(
+            f"{refused[0].utterance.file}: {refused[0].reason}; it was read before the training: "
+            "restore it, and run the same command again"
+        )
     return table.assign(role=table["id"].map(role))
 
 

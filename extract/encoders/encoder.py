@@ -125,6 +125,7 @@ def load(checkpoint: Checkpoint) -> Encoder:
 def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
     if not (folder / "config.json").is_file():
         raise EncoderError(f"{folder}: not a checkpoint, config.json is missing")
+    transformers.utils.logging.disable_progress_bar()  # of parameters: it takes no time
     try:
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         architecture(config.model_type, name)

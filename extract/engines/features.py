@@ -1,5 +1,6 @@
 """The features of the convolutions as sequences, one step a frame, for fine-tuning."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,8 @@ class FeatureEngine:
         }
         self.provenance = provenance(f"{device} {cpu.cpu_name()}", identity.location)
         self._device = torch.device(device)
-        self._convolutions = encoder.architecture.front_end(encoder.model).to(self._device)
+        model = copy.deepcopy(encoder.model)  # which stays where it is
+        self._convolutions = encoder.architecture.front_end(model).to(self._device)
 
     @torch.inference_mode()
     def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:

@@ -267,6 +267,17 @@ def test_an_annotation_changes_the_recipe_and_is_part_of_it(still, recordings, t
         extract(command)
 
 
+def test_a_model_works_with_an_encoder_that_is_annotated_later(still, recordings, tmp_path, capsys):
+    encoder, cache, model = tmp_path / "encoder", tmp_path / "cache.h5", tmp_path / "model"
+    shutil.copytree(still, encoder)
+    assert extract([str(recordings), *PATTERN, "--model", str(encoder), "-o", str(cache),
+                    *PLAIN]) == 0  # fmt: skip
+    assert train(["--cache", str(cache), "-o", str(model), "--head", "logreg", "--fit-only",
+                  "-q"]) == 0  # fmt: skip
+    assert extract(["annotate", str(encoder), "--trained-on", str(recordings), *PATTERN, "-q"]) == 0
+    assert predict([str(model), str(next(recordings.rglob("*.wav"))), "-q"]) == 0
+
+
 def test_an_encoder_that_has_heard_nothing_of_a_cache_passes_the_audit(of_one, tuned, tmp_path):
     from classify.probing.audit import encoder
 
@@ -278,3 +289,26 @@ def test_an_encoder_that_has_heard_nothing_of_a_cache_passes_the_audit(of_one, t
     emodb = new.assign(corpus="emodb")
     assert encoder({"model": "someone/hubert-emodb"}, emodb).status == "fail"
     assert "MSP-Podcast" in encoder({"model": "audeering/w2v2-ft-emotion-msp-dim"}, new).detail
+
+
+def test_a_base_model_must_not_have_heard_a_test_part(tuned, still, recordings, tmp_path):
+    more = [*PATTERN, "--folds", "3", "--epochs", "1", "--fold", "0", "--device", "cpu", "-q"]
+    out = tmp_path / "again"
+    command = ["finetune", str(recordings), "-o", str(out), "--model", str(tuned / "all"), *more]
+    with pytest.raises(
+        UsageError, match=r"has heard 48 of 48 .*Begin with an encoder that was not"
+    ):
+        extract(command)
+    other = tmp_path / "other" / "elsewhere"
+    for number, emotion in enumerate(("anger", "sadness")):
+        (other / emotion).mkdir(parents=True)
+        noise = np.random.default_rng(number).standard_normal(16_000)
+        soundfile.write(other / emotion / f"p{number}_0.wav", 0.1 * noise, 16_000)
+    base = tmp_path / "base"
+    shutil.copytree(still, base)
+    assert extract(["annotate", str(base), "--trained-on", str(other), *PATTERN, "-q"]) == 0
+    command = ["finetune", str(recordings), "-o", str(out), "--model", str(base), *more]
+    assert extract(command) == 0
+    ids = set(trained_on.read(out / "fold-0")["id"])
+    assert {"elsewhere/anger/p0_0.wav", "elsewhere/sadness/p1_0.wav"} < ids
+    assert len(ids) > 20
