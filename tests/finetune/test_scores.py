@@ -307,6 +307,7 @@ def test_a_base_model_must_not_have_heard_a_test_part(tuned, still, recordings, 
     base = tmp_path / "base"
     shutil.copytree(still, base)
     assert extract(["annotate", str(base), "--trained-on", str(other), *PATTERN, "-q"]) == 0
+    out = tmp_path / "new"
     command = ["finetune", str(recordings), "-o", str(out), "--model", str(base), *more]
     assert extract(command) == 0
     ids = set(trained_on.read(out / "fold-0")["id"])
