@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.cache import by_fold
-from data.cache.by_fold import EVERYTHING
 from data.errors import EncoderError
 from extract.encoders.checkpoint import FINETUNED
 
@@ -51,6 +49,8 @@ class Tuned:
             out: the folder.
             embed: called with a cache and the folder of an encoder.
         """
+        from data.cache import by_fold  # late: numpy would slow --help down
+
         folds = self.about["about"]["folds"]
         tested = {f"fold-{number}.h5": one["tested"] for number, one in enumerate(folds)}
         out.mkdir(parents=True, exist_ok=True)
@@ -58,6 +58,6 @@ class Tuned:
             out, self.folder.resolve().name, self.about["about"]["split"], tested,
             self.about["fingerprint"],
         )  # fmt: skip
-        complete = (self.folder / EVERYTHING / "config.json").is_file()
-        for cache in [*tested, *([f"{EVERYTHING}.h5"] if complete else [])]:
+        complete = (self.folder / by_fold.EVERYTHING / "config.json").is_file()
+        for cache in [*tested, *([f"{by_fold.EVERYTHING}.h5"] if complete else [])]:
             embed(out / cache, str(self.folder / cache.removesuffix(".h5")))
