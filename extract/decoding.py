@@ -109,12 +109,11 @@ def _ready(utterance: Utterance, recording: audio.Recording, engine: Engine) -> 
         from extract.logmel import baselines  # late: a prediction needs neither them nor scipy
 
         without_model = baselines(waveform, names)
-    known = engine.recipe.get("trained_on")
-    print_of_sound = fingerprint(waveform) if known else ""
+    bits = fingerprint(waveform) if engine.recipe.get("trained_on") else ""
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
     seconds, sha256 = recording.seconds, recording.sha256
-    return Decoded(utterance, waveform, seconds, sha256, without_model, print_of_sound)
+    return Decoded(utterance, waveform, seconds, sha256, without_model, bits)
 
 
 def ahead(

@@ -1,11 +1,11 @@
 """Embed corpora by all encoders of a fine-tuning: one cache for each fold."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.cache.recipe import EVERYTHING
 from data.errors import EncoderError
 from extract.encoders.checkpoint import FINETUNED
 
@@ -41,23 +41,23 @@ class Tuned:
                 )
         return cls(folder, about)
 
-    def extract(self, out: Path, embed: Callable[[Path, str], None]) -> None:
-        """Embed by each encoder, into a cache in the folder `out`; by that of all speakers, too, if
-        there is one.
+    def caches(self, out: Path) -> dict[Path, Path]:
+        """Cache in the folder `out` → folder of its encoder; that of all speakers, too, if there is
+        one."""
+        names = [f"fold-{number}" for number in range(len(self.about["about"]["folds"]))]
+        if (self.folder / EVERYTHING / "config.json").is_file():
+            names.append(EVERYTHING)
+        return {out / f"{name}.h5": self.folder / name for name in names}
 
-        Args:
-            out: the folder.
-            embed: called with a cache and the folder of an encoder.
+    def describe(self, out: Path) -> None:
+        """Make the folder `out`, and write which utterances each fold tests.
+
+        Raises:
+            RecipeMismatch: the folder has the caches of another fine-tuning.
         """
         from data.cache import by_fold  # late: numpy would slow --help down
 
         folds = self.about["about"]["folds"]
         tested = {f"fold-{number}.h5": one["tested"] for number, one in enumerate(folds)}
         out.mkdir(parents=True, exist_ok=True)
-        by_fold.write(
-            out, self.folder.resolve().name, self.about["about"]["split"], tested,
-            self.about["fingerprint"],
-        )  # fmt: skip
-        complete = (self.folder / by_fold.EVERYTHING / "config.json").is_file()
-        for cache in [*tested, *([f"{by_fold.EVERYTHING}.h5"] if complete else [])]:
-            embed(out / cache, str(self.folder / cache.removesuffix(".h5")))
+        by_fold.write(out, self.folder.resolve().name, tested, self.about["fingerprint"])

@@ -24,10 +24,10 @@ from data.console import (
 from data.errors import UsageError
 from data.recording import MAX_SECONDS
 from data.text import several
+from extract.commands.corpora import add_reading, read
 from finetune.options import POOLINGS, PRECISIONS, FinetuneOptions
 
 if TYPE_CHECKING:
-    from data.corpora import Corpus
     from finetune.parts import Parts
     from finetune.run import Tuned, Watch
     from finetune.store import Result
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "loss (default: %(default)s)")  # fmt: skip
     add("--labels", help="as of 'python -m classify'")
     add("--folds", type=lambda text: int(text) if text.isdecimal() else text,
-        default=default.folds, metavar="auto|speaker|speaker+sentence|N|FILE",
+        default=default.folds, metavar="auto|speaker|N|FILE",
         help="as of 'python -m classify' (default: %(default)s)")  # fmt: skip
     add("--fold", type=int, action="append", default=[], metavar="K",
         help="train the encoder of this fold only, from 0; may be repeated")  # fmt: skip
@@ -102,9 +102,7 @@ def parser() -> argparse.ArgumentParser:
         help="less memory, a third more time")  # fmt: skip
     group = parser.add_argument_group("corpora and machine")
     add = group.add_argument
-    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
-    add("--pattern", help="fields in the paths, such as '{speaker}/{emotion}_{take}.wav'")
-    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
+    add_reading(group)
     add("--activations", type=Path, metavar="FILE", help="cache of the outputs of frozen layers, "
         "which several runs may share (default: TUNED/activations.h5)")  # fmt: skip
     add("--device", default="auto", choices=("auto", "cpu"), help="(default: %(default)s)")
@@ -130,11 +128,11 @@ def main(argv: Sequence[str]) -> int:
     for package in ("accelerate", "peft"):
         if find_spec(package) is None:
             raise UsageError(f"fine-tuning needs {package}: pip install 'wav2emo[finetune]'")
-    corpora = _corpora(arguments)
+    corpora = read(arguments)
     with importing():
         import transformers
 
-        from data.cache.by_fold import EVERYTHING
+        from data.cache.recipe import EVERYTHING
         from extract.pipeline import Settings
         from finetune.run import finetune
 
@@ -179,24 +177,6 @@ def main(argv: Sequence[str]) -> int:
     return SOME_REFUSED if tuned.refused else 0
 
 
-def _corpora(arguments: argparse.Namespace) -> "list[Corpus]":
-    from data import corpora
-
-    found = corpora.read_all(
-        arguments.corpora,
-        name=arguments.corpus,
-        pattern=arguments.pattern,
-        follow_links=arguments.follow_links,
-    )
-    for corpus in found:
-        for warning in corpus.warnings:
-            log.warning("%s: %s", corpus.name, warning)
-        log.info(
-            "%s: %s in %s", corpus.name, several(len(corpus.utterances), "utterance"), corpus.root
-        )
-    return found
-
-
 def _report(tuned: "Tuned", arguments: argparse.Namespace) -> None:
     from finetune.report import render, write
 
@@ -229,7 +209,6 @@ class _Bars:
         self._make = tqdm
         self._bar: tqdm | None = None
         self._name = ""
-        self._loss = ""
 
     def watch(self) -> "Watch":
         """The functions that `finetune` calls."""

@@ -7,6 +7,7 @@ from typing import Any
 from data.errors import UsageError
 
 METHODS = "lora, top:N, encoder or full"
+CROSSED = "speaker+sentence"  # of `classify.evaluation.folds`, which imports more
 POOLINGS = ("mean", "statistics", "attentive", "mix")
 PRECISIONS = ("float32", "bfloat16")
 RANK = 16  # of LoRA, as PEFT-SER (Feng & Narayanan 2023)
@@ -122,6 +123,11 @@ class FinetuneOptions:
             rate = getattr(self, name)
             if rate is not None and not 0 < rate <= 1:
                 raise UsageError(f"--{name.replace('_', '-')} {rate:g}: expected above 0, up to 1")
+        if self.folds == CROSSED:
+            raise UsageError(
+                f"--folds {CROSSED}: caches by fold cannot keep tested sentences out of a head's "
+                "training part; ask for speaker, a number, or a file"
+            )
         if self.pooling not in POOLINGS:
             raise UsageError(f"--pooling {self.pooling}: expected one of {', '.join(POOLINGS)}")
         if self.precision not in PRECISIONS:

@@ -7,7 +7,7 @@ import numpy as np
 
 from classify.dataset import Selection
 from classify.evaluation.folds import Folds, Rows, grouped, stratified
-from data.cache.by_fold import EVERYTHING
+from data.cache.recipe import EVERYTHING
 
 log = logging.getLogger("wav2emo")
 

@@ -23,7 +23,7 @@ from classify.evaluation.folds import Folds, Rows, split
 from classify.evaluation.numbers import NumberOutcome
 from classify.heard import require_unheard
 from classify.options import Options
-from data.cache.by_fold import EVERYTHING
+from data.cache.recipe import EVERYTHING
 from data.errors import EncoderError, UsageError
 from data.utterance import Utterance
 from extract.decoding import Refusal
@@ -46,7 +46,7 @@ log = logging.getLogger("wav2emo")
 
 @dataclass(frozen=True)
 class Watch:
-    """Functions that are told of the progress; each may be ignored."""
+    """Functions that `finetune` calls with the progress."""
 
     begun: Callable[[Parts, int], None] = lambda part, steps: None  # an encoder of so many steps
     progress: Callable[[Progress], None] = lambda progress: None
@@ -63,7 +63,6 @@ class Tuned:
     folds: Folds
     results: dict[str, Result]  # name of the folder → result, of those that are complete
     refused: list[Refusal]
-    seconds: float  # of audio
 
     @property
     def missing(self) -> list[str]:
@@ -112,7 +111,7 @@ def finetune(
             encoder and corpora may share it.
         device: ``auto`` or ``cpu``.
         settings: threads, and the longest utterance.
-        watch: is told of the progress.
+        watch: called with the progress.
         distribute: whether the workers of a scheduler train, where there is one (see
             `classify.evaluation.scheduling`); they need the folders under the same paths.
 
@@ -168,7 +167,6 @@ def finetune(
         folds,
         {name: result for name, result in results.items() if result is not None},
         refused,
-        float(source.lengths.sum() / source.per_second),
     )
     if not tuned.missing and state.is_main_process:
         store.finish(tuned.outcome.as_json())

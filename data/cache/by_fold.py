@@ -17,7 +17,7 @@ import numpy.typing as npt
 from data.atomic import publish_bytes
 from data.cache.columns import HEARD
 from data.cache.reader import Cache
-from data.cache.recipe import fingerprint
+from data.cache.recipe import EVERYTHING, fingerprint
 from data.errors import CacheError, RecipeMismatch
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FILE = "folds.json"
 FORMAT = "wav2emo caches by fold"
-EVERYTHING = "all"  # name of the encoder that was trained on all speakers
 TUNED_FOLD = "tuned_fold"  # column of the fold that tests an utterance
 
 
@@ -34,7 +33,6 @@ class FoldedCache(Cache):
 
     Attributes:
         caches: one for each fold.
-        kind: description of the folds.
 
     Raises:
         CacheError: a cache is missing or damaged, or they have different utterances.
@@ -43,7 +41,6 @@ class FoldedCache(Cache):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         folder = Path(path)
         about = _read(folder)
-        self.kind: str = about["kind"]
         self.caches = [Cache(folder / one["cache"]) for one in about["folds"]]
         super().__init__(folder / about["folds"][0]["cache"])
         self.path = folder
@@ -118,15 +115,12 @@ def open_cache(path: str | os.PathLike[str]) -> Cache:
     return FoldedCache(path) if (Path(path) / FILE).exists() else Cache(path)
 
 
-def write(
-    folder: Path, model: str, kind: str, tested: Mapping[str, Sequence[str]], source: str
-) -> None:
+def write(folder: Path, model: str, tested: Mapping[str, Sequence[str]], source: str) -> None:
     """Describe the caches of a folder.
 
     Args:
         folder: has the caches, or will have them.
         model: name of the fine-tuning.
-        kind: description of the folds.
         tested: file name of a cache → ids of the utterances that its encoder is tested on.
         source: fingerprint of the fine-tuning.
 
@@ -138,7 +132,7 @@ def write(
             f"{folder}: it has caches of another fine-tuning ({other['model']}); name a new folder"
         )
     folds = [{"cache": cache, "tested": list(ids)} for cache, ids in tested.items()]
-    content = {"format": FORMAT, "model": model, "kind": kind, "source": source, "folds": folds}
+    content = {"format": FORMAT, "model": model, "source": source, "folds": folds}
     publish_bytes(folder / FILE, (json.dumps(content) + "\n").encode())
 
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from data.errors import CacheError
 from data.utterance import Utterance
 
-TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256", "heard")
+HEARD = "heard"  # how the encoder was trained on it, see `extract.encoders.trained_on`
+TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256", HEARD)
 DESCRIBED = ("corpus", "path", "speaker", "emotion", "start", "end")  # start and end in seconds
 REQUIRED = ("id", "corpus", "path", "speaker", "emotion", "start", "end", "duration", "sha256")
-HEARD = "heard"  # how the encoder was trained on it, see `extract.encoders.trained_on`
 EMBEDDED = ("id", "duration", "sha256", HEARD)  # they belong to the embedding
 MANY_DIGITS = 1e21  # whole numbers from this one on are written with an exponent
 

@@ -14,6 +14,8 @@ from data.text import Lines, lines
 
 Recipe = Mapping[str, Any]
 
+EVERYTHING = "all"  # name of the encoder of a fine-tuning that was trained on all speakers
+
 # Largest relative error of an utterance's embedding in a layer, between engines and machines. The
 # largest measured errors are 1.1e-6 and 9.7e-3 (docs/extraction.md).
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}

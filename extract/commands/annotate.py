@@ -8,6 +8,7 @@ from pathlib import Path
 from data.console import Parser, common_options, configure_logging, log, show
 from data.errors import UsageError
 from data.text import several
+from extract.commands.corpora import add_reading, read
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,9 +22,7 @@ def parser() -> argparse.ArgumentParser:
     add("model", type=Path, metavar="MODEL", help="folder of a checkpoint")
     add("--trained-on", nargs="+", required=True, metavar="CORPUS", dest="corpora",
         help="a folder, a table, or a list of 'data scan -o'")  # fmt: skip
-    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
-    add("--pattern", help="fields in the paths, such as '{speaker}/{emotion}_{take}.wav'")
-    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
+    add_reading(parser)
     add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
         help="threads that decode (default: %(default)s)")  # fmt: skip
     common_options(parser)
@@ -43,17 +42,10 @@ def main(argv: Sequence[str]) -> int:
 
     import pandas as pd
 
-    from data import corpora
     from extract.encoders import trained_on
     from extract.recordings import recordings
 
-    found = corpora.read_all(
-        arguments.corpora,
-        name=arguments.corpus,
-        pattern=arguments.pattern,
-        follow_links=arguments.follow_links,
-    )
-    utterances = [utterance for corpus in found for utterance in corpus.utterances]
+    utterances = [utterance for corpus in read(arguments) for utterance in corpus.utterances]
     table, refused = recordings(utterances, arguments.jobs)
     for refusal in refused:
         log.warning("%s: %s", refusal.utterance.file, refusal.reason)

@@ -23,6 +23,7 @@ from data.errors import UsageError
 from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
+from extract.commands.corpora import add_reading, read
 from extract.parallel.paths import parse_prefix, placed
 from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
 from extract.tuned import Tuned
@@ -67,9 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "machines that share the cache; the last task packs it")  # fmt: skip
     add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="read recordings "
         "below OLD from NEW on this machine (may be repeated)")  # fmt: skip
-    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
-    add("--pattern", help="fields in the paths, such as '{speaker}/{emotion}_{take}.wav'")
-    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
+    add_reading(parser)
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=PRECISIONS, help="(default: that of the cache, else "
         f"{DEFAULT_PRECISION})")  # fmt: skip
@@ -135,19 +134,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _by_fold(
-    tuned: "Tuned", args: argparse.Namespace, request: Request, utterances: "list[Utterance]"
+    tuned: Tuned, args: argparse.Namespace, request: Request, utterances: "list[Utterance]"
 ) -> int:
-    statuses = []
-
-    def embed(cache: Path, model: str) -> None:
-        one = argparse.Namespace(**{**vars(args), "out": cache, "model": model})
-        if args.dry_run:
-            statuses.append(_dry_run(cache, utterances))
-        else:
-            statuses.append(_extract(one, request, utterances, None))
-
-    tuned.extract(args.out, embed)
-    return max(statuses)
+    caches = tuned.caches(args.out)
+    if args.dry_run:
+        return max(_dry_run(cache, utterances) for cache in caches)
+    tuned.describe(args.out)
+    return max(
+        _extract(argparse.Namespace(**{**vars(args), "out": cache, "model": str(model)}),
+                 request, utterances, None)
+        for cache, model in caches.items()
+    )  # fmt: skip
 
 
 def _part(text: str) -> "Part":
@@ -157,19 +154,9 @@ def _part(text: str) -> "Part":
 
 
 def _corpora(args: argparse.Namespace, prefixes: "Sequence[Prefix]") -> "list[Corpus]":
-    from data import corpora
-
-    found = corpora.read_all(
-        args.corpora, name=args.corpus, pattern=args.pattern, follow_links=args.follow_links
-    )
-    for corpus in found:
-        for warning in corpus.warnings:
-            log.warning("%s: %s", corpus.name, warning)
-        log.info(
-            "%s: %s in %s", corpus.name, several(len(corpus.utterances), "utterance"), corpus.root
-        )
     return [
-        replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes))) for corpus in found
+        replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes)))
+        for corpus in read(args)
     ]
 
 

@@ -322,6 +322,7 @@ def test_numbers_are_regressed(utterances_of, tmp_path):
         ({"method": "bottom:2"}, r"--method bottom:2: expected lora, top:N"),
         ({"method": "top:9"}, r"top:9: this encoder has 2 layers"),
         ({"method": "lora", "mask_time": 0.1}, r"--mask-time: .* frozen"),
+        ({"folds": "speaker+sentence"}, r"--folds speaker\+sentence: .* ask for speaker"),
         ({"epochs": 0}, r"--epochs 0: expected 1"),
         ({"learning_rate": -1.0}, r"--learning-rate -1: expected above 0"),
         ({"pooling": "median"}, r"--pooling median: expected one of mean"),

@@ -134,6 +134,13 @@ def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_pat
         train(["--cache", str(folds), "-o", str(tmp_path / "model"), "--head", "logreg", "-q"])
 
 
+def test_a_dry_run_leaves_nothing(tuned, recordings, tmp_path, capsys):
+    command = [str(recordings), *PATTERN, "--model", str(tuned), "-o", str(tmp_path / "out"), "-q"]
+    assert extract([*command, "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("48 of 48 utterances would be embedded") == 4
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_second_extraction_does_nothing(by_fold, tuned, recordings, capsys):
     before = {path: path.stat().st_mtime_ns for path in by_fold.iterdir() if path.suffix == ".h5"}
     command = [str(recordings), *PATTERN, "--model", str(tuned), "-o", str(by_fold), *PLAIN]
