@@ -19,6 +19,7 @@ products set.
 import argparse
 import json
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ from data.utterance import Utterance
 
 GFLOP_PER_SECOND = 14  # of audio, wav2vec2-base
 PADDED_BATCH = 8
+THREADS = min(8, os.cpu_count() or 1)  # that decode, as in the command
 BASELINES = ("naive", "padded")
 PLAIN = "plain graph, "
 
@@ -158,7 +160,7 @@ def ours(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
     from extract.batches import by_length, windows
     from extract.decoding import Decoded, decode
     from extract.engines import open_engine
-    from extract.pipeline import extract
+    from extract.pipeline import Settings, extract
     from extract.recipe import Request
 
     request = Request(setting.layers, precision=setting.precision, engine=setting.engine)
@@ -166,7 +168,7 @@ def ours(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
 
     def run(utterances: list[Utterance], folder: Path) -> Round:
         began = time.perf_counter()
-        extract(utterances, engine, folder / "c.h5")
+        extract(utterances, engine, folder / "c.h5", Settings(threads=THREADS))
         seconds = time.perf_counter() - began
         decoded = [d for u in utterances if isinstance(d := decode(u, engine, 600.0), Decoded)]
         batches = [

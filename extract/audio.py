@@ -193,13 +193,15 @@ def _decoded(
 ) -> Iterator[Waveform]:
     """Yield blocks at 16 kHz of an open file, from `start` to `end` (seconds)."""
     _sniff(file)
+    descriptor = file.fileno()  # libsndfile reads it by itself; a file object needs Python's lock
+    os.lseek(descriptor, 0, os.SEEK_SET)
     try:
-        with soundfile.SoundFile(file) as sound:
+        with soundfile.SoundFile(descriptor, closefd=False) as sound:
             frames = _seek(sound, start, end, max_seconds)
             yield from resampled(_blocks(sound, frames), sound.samplerate)
             if sound.format == "MP3" and end is None:
-                _check_mp3(file)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+                _check_mp3(descriptor)
+    except soundfile.LibsndfileError as error:
         raise AudioError(f"damaged audio: {_reason(error)}") from None
 
 
@@ -268,12 +270,13 @@ def resampled(blocks: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
     yield stream.resample_chunk(np.empty(0, np.float32), last=True)
 
 
-def _check_mp3(file: BinaryIO) -> None:
+def _check_mp3(descriptor: int) -> None:
     """Refuse an MP3 of variable rate without a header.
 
     libsndfile estimates its length from the first frames, and may stop before its end.
     """
-    if file.tell() < MP3_READ * os.fstat(file.fileno()).st_size:
+    read = os.lseek(descriptor, 0, os.SEEK_CUR)
+    if read < MP3_READ * os.fstat(descriptor).st_size:
         raise AudioError("an MP3 of unknown length (variable rate, no header); convert it to FLAC")
 
 
@@ -331,7 +334,7 @@ def wave_coding(chunk: bytes) -> int:
     return int.from_bytes(chunk[24:26], "little") if tag == EXTENSIBLE else tag
 
 
-def _reason(error: Exception) -> str:
-    """The message of libsndfile without the representation of the file object."""
-    message = str(error).rpartition(">: ")[2].removeprefix("Error : ").rstrip(".")
+def _reason(error: soundfile.LibsndfileError) -> str:
+    """The message of libsndfile without the descriptor of the file."""
+    message = error.error_string.removeprefix("Error : ").rstrip(".")
     return "invalid header" if "does not exist" in message else message
