@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,19 @@ class Dataset(Selection):
     fingerprint: str
     encoder_location: str | None  # folder of the encoder
     by_fold: tuple[Matrix, ...] = ()  # X by the encoder of each fold, where there are several
+    locations: tuple[str | None, ...] = ()  # their folders
 
     @property
     def encoder(self) -> str:
         """Name, precision and engine of the encoder, as text."""
         return in_words(self.described)
+
+    def of_fold(self, number: int) -> "Dataset":
+        """The same by the encoder of a fold."""
+        if not self.by_fold:
+            return self
+        X, location = self.by_fold[number], self.locations[number]
+        return replace(self, X=X, encoder_location=location, by_fold=(), locations=())
 
     @property
     def described(self) -> Recipe:
@@ -160,6 +168,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
         targets=chosen.targets,
         X=read[0],
         by_fold=tuple(read) if folded else (),
+        locations=tuple(one.provenance.get("location") for one in caches) if folded else (),
         features=features,
         parameters=parameters,
         recipe=cache.recipe,

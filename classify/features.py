@@ -1,7 +1,7 @@
 """The features of an utterance that a head reads, from a cache or from new audio."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class Features:
             UsageError: the cache lacks the features.
         """
         head = find(options.head)
+        if head.finetuned:
+            options = _finetuned(options, cache)
         sequences = head.sequences and options.axis != "layer" and bool(cache.sequence_layers)
         if head.sequences and not sequences:
             if options.axis == "time":
@@ -169,6 +171,16 @@ class Features:
             X[place, :, :steps, :dim] = of_layers if self.layer == "mix" else of_layers.mean(0)
             X[place, :, :steps, dim:] = context[place]
         return X.reshape(len(rows), -1)
+
+
+def _finetuned(options: Options, cache: "Cache") -> Options:
+    """The layer and the poolings that the head of an encoder was trained on."""
+    from classify.heads.finetuned import POOLINGS, Head  # late: imports scikit-learn
+
+    if options.layer is not None or options.poolings:
+        raise UsageError(f"--head {options.head} reads its own layer: leave out --layer, --pooling")
+    head = Head.read(cache.provenance.get("location"))
+    return replace(options, layer=head.layer, poolings=POOLINGS[head.pooling])
 
 
 def _poolings(

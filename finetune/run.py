@@ -255,7 +255,7 @@ class _Run:
             heard = _recordings(selection, part, utterances, threads)
             if self.before is not None:
                 heard = pd.concat([self.before, heard]).drop_duplicates("id", keep="last")
-            self.store.keep(part.name, encoder, network, heard, result)
+            self.store.keep(part.name, encoder, network, selection.classes, heard, result)
         self.state.wait_for_everyone()
         return result
 

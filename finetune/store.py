@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import transformers
-from safetensors.torch import save_file
 
+from classify.heads import finetuned
 from data.atomic import publish_bytes, sync_folder
 from data.cache.recipe import difference_lines, fingerprint
 from data.errors import UsageError
@@ -25,7 +26,6 @@ FORMAT, VERSION = "wav2emo finetune", 1
 FILE = FINETUNED
 RESULT = "result.json"  # of one encoder, which makes its folder complete
 ACTIVATIONS = "activations.h5"
-HEAD = "head.safetensors"
 ADAPTER = "adapter"
 
 
@@ -96,6 +96,7 @@ class Store:
         name: str,
         encoder: Encoder,
         network: Network,
+        classes: Sequence[str],
         recordings: pd.DataFrame,
         result: Result,
     ) -> None:
@@ -105,6 +106,7 @@ class Store:
             name: of its folder.
             encoder: its model has the trained parameters; adapters are merged into it.
             network: has the head.
+            classes: of the head; empty if it predicts numbers.
             recordings: see `trained_on.write`.
             result: of the training.
         """
@@ -118,10 +120,10 @@ class Store:
         transformers.Wav2Vec2FeatureExtractor(
             do_normalize=encoder.identity.normalise, return_attention_mask=True
         ).save_pretrained(made)
-        save_file(
-            {key: value.contiguous() for key, value in network.head.state_dict().items()},
-            made / HEAD,
-        )
+        tensors = {name: value.numpy() for name, value in network.head.state_dict().items()}
+        final = bool(getattr(model.config, "do_stable_layer_norm", False))  # as in `Network`
+        depth = encoder.identity.depth
+        finetuned.Head(classes, network.head.pooling, depth, final, tensors).write(made)
         trained_on.write(made, recordings)
         publish_bytes(made / RESULT, json.dumps(result.as_json()).encode())
         shutil.rmtree(self.folder / name, ignore_errors=True)

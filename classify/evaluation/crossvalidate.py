@@ -5,7 +5,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -158,10 +158,9 @@ def _fit_folds(
     if not dataset.by_fold:
         return fit_parts(heads, dataset, [folds.parts[number] for number in numbers], jobs, True)
     each = [
-        fit_parts(heads, replace(dataset, X=dataset.by_fold[number], by_fold=()),
-                  [folds.parts[number]], jobs, True)
+        fit_parts(heads, dataset.of_fold(number), [folds.parts[number]], jobs, True)
         for number in numbers
-    ]  # fmt: skip
+    ]
     return [[fits[seed][0] for fits in each] for seed in range(len(heads))]
 
 

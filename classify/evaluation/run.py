@@ -149,10 +149,8 @@ def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int
     if options.tune and dataset.by_fold:
         raise UsageError("--tune: not for caches with an encoder per fold; leave it out")
     if not options.tune or not dataset.classes:  # `new_head` refuses to tune a regressor
-        heads = _by_seed(options, dataset, {})
-        return Run(
-            options, dataset, folds, cross_validate(dataset, [heads] * len(folds), folds, jobs)
-        )
+        result = cross_validate(dataset, heads_of_folds(options, dataset, folds), folds, jobs)
+        return Run(options, dataset, folds, result)
     tried = draw(options.head, options.tune, options.seed, options.fixed)
     tuned = tune(
         dataset,
@@ -165,6 +163,14 @@ def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int
     chosen = [_by_seed(options, dataset, tried[number]) for number in tuned.chosen]
     result = cross_validate(dataset, chosen, folds, jobs)
     return Run(options, dataset, folds, result, tuned)
+
+
+def heads_of_folds(options: Options, dataset: Dataset, folds: Folds) -> list[tuple[Any, ...]]:
+    """For each fold, an unfitted head per seed: the same ones, unless each encoder has its own."""
+    if find(options.head).finetuned:
+        each = map(dataset.of_fold, range(len(folds)))
+        return [_by_seed(options, one, {}) for one in each]
+    return [_by_seed(options, dataset, {})] * len(folds)
 
 
 def new_head(
@@ -209,6 +215,11 @@ def parameters(options: Options, dataset: Dataset, seed: int = 0) -> Json:
         given["C"] = options.C
     if options.balance:
         given["class_weight"] = "balanced"
+    if head.finetuned:
+        from classify.heads.finetuned import require_classes  # late: imports scikit-learn
+
+        require_classes(dataset.encoder_location, dataset.classes)
+        given["folder"] = dataset.encoder_location
     if head.neural:
         _require_device(options.device)
         given |= {**dataset.parameters, **options.training.given, "device": options.device}

@@ -60,6 +60,7 @@ class Head:
     scaled: bool = True  # standardises its features
     attends: bool = False  # reports its attention to each step
     classifies: bool = True  # whether it predicts classes
+    finetuned: bool = False  # is read from the folder of its encoder
 
 
 def _neural(
@@ -149,6 +150,13 @@ HEADS = {
     "gru": _neural("GRU", "recurrent, over time or layers", True),
     "attention": _neural("Attention", "attentive statistics, over time or layers", True, True),
     "transformer": _neural("Transformer", "self-attention, over time or layers", True, True),
+    "finetuned": Head(
+        "classify.heads.finetuned:FinetunedHead",
+        "the head that was fine-tuned with the encoder",
+        scores=LINEAR,
+        scaled=False,
+        finetuned=True,
+    ),
 }
 
 

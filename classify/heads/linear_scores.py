@@ -2,7 +2,7 @@
 does not wait for scikit-learn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
@@ -50,21 +50,22 @@ class LinearScores:
         """Everything that was learned, by name; `restore` is the way back."""
         return {"coef": self.coef_, "intercept": self.intercept_}
 
-    def restore(self, classes: Sequence[str], tensors: Mapping[str, npt.NDArray]) -> Self:
+    def restore(self, classes: npt.ArrayLike, tensors: Mapping[str, npt.NDArray]) -> Self:
         """Load the tensors of another linear head.
 
         Raises:
             KeyError, ValueError: the tensors are not those of a linear head for these classes.
         """
+        names = np.array(classes)
         coef, intercept = tensors["coef"], tensors["intercept"]
         if (
             len(tensors) > 2
             or coef.ndim != 2
-            or len(coef) != len(classes)
-            or intercept.shape != (len(classes),)
+            or len(coef) != len(names)
+            or intercept.shape != (len(names),)
         ):
             raise ValueError("its tensors are not coef (class, dim) and intercept (class,)")
-        self.classes_, self.n_features_in_ = np.array(classes), coef.shape[1]
+        self.classes_, self.n_features_in_ = names, coef.shape[1]
         self.coef_, self.intercept_ = coef.astype(np.float64), intercept.astype(np.float64)
         return self
 

@@ -23,7 +23,7 @@ from classify.dataset import (
 from classify.evaluation.crossvalidate import converging, learning_from
 from classify.evaluation.folds import Folds, split
 from classify.evaluation.numbers import NumberOutcome
-from classify.evaluation.run import Run, evaluate, new_head, parameters
+from classify.evaluation.run import Run, evaluate, heads_of_folds, new_head, parameters
 from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
@@ -151,7 +151,8 @@ def _hold_out(
         if options.tune:
             choice, probabilities = by_tuning(options, data, folds, jobs)
             return _HeldOut(data, choice.settings, choice, probabilities)
-        probabilities = of_folds(data, [(new_head(options, data),)] * len(folds), folds, jobs)
+        heads = heads_of_folds(options, data, folds)
+        probabilities = of_folds(data, heads, folds, jobs)
         return _HeldOut(data, {}, None, probabilities)
 
 

@@ -10,6 +10,7 @@ from classify.features import Matrix
 from classify.heads import naming
 from classify.heads.linear.batched import Problems
 from classify.probing.curves import Curve, counts_by, layer_name, predict
+from classify.probing.layers import FoldedMatrix
 from classify.probing.targets import Task, is_constant
 from classify.stats.metrics import Values, confusion, uar
 
@@ -69,7 +70,11 @@ def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp],
 
 
 def shuffled(
-    curve: Curve, layers: Iterable[tuple[int | None, Matrix]], head: str, shuffles: int, seed: int
+    curve: Curve,
+    layers: Iterable[tuple[int | None, Matrix | FoldedMatrix]],
+    head: str,
+    shuffles: int,
+    seed: int,
 ) -> Shuffled:
     """Refit every layer of `curve` to shuffled labels.
 
@@ -78,13 +83,21 @@ def shuffled(
     task = curve.task
     labels, scheme = shuffle(task, shuffles, seed)
     train, fold = task.train, task.fold
-    masks = np.tile(train, (shuffles, 1))
+
+    def fit(X: Matrix, some: npt.NDArray[np.intp], C: npt.NDArray[np.float64]) -> npt.NDArray:
+        """(shuffle, fold, utterance) predictions by heads of some folds."""
+        masks, of_fold = np.tile(train[some], (shuffles, 1)), np.tile(C[some], shuffles)
+        problems = Problems(masks, labels.repeat(len(some), 0), len(task.classes), of_fold)
+        return predict(head, X, problems).reshape(shuffles, len(some), -1)
+
     scores = []
     for (layer, X), C in zip(layers, curve.C, strict=True):
-        of_fold = np.tile(C, shuffles)
-        problems = Problems(masks, labels.repeat(len(train), 0), len(task.classes), of_fold)
         with naming(head, f"{layer_name(layer, curve.pooling)}, shuffled labels"):
-            predicted = predict(head, X, problems).reshape(shuffles, len(train), -1)
+            if isinstance(X, FoldedMatrix):
+                each = [fit(own, np.array([number]), C) for number, own in enumerate(X.of)]
+                predicted = np.concatenate(each, 1)
+            else:
+                predicted = fit(X, np.arange(len(train)), C)
         predicted = predicted[:, fold, np.arange(len(fold))]
         scores.append(uar(confusions(labels, predicted, len(task.classes))))
     return Shuffled(scheme, np.array(scores))

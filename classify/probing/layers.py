@@ -1,7 +1,7 @@
 """Features of the probed utterances, from the cache and from that of the control."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,13 @@ class FoldedMatrix:
     of: tuple[Matrix, ...]
 
 
+def mapped(X: Matrix | FoldedMatrix, function: Callable[[Matrix], Matrix]) -> Matrix | FoldedMatrix:
+    """Apply a function to features, of each fold where there are several."""
+    if isinstance(X, FoldedMatrix):
+        return FoldedMatrix(tuple(map(function, X.of)))
+    return function(X)
+
+
 @dataclass(frozen=True)
 class CacheLayers:
     """Layers of a cache, of chosen utterances, with the poolings laid end to end."""
@@ -39,18 +46,20 @@ class CacheLayers:
     def __len__(self) -> int:
         return len(self.cache.layers)
 
-    def __iter__(self) -> Iterator[tuple[int, Matrix]]:
-        """Number and features (utterance, pooling · dim) of each layer."""
-        for layer in self.cache.layers:
-            features = Features(layer, (layer,), self.poolings)
-            yield layer, self._finite(features.of_cache(self.cache, self.rows), f"layer {layer}")
-
-    def by_fold(self) -> Iterator[tuple[int, FoldedMatrix]]:
-        """The same, by the encoder of each fold of a fine-tuning."""
-        caches = self.cache.caches if isinstance(self.cache, FoldedCache) else [self.cache]
-        each = [CacheLayers(cache, self.poolings, self.rows) for cache in caches]
-        for rows in zip(*each, strict=True):
+    def __iter__(self) -> Iterator[tuple[int, Matrix | FoldedMatrix]]:
+        """Number and features (utterance, pooling · dim) of each layer; with an encoder per fold
+        those of each."""
+        if not isinstance(self.cache, FoldedCache):
+            yield from self.of_encoder(self.cache)
+            return
+        for rows in zip(*map(self.of_encoder, self.cache.caches), strict=True):
             yield rows[0][0], FoldedMatrix(tuple(X for _, X in rows))
+
+    def of_encoder(self, cache: Cache) -> Iterator[tuple[int, Matrix]]:
+        """Number and features of each layer by one encoder."""
+        for layer in cache.layers:
+            features = Features(layer, (layer,), self.poolings)
+            yield layer, self._finite(features.of_cache(cache, self.rows), f"layer {layer}")
 
     def baseline(self, name: str) -> Matrix:
         """Features (utterance, dim) that are computed without an encoder."""

@@ -4,6 +4,7 @@ import contextlib
 import logging
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from classify.probing import controls, scores
 from classify.probing.audit import Audit, checks, constant_features, encoder, same_sound
 from classify.probing.curves import ChoiceOfC, Curve, candidates, counts_by, curve
 from classify.probing.description_length import description_length
-from classify.probing.layers import CacheLayers, Control
+from classify.probing.layers import CacheLayers, Control, mapped
 from classify.probing.options import ProbeOptions
 from classify.probing.removal import without_speaker_means, without_speaker_subspace
 from classify.probing.result import (
@@ -62,7 +63,7 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
     with contextlib.ExitStack() as opened:
         cache = opened.enter_context(open_cache(options.cache))
         _require_sound(cache)
-        _require_quick(cache, options)
+        _require_one_encoder(cache, options)
         poolings = _poolings(options, cache)
         table = of_corpora(cache.utterances, options.selection("emotion"))
         control = None
@@ -97,7 +98,7 @@ def _similarities(
 ) -> "Similarities | None":
     """Compare the layers first, so that a cache of other utterances is refused before anything is
     fitted."""
-    if options.quick:
+    if options.quick or isinstance(cache, FoldedCache):  # there is no common space of layers
         return None
     from classify.probing.geometry import similarities
 
@@ -108,7 +109,7 @@ def _maps(
     cache: Cache, results: dict[str, TargetResult], options: ProbeOptions
 ) -> "LayerMaps | None":
     """Maps for the first target; none for a quick probe, as they take long to import."""
-    if options.quick:
+    if options.quick or isinstance(cache, FoldedCache):
         return None
     from classify.probing.geometry import layer_maps
 
@@ -121,12 +122,13 @@ def _require_sound(cache: Cache) -> None:
             require_sound(file)
 
 
-def _require_quick(cache: Cache, options: ProbeOptions) -> None:
-    """Refuse what compares or refits on all utterances with one encoder."""
-    if isinstance(cache, FoldedCache) and not options.quick:
+def _require_one_encoder(cache: Cache, options: ProbeOptions) -> None:
+    """Refuse what compares or codes all utterances in the layers of one encoder."""
+    needs = {"--against": options.against, "--mdl": options.mdl}
+    if isinstance(cache, FoldedCache) and (given := [name for name in needs if needs[name]]):
         raise UsageError(
-            f"{cache.path}: it has an encoder per fold, of which a probe draws the curves: ask for "
-            "--quick; or probe the cache of one encoder"
+            f"{given[0]} needs the layers of one encoder, and {cache.path} has an encoder per "
+            f"fold: leave it out, or probe a cache in there, such as {cache.caches[0].path}"
         )
 
 
@@ -156,9 +158,7 @@ class _Target:
         """Compute all parts that the options request."""
         task, options = self.task, self.options
         choice = self._choice()
-        folded = isinstance(self.cache, FoldedCache)
-        layers = self.source.by_fold() if folded else self.source
-        main = curve(task, layers, options.head, choice, self.source.name)
+        main = curve(task, self.source, options.head, choice, self.source.name)
         majority = counts_by(task, controls.majority(task)[None]).sum(0)[0]
         found = TargetResult(
             task=task,
@@ -250,7 +250,8 @@ class _Target:
         source, head = self.source, self.options.head
         mean = self.options.remove == "speaker"
         if mean:
-            without = ((layer, without_speaker_means(X, speakers)) for layer, X in source)
+            remove = partial(without_speaker_means, speakers=speakers)
+            without = ((layer, mapped(X, remove)) for layer, X in source)
             of = curve(task, without, head, choice, source.name)
         else:
             subspace = without_speaker_subspace(task.y, speakers)
@@ -264,7 +265,8 @@ class _Target:
     def _description_length(self) -> list[CodeLength]:
         options = self.options
         C = candidates(options.head) if options.C is None else np.array([options.C])
-        lengths = description_length(self.task, self.source, options.head, C, options.seed)
+        layers = self.source.of_encoder(self.cache)
+        lengths = description_length(self.task, layers, options.head, C, options.seed)
         return [
             CodeLength(layer, float(C), float(bits.mean()), float(bits.std()), lengths.uniform)
             for layer, C, bits in zip(self.cache.layers, lengths.C, lengths.bits, strict=True)
@@ -278,14 +280,15 @@ def removed_target(options: ProbeOptions) -> str:
 
 
 def _audit(results: dict[str, TargetResult], source: CacheLayers, options: ProbeOptions) -> Audit:
-    table = source.cache.utterances.iloc[source.rows]
-    first = next(iter(source))[1]
-    pairs = same_sound(table, first)
+    cache = source.cache
+    table = cache.utterances.loc[source.rows]
+    one = [*source.of_encoder(cache.caches[0] if isinstance(cache, FoldedCache) else cache)]
+    pairs = same_sound(table, one[0][1])
     looked = [check for result in results.values() for check in checks(result.task, pairs)]
     kinds = {name: result.C for name, result in results.items()}
-    of_encoder = encoder(source.cache.recipe, table)
+    of_encoder = encoder(cache.recipe, table)
     fitted = [("encoder", f"elsewhere: {of_encoder.detail}"), *_fitted(kinds, options)]
-    return Audit((of_encoder, *looked, constant_features(source)), tuple(fitted))
+    return Audit((of_encoder, *looked, constant_features(one)), tuple(fitted))
 
 
 def _fitted(kinds: dict[str, str], options: ProbeOptions) -> list[tuple[str, str]]:

@@ -121,6 +121,11 @@ def task(table: pd.DataFrame, target: str, options: ProbeOptions) -> Task:
     """
     selection = select(table, options.selection(target))
     if target == "speaker":
+        if selection.tuned_fold is not None:
+            raise UsageError(
+                f"{options.cache}: the encoder of a fold has not heard the speakers to predict; "
+                "probe a cache of one encoder"
+            )
         return _across_sentences(selection, options)
     known = selection.speakers_known
     if known and selection.tuned_fold is None and is_constant(selection.y, selection.speakers):

@@ -24,7 +24,7 @@ from data.errors import ModelError, UsageError
 
 # of caches with pooled layers alone, and with sequences, which some heads read
 BOTH = [
-    *((head, False) for head in HEADS),
+    *((name, False) for name, head in HEADS.items() if not head.finetuned),
     *((name, True) for name, head in HEADS.items() if head.sequences or name == "ridge"),
 ]
 

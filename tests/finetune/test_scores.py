@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 import soundfile
 import soxr
+import torch
+import transformers
+from safetensors.torch import load_file
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -100,6 +103,32 @@ def test_neural_and_linear_heads_and_curves_use_the_folds(by_fold, tmp_path):
     assert compare(["--cache", str(by_fold), "--heads", "logreg,ridge", *out]) == 0
 
 
+def test_a_whole_probe_uses_the_encoder_of_each_fold(by_fold, tmp_path):
+    """Oracle: where all encoders are the same one, a probe of its cache under the same folds."""
+    same = tmp_path / "same"
+    shutil.copytree(by_fold, same)
+    for number in (1, 2):
+        shutil.copy(by_fold / "fold-0.h5", same / f"fold-{number}.h5")
+    found = []
+    for cache, folds in ((same, []), (by_fold / "fold-0.h5", ["--folds", "3"])):
+        out = tmp_path / str(len(found))
+        command = ["--cache", str(cache), "--out", str(out), "--shuffles", "3", "-q", *folds]
+        assert probe([*command, "--remove", "speaker", "--allow-heard"]) == 0
+        found.append(json.loads((out / "probe.json").read_text())["targets"]["emotion"])
+    repeated, one = found
+    for part in ("layers", "selection", "poolings", "controls", "removed"):
+        assert flat(repeated[part]) == pytest.approx(flat(one[part])), part
+
+
+def flat(value: object) -> list[float]:
+    """All numbers of a JSON value, in their order."""
+    if isinstance(value, dict):
+        return [number for part in value.values() for number in flat(part)]
+    if isinstance(value, list):
+        return [number for part in value for number in flat(part)]
+    return [float(value)] if isinstance(value, (int, float)) else []
+
+
 def test_a_model_has_the_encoder_of_all_speakers_and_the_scores_of_the_folds(
     by_fold, tuned, recordings, tmp_path, capsys
 ):
@@ -119,14 +148,63 @@ def test_a_model_has_the_encoder_of_all_speakers_and_the_scores_of_the_folds(
     assert export([str(tmp_path / "model"), "-o", str(tmp_path / "model.onnx"), "-q"]) == 0
 
 
+def test_the_tuned_head_itself_is_scored_compared_saved_and_exported(
+    by_fold, tuned, recordings, tmp_path, capsys
+):
+    """Oracles: the predictions of the fine-tuning; transformers and the linear layer on a file."""
+    shared = ["--cache", str(by_fold), "--head", "finetuned", "-q"]
+    assert evaluate([*shared, "--out", str(tmp_path / "run")]) == 0
+    found = pd.read_csv(tmp_path / "run" / "predictions.csv").set_index("id")
+    own = pd.read_csv(tuned / "predictions.csv").set_index("id").loc[found.index]
+    np.testing.assert_allclose(found[["anger", "sadness"]], own[["anger", "sadness"]], atol=1e-4)
+
+    model = tmp_path / "model"
+    assert train([*shared, "-o", str(model)]) == 0
+    card = json.loads((model / "model.json").read_text())
+    assert card["encoder_location"] == str(tuned / "all")
+    file = min(recordings.rglob("*.wav"))
+    capsys.readouterr()
+    assert predict([str(model), str(file), "--json", "-q"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    encoder = transformers.AutoModel.from_pretrained(tuned / "all").eval()
+    samples, rate = soundfile.read(file, dtype="float32")
+    samples = soxr.resample(samples, rate, 16_000, quality="HQ")
+    samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    with torch.inference_mode():
+        hidden = encoder(torch.from_numpy(samples)[None]).last_hidden_state[0]
+    head = load_file(tuned / "all" / "head.safetensors")
+    pooled = torch.cat([hidden.mean(0), hidden.std(0, correction=0)])
+    scores = head["linear.weight"] @ pooled + head["linear.bias"]
+    expected = (scores / card["temperature"]).softmax(0)
+    assert answer["probabilities"]["anger"] == pytest.approx(float(expected[0]), abs=1e-4)
+    assert export([str(model), "-o", str(tmp_path / "model.onnx"), "-q"]) == 0
+
+    out = ["--cache", str(by_fold), "--out", str(tmp_path / "c"), "-q"]
+    assert compare([*out, "--heads", "finetuned,logreg"]) == 0
+
+
+def test_the_tuned_head_is_refused_where_it_does_not_fit(by_fold, recordings, tmp_path):
+    plain = str(tmp_path / "plain.h5")
+    assert (
+        extract([str(recordings), *PATTERN, "--model", "untrained:tiny", "-o", plain, *PLAIN]) == 0
+    )
+    out = ["--head", "finetuned", "--out", str(tmp_path / "run"), "-q"]
+    with pytest.raises(UsageError, match=r"has no head.safetensors; it is for caches of encoders"):
+        evaluate(["--cache", plain, *out])
+    with pytest.raises(UsageError, match="leave out --layer"):
+        evaluate(["--cache", str(by_fold), *out, "--layer", "1"])
+    with pytest.raises(UsageError, match=r"trained for anger, sadness; selected: other, sadness"):
+        evaluate(["--cache", str(by_fold), *out, "--labels", "other=anger,sadness"])
+
+
 def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_path):
     out = ["--cache", str(by_fold), "--out", str(tmp_path / "run"), "-q"]
     with pytest.raises(UsageError, match=r"--folds speaker: .* leave --folds out"):
         evaluate([*out, "--head", "logreg", "--folds", "speaker"])
     with pytest.raises(UsageError, match="an encoder per fold"):
         evaluate([*out, "--head", "logreg", "--tune", "3"])
-    with pytest.raises(UsageError, match="ask for --quick"):
-        probe(out)
+    with pytest.raises(UsageError, match="--mdl needs the layers of one encoder"):
+        probe([*out, "--mdl"])
     folds = tmp_path / "folds"
     shutil.copytree(by_fold, folds)
     (folds / "all.h5").unlink()
