@@ -7,7 +7,7 @@ from classify.evaluation.classes import ClassOutcome
 from classify.formats import counted, interval, score
 from classify.report.class_figures import curves_figure, f1_figure
 from classify.report.folder import as_json, write_table
-from classify.report.matrix_figures import confusion_figure
+from classify.report.matrix_figures import confusion_figure, fold_confusions_figure
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
     Page,
@@ -21,7 +21,7 @@ from classify.report.page import render as render_page
 from classify.report.style import Illustration
 from classify.report.style import write as write_figures
 from classify.stats.intervals import in_words
-from classify.stats.metrics import METRICS
+from classify.stats.metrics import METRICS, Counts
 from data import console
 from data.atomic import publish_bytes
 from data.cache.recipe import encoder_name
@@ -81,6 +81,10 @@ def write(tuned: Tuned, folder: Path) -> None:
             Illustration("confusion", "Confusion matrix", "Shares of each true class, and counts "
                          "where there is room; the diagonal is the recall.",
                          partial(confusion_figure, scores.confusion, scores.classes)),
+            Illustration("confusion_folds", "Confusion matrix of each fold", "Shares of each true "
+                         "class by the head of the fold's own encoder; rows: the true class.",
+                         partial(fold_confusions_figure, _of_folds(tuned, outcome),
+                                 scores.classes)),
             Illustration("f1", "F1 of each class", "In brackets: utterances.",
                          partial(f1_figure, scores)),
             Illustration("curves", "Training curves", CURVES,
@@ -101,6 +105,22 @@ def write(tuned: Tuned, folder: Path) -> None:
     write_table(folder / "predictions.csv", _predictions(tuned))
     publish_bytes(folder / "metrics.json", as_json(outcome.as_json()))
     publish_bytes(folder / "report.html", render_page(page, folder).encode())
+
+
+def _of_folds(tuned: Tuned, outcome: ClassOutcome) -> dict[str, Counts]:
+    """Tested speakers → confusion matrix."""
+    return {
+        f"{number + 1}: {tested}": fold.confusion
+        for number, (tested, fold) in enumerate(zip(_tested(tuned), outcome.folds, strict=True))
+    }
+
+
+def _tested(tuned: Tuned) -> list[str]:
+    """The speakers that each fold tests; its number where they are not known."""
+    if not tuned.folds.by_speaker:
+        return [str(number) for number in range(len(tuned.folds))]
+    speakers = tuned.selection.speakers
+    return [", ".join(sorted(set(speakers[test]))) for _, test in tuned.folds.parts]
 
 
 def _facts(tuned: Tuned) -> list[tuple[str, str, str]]:
@@ -127,10 +147,9 @@ def _classes(tuned: Tuned) -> list[Section]:
 def _folds(tuned: Tuned) -> Section:
     """A row for each fold: the tested speakers, the epoch that is kept, the scores."""
     outcome, rows = tuned.outcome, []
-    for number, (_, test) in enumerate(tuned.folds.parts):
+    tested = zip(_tested(tuned), tuned.folds.parts, strict=True)
+    for number, (speakers, (_, test)) in enumerate(tested):
         result = tuned.results[f"fold-{number}"]
-        known = tuned.folds.by_speaker
-        speakers = ", ".join(sorted(set(tuned.selection.speakers[test]))) if known else number
         if isinstance(outcome, ClassOutcome):
             value = score(outcome.folds[number].values["uar"])
         else:

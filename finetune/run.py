@@ -38,7 +38,7 @@ from finetune.inputs import Source
 from finetune.network import Network
 from finetune.options import FinetuneOptions
 from finetune.parts import Parts
-from finetune.store import ACTIVATIONS, Result, Store, require_free
+from finetune.store import ACTIVATIONS, Result, Store, disk_errors, require_free
 from finetune.training import Loss, Progress
 
 log = logging.getLogger("wav2emo")
@@ -158,7 +158,8 @@ def finetune(
     before = _heard_before(encoder, utterances, selection, settings.threads)
     run = _Run(encoder, before, source, selection, options, store, device, watch, state)
     for part in missing.values():
-        watch.done(part, run.train(part, utterances, settings.threads))
+        with disk_errors(out):
+            watch.done(part, run.train(part, utterances, settings.threads))
     results = {part.name: store.result(part.name) for part in listed}
     tuned = Tuned(
         options,

@@ -1,9 +1,12 @@
 """The folder of a fine-tuning: settings, encoders, what they were trained on, predictions."""
 
+import contextlib
+import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import transformers
+from safetensors import SafetensorError
 
 from classify.heads import finetuned
 from data.atomic import publish_bytes, sync_folder
@@ -130,6 +134,26 @@ class Store:
         os.replace(made, self.folder / name)
         sync_folder(self.folder)
         shutil.rmtree(self.training(name), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise what safetensors and torch raise when a file in `folder` cannot be written as OSError.
+
+    Raises:
+        OSError: with the number that the operating system gave, where it is known.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        if (found := re.search(r"os error (\d+)", str(error))) is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(folder)) from None
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, "a checkpoint could not be written", str(folder)) from None
 
 
 def require_free(folder: Path) -> None:

@@ -20,6 +20,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from classify.stats import metrics
 from classify.stats.agreement import ccc
 from data.errors import HeadError
+from extract.engines.torch import lacks_memory
 from finetune.batches import Batch, Loader, as_inputs
 from finetune.network import Network, ccc_loss, class_loss, trained
 from finetune.options import FinetuneOptions
@@ -273,8 +274,8 @@ def train(
     trainer.remove_callback(transformers.PrinterCallback)
     try:
         trainer.train(resume_from_checkpoint=_last(folder))
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+    except RuntimeError as error:
+        if lacks_memory(error):
             raise MemoryError(str(error)) from None
         raise
     network.eval()

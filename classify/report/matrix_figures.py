@@ -1,6 +1,6 @@
 """Figures of tables: similarities, confusions, recalls; and of scores by speaker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 from classify.report.elements import (
     CHANCE,
     LINE,
+    LONG,
     entry,
     heat_map,
     height_of,
     legend,
+    width_of,
     wrapped,
 )
 from classify.report.style import (
@@ -24,6 +26,7 @@ from classify.report.style import (
     PAGE,
     PALETTE,
     SEQUENTIAL,
+    SHARES,
     panels,
 )
 from classify.stats.metrics import Counts, recall
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from classify.probing.similarity import Similarity
     from classify.probing.targets import Task
 
+ACROSS = 4  # panels in a row
+TITLE = 14  # characters of a panel's title
 MANY_ROWS = 40  # speakers; the names of more are not legible
 MANY_KEYS = 30  # groups in a map; the names of more are not shown
 
@@ -60,6 +65,31 @@ def confusion_figure(table: Counts, classes: Sequence[str]) -> Figure:
     shares = table / np.maximum(support, 1)
     figure, axes = heat_map(shares, names, classes, "share of the true class", counts=table)
     axes.set(xlabel="predicted", ylabel="true (utterances)")
+    return figure
+
+
+def fold_confusions_figure(tables: Mapping[str, Counts], classes: Sequence[str]) -> Figure:
+    """Shares of each true class in each fold (title → confusion matrix), without their numbers."""
+    columns = min(ACROSS, len(tables))
+    rows = -(-len(tables) // columns)
+    names = wrapped(classes, LONG - 4, lines=1)
+    side = (PAGE - width_of(names)) / ACROSS - 0.15
+    shown = names if side / len(names) >= LINE else False
+    high = rows * (side + 0.45) + (2 if len(tables) % columns else 1) * (width_of(names) + 0.15)
+    figure, axes = panels(rows, columns, width_of(names) + columns * (side + 0.15), high)
+    for place, (each, (title, table)) in enumerate(zip(axes, tables.items(), strict=False)):
+        last = place + columns >= len(tables)  # no panel is below
+        seaborn.heatmap(
+            table / np.maximum(table.sum(1, keepdims=True), 1), vmin=0, vmax=1, cmap=SHARES,
+            ax=each, cbar=False, linewidths=0.4, linecolor=FAINT,
+            xticklabels=last and shown, yticklabels=not place % columns and shown,
+        )  # fmt: skip
+        each.tick_params(axis="both", length=0)
+        each.tick_params(axis="y", rotation=0)
+        each.tick_params(axis="x", rotation=90)
+        each.set_title(wrapped([title], TITLE, lines=1)[0])
+    for empty in axes[len(tables) :]:
+        empty.set_axis_off()
     return figure
 
 

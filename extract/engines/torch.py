@@ -58,8 +58,8 @@ class TorchEngine:
                 padded = min(batch.lengths) < max(batch.lengths)
                 outputs = self._encoder(features, batch.valid, batch.steps, padded)
                 arrays = [output.cpu().numpy() for output in outputs]
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+            except RuntimeError as error:
+                if lacks_memory(error):
                     raise MemoryError(str(error)) from None
                 raise
         counts = [frames(length, self._encoder.convolutions.sizes) for length in batch.lengths]
@@ -114,6 +114,15 @@ def multiplies_bfloat16(device: str) -> bool:
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device)[0] >= 8
     return device == "cpu" and cpu.multiplies_bfloat16()
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+    """Whether torch has raised `error` because memory was not available.
+
+    oneDNN, which computes convolutions on CPUs, says only that it could not execute a primitive.
+    """
+    known = "memory" in str(error) or "could not execute a primitive" in str(error)
+    return known or isinstance(error, torch.OutOfMemoryError)
 
 
 def disable_tf32() -> None:

@@ -132,6 +132,9 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
     timeline = Timeline(starts, starts + 2, shares, names)
     return {
         "confusion": lambda: matrix_figures.confusion_figure(confusion, names),
+        "confusion_folds": lambda: matrix_figures.fold_confusions_figure(
+            {f"{fold}: {names[0]}": confusion for fold in range(6)}, names
+        ),
         "recall": lambda: matrix_figures.recall_figure(layers),
         "similarity": lambda: matrix_figures.similarity_figure(alike),
         "speakers": lambda: matrix_figures.speakers_figure(nested, 1 / count),

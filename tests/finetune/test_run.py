@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+from data.console import run as run_command
 from data.errors import EncoderError, HeadError, UsageError
 from data.utterance import Utterance
 from extract.__main__ import main as extract_main
@@ -382,3 +384,48 @@ def test_speakers_that_stop_may_lack_a_class(utterances_of, tmp_path, caplog):
     stopped = set(rows["speaker"][rows["role"] == "stopped by"])
     assert stopped
     assert not stopped & {"s0", "s1"}
+
+
+def test_a_full_disk_loses_no_finished_epoch(recordings, tmp_path, one_thread, capsys):
+    """The size of files is limited, so that a checkpoint and the final weights cannot be written;
+    afterwards the same command ends with the weights of an undisturbed run."""
+    plain, full = tmp_path / "plain", tmp_path / "full"
+    more = ("--method", "full")
+    assert extract_main(command(recordings, plain, *more)) == 0
+    size = (plain / "fold-1" / "model.safetensors").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, before[1]))
+    try:
+        status = run_command(lambda: extract_main(command(recordings, full, *more)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status == 74
+    assert "free some space and run the same command again" in capsys.readouterr().err
+    assert not (full / "fold-1").exists()
+    assert extract_main(command(recordings, full, *more)) == 0
+    assert same(plain / "fold-1", full / "fold-1")
+
+
+LIMITED = """
+import resource, sys
+import torch, transformers, peft, accelerate
+from data.console import run
+from extract.__main__ import main
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (600 << 20),) * 2)
+sys.exit(run(lambda: main(sys.argv[1:])))
+"""
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_named(tmp_path, one_thread):
+    for number in range(8):
+        folder = tmp_path / "corpus" / ("anger", "sadness")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).normal(0, 0.1, 16_000 * 60)
+        soundfile.write(folder / f"s{number // 2}_{number}.wav", noise, 16_000)
+    arguments = command(tmp_path / "corpus", tmp_path / "out", "--method", "full")
+    arguments[arguments.index("--batch-seconds") + 1] = "10000"
+    script = [sys.executable, "-c", LIMITED, *arguments, "--max-seconds", "60", "--folds", "2"]
+    done = subprocess.run(script, capture_output=True, text=True, env=one_thread)
+    assert done.returncode != 0
+    assert "does not fit into memory: use a smaller --batch-seconds" in done.stderr
