@@ -28,7 +28,14 @@ _ENGLISH = {  # shared → other words for it
 SHARED = tuple(_ENGLISH)
 WORDS = {word: shared for shared in SHARED for word in (shared, *_ENGLISH[shared].split())}
 
+VERSION = 1  # of this vocabulary and the maps to it; results name it
+
 PROTOCOLS = {
+    "big4": "anger,happiness=happiness+excitement,neutral,sadness",
+    # halves of arousal and valence as Schuller et al. 2010 assign them (Cross-corpus acoustic
+    # emotion recognition: variances and strategies, table 4)
+    "arousal": "high=anger+fear+happiness+surprise,low=boredom+disgust+neutral+sadness",
+    "valence": "negative=anger+boredom+disgust+fear+sadness,positive=happiness+neutral+surprise",
     # as in SUPERB and most papers on IEMOCAP: 5,531 utterances
     "iemocap-4": "anger,happiness=happiness+excitement,neutral,sadness",
     # as Pepino et al. 2021 treat RAVDESS

@@ -10,6 +10,10 @@ COMMANDS = {  # name → module, and what it does
         "classify.commands.compare",
         "compare several heads under the same folds",
     ),
+    "transfer": (
+        "classify.commands.transfer",
+        "train on one corpus and test on another: the matrix of corpora or languages",
+    ),
     "train": ("classify.commands.train", "fit one head on all of a cache and save it"),
     "predict": ("classify.commands.predict", "predict recordings or a stream with a saved head"),
     "export": ("classify.commands.export", "write a saved head and its encoder to one ONNX file"),

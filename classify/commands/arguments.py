@@ -34,21 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: boo
         help="column to predict: emotion_perceived, sex, or any other column of the cache; "
         "numeric columns, such as arousal,valence, are regressed (default: %(default)s)",
     )
-    parser.add_argument(
-        "--layer",
-        type=_layer,
-        metavar="N|mean|mix",
-        help="one hidden layer, the mean of all layers, or a learned mix of all layers "
-        "(default: mix for neural heads, mean for others)",
-    )
+    add_layer(parser)
     if head:
-        parser.add_argument(
-            "--C",
-            type=float,
-            metavar="C",
-            help="inverse strength of the regularisation of linear heads and svm, from "
-            f"{LEAST_C:g} to {MOST_C:g}",
-        )
+        add_C(parser)
     add_poolings(parser, "; with sequences all but the mean, or none")
     add_folds(parser)
     parser.add_argument(
@@ -112,6 +100,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="cache written by 'python -m extract' (default: %(default)s)",
     )
+    add_corpora(parser)
+    add_labels(parser)
+
+
+def add_corpora(parser: argparse.ArgumentParser) -> None:
+    """Add ``--corpus``."""
     parser.add_argument(
         "--corpus",
         dest="corpora",
@@ -120,10 +114,37 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="use only these corpora of the cache; names joined by commas, or repeat the option",
     )
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add ``--labels``."""
     parser.add_argument(
         "--labels",
-        help="'anger,sadness', 'happiness=happiness+excitement,anger', 'native', 'iemocap-4' or "
-        "'ravdess-7' (default: every emotion of the shared vocabulary)",
+        help="'anger,sadness', 'happiness=happiness+excitement,anger', 'native', or a protocol: "
+        "big4, arousal, valence, iemocap-4, ravdess-7 (default: every emotion of the shared "
+        "vocabulary)",
+    )
+
+
+def add_layer(parser: argparse.ArgumentParser) -> None:
+    """Add ``--layer``."""
+    parser.add_argument(
+        "--layer",
+        type=_layer,
+        metavar="N|mean|mix",
+        help="one hidden layer, the mean of all layers, or a learned mix of all layers "
+        "(default: mix for neural heads, mean for others)",
+    )
+
+
+def add_C(parser: argparse.ArgumentParser) -> None:
+    """Add ``--C``."""
+    parser.add_argument(
+        "--C",
+        type=float,
+        metavar="C",
+        help="inverse strength of the regularisation of linear heads and svm, from "
+        f"{LEAST_C:g} to {MOST_C:g}",
     )
 
 

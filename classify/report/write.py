@@ -1,4 +1,4 @@
-"""Write a cross-validation, a comparison or a probe: figures, page, predictions and JSON."""
+"""Write the report of a study: figures, page, predictions and JSON."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from classify.compare.result import Comparison
     from classify.evaluation.run import Run
     from classify.probing.result import Probe
+    from classify.transfer.result import Transfer
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,26 @@ def of_probe(found: "Probe") -> Report:
         predictions=found.predictions(),
         draw=lambda folder: probe_figures.draw(found, folder),
         html=lambda figures, folder: probe_page.html(found, figures, folder),
+    )
+
+
+def of_transfer(found: "Transfer") -> Report:
+    """The report of a transfer study."""
+    from classify.report import transfer_figures, transfer_page
+
+    options = found.options
+    caches = [str(path.absolute()) for path in options.caches]
+    return Report(
+        name="transfer",
+        result=folders.TRANSFER,
+        options=options.as_json() | {"caches": caches},
+        seed=options.seed,
+        fingerprint=found.first.fingerprint,
+        more={},
+        metrics=found.metrics,
+        predictions=found.predictions(),
+        draw=lambda folder: transfer_figures.draw(found, folder),
+        html=lambda figures, folder: transfer_page.html(found, figures, folder),
     )
 
 

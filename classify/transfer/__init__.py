@@ -1,0 +1,1 @@
+"""Train on one corpus, test on another: the matrix of corpora, or of languages."""
