@@ -72,6 +72,16 @@ class Selection:
         column = self.utterances.get(TUNED_FOLD)
         return None if column is None else column.to_numpy(np.intp)
 
+    def of_rows(self, rows: npt.NDArray[np.intp]) -> "Selection":
+        """Some utterances in a given order, with the classes that they have."""
+        y, classes = self.y[rows], self.classes
+        if classes:
+            present = np.unique(y)
+            y = np.searchsorted(present, y)
+            classes = tuple(classes[number] for number in present)
+        table = self.utterances.iloc[rows].reset_index(drop=True)
+        return Selection(table, self.rows[rows], y, classes, self.targets)
+
     @property
     def corpora(self) -> dict[str, int]:
         """Corpus → its utterances."""

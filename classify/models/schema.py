@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +34,7 @@ class Rule:
 
     expected: str  # as text
     holds: Callable[[Any], bool]
+    may_lack: bool = False  # whether cards of earlier versions do not have the field
 
 
 def _number(low: float, high: float, whole: bool = False) -> Rule:
@@ -196,6 +197,9 @@ SCHEMA: dict[str, Schema] = {
         }
     ),
     "scores": _optional(Rule("scores", lambda value: isinstance(value, dict))),  # see `_scores`
+    "across": replace(
+        _optional(_each(_optional(SUMMARY | {"classes": _ascending(str)}))), may_lack=True
+    ),  # of corpora that were left out
     "temperature": _number(LEAST, MOST),
     "calibration": _optional(
         {
@@ -254,6 +258,8 @@ def _fault(value: Any, schema: Schema, place: str = "") -> str | None:
         return f"{place or 'it'} is not an object"
     for name in (schema.keys() - {OTHER}) | value.keys():
         where = f"{place}.{name}" if place else name
+        if name not in value and getattr(schema[name], "may_lack", False):
+            continue
         if name not in value:
             return f"{where} is missing"
         if name not in schema and OTHER not in schema:

@@ -41,15 +41,18 @@ def of_held_out(
         "speakers": _speakers(selection, names, counts) if selection.speakers_known else {},
         "groups": {
             column: {
-                value: _summary(
-                    _by_speaker(selection, probabilities.argmax(1), rows)[1], selection.classes
-                )
+                value: of_rows(selection, probabilities, rows)
                 for value, rows in _groups(selection, column).items()
             }
             for column in GROUPS
             if _groups(selection, column)
         },
     }
+
+
+def of_rows(selection: Selection, probabilities: npt.NDArray[np.floating], rows: Rows) -> Json:
+    """The scores of some rows alone."""
+    return _summary(_by_speaker(selection, probabilities.argmax(1), rows)[1], selection.classes)
 
 
 def _units(selection: Selection) -> str:

@@ -28,6 +28,7 @@ from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
 from classify.models import scores
+from classify.models.across import corpora_left_out
 from classify.models.calibration import calibrate
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
@@ -122,7 +123,14 @@ def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> Trained
         data = with_features(selection, options, _of_everything(cache))
     if scored:
         calibration = calibrate(predicted.probabilities, data.y, folds.fold)
+        folded = isinstance(cache, FoldedCache)
         found = {
+            "across": None
+            if folded
+            else corpora_left_out(
+                selection,
+                lambda part, parts: _hold_out(options, part, parts, cache, jobs).probabilities,
+            ),
             "scores": scores.of_held_out(selection, folds, predicted.probabilities),
             "temperature": calibration.temperature,
             "calibration": calibration.as_json(),
@@ -200,6 +208,7 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "speakers": _speakers(data),
         "choice": None,
         "scores": None,
+        "across": None,
         "temperature": 1.0,
         "calibration": None,
     }

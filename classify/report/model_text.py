@@ -53,5 +53,21 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     before, after = quality["before"]["ece"], quality["after"]["ece"]
     return [
         ("UAR", f"{overall['uar']:.3f} {in_words(bounds)}   {chance}"),
+        *_across(card),
         ("ECE", f"{before:.3f} → {after:.3f}   temperature {card['temperature']:.2f}"),
+    ]
+
+
+def _across(card: Any) -> list[tuple[str, str]]:
+    """A line on each corpus that was left out."""
+    return [
+        (
+            f"  {name}",
+            f"{row['uar']:.3f} {in_words(row['ci95'] and row['ci95']['uar'])}   chance "
+            f"{1 / len(row['classes']):.3f}, trained on the other corpora ({len(row['classes'])} "
+            "classes)"
+            if row
+            else "shares fewer than two classes with the other corpora",
+        )
+        for name, row in (card["across"] or {}).items()
     ]

@@ -137,14 +137,7 @@ def _within(selection: Selection, name: str, rows: Rows, folds: int | str, seed:
     present = np.unique(selection.y[rows])
     if len(present) < FEWEST:
         raise UsageError(f"{name} has one class, {selection.classes[present[0]]}")
-    part = replace(
-        selection,
-        utterances=selection.utterances.iloc[rows].reset_index(drop=True),
-        rows=selection.rows[rows],
-        y=np.searchsorted(present, selection.y[rows]),
-        classes=tuple(selection.classes[number] for number in present),
-    )
-    made = split(part, folds, seed)
+    made = split(selection.of_rows(rows), folds, seed)
     parts = tuple((rows[train], rows[test]) for train, test in made.parts)
     return Cell(name, name, WITHIN, parts, present, folds=made.kind)
 

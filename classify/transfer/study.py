@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -79,7 +79,9 @@ def _same(selections: Sequence[Selection], options: TransferOptions) -> list[Sel
         mask = one.utterances["id"].isin(shared).to_numpy(bool)
         if left := int((~mask).sum()):
             log.warning("%s: left out %d utterances that another cache lacks", path, left)
-        kept.append(_of_rows(one, np.flatnonzero(mask)))
+        rows = np.flatnonzero(mask)
+        order = np.argsort(one.utterances["id"].to_numpy(str)[rows], kind="stable")
+        kept.append(one.of_rows(rows[order]))
     for other, path in zip(kept[1:], options.caches[1:], strict=True):
         if (other.utterances["sha256"].to_numpy() != kept[0].utterances["sha256"].to_numpy()).any():
             raise UsageError(
@@ -87,17 +89,6 @@ def _same(selections: Sequence[Selection], options: TransferOptions) -> list[Sel
                 "extract both from the same files"
             )
     return kept
-
-
-def _of_rows(selection: Selection, rows: npt.NDArray[np.intp]) -> Selection:
-    """Some utterances, in the order of their ids."""
-    order = rows[np.argsort(selection.utterances["id"].to_numpy(str)[rows], kind="stable")]
-    return replace(
-        selection,
-        utterances=selection.utterances.iloc[order].reset_index(drop=True),
-        rows=selection.rows[order],
-        y=selection.y[order],
-    )
 
 
 @dataclass(frozen=True)
