@@ -20,6 +20,7 @@ CITATION = (
     "speech. Interspeech, 1517-1520."
 )
 
+LANGUAGES = ("de",)
 LABELS: Mapping[str, str | None] = {  # German initial → shared emotion
     "W": "anger",  # Wut
     "L": "boredom",  # Langeweile
