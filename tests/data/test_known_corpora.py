@@ -48,6 +48,31 @@ def test_languages_are_two_letters_and_reach_each_utterance(name: str, tmp_path:
         assert found == (set(languages) or {None})
 
 
+def test_the_documented_table_is_that_of_the_modules(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in text.splitlines()
+        if line.startswith("| [`")
+    ]
+    for (corpus, language, size, _, emotions, path, columns, terms, _), name in zip(
+        rows, [name for name in corpora.names() if name not in OWN], strict=True
+    ):
+        module = corpora.module(name)
+        assert corpus == f"[`{name}`]({module.ORIGIN})"
+        assert language == (", ".join(module.LANGUAGES) or "several")
+        assert size == (f"{module.SIZE:,}" if module.SIZE else "–")
+        shared = {label for label in module.LABELS.values() if label}
+        assert emotions == (", ".join(sorted(shared)) or "none")
+        assert terms == module.TERMS
+        if name in EXAMPLES:
+            found = corpora.read(plant(tmp_path / name, files(name))).utterances
+            attributes = {key for u in found for key in u.attributes} - {"language"}
+            assert set(columns.split(", ")) == attributes
+        if not hasattr(module, "COLUMNS"):
+            assert module.recognise(Tree(tmp_path, (path.strip("`"),)))
+
+
 @pytest.mark.parametrize(
     "paths",
     [
