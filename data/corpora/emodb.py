@@ -59,6 +59,7 @@ GRAMMAR = re.compile(
     rf"(?P<speaker>{'|'.join(SPEAKERS)})(?P<sentence>{'|'.join(SENTENCES)})"
     rf"(?P<emotion>[{''.join(LABELS)}])(?P<version>[a-z])"
 )
+OREAU = re.compile(r"(?:.*/)?[fm]/sess[a-z]/[^/]+")  # its file names may be those of Emo-DB
 RATING = re.compile(
     r"\d+\s*\t(?P<name>\w+)\.wav\t(?P<recognised>[\d,]+)\s*\t(?P<natural>[\d,]+)\s*"
 )
@@ -66,7 +67,7 @@ RATING = re.compile(
 
 def recognise(tree: Tree) -> bool:
     """Whether most recordings have file names of Emo-DB."""
-    return mostly(tree, GRAMMAR)
+    return mostly(tree, GRAMMAR) and not mostly(tree, OREAU)
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:

@@ -100,6 +100,15 @@ def test_ravdess_and_bangla_ser_share_names(tmp_path: Path) -> None:
         assert recognised(tree) == [expected, "folder"]
 
 
+def test_oreau_and_emodb_share_names(tmp_path: Path) -> None:
+    names = ["10a02Na", "08a04Ta", "12a01Na"]
+    for paths, expected in (
+        ([f"OreauFR_02/m/sess{name[5].lower()}/{name}.wav" for name in names], "oreau"),
+        ([f"wav/{name}.wav" for name in names], "emodb"),
+    ):
+        assert recognised(Tree(tmp_path, tuple(paths))) == [expected, "folder"]
+
+
 def test_two_rates_of_one_recording_are_one_utterance(tmp_path: Path) -> None:
     paths = [f"CaFE_{rate}/Joie/Fort/02-J-2-1.aiff.wav" for rate in ("48k", "192k_1")]
     paths = [path.replace(".aiff", "") for path in paths]
