@@ -1,4 +1,4 @@
-"""The file names below the root of a corpus, which are listed once for all corpus modules."""
+"""The files below the root of a corpus, listed once for all modules, and utterances from names."""
 
 import csv
 import math
@@ -207,16 +207,20 @@ def read_table(
     """Read the rows of a text table that accompanies a corpus.
 
     Raises:
-        CorpusError: one of `columns` is missing.
+        CorpusError: one of `columns` is missing, or the file is no table.
     """
     with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.DictReader(file, delimiter=delimiter, restval="")
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise CorpusError(
-                f"{table}: no column {', '.join(missing)}; expected the table of {corpus}"
-            )
-        return list(reader)
+        try:
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            rows = list(reader)
+        except csv.Error as error:
+            raise CorpusError(f"{table}: cannot be read as a table: {error}") from None
+    if missing:
+        raise CorpusError(
+            f"{table}: no column {', '.join(missing)}; expected the table of {corpus}"
+        )
+    return rows
 
 
 def has_columns(table: Path | None, columns: Sequence[str], delimiter: str = ",") -> bool:
@@ -224,7 +228,8 @@ def has_columns(table: Path | None, columns: Sequence[str], delimiter: str = ","
     if table is None:
         return False
     with table.open(encoding="utf-8-sig", errors="replace") as file:
-        return set(columns) <= set(file.readline().strip().split(delimiter))
+        header = file.readline(10_000).strip().split(delimiter)
+    return set(columns) <= {name.strip('"') for name in header}
 
 
 def number(text: str) -> float | None:

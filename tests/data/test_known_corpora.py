@@ -152,6 +152,9 @@ def test_tables_that_do_not_fit_their_recordings(tmp_path: Path) -> None:
     table.write_text("FileName,EmoClass\nx.wav,A\n")
     with pytest.raises(corpora.CorpusError, match=r"no column EmoAct, .*table of MSP-Podcast"):
         corpora.read(root)
+    table.write_text("x" * 200_000)
+    with pytest.raises(corpora.CorpusError, match="cannot be read as a table: field larger"):
+        corpora.read(root)
     table.unlink()
     with pytest.raises(corpora.CorpusError, match=r"expected Labels/labels_consensus\.csv"):
         corpora.read(root)
