@@ -1,8 +1,8 @@
 """AESDD: Greek actors say about 20 sentences in five emotions.
 
 Files are ``anger/a03 (3).wav``: emotion, sentence, and the speaker in brackets; some have a letter
-for the take, ``a06 (5)b.wav``. Folder and initial must agree, since other folders may contain such
-names, too. ``s05 (3).wav`` is damaged.
+for the version, ``a06 (5)b.wav``. Folder and initial must agree, since other folders may contain
+such names, too. ``s05 (3).wav`` is damaged.
 """
 
 import re
@@ -31,7 +31,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 
 GRAMMAR = re.compile(
     r"(?:.*/)?(?:anger/(?=a)|disgust/(?=d)|fear/(?=f)|happiness/(?=h)|sadness/(?=s))"
-    r"(?P<name>(?P<emotion>[adfhs])(?P<sentence>\d\d) ?\(0?(?P<speaker>\d)\)(?P<take>[a-z]?))"
+    r"(?P<name>(?P<emotion>[adfhs])(?P<sentence>\d\d) ?\(0?(?P<speaker>\d)\)(?P<version>[a-z]?))"
 )
 
 

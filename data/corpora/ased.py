@@ -47,8 +47,4 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {
-        "emotion": codes["emotion"].lower(),
-        "sex": SEXES[codes["sex"]],
-        "repetition": int(codes["repetition"]),
-    }
+    return {"emotion": codes["emotion"].lower(), "sex": SEXES[codes["sex"]]}

@@ -43,8 +43,8 @@ INTENSITIES = {"01": "normal", "02": "high"}
 AGES = {"01": "over 65", "02": "20 to 64", "03": "under 20", "04": "baby"}
 
 GRAMMAR = re.compile(
-    r"\d\d-(?P<channel>0[12])-(?P<emotion>0[1-9]|1[0-3])-(?P<intensity>\d\d)-\d+-(?P<actor>\d+)"
-    r"-(?P<age>\d+)(?:-\d+)+"
+    r"\d\d-(?P<vocal_channel>0[12])-(?P<emotion>0[1-9]|1[0-3])-(?P<intensity>\d\d)-\d+"
+    r"-(?P<speaker>\d+)-(?P<age_group>\d+)(?:-\d+)+"
 )
 
 
@@ -60,10 +60,9 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 def _fields(codes: re.Match[str]) -> Fields:
     return {
-        "speaker": codes["actor"],
         "emotion": CODES[codes["emotion"]],
-        "sex": "female" if int(codes["actor"]) % 2 else "male",
-        "age_group": AGES.get(codes["age"]),
-        "vocal_channel": CHANNELS[codes["channel"]],
+        "sex": "female" if int(codes["speaker"]) % 2 else "male",
+        "age_group": AGES.get(codes["age_group"]),
+        "vocal_channel": CHANNELS[codes["vocal_channel"]],
         "intensity": INTENSITIES.get(codes["intensity"]),
     }

@@ -51,9 +51,8 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {
+    return {
         "emotion": CODES[codes["emotion"]],
         "sex": "male" if int(codes["speaker"]) % 2 else "female",
         "intensity": INTENSITIES[codes["intensity"]],
-        "repetition": int(codes["repetition"]),
     }

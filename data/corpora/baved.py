@@ -7,7 +7,7 @@ normal, 2 high) are intensities; which emotion it is, is unknown.
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
+from data.corpora.tree import Fields, Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "BAVED, Basic Arabic Vocal Emotions Dataset"
@@ -36,8 +36,4 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {
-        "sex": SEXES[codes["sex"]],
-        "age": int(codes["age"]),
-        "intensity": LEVELS[codes["intensity"]],
-    }
+    return {"intensity": LEVELS[codes["intensity"]]}

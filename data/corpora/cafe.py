@@ -50,7 +50,7 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 def _fields(codes: re.Match[str]) -> Fields:
     neutral = LABELS[codes["emotion"]] == "neutral"
-    return codes.groupdict() | {
+    return {
         "intensity": None if neutral else INTENSITIES[codes["intensity"]],
         "sex": "male" if int(codes["speaker"]) % 2 else "female",
     }

@@ -57,5 +57,4 @@ def _fields(codes: re.Match[str]) -> Fields:
         "speaker": speaker,
         "emotion": codes["emotion"].lower(),
         "sex": SEXES[speaker],
-        "sentence": codes["sentence"],
     }

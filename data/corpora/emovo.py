@@ -6,7 +6,7 @@ Files are ``f2/gio-f2-b2.wav``: emotion (the beginning of its Italian name), spe
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
+from data.corpora.tree import Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "EMOVO, Italian Emotional Speech Database"
@@ -30,7 +30,7 @@ LABELS: Mapping[str, str | None] = {  # Italian → shared emotion
 }
 
 GRAMMAR = re.compile(
-    rf"(?P<emotion>{'|'.join(LABELS)})-(?P<speaker>[fm][1-3])-(?P<sentence>[bdln]\d)"
+    rf"(?P<emotion>{'|'.join(LABELS)})-(?P<speaker>(?P<sex>[fm])[1-3])-(?P<sentence>[bdln]\d)"
 )
 
 
@@ -41,8 +41,4 @@ def recognise(tree: Tree) -> bool:
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "emovo", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {"sex": SEXES[codes["speaker"][0]]}
+    return read_names(tree, GRAMMAR, "emovo")

@@ -51,8 +51,4 @@ def _name(codes: re.Match[str]) -> str:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return {
-        "speaker": codes["speaker"],
-        "emotion": codes["emotion"],
-        "sentence": codes["sentence"] and codes["emotion"] + codes["sentence"],
-    }
+    return {"sentence": codes["sentence"] and codes["emotion"] + codes["sentence"]}

@@ -33,7 +33,7 @@ SENTENCES = 350  # in each emotion
 
 GRAMMAR = re.compile(
     rf"(?:.*/)?(?P<emotion>{'|'.join(LABELS)})/(?:(?:train|evaluation|test)/)?"
-    r"(?P<name>(?P<speaker>00(?:0[1-9]|1\d|20))_(?P<number>\d{6}))"
+    r"(?P<name>(?P<speaker>00(?:0[1-9]|1\d|20))_(?P<sentence>\d{6}))"
 )
 
 
@@ -49,10 +49,5 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 def _fields(codes: re.Match[str]) -> Fields:
     language = "zh" if codes["speaker"] <= "0010" else "en"
-    sentence = (int(codes["number"]) - 1) % SENTENCES + 1
-    return {
-        "speaker": codes["speaker"],
-        "emotion": codes["emotion"],
-        "language": language,
-        "sentence": f"{language}{sentence:03}",
-    }
+    sentence = (int(codes["sentence"]) - 1) % SENTENCES + 1
+    return {"language": language, "sentence": f"{language}{sentence:03}"}

@@ -6,7 +6,7 @@ Files are ``male2_concerned_6b_1.wav``: speaker, emotion, sentence, take.
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
+from data.corpora.tree import Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "JL corpus"
@@ -45,8 +45,4 @@ def recognise(tree: Tree) -> bool:
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "jl-corpus", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {"take": int(codes["take"])}
+    return read_names(tree, GRAMMAR, "jl-corpus")

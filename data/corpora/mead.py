@@ -50,7 +50,7 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 def _fields(codes: re.Match[str]) -> Fields:
     neutral = codes["emotion"] == "neutral"
-    return codes.groupdict() | {
+    return {
         "sex": SEXES[codes["speaker"][0]],
         "intensity": None if neutral else INTENSITIES[codes["intensity"]],
     }

@@ -31,7 +31,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "surprise": "surprise",
 }
 
-GRAMMAR = re.compile(r"(?:.*/)?[^/]*(?P<split>train|dev|test)[^/]*/(?P<clip>dia\d+_utt\d+)")
+GRAMMAR = re.compile(r"(?:.*/)?[^/]*(?P<split>train|dev|test)[^/]*/(dia\d+_utt\d+)")
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
 
 
@@ -61,6 +61,4 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
                 }
     if not rows:
         tree.require("train_sent_emo.csv")
-    return read_names(
-        tree, GRAMMAR, "meld", lambda _: {}, lambda codes: "/".join(codes.groups()), rows
-    )
+    return read_names(tree, GRAMMAR, "meld", name=lambda codes: "/".join(codes.groups()), rows=rows)

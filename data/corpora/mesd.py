@@ -31,7 +31,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 }
 
 GRAMMAR = re.compile(
-    rf"(?P<emotion>{'|'.join(LABELS)})_(?P<voice>[FMC])_(?P<word_list>[AB])_(?P<word>.+)"
+    rf"(?P<emotion>{'|'.join(LABELS)})_(?P<age_group>[FMC])_(?P<word_list>[AB])_(?P<word>.+)"
 )
 
 
@@ -46,10 +46,5 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return {
-        "emotion": codes["emotion"],
-        "sex": SEXES.get(codes["voice"]),
-        "age_group": "child" if codes["voice"] == "C" else "adult",
-        "word_list": codes["word_list"],
-        "word": codes["word"],
-    }
+    voice = codes["age_group"]
+    return {"sex": SEXES.get(voice), "age_group": "child" if voice == "C" else "adult"}

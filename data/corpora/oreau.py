@@ -8,7 +8,7 @@ names of Emo-DB, so the folders must agree.
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
+from data.corpora.tree import Fields, Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "Oréau, French emotional speech database"
@@ -33,7 +33,7 @@ LABELS: Mapping[str, str | None] = {  # French initial → shared emotion
 
 GRAMMAR = re.compile(
     r"(?:.*/)?(?P<sex>[fm])/sess[cdjnpst]/"
-    rf"(?P<name>(?P<speaker>\d\d)(?P<number>[a-z]\d\d)(?P<emotion>[{''.join(LABELS)}])"
+    rf"(?P<name>(?P<speaker>\d\d)(?P<sentence>[a-z]\d\d)(?P<emotion>[{''.join(LABELS)}])"
     r"(?P<version>[a-z]))"
 )
 
@@ -49,10 +49,4 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return {
-        "speaker": codes["speaker"],
-        "emotion": codes["emotion"],
-        "sex": SEXES[codes["sex"]],
-        "sentence": codes["emotion"] + codes["number"],
-        "version": codes["version"],
-    }
+    return {"sentence": codes["emotion"] + codes["sentence"]}

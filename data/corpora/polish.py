@@ -6,7 +6,7 @@ Files are ``m3.s_trzymaj_5.wav``: speaker, emotion, word, take. The emotion of `
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
+from data.corpora.tree import Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "Emotions in Polish speech recordings"
@@ -26,7 +26,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 }
 
 GRAMMAR = re.compile(
-    r"(?P<speaker>[fm]\d)\.(?P<emotion>[ans])"
+    r"(?P<speaker>(?P<sex>[fm])\d)\.(?P<emotion>[ans])"
     r"_(?P<word>nie|oddaj|podaj|stop|tak|trzymaj)_(?P<take>\d)"
 )
 
@@ -38,8 +38,4 @@ def recognise(tree: Tree) -> bool:
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "polish", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {"sex": SEXES[codes["speaker"][0]], "take": int(codes["take"])}
+    return read_names(tree, GRAMMAR, "polish")

@@ -45,4 +45,4 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return {"emotion": INITIALS[codes["emotion"]], "dialogue": codes["dialogue"]}
+    return {"emotion": INITIALS[codes["emotion"]]}

@@ -31,7 +31,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 }
 
 GRAMMAR = re.compile(
-    rf"(?:.*/)?(?P<speaker>DC|JE|JK|KL)[_/](?P<emotion>{'|'.join(LABELS)})(?P<number>\d\d)"
+    rf"(?:.*/)?(?P<speaker>DC|JE|JK|KL)[_/](?P<emotion>{'|'.join(LABELS)})(?P<sentence>\d\d)"
 )
 
 
@@ -46,13 +46,8 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _name(codes: re.Match[str]) -> str:
-    return f"{codes['speaker']}_{codes['emotion']}{codes['number']}"
+    return f"{codes['speaker']}_{codes['emotion']}{codes['sentence']}"
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return {
-        "speaker": codes["speaker"],
-        "emotion": codes["emotion"],
-        "sex": "male",
-        "sentence": codes["emotion"] + codes["number"],
-    }
+    return {"sex": "male", "sentence": codes["emotion"] + codes["sentence"]}

@@ -7,7 +7,7 @@ surprise, that of ``S`` is sadness.
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
+from data.corpora.tree import Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "ShEMO, Sharif Emotional Speech Database"
@@ -30,7 +30,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 }
 
 GRAMMAR = re.compile(  # 31 women and 56 men
-    r"(?P<speaker>F(?:0[1-9]|[12]\d|3[01])|M(?:0[1-9]|[1-4]\d|5[0-6]))"
+    r"(?P<speaker>(?P<sex>F(?=[0-2]|3[01])|M)(?:0[1-9]|[1-4]\d|5[0-6]))"
     rf"(?P<emotion>[{''.join(LABELS)}])\d\d+"
 )
 
@@ -42,8 +42,4 @@ def recognise(tree: Tree) -> bool:
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "shemo", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {"sex": SEXES[codes["speaker"][0]]}
+    return read_names(tree, GRAMMAR, "shemo")

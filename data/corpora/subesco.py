@@ -7,7 +7,7 @@ repeat between the sexes, so the speaker is the sex with the number. One name en
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
+from data.corpora.tree import Fields, Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "SUBESCO, SUST Bangla Emotional Speech Corpus"
@@ -31,7 +31,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 }
 
 GRAMMAR = re.compile(
-    r"(?P<name>(?P<sex>[FM])_(?P<number>\d\d)_[A-Z]+_S_(?P<sentence>\d+)"
+    r"(?P<name>(?P<sex>[FM])_(?P<speaker>\d\d)_[A-Z]+_S_(?P<sentence>\d+)"
     rf"_(?P<emotion>{'|'.join(LABELS)})_(?P<take>\d))\]?"
 )
 
@@ -47,10 +47,4 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
 
 
 def _fields(codes: re.Match[str]) -> Fields:
-    return {
-        "speaker": codes["sex"] + codes["number"],
-        "emotion": codes["emotion"],
-        "sex": SEXES[codes["sex"]],
-        "sentence": codes["sentence"],
-        "take": int(codes["take"]),
-    }
+    return {"speaker": codes["sex"] + codes["speaker"]}

@@ -16,6 +16,7 @@ from data.utterance import Utterance
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")  # preferred first, if a recording has several files
 TABLES = (".csv", ".tsv", ".parquet")
 SEXES = {"f": "female", "F": "female", "m": "male", "M": "male"}
+INTEGERS = {"age", "repetition", "take"}
 
 Fields = Mapping[str, str | float | None]  # speaker, emotion and attributes; None, "": unknown
 
@@ -155,7 +156,7 @@ def read_names(
     tree: Tree,
     grammar: re.Pattern[str],
     corpus: str,
-    fields: Callable[[re.Match[str]], Fields] = lambda match: match.groupdict(),
+    fields: Callable[[re.Match[str]], Fields] = lambda match: {},
     name: Callable[[re.Match[str]], str] | None = None,
     rows: Mapping[str, Fields] | None = None,
 ) -> tuple[list[Utterance], list[str]]:
@@ -165,7 +166,8 @@ def read_names(
         tree: the files.
         grammar: see `by_name`.
         corpus: name of the corpus, in ids and messages.
-        fields: converts a match; by default the named groups are the fields.
+        fields: from a match to fields that the named groups of the grammar do not state. All other
+            groups are fields, with `SEXES` and `INTEGERS` converted.
         name: see `by_name`.
         rows: fields by name, of a corpus with a table. A recording without a row is left out.
 
@@ -184,7 +186,7 @@ def read_names(
         recordings = described
     utterances = []
     for key, match, path in recordings:
-        all_fields = {**fields(match), **(rows[key] if rows else {})}
+        all_fields = {**_groups(match), **fields(match), **(rows[key] if rows else {})}
         known = {k: v for k, v in all_fields.items() if v not in (None, "") and k != "name"}
         speaker, emotion = known.pop("speaker", None), known.pop("emotion", None)
         utterances.append(
@@ -244,6 +246,15 @@ def number(text: str) -> float | None:
 def tally(what: str, paths: Sequence[str]) -> list[str]:
     """A list with the warning ``what: count (first: path)``, or empty without paths."""
     return [f"{what}: {len(paths)} (first: {min(paths)})"] if paths else []
+
+
+def _groups(match: re.Match[str]) -> Fields:
+    fields: dict[str, str | float | None] = {**match.groupdict()}
+    for key in INTEGERS & fields.keys():
+        fields[key] = int(match[key])
+    if "sex" in fields:
+        fields["sex"] = SEXES.get(match["sex"], match["sex"])
+    return fields
 
 
 def _name(match: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ repeat between the sexes, so the speaker is the whole first part: SM1 and SF1 di
 import re
 from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
+from data.corpora.tree import Tree, mostly, read_names
 from data.utterance import Utterance
 
 TITLE = "URDU, Urdu-language speech emotion database"
@@ -27,7 +27,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "S": "sadness",
 }
 
-GRAMMAR = re.compile(rf"(?P<speaker>S[FM]\d+)_F\d+_(?P<emotion>[{''.join(LABELS)}])\d+")
+GRAMMAR = re.compile(rf"(?P<speaker>S(?P<sex>[FM])\d+)_F\d+_(?P<emotion>[{''.join(LABELS)}])\d+")
 
 
 def recognise(tree: Tree) -> bool:
@@ -37,8 +37,4 @@ def recognise(tree: Tree) -> bool:
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "urdu", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return codes.groupdict() | {"sex": SEXES[codes["speaker"][1]]}
+    return read_names(tree, GRAMMAR, "urdu")
