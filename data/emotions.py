@@ -10,18 +10,32 @@ from dataclasses import dataclass
 from data import corpora
 from data.errors import UsageError
 
+VERSION = 2  # of the vocabulary and its words; 1 had 13 emotions, and anxiety was fear
+
 _ENGLISH = {  # shared → other words for it
+    "amusement": "amused",
     "anger": "angry ang mad rage",
+    "anxiety": "anxious",
+    "apology": "apologetic",
+    "assertiveness": "assertive",
     "boredom": "bored bor boring",
     "calm": "calmness relaxed",
+    "concern": "concerned worried",
     "contempt": "contemptuous con",
+    "disappointment": "disappointed",
     "disgust": "disgusted dis",
+    "encouragement": "encouraging",
+    "enthusiasm": "enthusiastic",
     "excitement": "excited exc",
-    "fear": "fearful fea afraid scared anxiety anxious",
+    "fear": "fearful fea afraid scared",
     "frustration": "frustrated fru",
     "happiness": "happy hap joy joyful",
     "neutral": "neu neutrality",
+    "pain": "",
+    "pleasure": "pleased",
     "sadness": "sad",
+    "sarcasm": "sarcastic",
+    "sleepiness": "sleepy",
     "surprise": "surprised sur ps pleasant_surprise pleasant_surprised",
     "other": "oth",
 }

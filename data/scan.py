@@ -42,6 +42,7 @@ class Summary:
     shared: dict[str | None, str | None]  # native label → shared name
     speakers: dict[str | None, int]  # → utterances
     sexes: dict[str | None, int]  # → utterances
+    languages: dict[str | None, int]  # ISO 639-1 code → utterances
     seconds: dict[str, float]  # total, mean, min, max over the utterances with a readable header
     sampling_rates: dict[int, int]  # Hz → recordings
     channels: dict[int, int]  # → recordings
@@ -97,7 +98,6 @@ def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
     seconds = [_seconds(u, header) for u in utterances if (header := headers[u.file])]
     emotions = _counted(u.emotion for u in utterances)
     speakers = _counted(u.speaker for u in utterances)
-    sexes = (u.attributes.get("sex") for u in utterances)
     return Summary(
         name=corpus.name,
         kind=corpus.kind,
@@ -109,7 +109,8 @@ def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
         emotions=emotions,
         shared={native: to_shared(corpus.name, native) for native in emotions},
         speakers=speakers,
-        sexes=_counted(None if sex is None else str(sex) for sex in sexes),
+        sexes=_counted(_attribute(u, "sex") for u in utterances),
+        languages=_counted(_attribute(u, "language") for u in utterances),
         seconds={
             "total": round(sum(seconds), 3),
             "mean": round(sum(seconds) / max(len(seconds), 1), 3),
@@ -182,6 +183,11 @@ def _seconds(utterance: Utterance, header: Header) -> float:
     whole = header.frames / header.rate
     end = whole if utterance.end is None else min(utterance.end, whole)
     return max(0.0, end - (utterance.start or 0.0))
+
+
+def _attribute(utterance: Utterance, name: str) -> str | None:
+    value = utterance.attributes.get(name)
+    return None if value is None else str(value)
 
 
 def _counted(values: Iterable[str | None]) -> dict[str | None, int]:

@@ -36,6 +36,7 @@ from data.corpora.tree import by_name, mostly
 from data.utterance import Utterance
 
 TITLE, SIZE, ORIGIN, TERMS, CITATION = "Toy", 24, "a test", "none", "none"
+LANGUAGES = ("de",)
 LABELS = {"Freude": "happiness", "Wut": "anger"}
 GRAMMAR = re.compile(r"(?P<speaker>t[0-9]+)_(?P<emotion>Freude|Wut)_(?P<take>[0-9]+)")
 

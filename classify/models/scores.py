@@ -15,7 +15,7 @@ from classify.stats import intervals
 from classify.stats.metrics import Counts, confusions
 from classify.stats.scores import Json, Scores
 
-GROUPS = ("sex", "corpus")  # columns that have scores of their own
+GROUPS = ("sex", "language", "corpus")  # columns that have scores of their own
 
 
 def of_held_out(

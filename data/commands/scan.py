@@ -78,6 +78,7 @@ def render(summary: Summary) -> Lines:
     length = "{min:.2f} to {max:.2f} s, mean {mean:.2f} s".format_map(s.seconds)
     rates = ", ".join(f"{rate:,} Hz ({n:,})" for rate, n in s.sampling_rates.items())
     channels = ", ".join(f"{number} ({n:,})" for number, n in s.channels.items())
+    languages = ", ".join(f"{code} ({n:,})" for code, n in s.languages.items() if code)
     text = [
         title,
         "=" * min(WIDTH, len(title)),
@@ -86,6 +87,7 @@ def render(summary: Summary) -> Lines:
         f"length    {length if rates else 'unknown'}",
         f"rate      {rates or 'unknown'}",
         f"channels  {channels or 'unknown'}",
+        *([f"language  {languages}"] if languages else []),
         "",
         *_emotion_table(s),
     ]

@@ -1,7 +1,8 @@
 """Corpora by name: each module reads utterances from the file names of a corpus.
 
 To add a corpus, add a module to this folder. It has the constants ``TITLE, SIZE, ORIGIN, TERMS,
-CITATION``; ``LABELS``, from native to shared emotions; and two functions, ``recognise(tree) ->
+CITATION``; ``LANGUAGES``, ISO 639-1 codes, of which a single one becomes the ``language`` of all
+utterances; ``LABELS``, from native to shared emotions; and two functions, ``recognise(tree) ->
 bool`` and ``read(tree) -> (utterances, warnings)``. A module is imported when it is needed.
 """
 
@@ -67,7 +68,7 @@ def module(name: str) -> ModuleType:
     """
     if name not in names():
         raise UsageError(f"no corpus is called {name!r}; known: {', '.join(names())}")
-    return importlib.import_module(f"data.corpora.{name.replace('-', '_')}")
+    return _import(name)
 
 
 def recognise(root: str | Path, follow_links: bool = False) -> str:
@@ -107,6 +108,10 @@ def read(
         kind = name or _recognise(tree)
         utterances, warnings = (chosen or module(kind)).read(tree)
     utterances.sort(key=lambda utterance: utterance.id)
+    languages: tuple[str, ...] = getattr(module(kind), "LANGUAGES", ())
+    if len(languages) == 1:
+        common = {"language": languages[0]}
+        utterances = [replace(u, attributes={**common, **u.attributes}) for u in utterances]
     return Corpus(
         utterances[0].corpus, kind, Path(root), tuple(utterances), (*tree.warnings, *warnings)
     )
@@ -160,7 +165,11 @@ def _listed(path: Path, follow_links: bool) -> list[Corpus]:
 
 
 def _recognise(tree: Tree) -> str:
-    return next(name for name in names() if module(name).recognise(tree))
+    return next(name for name in names() if _import(name).recognise(tree))
+
+
+def _import(name: str) -> ModuleType:
+    return importlib.import_module(f"data.corpora.{name.replace('-', '_')}")
 
 
 def _each_once(corpora: list[Corpus]) -> list[Corpus]:

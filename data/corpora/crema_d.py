@@ -4,13 +4,11 @@ File names have four codes, ``AudioWAV/1001_DFA_ANG_XX.wav``: actor, sentence, e
 ``VideoDemographics.csv`` describes the actors; ``summaryTable.csv`` contains the ratings.
 """
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from data.corpora.tree import Tree, by_name, mostly
-from data.errors import CorpusError
+from data.corpora.tree import Tree, by_name, mostly, read_table
 from data.utterance import Utterance
 
 TITLE = "CREMA-D, Crowd-sourced Emotional Multimodal Actors Dataset"
@@ -22,6 +20,7 @@ CITATION = (
     "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4): 377-390."
 )
 
+LANGUAGES = ("en",)
 LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "ANG": "anger",
     "DIS": "disgust",
@@ -99,7 +98,8 @@ def _proper_name(codes: re.Match[str]) -> str:
 def _demographics(table: Path | None) -> dict[str, dict[str, str | float]]:
     """Age in years, sex, race and ethnicity of each actor."""
     actors = {}
-    for row in _rows(table, ("ActorID", "Age", "Sex", "Race", "Ethnicity")):
+    columns = ("ActorID", "Age", "Sex", "Race", "Ethnicity")
+    for row in read_table(table, columns, "CREMA-D") if table else ():
         actor: dict[str, str | float] = {
             "sex": row["Sex"].lower(),
             "age": int(row["Age"]) if row["Age"].isdecimal() else "",
@@ -114,17 +114,6 @@ def _votes(table: Path | None) -> dict[str, dict[str, str | float]]:
     """The emotion that most listeners chose; none if there is a tie ("A:F")."""
     return {
         row["FileName"]: {"emotion_perceived": row["VoiceVote"]}
-        for row in _rows(table, ("FileName", "VoiceVote"))
+        for row in (read_table(table, ("FileName", "VoiceVote"), "CREMA-D") if table else ())
         if row["VoiceVote"] in VOTES
     }
-
-
-def _rows(table: Path | None, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    if table is None:
-        return []
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        reader = csv.DictReader(file, restval="")
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise CorpusError(f"{table}: no column {', '.join(missing)}; expected CREMA-D's table")
-        return list(reader)

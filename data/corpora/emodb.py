@@ -20,6 +20,7 @@ CITATION = (
     "speech. Interspeech, 1517-1520."
 )
 
+LANGUAGES = ("de",)
 LABELS: Mapping[str, str | None] = {  # German initial → shared emotion
     "W": "anger",  # Wut
     "L": "boredom",  # Langeweile
@@ -58,6 +59,7 @@ GRAMMAR = re.compile(
     rf"(?P<speaker>{'|'.join(SPEAKERS)})(?P<sentence>{'|'.join(SENTENCES)})"
     rf"(?P<emotion>[{''.join(LABELS)}])(?P<version>[a-z])"
 )
+OREAU = re.compile(r"(?:.*/)?[fm]/sess[a-z]/[^/]+")  # its file names may be those of Emo-DB
 RATING = re.compile(
     r"\d+\s*\t(?P<name>\w+)\.wav\t(?P<recognised>[\d,]+)\s*\t(?P<natural>[\d,]+)\s*"
 )
@@ -65,7 +67,7 @@ RATING = re.compile(
 
 def recognise(tree: Tree) -> bool:
     """Whether most recordings have file names of Emo-DB."""
-    return mostly(tree, GRAMMAR)
+    return mostly(tree, GRAMMAR) and not mostly(tree, OREAU)
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:

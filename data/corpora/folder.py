@@ -17,6 +17,7 @@ from data.utterance import Utterance
 TITLE = "Folder of recordings"
 SIZE = None
 ORIGIN = TERMS = CITATION = "your own"
+LANGUAGES: tuple[str, ...] = ()
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 
 RESERVED = {field.name for field in fields(Utterance)} | {"file", "duration", "sha256"}

@@ -23,6 +23,7 @@ CITATION = (
     "42(4): 335-359."
 )
 
+LANGUAGES = ("en",)
 LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "ang": "anger",
     "hap": "happiness",

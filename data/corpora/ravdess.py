@@ -20,6 +20,7 @@ CITATION = (
     "PLoS ONE 13(5): e0196391."
 )
 
+LANGUAGES = ("en",)
 CHANNELS = {"01": "speech", "02": "song"}
 LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order of the codes
     "neutral": "neutral",
@@ -41,12 +42,15 @@ GRAMMAR = re.compile(
     r"-(?P<channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])"
     r"-(?P<statement>0[12])-(?P<repetition>0[12])-(?P<actor>0[1-9]|1\d|2[0-4])"
 )
+BANGLA_SER = re.compile(  # the same seven codes, with a third sentence and trial, and 34 actors
+    r"03-01-(?:\d\d-){2}(?:03-\d\d-\d\d|\d\d-03-\d\d|\d\d-\d\d-(?:2[5-9]|3\d))"
+)
 ACTOR_FOLDER = re.compile(r"Actor_(\d\d)", re.IGNORECASE)
 
 
 def recognise(tree: Tree) -> bool:
     """Whether most recordings have file names of RAVDESS."""
-    return mostly(tree, GRAMMAR)
+    return mostly(tree, GRAMMAR) and not any(map(BANGLA_SER.fullmatch, tree.stems))
 
 
 def read(tree: Tree) -> tuple[list[Utterance], list[str]]:

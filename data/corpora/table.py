@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TITLE = "Table of recordings"
 SIZE = None
 ORIGIN = TERMS = CITATION = "your own"
+LANGUAGES: tuple[str, ...] = ()
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 
 OWN = ("file", "start", "end", "emotion", "speaker")

@@ -20,6 +20,7 @@ CITATION = (
     "doi:10.5683/SP2/E8H2MF."
 )
 
+LANGUAGES = ("en",)
 LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "angry": "anger",
     "disgust": "disgust",

@@ -1,16 +1,24 @@
-"""The file names below the root of a corpus, which are listed once for all corpus modules."""
+"""The files below the root of a corpus, listed once for all modules, and utterances from names."""
 
+import csv
+import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from data.errors import CorpusError
+from data.utterance import Utterance
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")  # preferred first, if a recording has several files
 TABLES = (".csv", ".tsv", ".parquet")
+SEXES = {"f": "female", "F": "female", "m": "male", "M": "male"}
+INTEGERS = {"age", "repetition", "take"}
+
+Fields = Mapping[str, str | float | None]  # speaker, emotion and attributes; None, "": unknown
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,16 @@ class Tree:
         """Name of the root folder, which is the name of a corpus without its own name."""
         return self.root.resolve().name or "folder"
 
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """File names of the recordings, without extensions."""
+        return tuple(_stem(path) for path in self.recordings)
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of the recordings, without extensions."""
+        return tuple(path.rpartition(".")[0] for path in self.recordings)
+
     def find(self, *candidates: str) -> Path | None:
         """Find a file that accompanies the recordings, in the tree or beside its root.
 
@@ -44,6 +62,20 @@ class Tree:
             return self.root / min(inside, key=lambda path: (path.count("/"), path))
         beside = (self.root.resolve().parent / candidate for candidate in candidates)
         return next((path for path in beside if path.is_file()), None)
+
+    def require(self, *candidates: str) -> Path:
+        """Like `find`, for a file that is needed.
+
+        Raises:
+            CorpusError: none of the files exists.
+        """
+        found = self.find(*candidates)
+        if found is None:
+            raise CorpusError(
+                f"{self.root}: the labels are missing; expected {candidates[0]}. "
+                "Give the folder that contains it."
+            )
+        return found
 
 
 def walk(root: Path, follow_links: bool = False) -> Tree:
@@ -74,24 +106,28 @@ def walk(root: Path, follow_links: bool = False) -> Tree:
 
 
 def mostly(tree: Tree, grammar: re.Pattern[str]) -> bool:
-    """Whether `grammar` matches more than half of the file names, without extensions."""
-    matching = sum(grammar.fullmatch(_stem(path)) is not None for path in tree.recordings)
-    return 2 * matching > len(tree.recordings)
+    """Whether `grammar` matches more than half of the recordings, see `by_name`."""
+    texts = tree.paths if _of_paths(grammar) else tree.stems
+    half = (len(texts) + 1) // 2
+    strangers = (text for text in texts if grammar.fullmatch(text) is None)
+    return len(list(islice(strangers, half))) < half  # stops at the first half of strangers
 
 
 def by_name(
     tree: Tree,
     grammar: re.Pattern[str],
     corpus: str,
-    name: Callable[[re.Match[str]], str] = lambda match: match[0],
+    name: Callable[[re.Match[str]], str] | None = None,
 ) -> tuple[list[tuple[str, re.Match[str], str]], list[str]]:
     """Find each recording of a corpus once, in any folder and any format.
 
     Args:
         tree: the files.
-        grammar: expression for the file name of a recording, without extension.
+        grammar: expression for the file name of a recording, without extension; for its whole
+            path, if the expression contains a slash.
         corpus: title of the corpus, for messages.
-        name: corrects misspelt file names.
+        name: makes the name of a recording; by default it is the group ``name`` of the grammar or,
+            without such a group, all that the grammar matches.
 
     Returns:
         (corrected name, match, path) of each recording, sorted by name; warnings about other files.
@@ -101,8 +137,9 @@ def by_name(
     """
     recordings: dict[str, tuple[re.Match[str], str]] = {}
     others, repeats = [], []
+    of_paths, name = _of_paths(grammar), name or _name
     for path in sorted(tree.recordings, key=_preference):
-        match = grammar.fullmatch(_stem(path))
+        match = grammar.fullmatch(path.rpartition(".")[0] if of_paths else _stem(path))
         if match is None:
             others.append(path)
         elif recordings.setdefault(name(match), (match, path))[1] != path:
@@ -115,9 +152,117 @@ def by_name(
     return [(key, *recordings[key]) for key in sorted(recordings)], warnings
 
 
+def read_names(
+    tree: Tree,
+    grammar: re.Pattern[str],
+    corpus: str,
+    fields: Callable[[re.Match[str]], Fields] = lambda match: {},
+    name: Callable[[re.Match[str]], str] | None = None,
+    rows: Mapping[str, Fields] | None = None,
+) -> tuple[list[Utterance], list[str]]:
+    """Read the utterances of a corpus, one for each recording of `by_name`, and warnings.
+
+    Args:
+        tree: the files.
+        grammar: see `by_name`.
+        corpus: name of the corpus, in ids and messages.
+        fields: from a match to fields that the named groups of the grammar do not state. All other
+            groups are fields, with `SEXES` and `INTEGERS` converted.
+        name: see `by_name`.
+        rows: fields by name, of a corpus with a table. A recording without a row is left out.
+
+    Raises:
+        CorpusError: no file name matches, or no recording has a row.
+    """
+    recordings, warnings = by_name(tree, grammar, corpus, name)
+    if rows is not None:
+        described = [recording for recording in recordings if recording[0] in rows]
+        if not described:
+            raise CorpusError(f"{tree.root}: the table of {corpus} describes no recording")
+        unknown = [path for key, _, path in recordings if key not in rows]
+        warnings += tally("recordings without a row in the table, left out", unknown)
+        silent = rows.keys() - {key for key, _, _ in recordings}
+        warnings += tally("rows without a recording, left out", sorted(silent))
+        recordings = described
+    utterances = []
+    for key, match, path in recordings:
+        all_fields = {**_groups(match), **fields(match), **(rows[key] if rows else {})}
+        known = {k: v for k, v in all_fields.items() if v not in (None, "") and k != "name"}
+        speaker, emotion = known.pop("speaker", None), known.pop("emotion", None)
+        utterances.append(
+            Utterance(
+                f"{corpus}/{key}",
+                corpus,
+                tree.root,
+                path,
+                None if speaker is None else str(speaker),
+                None if emotion is None else str(emotion),
+                attributes=known,
+            )
+        )
+    return utterances, warnings
+
+
+def read_table(
+    table: Path, columns: Sequence[str], corpus: str, delimiter: str = ","
+) -> list[dict[str, str]]:
+    """Read the rows of a text table that accompanies a corpus.
+
+    Raises:
+        CorpusError: one of `columns` is missing, or the file is no table.
+    """
+    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.DictReader(file, delimiter=delimiter, restval="")
+        try:
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            rows = list(reader)
+        except csv.Error as error:
+            raise CorpusError(f"{table}: cannot be read as a table: {error}") from None
+    if missing:
+        raise CorpusError(
+            f"{table}: no column {', '.join(missing)}; expected the table of {corpus}"
+        )
+    return rows
+
+
+def has_columns(table: Path | None, columns: Sequence[str], delimiter: str = ",") -> bool:
+    """Whether a text table exists and has all of `columns`."""
+    if table is None:
+        return False
+    with table.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline(10_000).strip().split(delimiter)
+    return set(columns) <= {name.strip('"') for name in header}
+
+
+def number(text: str) -> float | None:
+    """Convert a cell of a table; None if it is not a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def tally(what: str, paths: Sequence[str]) -> list[str]:
     """A list with the warning ``what: count (first: path)``, or empty without paths."""
     return [f"{what}: {len(paths)} (first: {min(paths)})"] if paths else []
+
+
+def _groups(match: re.Match[str]) -> Fields:
+    fields: dict[str, str | float | None] = {**match.groupdict()}
+    for key in INTEGERS & fields.keys():
+        fields[key] = int(match[key])
+    if "sex" in fields:
+        fields["sex"] = SEXES.get(match["sex"], match["sex"])
+    return fields
+
+
+def _name(match: re.Match[str]) -> str:
+    return match["name" if "name" in match.re.groupindex else 0]
+
+
+def _of_paths(grammar: re.Pattern[str]) -> bool:
+    return "/" in grammar.pattern
 
 
 def _stem(path: str) -> str:

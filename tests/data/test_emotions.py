@@ -35,7 +35,8 @@ CORPORA = [name for name in names() if name not in ("table", "folder")]
         (
             "my-folder",
             "angry:anger Anger:anger ANG:anger happy:happiness joy:happiness Joyful:happiness "
-            "ps:surprise Pleasant-Surprise:surprise scared:fear bored:boredom W:W pensive:pensive",
+            "ps:surprise Pleasant-Surprise:surprise scared:fear bored:boredom W:W pensive:pensive "
+            "anxious:anxiety amused:amusement sleepy:sleepiness enthusiastic:enthusiasm",
         ),
     ],
 )
@@ -137,7 +138,7 @@ def test_labels_of_a_folder_can_be_named_when_they_are_known() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("angre", "no label 'angre'; known: anger, boredom, .*iemocap-4, ravdess-7, native"),
+        ("angre", "no label 'angre'; known: amusement, anger, .*iemocap-4, ravdess-7, native"),
         ("", "no label ''"),
         ("anger,,fear", "no label ''"),
         ("a=anger,b=ang", "anger is in two classes"),

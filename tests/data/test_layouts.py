@@ -90,6 +90,7 @@ def test_tess(respelt: bool, tmp_path: Path) -> None:
         assert utterance.speaker == ("OAF" if older else "YAF")
         assert utterance.emotion == emotion.lower()
         assert utterance.attributes == {
+            "language": "en",
             "sex": "female",
             "age": 64 if older else 26,
             "age_group": "older" if older else "younger",
@@ -132,6 +133,7 @@ def test_iemocap(tmp_path: Path) -> None:
         letter = turn[-4]
         assert utterance.speaker == turn[:5] + letter
         assert utterance.attributes == {
+            "language": "en",
             "sex": {"F": "female", "M": "male"}[letter],
             "session": path[len("Session")],
             "style": "improvised" if "impro" in turn else "scripted",

@@ -43,6 +43,7 @@ def test_json_counts_and_rows(emodb: Path, capsys: Output) -> None:
     assert summary["shared"]["L"] == "boredom"
     assert summary["speakers"] == {"03": 2, "08": 2, "16": 1}
     assert summary["sexes"] == {"male": 2, "female": 3}
+    assert summary["languages"] == {"de": 5}
     assert summary["seconds"] == {"total": 15.0, "mean": 3.0, "min": 1.0, "max": 5.0}
     assert summary["sampling_rates"] == {"16000": 4, "22050": 1}
     assert summary["channels"] == {"1": 5}
@@ -77,6 +78,7 @@ def test_for_people(emodb: Path, capsys: Output) -> None:
     assert "5 of the 535 recordings published, 3 speakers, 0 min 15 s" in text
     assert "1.00 to 5.00 s, mean 3.00 s" in text
     assert "16,000 Hz (4), 22,050 Hz (1)" in text
+    assert "language  de (5)" in text
     assert "warning" not in text
     lines = text.splitlines()
     assert [line.split()[:3] for line in lines if line.startswith("F ")] == [

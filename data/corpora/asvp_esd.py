@@ -1,0 +1,68 @@
+"""ASVP-ESD: speech and other voiced sounds from films and the web, in thirteen emotions.
+
+File names have eight or more codes, ``Audio/actor_36/03-01-09-01-06-36-02-02-01-39.wav``: modality,
+vocal channel, emotion, intensity, statement, actor, age, source, language. Actors with even numbers
+are male. Some folders have no number, and others another one than the name, which is used. Tables
+of the language's codes disagree, so languages are unknown.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Fields, Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "ASVP-ESD, Audio, Speech and Vision Processing Lab Emotional Sound Database"
+SIZE = None  # versions differ
+ORIGIN = "https://zenodo.org/records/7132783"
+TERMS = "see its page"
+CITATION = (
+    "Touko Landry, He & Xie. The Audio, Speech and Vision Processing Lab Emotional Sound database "
+    "(ASVP-ESD). Zenodo. doi:10.5281/zenodo.7132783."
+)
+
+LANGUAGES: tuple[str, ...] = ()
+LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order of the codes
+    "boredom": "boredom",
+    "neutral": "neutral",
+    "happy": "happiness",
+    "sad": "sadness",
+    "angry": "anger",
+    "fearful": "fear",
+    "disgust": "disgust",
+    "surprised": "surprise",
+    "excited": "excitement",
+    "pleasure": "pleasure",
+    "pain": "pain",
+    "disappointed": "disappointment",
+    "breath": None,
+}
+CODES = {f"{code:02}": label for code, label in enumerate(LABELS, start=1)}
+CHANNELS = {"01": "speech", "02": "non-speech"}
+INTENSITIES = {"01": "normal", "02": "high"}
+AGES = {"01": "over 65", "02": "20 to 64", "03": "under 20", "04": "baby"}
+
+GRAMMAR = re.compile(
+    r"\d\d-(?P<vocal_channel>0[12])-(?P<emotion>0[1-9]|1[0-3])-(?P<intensity>\d\d)-\d+"
+    r"-(?P<speaker>\d+)-(?P<age_group>\d+)(?:-\d+)+"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of ASVP-ESD."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "asvp-esd", _fields)
+
+
+def _fields(codes: re.Match[str]) -> Fields:
+    return {
+        "emotion": CODES[codes["emotion"]],
+        "sex": "female" if int(codes["speaker"]) % 2 else "male",
+        "age_group": AGES.get(codes["age_group"]),
+        "vocal_channel": CHANNELS[codes["vocal_channel"]],
+        "intensity": INTENSITIES.get(codes["intensity"]),
+    }

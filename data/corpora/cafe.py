@@ -1,0 +1,56 @@
+"""CaFE: twelve French-speaking Canadian actors say six sentences in seven emotions.
+
+Files are ``Peur/Fort/12-P-2-5.wav``: actor, emotion (a French initial), intensity, sentence. Actors
+with odd numbers are male. The folders' names often have broken accents, so they are not used. A
+download with 192 kHz and 48 kHz contains each recording twice.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Fields, Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "CaFE, Canadian French Emotional Speech Dataset"
+SIZE = 936
+ORIGIN = "https://zenodo.org/records/1478765"
+TERMS = "see its page"
+CITATION = (
+    "Gournay, Lahaie & Lefebvre (2018). A Canadian French emotional speech dataset. ACM "
+    "Multimedia Systems Conference, 399-402."
+)
+
+LANGUAGES = ("fr",)
+LABELS: Mapping[str, str | None] = {  # French initial → shared emotion
+    "C": "anger",  # colère
+    "D": "disgust",  # dégoût
+    "J": "happiness",  # joie
+    "N": "neutral",
+    "P": "fear",  # peur
+    "S": "surprise",
+    "T": "sadness",  # tristesse
+}
+INTENSITIES = {"1": "weak", "2": "strong"}  # faible, fort
+
+GRAMMAR = re.compile(
+    rf"(?P<speaker>0[1-9]|1[0-2])-(?P<emotion>[{''.join(LABELS)}])"
+    r"-(?P<intensity>[12])-(?P<sentence>[1-6])"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of CaFE."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings; neutral has no intensity."""
+    return read_names(tree, GRAMMAR, "cafe", _fields)
+
+
+def _fields(codes: re.Match[str]) -> Fields:
+    neutral = LABELS[codes["emotion"]] == "neutral"
+    return {
+        "intensity": None if neutral else INTENSITIES[codes["intensity"]],
+        "sex": "male" if int(codes["speaker"]) % 2 else "female",
+    }

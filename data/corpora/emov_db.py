@@ -1,0 +1,60 @@
+"""EmoV-DB: four speakers of English read sentences in five styles.
+
+Files are ``bea_Amused/amused_1-15_0001.wav``: the folder names the speaker, the file the emotion,
+a range and the sentence. The spelling of the folders and of the range varies, so the emotion is
+that of the file. Not every speaker has all emotions.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Fields, Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "EmoV-DB, Emotional Voices Database"
+SIZE = None  # copies differ
+ORIGIN = "https://github.com/numediart/EmoV-DB"
+TERMS = "see its page"
+CITATION = (
+    "Adigwe, Tits, El Haddad, Ostadabbas & Dutoit (2018). The emotional voices database: Towards "
+    "controlling the emotion dimension in voice generation systems. arXiv:1806.09514."
+)
+
+LANGUAGES = ("en",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "amused": "amusement",
+    "anger": "anger",
+    "disgust": "disgust",
+    "neutral": "neutral",
+    "sleepiness": "sleepiness",
+}
+SEXES = {"bea": "female", "jenie": "female", "josh": "male", "sam": "male"}
+
+GRAMMAR = re.compile(
+    rf"(?:.*/)?(?P<speaker>{'|'.join(SEXES)})[_/ ][^/]*/"
+    rf"(?P<name>(?P<emotion>{'|'.join(LABELS)})_\d+[-_]\d+_(?P<sentence>\d+))",
+    re.IGNORECASE,
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have paths of EmoV-DB."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "emov-db", _fields, _name)
+
+
+def _name(codes: re.Match[str]) -> str:
+    return f"{codes['speaker']}/{codes['name']}".lower()
+
+
+def _fields(codes: re.Match[str]) -> Fields:
+    speaker = codes["speaker"].lower()
+    return {
+        "speaker": speaker,
+        "emotion": codes["emotion"].lower(),
+        "sex": SEXES[speaker],
+    }

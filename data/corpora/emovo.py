@@ -1,0 +1,44 @@
+"""EMOVO: six Italian actors say 14 sentences in seven emotions.
+
+Files are ``f2/gio-f2-b2.wav``: emotion (the beginning of its Italian name), speaker, sentence.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "EMOVO, Italian Emotional Speech Database"
+SIZE = 588
+ORIGIN = "http://voice.fub.it/activities/corpora/emovo/index.html"
+TERMS = "see its page"
+CITATION = (
+    "Costantini, Iaderola, Paoloni & Todisco (2014). EMOVO Corpus: an Italian emotional speech "
+    "database. LREC, 3501-3504."
+)
+
+LANGUAGES = ("it",)
+LABELS: Mapping[str, str | None] = {  # Italian → shared emotion
+    "dis": "disgust",  # disgusto
+    "gio": "happiness",  # gioia
+    "neu": "neutral",
+    "pau": "fear",  # paura
+    "rab": "anger",  # rabbia
+    "sor": "surprise",  # sorpresa
+    "tri": "sadness",  # tristezza
+}
+
+GRAMMAR = re.compile(
+    rf"(?P<emotion>{'|'.join(LABELS)})-(?P<speaker>(?P<sex>[fm])[1-3])-(?P<sentence>[bdln]\d)"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of EMOVO."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "emovo")

@@ -1,0 +1,54 @@
+"""eNTERFACE'05: speakers of many countries act five English sentences in each of six emotions.
+
+Files are ``subject 19/anger/sentence 4/s19_an_4.avi``: subject, emotion, sentence. Subject 6 has no
+sentences, the files of subject 11 are named s12, and a few names are misspelt, so the folder names
+the subject. Each emotion has sentences of its own.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Fields, Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "eNTERFACE'05, audio-visual emotion database"
+SIZE = None
+ORIGIN = "https://enterface.net/enterface05/main.php?frame=emotion"
+TERMS = "see its page"
+CITATION = (
+    "Martin, Kotsia, Macq & Pitas (2006). The eNTERFACE'05 audio-visual emotion database. ICDE "
+    "Workshops."
+)
+
+LANGUAGES = ("en",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "an": "anger",
+    "di": "disgust",
+    "fe": "fear",
+    "ha": "happiness",
+    "sa": "sadness",
+    "su": "surprise",
+}
+
+GRAMMAR = re.compile(
+    r"(?:.*/)?subject (?P<speaker>\d+)/(?:[^/]+/){0,2}"
+    rf"s_?\d+_(?P<emotion>{'|'.join(LABELS)})(?:_(?P<sentence>\d)(?:avi)?)?"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have paths of eNTERFACE'05."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "enterface", _fields, _name)
+
+
+def _name(codes: re.Match[str]) -> str:
+    return "_".join((f"s{codes['speaker']}", *filter(None, codes.group("emotion", "sentence"))))
+
+
+def _fields(codes: re.Match[str]) -> Fields:
+    return {"sentence": codes["sentence"] and codes["emotion"] + codes["sentence"]}

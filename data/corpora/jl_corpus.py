@@ -1,0 +1,48 @@
+"""JL corpus: four New Zealanders say sentences in five primary and five secondary emotions.
+
+Files are ``male2_concerned_6b_1.wav``: speaker, emotion, sentence, take.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "JL corpus"
+SIZE = 2400
+ORIGIN = "https://www.kaggle.com/tli725/jl-corpus"
+TERMS = "see its page"
+CITATION = (
+    "James, Tian & Watson (2018). An open source emotional speech corpus for human robot "
+    "interaction applications. Interspeech, 2768-2772."
+)
+
+LANGUAGES = ("en",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "angry": "anger",
+    "anxious": "anxiety",
+    "apologetic": "apology",
+    "assertive": "assertiveness",
+    "concerned": "concern",
+    "encouraging": "encouragement",
+    "excited": "excitement",
+    "happy": "happiness",
+    "neutral": "neutral",
+    "sad": "sadness",
+}
+
+GRAMMAR = re.compile(
+    rf"(?P<speaker>(?P<sex>female|male)[12])_(?P<emotion>{'|'.join(LABELS)})"
+    r"_(?P<sentence>\d+[ab])_(?P<take>\d)"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of the JL corpus."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "jl-corpus")

@@ -1,0 +1,64 @@
+"""MELD: scenes of the television series Friends, in seven emotions.
+
+Files are ``train/train_splits/dia0_utt0.mp4``, and ``train_sent_emo.csv`` describes those of a part
+(train, dev, test). The numbers repeat in each part, so the folders are used. A few clips are
+damaged. Some speakers are groups, such as "Joey and Chandler", and most speak in all parts.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Fields, Tree, mostly, read_names, read_table
+from data.utterance import Utterance
+
+TITLE = "MELD, Multimodal EmotionLines Dataset"
+SIZE = 13708
+ORIGIN = "https://affective-meld.github.io/"
+TERMS = "see its page"
+CITATION = (
+    "Poria, Hazarika, Majumder, Naik, Cambria & Mihalcea (2019). MELD: A multimodal multi-party "
+    "dataset for emotion recognition in conversations. ACL, 527-536."
+)
+
+LANGUAGES = ("en",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "anger": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "joy": "happiness",
+    "neutral": "neutral",
+    "sadness": "sadness",
+    "surprise": "surprise",
+}
+
+GRAMMAR = re.compile(r"(?:.*/)?[^/]*(?P<split>train|dev|test)[^/]*/(dia\d+_utt\d+)")
+COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have paths of MELD."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings.
+
+    Raises:
+        CorpusError: all tables are missing, or describe no recording.
+    """
+    rows: dict[str, Fields] = {}
+    for split in ("train", "dev", "test"):
+        if table := tree.find(f"{split}_sent_emo.csv"):
+            for row in read_table(table, COLUMNS, "MELD"):
+                dialogue = f"{split}/dia{row['Dialogue_ID']}"
+                rows[f"{dialogue}_utt{row['Utterance_ID']}"] = {
+                    "speaker": row["Speaker"],
+                    "emotion": row["Emotion"],
+                    "sentiment": row["Sentiment"],
+                    "text": row["Utterance"],
+                    "dialogue": dialogue,
+                    "split": split,
+                }
+    if not rows:
+        tree.require("train_sent_emo.csv")
+    return read_names(tree, GRAMMAR, "meld", name=lambda codes: "/".join(codes.groups()), rows=rows)

@@ -1,0 +1,54 @@
+"""nEMO: nine Polish actors say sentences in six emotions.
+
+Files are in ``samples/``, and ``data.tsv`` describes each of them.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import SEXES, Tree, has_columns, number, read_names, read_table
+from data.utterance import Utterance
+
+TITLE = "nEMO, Polish emotional speech"
+SIZE = 4481
+ORIGIN = "https://github.com/amu-cai/nEMO"
+TERMS = "CC BY-NC-SA 4.0"
+CITATION = "Christop (2024). nEMO: Dataset of emotional speech in Polish. arXiv:2404.06292."
+
+LANGUAGES = ("pl",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "anger": "anger",
+    "fear": "fear",
+    "happiness": "happiness",
+    "neutral": "neutral",
+    "sadness": "sadness",
+    "surprise": "surprise",
+}
+
+GRAMMAR = re.compile(r".+")
+TABLE = "data.tsv"
+COLUMNS = ("file_id", "emotion", "speaker_id", "gender", "age")
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether there is the table of nEMO."""
+    return has_columns(tree.find(TABLE), COLUMNS, "\t")
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings.
+
+    Raises:
+        CorpusError: the table is missing, is another one, or describes no recording.
+    """
+    rows = {
+        row["file_id"].removesuffix(".wav"): {
+            "speaker": row["speaker_id"],
+            "emotion": row["emotion"],
+            "sex": SEXES.get(row["gender"][:1]),
+            "age": number(row["age"]),
+            "text": row.get("raw_text"),
+        }
+        for row in read_table(tree.require(TABLE), COLUMNS, "nEMO", "\t")
+    }
+    return read_names(tree, GRAMMAR, "nemo", rows=rows)

@@ -1,0 +1,52 @@
+"""Oréau: 32 speakers of French say sentences in seven emotions.
+
+Files are ``m/sessj/29a13Ja.wav``: speaker, number of the sentence, emotion (a French initial),
+version, below the sex and the session. Each emotion has sentences of its own. Some names are also
+names of Emo-DB, so the folders must agree.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Fields, Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "Oréau, French emotional speech database"
+SIZE = 434  # of the second version
+ORIGIN = "https://zenodo.org/records/4405783"
+TERMS = "see its page"
+CITATION = (
+    "Kerkeni, Cleder, Serrestou & Raoof (2020). French emotional speech database - Oréau. Zenodo. "
+    "doi:10.5281/zenodo.4405783."
+)
+
+LANGUAGES = ("fr",)
+LABELS: Mapping[str, str | None] = {  # French initial → shared emotion
+    "C": "anger",  # colère
+    "D": "disgust",  # dégoût
+    "J": "happiness",  # joie
+    "N": "neutral",
+    "P": "fear",  # peur
+    "S": "surprise",
+    "T": "sadness",  # tristesse
+}
+
+GRAMMAR = re.compile(
+    r"(?:.*/)?(?P<sex>[fm])/sess[cdjnpst]/"
+    rf"(?P<name>(?P<speaker>\d\d)(?P<sentence>[a-z]\d\d)(?P<emotion>[{''.join(LABELS)}])"
+    r"(?P<version>[a-z]))"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have paths of Oréau."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "oreau", _fields)
+
+
+def _fields(codes: re.Match[str]) -> Fields:
+    return {"sentence": codes["emotion"] + codes["sentence"]}

@@ -1,0 +1,41 @@
+"""Emotions in Polish speech: five men say six words in three emotions, five times each.
+
+Files are ``m3.s_trzymaj_5.wav``: speaker, emotion, word, take. The emotion of ``s`` is fear.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "Emotions in Polish speech recordings"
+SIZE = 450
+ORIGIN = "https://doi.org/10.34808/h46c-hb44"
+TERMS = "see its page"
+CITATION = (
+    "Mięsikowska & Świsulski (2020). Emotions in Polish speech recordings. Gdańsk University of "
+    "Technology. doi:10.34808/h46c-hb44."
+)
+
+LANGUAGES = ("pl",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "a": "anger",
+    "n": "neutral",
+    "s": "fear",  # strach
+}
+
+GRAMMAR = re.compile(
+    r"(?P<speaker>(?P<sex>[fm])\d)\.(?P<emotion>[ans])"
+    r"_(?P<word>nie|oddaj|podaj|stop|tak|trzymaj)_(?P<take>\d)"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of the corpus."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "polish")

@@ -1,0 +1,45 @@
+"""ShEMO: 87 speakers of Persian radio plays, in six emotions.
+
+Files are ``male/M32S01.wav``: speaker (with the sex), emotion, number. The emotion of ``W`` is
+surprise, that of ``S`` is sadness.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "ShEMO, Sharif Emotional Speech Database"
+SIZE = 3000
+ORIGIN = "https://github.com/mansourehk/ShEMO"
+TERMS = "see its page"
+CITATION = (
+    "Mohamad Nezami, Jamshid Lou & Karami (2019). ShEMO: a large-scale validated database for "
+    "Persian speech emotion detection. Language Resources and Evaluation 53(1): 1-16."
+)
+
+LANGUAGES = ("fa",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "A": "anger",
+    "F": "fear",
+    "H": "happiness",
+    "N": "neutral",
+    "S": "sadness",
+    "W": "surprise",
+}
+
+GRAMMAR = re.compile(  # 31 women and 56 men
+    r"(?P<speaker>(?P<sex>F(?=[0-2]|3[01])|M)(?:0[1-9]|[1-4]\d|5[0-6]))"
+    rf"(?P<emotion>[{''.join(LABELS)}])\d\d+"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of ShEMO."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "shemo")

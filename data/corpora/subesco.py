@@ -1,0 +1,50 @@
+"""SUBESCO: 20 Bangladeshi actors say ten sentences in seven emotions, five times each.
+
+Files are ``M_09_SHUMANTA_S_2_FEAR_2.wav``: sex, number, name, sentence, emotion, take. The numbers
+repeat between the sexes, so the speaker is the sex with the number. One name ends in ``]``.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Fields, Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "SUBESCO, SUST Bangla Emotional Speech Corpus"
+SIZE = 7000
+ORIGIN = "https://zenodo.org/records/4526477"
+TERMS = "see its page"
+CITATION = (
+    "Sultana, Rahman, Selim & Iqbal (2021). SUST Bangla Emotional Speech Corpus (SUBESCO): An "
+    "audio-only emotional speech corpus for Bangla. PLoS ONE 16(4): e0250173."
+)
+
+LANGUAGES = ("bn",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "ANGRY": "anger",
+    "DISGUST": "disgust",
+    "FEAR": "fear",
+    "HAPPY": "happiness",
+    "NEUTRAL": "neutral",
+    "SAD": "sadness",
+    "SURPRISE": "surprise",
+}
+
+GRAMMAR = re.compile(
+    r"(?P<name>(?P<sex>[FM])_(?P<speaker>\d\d)_[A-Z]+_S_(?P<sentence>\d+)"
+    rf"_(?P<emotion>{'|'.join(LABELS)})_(?P<take>\d))\]?"
+)
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of SUBESCO."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "subesco", _fields)
+
+
+def _fields(codes: re.Match[str]) -> Fields:
+    return {"speaker": codes["sex"] + codes["speaker"]}

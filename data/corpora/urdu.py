@@ -1,0 +1,40 @@
+"""URDU: Urdu talk shows, in four emotions.
+
+Files are ``Angry/SM1_F10_A010.wav``: speaker, clip, emotion and its number. The numbers of speakers
+repeat between the sexes, so the speaker is the whole first part: SM1 and SF1 differ.
+"""
+
+import re
+from collections.abc import Mapping
+
+from data.corpora.tree import Tree, mostly, read_names
+from data.utterance import Utterance
+
+TITLE = "URDU, Urdu-language speech emotion database"
+SIZE = 400
+ORIGIN = "https://github.com/siddiquelatif/urdu-dataset"
+TERMS = "see its page"
+CITATION = (
+    "Latif, Qayyum, Usman & Qadir (2018). Cross lingual speech emotion recognition: Urdu vs. "
+    "Western languages. Frontiers of Information Technology, 88-93."
+)
+
+LANGUAGES = ("ur",)
+LABELS: Mapping[str, str | None] = {  # native → shared emotion
+    "A": "anger",
+    "H": "happiness",
+    "N": "neutral",
+    "S": "sadness",
+}
+
+GRAMMAR = re.compile(rf"(?P<speaker>S(?P<sex>[FM])\d+)_F\d+_(?P<emotion>[{''.join(LABELS)}])\d+")
+
+
+def recognise(tree: Tree) -> bool:
+    """Whether most recordings have file names of URDU."""
+    return mostly(tree, GRAMMAR)
+
+
+def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+    """Read utterances and warnings."""
+    return read_names(tree, GRAMMAR, "urdu")
