@@ -42,8 +42,6 @@ _ENGLISH = {  # shared → other words for it
 SHARED = tuple(_ENGLISH)
 WORDS = {word: shared for shared in SHARED for word in (shared, *_ENGLISH[shared].split())}
 
-VERSION = 1  # of this vocabulary and the maps to it; results name it
-
 PROTOCOLS = {
     "big4": "anger,happiness=happiness+excitement,neutral,sadness",
     # halves of arousal and valence as Schuller et al. 2010 assign them (Cross-corpus acoustic
