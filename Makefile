@@ -28,6 +28,7 @@ test: install lint
 
 torture: install
 	$(BIN)/python -m pytest -n $(JOBS) -m torture
+	$(BIN)/python -m pytest -n $(JOBS) -m 'hypothesis and not torture' --hypothesis-profile thorough
 	$(BIN)/python tests/torture/run.py
 	$(BIN)/python tests/torture/error_rates.py
 

@@ -17,7 +17,8 @@ from hypothesis import settings
 
 from data.utterance import Utterance
 
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, max_examples=20)
+settings.register_profile("thorough", deadline=None, max_examples=200)  # make torture
 settings.load_profile("any machine")
 
 

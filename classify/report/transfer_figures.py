@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from classify.report.elements import entry, heat_map, legend
+from classify.report.elements import CHANCE, entry, heat_map, legend
 from classify.report.style import (
     MARKERS,
     PAGE,
@@ -74,6 +74,9 @@ def layers_figure(found: Transfer) -> Figure:
             axes.plot(curve.layers, values, **look)
             label = f"{kind} corpora" if len(found.curves) == 1 else f"{name}, {kind}"
             entries.append(entry(label, **look))
+    chance = [one.chance for one in found.first.tested if one.cell.kind == ACROSS]
+    axes.axhline(float(np.mean(chance)), **CHANCE)
+    entries.append(entry(f"chance across: {np.mean(chance):.3f}", **CHANCE))
     axes.set(xlabel="hidden layer", ylabel="mean UAR", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(figure, entries)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import RidgeClassifier
@@ -22,7 +22,6 @@ def theirs(head: str, C: float):
     return make_pipeline(StandardScaler(), machine)
 
 
-@settings(max_examples=60)
 @given(
     head=st.sampled_from(["ridge", "lda"]),
     seed=st.integers(0, 2**32 - 1),

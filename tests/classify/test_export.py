@@ -95,7 +95,7 @@ CHOICES = [
     ("ridge", {"target": "arousal,valence"}),
 ]
 MORE = [
-    *((head, {}) for head in HEADS if head not in ("mlp", "gru")),
+    *((head, {}) for head in HEADS if head not in ("mlp", "gru", "finetuned")),
     *((head, {"axis": "layer"}) for head in ("gru", "attention")),
     *((head, {"target": "arousal,valence"}) for head in REGRESSORS if head != "ridge"),
     ("mlp", {"layer": "mean", "poolings": ("std", "mean")}),

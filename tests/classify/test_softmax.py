@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 from sklearn.base import clone
@@ -55,7 +55,6 @@ def studies(draw):
     return X.astype(np.float32), y, train, classes, C
 
 
-@settings(max_examples=60)
 @given(studies())
 def test_optimum_is_that_of_scikit_learn(study) -> None:
     X, y, train, classes, C = study
@@ -95,7 +94,6 @@ def fitted_by_features(Z, labels, classes: int, C: float) -> tuple[np.ndarray, n
     return weights[:, 0], intercept[:, 0, 0]
 
 
-@settings(max_examples=60)
 @given(studies())
 def test_shared_features_give_the_optimum_of_each_part(study) -> None:
     X, y, train, classes, C = study
@@ -132,7 +130,6 @@ def check_optimum(Z, labels, weights, intercept, C: float) -> None:
     assert ours <= best * (1 + 1e-4)
 
 
-@settings(max_examples=60)
 @given(studies())
 def test_probabilities_are_those_of_scikit_learn(study) -> None:
     X, y, train, classes, C = study

@@ -6,7 +6,7 @@ from itertools import product
 import error_rates as simulation
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
@@ -265,7 +265,6 @@ def test_layers_that_differ_are_distinguished() -> None:
     assert found.difference[found.index] == 0
 
 
-@settings(max_examples=30)
 @given(st.integers(2, 16), st.integers(1, 8), st.integers(0, 1000))
 def test_the_order_of_the_layers_does_not_matter(speakers: int, layers: int, seed: int) -> None:
     random = np.random.default_rng(seed)

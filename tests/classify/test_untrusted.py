@@ -159,7 +159,6 @@ def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("kind", ["logreg", "mlp", "ridge", "regression"])
 @settings(
-    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())

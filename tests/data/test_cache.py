@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data import Cache
@@ -114,7 +114,6 @@ ids = st.lists(
 )
 
 
-@settings(max_examples=40)
 @given(data=st.data(), pieces=st.lists(ids, min_size=1, max_size=5))
 def test_merged_files_hold_the_newest_row_of_every_id(tmp_path_factory, data, pieces):
     folder = tmp_path_factory.mktemp("merge")
@@ -141,7 +140,6 @@ def test_merged_files_hold_the_newest_row_of_every_id(tmp_path_factory, data, pi
     np.testing.assert_array_equal(together.embeddings(), stacked)
 
 
-@settings(max_examples=30)
 @given(st.permutations([f"c/{n}" for n in range(9)]), st.integers(1, 8))
 def test_bytes_depend_on_contents_alone(tmp_path_factory, names, cut):
     """However the utterances were spread over shards, the packed bytes are the same."""
