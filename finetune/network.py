@@ -51,12 +51,17 @@ class Network(nn.Module):
 
     Raises:
         UsageError: the encoder has fewer layers than are to be trained.
-        EncoderError: the encoder has no layers for adapters.
+        EncoderError: the encoder cannot be fine-tuned, or has no layers for adapters.
     """
 
     def __init__(self, encoder: Encoder, options: FinetuneOptions, outputs: int) -> None:
         super().__init__()
         kind, model, method = encoder.architecture, encoder.model, options.what
+        if not kind.tunable:
+            raise EncoderError(
+                f"{encoder.identity.name} is a {model.config.model_type}, which cannot be "
+                "fine-tuned; extract its embeddings, and train a head on them"
+            )
         self.sizes = kind.sizes(model.config)
         self.reads = method.frozen(encoder.identity.depth)
         model.config.layerdrop = 0.0  # would leave out layers that are to be captured
@@ -76,7 +81,7 @@ class Network(nn.Module):
             if method.name == "top":
                 for layer in kind.layers(model)[lowest:]:
                     layer.requires_grad_(True)
-                if getattr(model.config, "do_stable_layer_norm", False):
+                if kind.norm_is_last(model.config):
                     self.transformer.layer_norm.requires_grad_(True)
         if self.reads == "waveform":
             self.convolutions = model.feature_extractor
@@ -88,8 +93,7 @@ class Network(nn.Module):
         replace_dropouts(self)
         self._states: list[torch.Tensor] = []
         self._padded: torch.Tensor | None = None
-        if isinstance(self.reads, str):
-            hide_padding(kind.leaks(model), lambda: self._padded)
+        hide_padding(kind.leaks(model), lambda: self._padded)
         self._capture(self.transformer.layers)
 
     def train(self, mode: bool = True) -> Self:

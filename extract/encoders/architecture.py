@@ -2,9 +2,11 @@
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from torch import nn
 
 from extract.encoders.convolutions import Convolutions, NativeConvolutions
@@ -19,9 +21,25 @@ class Architecture:
 
     Attributes:
         model_types: values of ``model_type`` in configurations of the family.
+        examples: names on the Hugging Face hub.
+        exactness: what is done so that padding does not change an utterance.
+        traceable: whether it can be converted for OpenVINO, and exported to ONNX.
+        tunable: whether it can be fine-tuned.
     """
 
     model_types: Sequence[str]
+    examples: Sequence[str] = ()
+    exactness = "first norm over own samples, masks"
+    traceable = True
+    tunable = True
+
+    def from_pretrained(self, folder: Path, **options: Any) -> Any:
+        """Load the encoder of a checkpoint by ``from_pretrained`` of transformers."""
+        return transformers.AutoModel.from_pretrained(folder, **options)
+
+    def squeeze(self, config: Any) -> int:
+        """Number of features that the transformer joins to one frame."""
+        return 1
 
     def sizes(self, config: Any) -> tuple[tuple[int, int], ...]:
         """(kernel, stride) in samples of each convolution of the front end."""
@@ -70,11 +88,15 @@ class Architecture:
             "layers": nn.ModuleList(self.upper_layers(model, first)),
             "pos_conv_embed": Zeros(),
         }
-        if not getattr(model.config, "do_stable_layer_norm", False):
+        if not self.norm_is_last(model.config):
             replaced["layer_norm"] = nn.Identity()  # it is before the layers; otherwise after them
         if first:
             replaced["dropout"] = nn.Identity()
         return with_modules(whole, replaced)
+
+    def norm_is_last(self, config: Any) -> bool:
+        """Whether the layer norm of the transformer is after the layers, not before them."""
+        return bool(getattr(config, "do_stable_layer_norm", False))
 
     def leaks(self, model: Any) -> Sequence[nn.Module]:
         """Modules over (utterance, channel, frame) whose input is not zero in the padding, although

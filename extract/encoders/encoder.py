@@ -87,6 +87,8 @@ class Encoder:
             config=_config_checksum(model.config),
             depth=len(kind.layers(model)),
             sizes=kind.sizes(model.config),
+            squeeze=kind.squeeze(model.config),
+            traceable=kind.traceable,
         )
         return cls(model, identity)
 
@@ -123,15 +125,18 @@ def load(checkpoint: Checkpoint) -> Encoder:
 
 
 def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
-    if not (folder / "config.json").is_file():
-        raise EncoderError(f"{folder}: not a checkpoint, config.json is missing")
+    try:
+        kind = architecture(
+            json.loads((folder / "config.json").read_bytes()).get("model_type"), name
+        )
+    except FileNotFoundError:
+        raise EncoderError(f"{folder}: not a checkpoint, config.json is missing") from None
+    except (ValueError, AttributeError) as error:
+        raise EncoderError(f"{folder}/config.json: not a configuration: {error}") from None
     transformers.utils.logging.disable_progress_bar()  # of parameters: it takes no time
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        architecture(config.model_type, name)
-        model, report = transformers.AutoModel.from_pretrained(
+        model, report = kind.from_pretrained(
             folder,
-            config=config,
             dtype=torch.float32,
             output_loading_info=True,
             trust_remote_code=False,

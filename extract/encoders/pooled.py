@@ -25,7 +25,7 @@ class Batch:
     samples: torch.Tensor  # (utterance, sample) float32, padded with zeros
     lengths: tuple[int, ...]  # (utterance,) number of samples
     kernels: torch.Tensor  # (utterance, tap, channel) float32: see Convolutions.first_layer
-    valid: torch.Tensor  # (utterance, frame) bool
+    valid: torch.Tensor  # (utterance, feature) bool
     steps: torch.Tensor | None  # (utterance, step, frame) float32, with sequences
 
 
@@ -45,7 +45,8 @@ class PooledEncoder(nn.Module):
         self.transformer = kind.transformer(model)
         self.layers, self.poolings = recipe["layers"], recipe["pooling"]
         self.sequence_layers = recipe["sequence_layers"]
-        self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / encoder.identity.frame_rate
+        self.identity = encoder.identity
+        self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / self.identity.frame_rate
         layers = kind.layers(model)
         del layers[max([*self.layers, *self.sequence_layers, 1]) :]
         self.requires_grad_(False)
@@ -63,7 +64,7 @@ class PooledEncoder(nn.Module):
         """Encode and pool features.
 
         Args:
-            features: (utterance, frame, channel).
+            features: (utterance, feature, channel).
             valid: see `Batch`.
             steps: see `Batch`; None: no sequences.
             padded: whether there is padding; attention is faster without a mask.
@@ -73,7 +74,9 @@ class PooledEncoder(nn.Module):
             utterance, step, dim), both float32.
         """
         running = self._running
-        running.valid, running.mask, running.steps = valid, valid if padded else None, steps
+        running.valid, running.mask, running.steps = self.framed(valid), None, steps
+        if padded:
+            running.mask = valid
         running.pooled, running.stepped = {}, {}
         projected = self.project(features)
         hidden = projected[0] if isinstance(projected, tuple) else projected
@@ -82,6 +85,11 @@ class PooledEncoder(nn.Module):
         if steps is None:
             return (pooled,)
         return pooled, torch.stack([running.stepped[layer] for layer in self.sequence_layers])
+
+    def framed(self, valid: torch.Tensor) -> torch.Tensor:
+        """Which frames (utterance, frame) there are, from which features (utterance, feature)."""
+        squeeze = self.identity.squeeze
+        return valid if squeeze == 1 else valid[:, squeeze - 1 :: squeeze]
 
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
         """Move to a device, and convert all but the first convolution to `dtype`."""
@@ -111,13 +119,14 @@ class PooledEncoder(nn.Module):
             row[: len(waveform)] = torch.from_numpy(waveform)
         there = samples.to(device, non_blocking=pinned)
         exact = samples if device.type == "mps" else there  # Apple's GPUs lack float64
-        counts = [frames(length, self.convolutions.sizes) for length in lengths]
+        features = [frames(length, self.identity.sizes) for length in lengths]
+        counts = [self.identity.frames(length) for length in lengths]
         steps = step_of_frames(counts, self.steps_per_frame) if self.sequence_layers else None
         return Batch(
             there,
             tuple(lengths),
             self.convolutions.first_layer(exact, lengths).to(device),
-            valid=torch.from_numpy(valid_frames(counts)).to(device),
+            valid=torch.from_numpy(valid_frames(features)).to(device),
             steps=None if steps is None else torch.from_numpy(steps).to(device),
         )
 

@@ -13,7 +13,6 @@ import torch
 from data.errors import UsageError
 from extract import cpu
 from extract.encoders.encoder import Encoder
-from extract.encoders.framing import frames
 from extract.encoders.pooled import Batch, PooledEncoder
 from extract.engines.base import Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
@@ -62,7 +61,7 @@ class TorchEngine:
                 if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
                     raise MemoryError(str(error)) from None
                 raise
-        counts = [frames(length, self._encoder.convolutions.sizes) for length in batch.lengths]
+        counts = [self._encoder.identity.frames(length) for length in batch.lengths]
         return as_pooled(self.recipe, counts, self._encoder.steps_per_frame, *arrays)
 
     def _stream(self) -> contextlib.AbstractContextManager[Any]:

@@ -104,13 +104,6 @@ def test_a_pickle_that_runs_code_is_refused(checkpoint):
         load(str(checkpoint))
 
 
-def test_other_kinds_of_model_are_refused(tmp_path):
-    config = transformers.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1)
-    transformers.BertModel(config).save_pretrained(tmp_path)
-    with pytest.raises(EncoderError, match=r"is a bert; expected one of .*, wav2vec2, wavlm"):
-        load(str(tmp_path))
-
-
 @pytest.mark.parametrize("normalises", [True, False])
 def test_the_preprocessor_decides_the_normalisation(checkpoint, normalises):
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=normalises)

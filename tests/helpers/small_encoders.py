@@ -18,6 +18,7 @@ LAYER_NORM = SMALL | {
     "conv_bias": True,
 }
 DATA2VEC = SMALL | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19}
+SQUEEZED = {"conv_dim": (16,) * 13, "squeeze_factor": 2}
 T = transformers
 ARCHITECTURES = {
     "wav2vec2, group norm": lambda: T.Wav2Vec2Model(T.Wav2Vec2Config(**SMALL)),
@@ -27,6 +28,14 @@ ARCHITECTURES = {
     "hubert, layer norm": lambda: T.HubertModel(T.HubertConfig(**LAYER_NORM)),
     "wavlm": lambda: T.WavLMModel(T.WavLMConfig(**SMALL)),
     "wavlm, layer norm": lambda: T.WavLMModel(T.WavLMConfig(**LAYER_NORM)),
+    "unispeech": lambda: T.UniSpeechModel(T.UniSpeechConfig(**SMALL)),
+    "unispeech-sat, layer norm": lambda: T.UniSpeechSatModel(T.UniSpeechSatConfig(**LAYER_NORM)),
+    "sew": lambda: T.SEWModel(T.SEWConfig(**SMALL | SQUEEZED)),
+    "sew-d": lambda: T.SEWDModel(T.SEWDConfig(**SMALL | SQUEEZED, position_buckets=8)),
+    "conformer, relative": lambda: T.Wav2Vec2ConformerModel(T.Wav2Vec2ConformerConfig(**SMALL)),
+    "conformer, rotary": lambda: T.Wav2Vec2ConformerModel(
+        T.Wav2Vec2ConformerConfig(**LAYER_NORM, position_embeddings_type="rotary")
+    ),
     "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(**DATA2VEC)),
 }
 
