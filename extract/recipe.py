@@ -151,9 +151,11 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
         "engine": engine,
         "precision": request.precision or DEFAULT_PRECISION,
         "dtype": "float32",
-    } | _where_known(baselines=baselines, trained_on=encoder.trained_on)
+    } | _where_known(
+        baselines=baselines, trained_on=encoder.trained_on, front_end=encoder.front_end
+    )
 
 
 def _where_known(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value; a recipe without them is that of an older version."""
+    """The fields that have a value; recipes of older versions are without them."""
     return {name: value for name, value in fields.items() if value}

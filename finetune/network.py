@@ -57,11 +57,7 @@ class Network(nn.Module):
     def __init__(self, encoder: Encoder, options: FinetuneOptions, outputs: int) -> None:
         super().__init__()
         kind, model, method = encoder.architecture, encoder.model, options.what
-        if not kind.tunable:
-            raise EncoderError(
-                f"{encoder.identity.name} is a {model.config.model_type}, which cannot be "
-                "fine-tuned; extract its embeddings, and train a head on them"
-            )
+        require_tunable(encoder)
         self.sizes = kind.sizes(model.config)
         self.reads = method.frozen(encoder.identity.depth)
         model.config.layerdrop = 0.0  # would leave out layers that are to be captured
@@ -152,6 +148,19 @@ class Network(nn.Module):
         layers[0].register_forward_pre_hook(before, with_kwargs=True)
         for layer in layers:
             layer.register_forward_hook(after)
+
+
+def require_tunable(encoder: Encoder) -> None:
+    """Require that an encoder can be fine-tuned.
+
+    Raises:
+        EncoderError: it cannot.
+    """
+    if not encoder.architecture.tunable:
+        raise EncoderError(
+            f"{encoder.identity.name} is a {encoder.identity.architecture}, which cannot be "
+            "fine-tuned; extract its embeddings, and train a head on them"
+        )
 
 
 def _mask_embedding(model: Any) -> nn.Parameter:

@@ -88,6 +88,7 @@ class Encoder:
             depth=len(kind.layers(model)),
             sizes=kind.sizes(model.config),
             squeeze=kind.squeeze(model.config),
+            front_end=kind.described(model.config),
             traceable=kind.traceable,
         )
         return cls(model, identity)
@@ -118,8 +119,9 @@ def load(checkpoint: Checkpoint) -> Encoder:
     if folder is None:
         return Encoder.of(untrained_model(name), checkpoint, control=True, normalise=True)
     model = _load_folder(folder, name)
+    normalises = _normalises(folder, name, architecture(model.config.model_type, name))
     heard = trained_on.read(folder)
-    encoder = Encoder.of(model, checkpoint, control=False, normalise=_normalises(folder, name))
+    encoder = Encoder.of(model, checkpoint, control=False, normalise=normalises)
     known = None if heard is None else trained_on.digest(heard)
     return replace(encoder, identity=replace(encoder.identity, trained_on=known))
 
@@ -133,7 +135,10 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
         raise EncoderError(f"{folder}: not a checkpoint, config.json is missing") from None
     except (ValueError, AttributeError) as error:
         raise EncoderError(f"{folder}/config.json: not a configuration: {error}") from None
-    transformers.utils.logging.disable_progress_bar()  # of parameters: it takes no time
+    messages = transformers.utils.logging
+    messages.disable_progress_bar()  # of parameters: it takes no time
+    verbosity = messages.get_verbosity()
+    messages.set_verbosity_error()  # without a table of the weights of heads and decoders
     try:
         model, report = kind.from_pretrained(
             folder,
@@ -144,6 +149,8 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
         )
     except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
         raise EncoderError(f"{name} cannot be loaded: {str(error).splitlines()[0]}") from None
+    finally:
+        messages.set_verbosity(verbosity)
     absent = {*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))}
     absent = {key for key in absent if not key.endswith(UNUSED)}
     if absent:
@@ -154,21 +161,22 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
     return model.eval()
 
 
-def _normalises(folder: Path, name: str) -> bool:
+def _normalises(folder: Path, name: str, kind: Architecture) -> bool:
     """Whether the preprocessor of the checkpoint normalises waveforms.
 
     Raises:
         EncoderError: it expects another sampling rate.
     """
+    extractor_class = getattr(transformers, kind.extractor)
     try:
-        extractor = transformers.Wav2Vec2FeatureExtractor.from_pretrained(folder)
+        extractor = extractor_class.from_pretrained(folder)
     except OSError:  # the default of transformers
-        extractor = transformers.Wav2Vec2FeatureExtractor()
+        extractor = extractor_class()
     if extractor.sampling_rate != SAMPLING_RATE:
         raise EncoderError(
             f"{name}: sampling rate of {extractor.sampling_rate} Hz; expected {SAMPLING_RATE} Hz"
         )
-    return bool(extractor.do_normalize)
+    return kind.normalises(extractor)
 
 
 def _config_checksum(config: transformers.PretrainedConfig) -> str:

@@ -46,6 +46,7 @@ class Identity:
     depth: int  # number of transformer layers
     sizes: tuple[tuple[int, int], ...]  # (kernel, stride) of each convolution of the front end
     squeeze: int = 1  # features that the transformer joins to one frame
+    front_end: str = ""  # description of one that is not convolutions
     traceable: bool = True  # whether it can be converted for OpenVINO, and exported to ONNX
     trained_on: str | None = None  # checksum of the list of recordings, if it is known
 

@@ -16,6 +16,7 @@ from small_encoders import ARCHITECTURES, lively
 from classify.export import check, trace
 from classify.export.graph import Graph
 from classify.export.heads import module_of
+from classify.export.write import export
 from classify.features import Features
 from classify.heads import HEADS, build, build_regressor
 from classify.heads.linear import SoftmaxRegression
@@ -113,3 +114,12 @@ def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     np.testing.assert_allclose(softmax(logits, 1), head.predict_proba(expected), atol=1e-5)
     for run in (check.onnxruntime(content), check.openvino(content)):
         np.testing.assert_allclose(run(inputs(waveforms)), logits, atol=1e-4)
+
+
+def test_an_encoder_that_cannot_be_traced_is_refused(tmp_path) -> None:
+    lively(ARCHITECTURES["whisper"]()).save_pretrained(tmp_path / "encoder")
+    recipe = {"precision": "float32", "model": "encoder"}
+    model = Model(None, None, {"recipe": recipe, "encoder_location": str(tmp_path / "encoder")})
+    with pytest.raises(UsageError, match=r"encoder is a whisper, which cannot be exported to ONNX"):
+        export(model, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()

@@ -18,7 +18,7 @@ from extract.recipe import Request
 def test_every_module_of_the_folder_is_known():
     expected = {
         "data2vec-audio", "hubert", "sew", "sew-d", "unispeech", "unispeech-sat", "wav2vec2",
-        "wav2vec2-conformer", "wavlm",
+        "wav2vec2-bert", "wav2vec2-conformer", "wavlm", "whisper",
     }  # fmt: skip
     assert set(architectures.known()) == expected
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from small_encoders import ARCHITECTURES, lively
+from small_encoders import ARCHITECTURES, TORCH_ONLY, lively
 
 from data.errors import EncoderError, HeadError, UsageError
 from extract.encoders.checkpoint import Checkpoint
@@ -19,9 +19,8 @@ from finetune import network as networks
 from finetune.network import Inputs, Network, trained
 from finetune.options import FinetuneOptions
 
-TUNED = [
-    name for name in ARCHITECTURES if not name.startswith(("sew", "unispeech", "conformer, ro"))
-]
+OTHERS = ("sew", "unispeech", "conformer, ro", *TORCH_ONLY)  # refused, or like another one
+TUNED = [name for name in ARCHITECTURES if not name.startswith(OTHERS)]
 METHODS = ("lora", "top:1", "top:3", "encoder", "full")
 PADDED = ("top:2", "encoder", "full")
 LENGTHS = (16_000, 9_600, 4_321, 12_000)  # samples
@@ -162,7 +161,7 @@ def test_merged_adapters_give_what_the_adapters_give(name, waveform):
     assert float((got - expected).norm()) <= 1e-6 * float(expected.norm())
 
 
-@pytest.mark.parametrize("name", ["sew", "sew-d"])
+@pytest.mark.parametrize("name", ["sew", "sew-d", "whisper", "wav2vec2-bert"])
 def test_what_cannot_be_fine_tuned_is_refused(name):
     with pytest.raises(EncoderError, match=rf"test is a {name}, which cannot be fine-tuned"):
         network_of(name, "lora")
