@@ -23,7 +23,9 @@ class Architecture:
     Attributes:
         model_types: values of ``model_type`` in configurations of the family.
         examples: names on the Hugging Face hub.
-        exactness: what is done so that padding does not change an utterance.
+        front: its front end in words.
+        normalisation: of the waveform or of what is computed from it, in words.
+        exactness: where padding would change an utterance, and is kept out.
         extractor: name of the transformers class of its preprocessors.
         traceable: whether it can be converted for OpenVINO, and exported to ONNX.
         tunable: whether it can be fine-tuned.
@@ -31,7 +33,9 @@ class Architecture:
 
     model_types: Sequence[str]
     examples: Sequence[str] = ()
-    exactness = "first norm over own samples, masks"
+    front = "convolutions"
+    normalisation = "waveform, as its preprocessor"
+    exactness = "first norm, attention, pooling"
     extractor = "Wav2Vec2FeatureExtractor"
     traceable = True
     tunable = True

@@ -1,6 +1,7 @@
 """One module adds an architecture, also from outside of the package."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 import transformers
 
 from data.errors import EncoderError
+from extract.__main__ import main
 from extract.encoders import architectures
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import load
@@ -21,6 +23,23 @@ def test_every_module_of_the_folder_is_known():
         "wav2vec2-bert", "wav2vec2-conformer", "wavlm", "whisper",
     }  # fmt: skip
     assert set(architectures.known()) == expected
+
+
+def test_the_table_of_encoders_has_a_row_for_each(outsider, monkeypatch, capsys):
+    """Also for one that a module adds; docs/extraction.md has the same rows."""
+    docs = (Path(__file__).parents[2] / "docs" / "extraction.md").read_text()
+    for one in architectures.known().values():
+        cells = [", ".join(one.model_types), one.front, one.normalisation, one.exactness]
+        assert f"| {' | '.join(cells)} |" in docs
+    monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(outsider[0])])
+    with pytest.raises(SystemExit, match="0"):
+        main(["--list-encoders"])
+    printed = capsys.readouterr().out
+    for model_type in architectures.known():
+        assert model_type in printed
+    (whisper,) = [row for row in printed.splitlines() if row.startswith("whisper")]
+    for cell in ("log-mel", "windows of 30 s", "openai/whisper-base", " torch "):
+        assert cell in whisper
 
 
 @pytest.mark.parametrize("model_type", ["bert", "vit", "encodec", "outsider", None])

@@ -18,7 +18,8 @@ class Sew(Architecture):
 
     model_types = ("sew", "sew-d")
     examples = ("asapp/sew-tiny-100k", "asapp/sew-d-mid-100k")
-    exactness = "first norm over own samples, masks of whole frames"
+    front = "convolutions, then pairs of frames"
+    exactness = "first norm, halves of frames, attention, pooling"
     tunable = False  # its hidden states are not those that its head was made for
 
     def squeeze(self, config: Any) -> int:

@@ -18,6 +18,8 @@ class Wav2Vec2Conformer(Architecture):
         "facebook/wav2vec2-conformer-rope-large",
     )
 
+    exactness = "first norm, layer convolutions, attention, pooling"
+
     def transformer(self, model: Any) -> Any:
         """The encoder, with positions that are computed for each batch."""
         unused = {"pos_conv_embed": Zeros()}

@@ -30,7 +30,9 @@ class Whisper(Architecture):
 
     model_types = ("whisper",)
     examples = ("openai/whisper-base", "openai/whisper-large-v3")
-    exactness = "windows of 30 s; pooling over own frames"
+    front = "log-mel, windows of 30 s"
+    normalisation = "loudest band of a window"
+    exactness = "pooling; attention sees 30 s, as in transformers"
     extractor = EXTRACTOR.__name__
     traceable = False
     tunable = False
