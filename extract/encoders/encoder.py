@@ -147,7 +147,9 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
             trust_remote_code=False,
             weights_only=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
+    except (
+        OSError, ValueError, KeyError, RuntimeError, UnpicklingError, AttributeError, TypeError
+    ) as error:  # fmt: skip
         raise EncoderError(f"{name} cannot be loaded: {str(error).splitlines()[0]}") from None
     finally:
         messages.set_verbosity(verbosity)

@@ -12,6 +12,7 @@ from data import Cache
 from data.errors import EncoderError, UsageError
 from extract import Request, extract
 from extract.encoders.checkpoint import Checkpoint, find
+from extract.encoders.checkpoint import weights as weights_of
 from extract.encoders.encoder import Encoder, load
 from extract.engines import LateEngine
 
@@ -49,18 +50,16 @@ def test_a_model_with_a_head_gives_its_encoder(name, head, tmp_path):
 
 
 @pytest.mark.parametrize("name", NORMED)
-@pytest.mark.parametrize("spelling", [("weight_g", "weight_v"), ("weight.original0",) * 2])
-def test_weight_norm_of_either_spelling(name, spelling, tmp_path):
+def test_the_old_spelling_of_weight_norm(name, tmp_path):
     encoder = lively(ARCHITECTURES[name]())
     encoder.save_pretrained(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     found = [key for key in tensors if "parametrizations.weight.original" in key]
     assert len(found) == 2
-    if spelling[0] == "weight_g":
-        for key in found:
-            stem, _, number = key.rpartition("parametrizations.weight.original")
-            tensors[stem + spelling[int(number)]] = tensors.pop(key)
-        save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    for key in found:
+        stem, _, number = key.rpartition("parametrizations.weight.original")
+        tensors[stem + ("weight_g", "weight_v")[int(number)]] = tensors.pop(key)
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     assert load(find(str(tmp_path))).identity.weights == weights(encoder)
 
 
@@ -87,6 +86,14 @@ def test_any_format_of_weights(name, sharded, pickled, tmp_path):
             (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(listed))
             index.unlink()
     assert load(find(str(tmp_path))).identity.weights == weights(encoder)
+
+
+def test_shards_and_one_kind_of_weights_are_downloaded():
+    shards = [f"pytorch_model-0000{n}-of-00002.bin" for n in (1, 2)]
+    assert weights_of([*shards, "adapter.deu.safetensors", "optimizer.bin"]) == shards
+    both = ["model-00001-of-00001.safetensors", *shards]
+    assert weights_of(both) == both[:1]
+    assert weights_of(["tf_model.h5"]) == []
 
 
 def test_a_missing_weight_of_whisper_is_refused(tmp_path):
