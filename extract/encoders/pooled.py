@@ -73,9 +73,8 @@ class PooledEncoder(nn.Module):
             utterance, step, dim), both float32.
         """
         running = self._running
-        running.valid, running.mask, running.steps = self.framed(valid), None, steps
-        if padded:
-            running.mask = valid
+        running.valid, running.steps = self.framed(valid), steps
+        running.mask = valid if padded else None
         running.pooled, running.stepped = {}, {}
         projected = self.project(features)
         hidden = projected[0] if isinstance(projected, tuple) else projected
