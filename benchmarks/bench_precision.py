@@ -35,7 +35,7 @@ def imitate_bfloat16(engine: TorchEngine) -> None:
         return out.bfloat16().float() if isinstance(out, torch.Tensor) else None
 
     encoder = engine._encoder
-    for part in (encoder.convolutions.others, encoder.project, encoder.transformer):
+    for part in (encoder.front_end.others, encoder.project, encoder.transformer):
         for parameter in part.parameters():
             parameter.data = parameter.data.bfloat16().float()
         for module in part.modules():

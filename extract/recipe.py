@@ -118,10 +118,19 @@ def parse_layers(text: str, depth: int) -> list[int]:
 
 
 def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, Any]:
-    """Make the recipe of `request` for an encoder and an engine."""
+    """Make the recipe of `request` for an encoder and an engine.
+
+    Raises:
+        UsageError: the encoder has no such layer, or fewer frames than steps per second.
+    """
     from extract.logmel import PARAMETERS  # late: numpy would slow --help down
 
     depth = encoder.depth
+    if (request.sequence or 0) > encoder.frame_rate:
+        raise UsageError(
+            f"--sequence {request.sequence:g}: this encoder has {encoder.frame_rate:g} frames per "
+            "second; expected at most that"
+        )
     stored = request.sequence is not None
     baselines = {name: PARAMETERS[name] for name in request.baselines}
     return {
@@ -142,9 +151,11 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
         "engine": engine,
         "precision": request.precision or DEFAULT_PRECISION,
         "dtype": "float32",
-    } | _where_known(baselines=baselines, trained_on=encoder.trained_on)
+    } | _where_known(
+        baselines=baselines, trained_on=encoder.trained_on, front_end=encoder.front_end
+    )
 
 
 def _where_known(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value; a recipe without them is that of an older version."""
+    """The fields that have a value; recipes of older versions are without them."""
     return {name: value for name, value in fields.items() if value}

@@ -51,12 +51,13 @@ class Network(nn.Module):
 
     Raises:
         UsageError: the encoder has fewer layers than are to be trained.
-        EncoderError: the encoder has no layers for adapters.
+        EncoderError: the encoder cannot be fine-tuned, or has no layers for adapters.
     """
 
     def __init__(self, encoder: Encoder, options: FinetuneOptions, outputs: int) -> None:
         super().__init__()
         kind, model, method = encoder.architecture, encoder.model, options.what
+        require_tunable(encoder)
         self.sizes = kind.sizes(model.config)
         self.reads = method.frozen(encoder.identity.depth)
         model.config.layerdrop = 0.0  # would leave out layers that are to be captured
@@ -76,7 +77,7 @@ class Network(nn.Module):
             if method.name == "top":
                 for layer in kind.layers(model)[lowest:]:
                     layer.requires_grad_(True)
-                if getattr(model.config, "do_stable_layer_norm", False):
+                if kind.norm_is_last(model.config):
                     self.transformer.layer_norm.requires_grad_(True)
         if self.reads == "waveform":
             self.convolutions = model.feature_extractor
@@ -88,8 +89,7 @@ class Network(nn.Module):
         replace_dropouts(self)
         self._states: list[torch.Tensor] = []
         self._padded: torch.Tensor | None = None
-        if isinstance(self.reads, str):
-            hide_padding(kind.leaks(model), lambda: self._padded)
+        hide_padding(kind.leaks(model), lambda: self._padded)
         self._capture(self.transformer.layers)
 
     def train(self, mode: bool = True) -> Self:
@@ -148,6 +148,19 @@ class Network(nn.Module):
         layers[0].register_forward_pre_hook(before, with_kwargs=True)
         for layer in layers:
             layer.register_forward_hook(after)
+
+
+def require_tunable(encoder: Encoder) -> None:
+    """Require that an encoder can be fine-tuned.
+
+    Raises:
+        EncoderError: it cannot.
+    """
+    if not encoder.architecture.tunable:
+        raise EncoderError(
+            f"{encoder.identity.name} is a {encoder.identity.architecture}, which cannot be "
+            "fine-tuned; extract its embeddings, and train a head on them"
+        )
 
 
 def _mask_embedding(model: Any) -> nn.Parameter:

@@ -35,7 +35,7 @@ from extract.recordings import recordings
 from finetune import inputs, parts, training
 from finetune.batches import Loader
 from finetune.inputs import Source
-from finetune.network import Network
+from finetune.network import Network, require_tunable
 from finetune.options import FinetuneOptions
 from finetune.parts import Parts
 from finetune.store import ACTIVATIONS, Result, Store, disk_errors, require_free
@@ -126,6 +126,7 @@ def finetune(
     require_free(out)
     state = PartialState(cpu=device == "cpu")
     encoder = load(find(options.model))
+    require_tunable(encoder)
     reads = options.what.frozen(encoder.identity.depth)
     cache = activations or out / ACTIVATIONS
     source: Source

@@ -75,22 +75,28 @@ def speech() -> Path:
 
 
 @pytest.fixture(scope="session")
-def unispeech(tmp_path_factory) -> tuple[Path, Path]:
+def outsider(tmp_path_factory) -> tuple[Path, Path]:
     """An architecture that the package lacks: a folder with its module, and a checkpoint."""
-    import transformers
+    from extract.encoders.encoder import untrained_model
 
-    from extract.encoders.encoder import UNTRAINED
-
-    base = tmp_path_factory.mktemp("unispeech")
+    base = tmp_path_factory.mktemp("outsider")
     (base / "module").mkdir()
-    (base / "module" / "unispeech.py").write_text(
+    (base / "module" / "outsider.py").write_text(
+        "import transformers\n\n"
         "from extract.encoders.architecture import Architecture\n\n\n"
-        "class UniSpeech(Architecture):\n"
-        '    model_types = ("unispeech",)\n\n\n'
-        "ARCHITECTURE = UniSpeech()\n"
+        "class Config(transformers.Wav2Vec2Config):\n"
+        '    model_type = "outsider"\n\n\n'
+        "class Model(transformers.Wav2Vec2Model):\n"
+        "    config_class = Config\n\n\n"
+        "class Outsider(Architecture):\n"
+        '    model_types = ("outsider",)\n\n\n'
+        'transformers.AutoConfig.register("outsider", Config)\n'
+        "transformers.AutoModel.register(Config, Model)\n"
+        "ARCHITECTURE = Outsider()\n"
     )
-    config = transformers.UniSpeechConfig(**UNTRAINED["untrained:tiny"])
-    transformers.UniSpeechModel(config).save_pretrained(base / "model")
+    untrained_model("untrained:tiny").save_pretrained(base / "model")
+    config = base / "model" / "config.json"
+    config.write_text(config.read_text().replace('"wav2vec2"', '"outsider"'))
     return base / "module", base / "model"
 
 

@@ -72,12 +72,12 @@ BAYES = "sklearn.naive_bayes:GaussianNB"
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory, waveform, unispeech) -> tuple[Path, Path]:
+def toy(tmp_path_factory, waveform, outsider) -> tuple[Path, Path]:
     """A corpus that an added module reads, embedded by an encoder that another one describes."""
     base = tmp_path_factory.mktemp("seams")
     (base / "toy").mkdir()
     (base / "toy" / "toy.py").write_text(CORPUS)
-    module, model = unispeech
+    module, model = outsider
     corpora.__path__.append(str(base / "toy"))
     architectures.__path__.append(str(module))
     (base / "corpus").mkdir()

@@ -55,7 +55,7 @@ class Graph(nn.Module):
         """
         features, valid = self.frontend(signal, lengths)
         if self.features.sequences:
-            steps = self._steps(valid)
+            steps = self._steps(self.encoder.framed(valid))
             pooled, sequences = self.encoder(features, valid, steps)
             x, mask = self._sequences(sequences), steps.sum(2) > 0
             if self.features.poolings:

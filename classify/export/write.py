@@ -53,11 +53,17 @@ def export(
             model.recipe["precision"],
         )
     model = replace(model, card={**model.card, "recipe": model.recipe | {"precision": "float32"}})
+    place = encoder or model.card["encoder_location"] or model.recipe["model"]
+    loaded = load(find(place))
+    if not loaded.identity.traceable:
+        raise UsageError(
+            f"{loaded.identity.name} is a {loaded.identity.architecture}, which cannot be exported "
+            "to ONNX; 'python -m classify predict' and 'serve' run it"
+        )
     predictor = Predictor.open(model, "cpu", encoder)
     shortest = predictor.embedder.engine.receptive_field
     waveforms = [_read(file, shortest) for file in recordings] or noise(shortest)
-    place = encoder or model.card["encoder_location"] or model.recipe["model"]
-    graph = Graph(model, load(find(place)))
+    graph = Graph(model, loaded)
     content = traced(graph, about(model, shortest))
     agreements = check(content, predictor, waveforms)
     publish_bytes(path, content)

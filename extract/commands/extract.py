@@ -24,6 +24,7 @@ from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
 from extract.commands.corpora import add_reading, read
+from extract.commands.encoders import ListEncoders
 from extract.parallel.paths import parse_prefix, placed
 from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
 from extract.tuned import Tuned
@@ -69,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="read recordings "
         "below OLD from NEW on this machine (may be repeated)")  # fmt: skip
     add_reading(parser)
+    add("--list-encoders", action=ListEncoders, nargs=0, help="print the architectures that are "
+        "read, and exit")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--precision", choices=PRECISIONS, help="(default: that of the cache, else "
         f"{DEFAULT_PRECISION})")  # fmt: skip

@@ -2,6 +2,8 @@
 control. This module does not import torch, so that a missing checkpoint is reported at once.
 """
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +74,20 @@ def _download(name: str) -> str:
         raise
     except Exception:  # offline errors have many types; the model may be in the local cache
         return snapshot_download(name, local_files_only=True)
-    safe = any(file.endswith(".safetensors") for file in files)
-    weights = "*.safetensors*" if safe else "pytorch_model*.bin*"
-    return snapshot_download(name, allow_patterns=["*.json", weights], etag_timeout=HUB_TIMEOUT)
+    wanted = ["*.json", *weights(files)]
+    return snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT)
+
+
+def weights(files: Collection[str]) -> list[str]:
+    """Names of the files of a model that have its weights: safetensors, else pickled.
+
+    Adapters for languages (MMS) and copies in another precision (Whisper) are left out.
+
+    >>> weights(["model.fp32-00001-of-00002.safetensors", "model.safetensors", "adapter.deu.bin"])
+    ['model.safetensors']
+    """
+    for stem, suffix in (("model", "safetensors"), ("pytorch_model", "bin")):
+        name = re.compile(rf"{stem}(-[0-9]+-of-[0-9]+)?\.{suffix}")
+        if found := sorted(filter(name.fullmatch, files)):
+            return found
+    return []

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from extract.encoders.first_layer import FirstLayer, scale_and_shift
 from extract.encoders.framing import blocks, frames
+from extract.encoders.front_end import FrontEnd
 
 
 class Convolution(nn.Module):
@@ -56,7 +58,7 @@ class Convolution(nn.Module):
         return self.activation(total).view(utterances, count, -1)
 
 
-class Convolutions(nn.Module):
+class Convolutions(FrontEnd):
     """All convolutions, from samples to features."""
 
     def __init__(self, extractor: Any) -> None:
@@ -85,6 +87,24 @@ class Convolutions(nn.Module):
             hidden = self.norm(hidden)
         precision = next(self.others.parameters()).dtype
         return self.others(self.activation(hidden).to(precision))
+
+    def features(self, samples: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """See `FrontEnd.features`. On a CPU, each utterance is computed in blocks, which computes
+        no padding and needs little memory.
+        """
+        exact = samples.cpu() if samples.device.type == "mps" else samples  # it lacks float64
+        kernels = self.first_layer(exact, lengths).to(samples.device)
+        if samples.device.type != "cpu":
+            return self(samples, kernels)
+        rows = [
+            self.in_blocks(row[None, :length], own[None])[0]
+            for row, length, own in zip(samples, lengths, kernels, strict=True)
+        ]
+        return pad_sequence(rows, batch_first=True)
+
+    def narrow(self, dtype: torch.dtype) -> None:
+        """Convert all but the first convolution."""
+        self.others.to(dtype)
 
     def in_blocks(self, samples: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
         """Compute features in blocks of a second (`extract.encoders.framing.blocks`)."""

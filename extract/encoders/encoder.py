@@ -87,6 +87,9 @@ class Encoder:
             config=_config_checksum(model.config),
             depth=len(kind.layers(model)),
             sizes=kind.sizes(model.config),
+            squeeze=kind.squeeze(model.config),
+            front_end=kind.described(model.config),
+            traceable=kind.traceable,
         )
         return cls(model, identity)
 
@@ -116,29 +119,40 @@ def load(checkpoint: Checkpoint) -> Encoder:
     if folder is None:
         return Encoder.of(untrained_model(name), checkpoint, control=True, normalise=True)
     model = _load_folder(folder, name)
+    normalises = _normalises(folder, name, architecture(model.config.model_type, name))
     heard = trained_on.read(folder)
-    encoder = Encoder.of(model, checkpoint, control=False, normalise=_normalises(folder, name))
+    encoder = Encoder.of(model, checkpoint, control=False, normalise=normalises)
     known = None if heard is None else trained_on.digest(heard)
     return replace(encoder, identity=replace(encoder.identity, trained_on=known))
 
 
 def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
-    if not (folder / "config.json").is_file():
-        raise EncoderError(f"{folder}: not a checkpoint, config.json is missing")
-    transformers.utils.logging.disable_progress_bar()  # of parameters: it takes no time
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        architecture(config.model_type, name)
-        model, report = transformers.AutoModel.from_pretrained(
+        kind = architecture(
+            json.loads((folder / "config.json").read_bytes()).get("model_type"), name
+        )
+    except FileNotFoundError:
+        raise EncoderError(f"{folder}: not a checkpoint, config.json is missing") from None
+    except (ValueError, AttributeError) as error:
+        raise EncoderError(f"{folder}/config.json: not a configuration: {error}") from None
+    messages = transformers.utils.logging
+    messages.disable_progress_bar()  # of parameters: it takes no time
+    verbosity = messages.get_verbosity()
+    messages.set_verbosity_error()  # without a table of the weights of heads and decoders
+    try:
+        model, report = kind.from_pretrained(
             folder,
-            config=config,
             dtype=torch.float32,
             output_loading_info=True,
             trust_remote_code=False,
             weights_only=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
+    except (
+        OSError, ValueError, KeyError, RuntimeError, UnpicklingError, AttributeError, TypeError
+    ) as error:  # fmt: skip
         raise EncoderError(f"{name} cannot be loaded: {str(error).splitlines()[0]}") from None
+    finally:
+        messages.set_verbosity(verbosity)
     absent = {*report["missing_keys"], *(key for key, *_ in report.get("mismatched_keys", ()))}
     absent = {key for key in absent if not key.endswith(UNUSED)}
     if absent:
@@ -149,21 +163,22 @@ def _load_folder(folder: Path, name: str) -> transformers.PreTrainedModel:
     return model.eval()
 
 
-def _normalises(folder: Path, name: str) -> bool:
+def _normalises(folder: Path, name: str, kind: Architecture) -> bool:
     """Whether the preprocessor of the checkpoint normalises waveforms.
 
     Raises:
         EncoderError: it expects another sampling rate.
     """
+    extractor_class = getattr(transformers, kind.extractor)
     try:
-        extractor = transformers.Wav2Vec2FeatureExtractor.from_pretrained(folder)
+        extractor = extractor_class.from_pretrained(folder)
     except OSError:  # the default of transformers
-        extractor = transformers.Wav2Vec2FeatureExtractor()
+        extractor = extractor_class()
     if extractor.sampling_rate != SAMPLING_RATE:
         raise EncoderError(
             f"{name}: sampling rate of {extractor.sampling_rate} Hz; expected {SAMPLING_RATE} Hz"
         )
-    return bool(extractor.do_normalize)
+    return kind.normalises(extractor)
 
 
 def _config_checksum(config: transformers.PretrainedConfig) -> str:

@@ -23,7 +23,7 @@ from data.errors import EncoderError
 from data.recording import SAMPLING_RATE
 from extract.cpu import cpu_name
 from extract.encoders.checkpoint import Checkpoint
-from extract.encoders.framing import samples_under
+from extract.encoders.framing import frames, samples_under
 
 log = logging.getLogger("wav2emo")
 
@@ -45,17 +45,24 @@ class Identity:
     config: str  # SHA-256 of its configuration
     depth: int  # number of transformer layers
     sizes: tuple[tuple[int, int], ...]  # (kernel, stride) of each convolution of the front end
+    squeeze: int = 1  # features that the transformer joins to one frame
+    front_end: str = ""  # description of one that is not convolutions
+    traceable: bool = True  # whether it can be converted for OpenVINO, and exported to ONNX
     trained_on: str | None = None  # checksum of the list of recordings, if it is known
 
     @property
     def frame_rate(self) -> float:
         """Frames per second."""
-        return SAMPLING_RATE / prod(stride for _, stride in self.sizes)
+        return SAMPLING_RATE / prod(stride for _, stride in self.sizes) / self.squeeze
 
     @property
     def receptive_field(self) -> int:
         """Number of samples under one frame."""
-        return samples_under(1, self.sizes)
+        return samples_under(self.squeeze, self.sizes)
+
+    def frames(self, samples: int) -> int:
+        """Number of frames of hidden states."""
+        return frames(samples, self.sizes) // self.squeeze
 
 
 def cache_folder() -> Path:

@@ -1,9 +1,9 @@
 """Set padding to zero before modules that would mix it into an utterance's frames.
 
 In a transformers encoder, padding changes embeddings in three places, even with an attention mask:
-positional convolutions whose input is not zero in the padding (`Architecture.leaks`), the GroupNorm
-of the feature extractor (`extract.encoders.convolutions`), and pooling over frames of padding
-(`extract.encoders.pooling`).
+positional convolutions whose input is not zero in the padding and convolutions of Conformer layers
+(`Architecture.leaks`), the GroupNorm of the feature extractor (`extract.encoders.convolutions`),
+and pooling over frames of padding (`extract.encoders.pooling`).
 """
 
 from collections.abc import Callable, Iterable

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pad_sequence
 
 from data.cache.recipe import Recipe
 from extract.encoders.encoder import Encoder
@@ -24,8 +23,7 @@ class Batch:
 
     samples: torch.Tensor  # (utterance, sample) float32, padded with zeros
     lengths: tuple[int, ...]  # (utterance,) number of samples
-    kernels: torch.Tensor  # (utterance, tap, channel) float32: see Convolutions.first_layer
-    valid: torch.Tensor  # (utterance, frame) bool
+    valid: torch.Tensor  # (utterance, feature) bool
     steps: torch.Tensor | None  # (utterance, step, frame) float32, with sequences
 
 
@@ -40,14 +38,16 @@ class PooledEncoder(nn.Module):
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
         super().__init__()
         kind, model = encoder.architecture, encoder.model
-        self.convolutions = kind.front_end(model)
+        self.front_end = kind.front_end(model)
         self.project = kind.projection(model)
         self.transformer = kind.transformer(model)
         self.layers, self.poolings = recipe["layers"], recipe["pooling"]
         self.sequence_layers = recipe["sequence_layers"]
-        self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / encoder.identity.frame_rate
+        self.identity = encoder.identity
+        self.steps_per_frame = (recipe["sequence_rate"] or 0.0) / self.identity.frame_rate
         layers = kind.layers(model)
         del layers[max([*self.layers, *self.sequence_layers, 1]) :]
+        self._by_utterance = kind.by_utterance
         self.requires_grad_(False)
         self._running = threading.local()  # the batch that each thread encodes
         hide_padding(kind.leaks(model), lambda: self._running.mask)
@@ -63,7 +63,7 @@ class PooledEncoder(nn.Module):
         """Encode and pool features.
 
         Args:
-            features: (utterance, frame, channel).
+            features: (utterance, feature, channel).
             valid: see `Batch`.
             steps: see `Batch`; None: no sequences.
             padded: whether there is padding; attention is faster without a mask.
@@ -73,7 +73,8 @@ class PooledEncoder(nn.Module):
             utterance, step, dim), both float32.
         """
         running = self._running
-        running.valid, running.mask, running.steps = valid, valid if padded else None, steps
+        running.valid, running.steps = self.framed(valid), steps
+        running.mask = valid if padded else None
         running.pooled, running.stepped = {}, {}
         projected = self.project(features)
         hidden = projected[0] if isinstance(projected, tuple) else projected
@@ -83,24 +84,22 @@ class PooledEncoder(nn.Module):
             return (pooled,)
         return pooled, torch.stack([running.stepped[layer] for layer in self.sequence_layers])
 
+    def framed(self, valid: torch.Tensor) -> torch.Tensor:
+        """Which frames (utterance, frame) there are, from which features (utterance, feature)."""
+        squeeze = self.identity.squeeze
+        return valid if squeeze == 1 else valid[:, squeeze - 1 :: squeeze]
+
     def place(self, device: torch.device, dtype: torch.dtype) -> None:
-        """Move to a device, and convert all but the first convolution to `dtype`."""
+        """Move to a device, and convert to `dtype` what the front end does not keep in float32."""
         self.to(device)
-        for part in (self.convolutions.others, self.project, self.transformer):
-            part.to(dtype)
+        self.front_end.narrow(dtype)
+        self.project.to(dtype)
+        self.transformer.to(dtype)
 
     def features(self, batch: Batch) -> torch.Tensor:
-        """Compute features (utterance, frame, channel) for each utterance in blocks.
-
-        This computes no padding and needs little memory; see `Convolutions.in_blocks`.
-        """
-        rows = [
-            self.convolutions.in_blocks(samples[None, :length], kernels[None])[0]
-            for samples, length, kernels in zip(
-                batch.samples, batch.lengths, batch.kernels, strict=True
-            )
-        ]
-        return pad_sequence(rows, batch_first=True)
+        """Compute the features of a batch; see `FrontEnd.features`."""
+        found = self.front_end.features(batch.samples, batch.lengths)
+        return found.to(next(self.transformer.parameters()).dtype)
 
     def batch(self, waveforms: Sequence[npt.NDArray[np.float32]], device: torch.device) -> Batch:
         """Make a batch of normalised (sample,) waveforms at 16 kHz on a device."""
@@ -109,15 +108,13 @@ class PooledEncoder(nn.Module):
         samples = torch.zeros(len(waveforms), max(lengths), pin_memory=pinned)
         for row, waveform in zip(samples, waveforms, strict=True):
             row[: len(waveform)] = torch.from_numpy(waveform)
-        there = samples.to(device, non_blocking=pinned)
-        exact = samples if device.type == "mps" else there  # Apple's GPUs lack float64
-        counts = [frames(length, self.convolutions.sizes) for length in lengths]
+        features = [frames(length, self.identity.sizes) for length in lengths]
+        counts = [self.identity.frames(length) for length in lengths]
         steps = step_of_frames(counts, self.steps_per_frame) if self.sequence_layers else None
         return Batch(
-            there,
+            samples.to(device, non_blocking=pinned),
             tuple(lengths),
-            self.convolutions.first_layer(exact, lengths).to(device),
-            valid=torch.from_numpy(valid_frames(counts)).to(device),
+            valid=torch.from_numpy(valid_frames(features)).to(device),
             steps=None if steps is None else torch.from_numpy(steps).to(device),
         )
 
@@ -134,8 +131,9 @@ class PooledEncoder(nn.Module):
             layer.register_forward_hook(after)
 
     def _keep(self, layer: int, hidden: torch.Tensor) -> None:
-        """Pool the hidden states (utterance, frame, dim) of a layer."""
+        """Pool the hidden states of a layer."""
         running = self._running
+        hidden = self._by_utterance(hidden, running.valid)
         if layer in self.layers:
             running.pooled[layer] = pool(hidden, running.valid, self.poolings)
         if layer in self.sequence_layers:

@@ -53,6 +53,13 @@ class LateEngine:
         name, self._device = _choose(request, device)
         self._known = self._remembered.read()
         self._identity = self._known or self._load().identity
+        if name == "openvino" and not self._identity.traceable:
+            if request.engine == "openvino":
+                raise UsageError(
+                    f"--engine openvino: {self._identity.name} is a {self._identity.architecture}, "
+                    "which OpenVINO does not run; use --engine torch"
+                )
+            name = "torch"
         self.receptive_field = self._identity.receptive_field
         self.recipe = describe(self._identity, request, engine=name)
 

@@ -17,6 +17,7 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from data.cache.recipe import Recipe
 from data.errors import EncoderError
+from extract.encoders.convolutions import Convolutions
 from extract.encoders.encoder import Encoder
 from extract.encoders.first_layer import FirstLayer
 from extract.encoders.pooled import PooledEncoder
@@ -49,12 +50,15 @@ def convert(encoder: Encoder, recipe: Recipe) -> Graphs:
     example = [np.zeros(samples, np.float32) for samples in (16_000, 8_000)]
     batch = pooled.batch(example, CPU)
     features = pooled.features(batch)
-    first = pooled.convolutions.first()
+    front_end = pooled.front_end
+    assert isinstance(front_end, Convolutions)  # as of all that are traceable
+    first = front_end.first()
     if recipe["precision"] == "bfloat16":
         channels = torch.ones(1, len(first.bias), 1)
         convolutions = _graph(native, (batch.samples[:1], channels, channels))
     else:
-        convolutions = _graph(pooled.convolutions, (batch.samples[:1], batch.kernels[:1]))
+        kernels = front_end.first_layer(batch.samples[:1], batch.lengths[:1])
+        convolutions = _graph(front_end, (batch.samples[:1], kernels))
     steps = () if batch.steps is None else (batch.steps,)
     return Graphs(first, convolutions, _graph(pooled, (features, batch.valid, *steps)))
 

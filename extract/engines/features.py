@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from extract import cpu
+from extract.encoders.convolutions import Convolutions
 from extract.encoders.encoder import Encoder
 from extract.encoders.framing import frames
 from extract.engines.base import Pooled, as_pooled, provenance
@@ -38,7 +39,7 @@ class FeatureEngine:
         self.provenance = provenance(f"{device} {cpu.cpu_name()}", identity.location)
         self._device = torch.device(device)
         model = copy.deepcopy(encoder.model)  # which stays where it is
-        self._convolutions = encoder.architecture.front_end(model).to(self._device)
+        self._convolutions = Convolutions(model.feature_extractor).to(self._device)
 
     @torch.inference_mode()
     def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:

@@ -63,7 +63,7 @@ class OpenVINOEngine:
         self.batch_seconds = BATCH_SECONDS[self.recipe["precision"]]
         self.suggests_bfloat16 = request.precision is None and cpu.multiplies_bfloat16()
         self.provenance = provenance(cpu.cpu_name(), identity.location, "openvino")
-        self._sizes = identity.sizes
+        self._identity, self._sizes = identity, identity.sizes
         self._steps_per_frame = (self.recipe["sequence_rate"] or 0.0) / identity.frame_rate
         self._busy = threading.Lock()  # a request has the inputs and outputs of one thread
         self._verified: Future[None] | None = None
@@ -84,14 +84,15 @@ class OpenVINOEngine:
 
     def embed(self, waveforms: Sequence[Floats]) -> Pooled:
         """See `Engine.embed`."""
-        counts = [frames(len(waveform), self._sizes) for waveform in waveforms]
-        inputs: list[npt.NDArray] = [valid_frames(counts)]
+        features = [frames(len(waveform), self._sizes) for waveform in waveforms]
+        counts = [self._identity.frames(len(waveform)) for waveform in waveforms]
+        inputs: list[npt.NDArray] = [valid_frames(features)]
         if self.recipe["sequence_layers"]:
             inputs.append(step_of_frames(counts, self._steps_per_frame))
         try:
             with self._busy:
-                features = _padded([self._features(waveform) for waveform in waveforms])
-                outputs = _run(self._transform, features, *inputs)
+                padded = _padded([self._features(waveform) for waveform in waveforms])
+                outputs = _run(self._transform, padded, *inputs)
         except RuntimeError as error:
             if "alloc" in str(error) or "memory" in str(error):
                 raise MemoryError(str(error)) from None

@@ -13,8 +13,7 @@ import torch
 from data.errors import UsageError
 from extract import cpu
 from extract.encoders.encoder import Encoder
-from extract.encoders.framing import frames
-from extract.encoders.pooled import Batch, PooledEncoder
+from extract.encoders.pooled import PooledEncoder
 from extract.engines.base import Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
 
@@ -54,7 +53,7 @@ class TorchEngine:
         with self._stream():
             try:
                 batch = self._encoder.batch(waveforms, self.device)
-                features = self._features(batch)
+                features = self._encoder.features(batch)
                 padded = min(batch.lengths) < max(batch.lengths)
                 outputs = self._encoder(features, batch.valid, batch.steps, padded)
                 arrays = [output.cpu().numpy() for output in outputs]
@@ -62,7 +61,7 @@ class TorchEngine:
                 if lacks_memory(error):
                     raise MemoryError(str(error)) from None
                 raise
-        counts = [frames(length, self._encoder.convolutions.sizes) for length in batch.lengths]
+        counts = [self._encoder.identity.frames(length) for length in batch.lengths]
         return as_pooled(self.recipe, counts, self._encoder.steps_per_frame, *arrays)
 
     def _stream(self) -> contextlib.AbstractContextManager[Any]:
@@ -72,12 +71,6 @@ class TorchEngine:
         if not hasattr(self._streams, "own"):
             self._streams.own = torch.cuda.Stream(self.device)
         return torch.cuda.stream(self._streams.own)
-
-    def _features(self, batch: Batch) -> torch.Tensor:
-        """Compute features (utterance, frame, channel)."""
-        if self.device.type == "cpu":
-            return self._encoder.features(batch)
-        return self._encoder.convolutions(batch.samples, batch.kernels)
 
     def _batch_seconds(self) -> float:
         """As much as fits into the memory of a GPU; little on a CPU, because of its caches."""

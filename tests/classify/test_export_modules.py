@@ -9,20 +9,21 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-import transformers
 from graphs import inputs
 from scipy.special import softmax
+from small_encoders import ARCHITECTURES, lively
 
 from classify.export import check, trace
 from classify.export.graph import Graph
 from classify.export.heads import module_of
+from classify.export.write import export
 from classify.features import Features
 from classify.heads import HEADS, build, build_regressor
 from classify.heads.linear import SoftmaxRegression
 from classify.inference.model import Model
 from data.errors import UsageError
 from extract.encoders.checkpoint import Checkpoint
-from extract.encoders.encoder import UNTRAINED, Encoder
+from extract.encoders.encoder import Encoder
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 
@@ -81,41 +82,19 @@ def test_what_has_no_module_is_refused() -> None:
         module_of({})
 
 
-SMALL = UNTRAINED["untrained:tiny"]
+EXPORTED = (
+    "wav2vec2, layer norm", "hubert, batch norm", "wavlm", "data2vec", "sew", "sew-d",
+    "conformer, relative", "conformer, rotary",
+)  # fmt: skip
 
 
-LAYER_NORM = SMALL | {
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-    "conv_bias": True,
-}
-
-
-T = transformers
-
-
-ARCHITECTURES = {
-    "wav2vec2, layer norm": lambda: T.Wav2Vec2Model(T.Wav2Vec2Config(**LAYER_NORM)),
-    "hubert, batch norm": lambda: T.HubertModel(T.HubertConfig(**SMALL, conv_pos_batch_norm=True)),
-    "wavlm": lambda: T.WavLMModel(T.WavLMConfig(**SMALL)),
-    "data2vec": lambda: T.Data2VecAudioModel(
-        T.Data2VecAudioConfig(**SMALL | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19})
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "normalise"), list(zip(ARCHITECTURES, [True, False] * 2, strict=True))
-)
+@pytest.mark.parametrize(("name", "normalise"), list(zip(EXPORTED, [True, False] * 4, strict=True)))
 def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     """Held against the engine, which test_exactness holds against transformers alone."""
-    torch.manual_seed(1)
-    network = ARCHITECTURES[name]().eval()
-    for parameter in network.parameters():
-        if parameter.ndim == 1:
-            torch.nn.init.normal_(parameter, 0.3, 0.5)
+    network = lively(ARCHITECTURES[name]())
     encoder = Encoder.of(network, Checkpoint("test"), control=True, normalise=normalise)
-    waveforms = [waveform(n, seconds) for n, seconds in enumerate((1.0, 0.025, 2.2))]
+    shortest = encoder.identity.receptive_field / 16_000
+    waveforms = [waveform(n, seconds) for n, seconds in enumerate((1.0, shortest, 2.213))]
     request = Request(precision="float32", pooling=("mean", "std", "max"))
     engine = TorchEngine(replace(encoder, model=deepcopy(network)), request)
     ready = [w if not normalise else (w - w.mean()) / w.std() for w in waveforms]
@@ -135,3 +114,12 @@ def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     np.testing.assert_allclose(softmax(logits, 1), head.predict_proba(expected), atol=1e-5)
     for run in (check.onnxruntime(content), check.openvino(content)):
         np.testing.assert_allclose(run(inputs(waveforms)), logits, atol=1e-4)
+
+
+def test_an_encoder_that_cannot_be_traced_is_refused(tmp_path) -> None:
+    lively(ARCHITECTURES["whisper"]()).save_pretrained(tmp_path / "encoder")
+    recipe = {"precision": "float32", "model": "encoder"}
+    model = Model(None, None, {"recipe": recipe, "encoder_location": str(tmp_path / "encoder")})
+    with pytest.raises(UsageError, match=r"encoder is a whisper, which cannot be exported to ONNX"):
+        export(model, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from data.cache.recipe import canonical, differences, fingerprint
 from data.errors import UsageError
-from extract.recipe import Request, parse_layers
+from extract.encoders.identity import Identity
+from extract.recipe import Request, describe, parse_layers
 
 values = st.none() | st.text() | st.integers() | st.lists(st.integers()) | st.booleans()
 recipes = st.dictionaries(st.text(), values)
@@ -43,6 +44,14 @@ def test_layers_that_make_no_sense(text):
 def test_requests_that_make_no_sense(wrong):
     with pytest.raises(UsageError, match="expected"):
         Request(**wrong)
+
+
+def test_no_more_steps_than_frames():
+    sizes = ((400, 320),)
+    squeezed = Identity("a", None, "", False, True, None, "sew", "", 3, sizes, squeeze=2)
+    assert describe(squeezed, Request(sequence=25.0), "torch")["sequence_rate"] == 25
+    with pytest.raises(UsageError, match="--sequence 26: this encoder has 25 frames per second"):
+        describe(squeezed, Request(sequence=26.0), "torch")
 
 
 def test_a_request_fits_itself_to_a_cache_that_has_more():

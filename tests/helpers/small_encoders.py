@@ -1,5 +1,6 @@
 """Small models of every architecture, with random weights."""
 
+import numpy as np
 import torch
 import transformers
 
@@ -18,6 +19,22 @@ LAYER_NORM = SMALL | {
     "conv_bias": True,
 }
 DATA2VEC = SMALL | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19}
+SQUEEZED = {"conv_dim": (16,) * 13, "squeeze_factor": 2}
+BERT = SMALL | {"conv_depthwise_kernel_size": 5}
+WHISPER = {
+    "num_mel_bins": 80,
+    "d_model": 32,
+    "encoder_layers": 3,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 64,
+    "decoder_layers": 1,
+    "decoder_attention_heads": 2,
+    "decoder_ffn_dim": 64,
+    "max_source_positions": 50,  # windows of a second
+    "vocab_size": 8,
+    "pad_token_id": 0,
+    "tie_last_hidden_states": False,  # transformers: states are before the final norm
+}
 T = transformers
 ARCHITECTURES = {
     "wav2vec2, group norm": lambda: T.Wav2Vec2Model(T.Wav2Vec2Config(**SMALL)),
@@ -27,8 +44,60 @@ ARCHITECTURES = {
     "hubert, layer norm": lambda: T.HubertModel(T.HubertConfig(**LAYER_NORM)),
     "wavlm": lambda: T.WavLMModel(T.WavLMConfig(**SMALL)),
     "wavlm, layer norm": lambda: T.WavLMModel(T.WavLMConfig(**LAYER_NORM)),
+    "unispeech": lambda: T.UniSpeechModel(T.UniSpeechConfig(**SMALL)),
+    "unispeech-sat, layer norm": lambda: T.UniSpeechSatModel(T.UniSpeechSatConfig(**LAYER_NORM)),
+    "sew": lambda: T.SEWModel(T.SEWConfig(**SMALL | SQUEEZED)),
+    "sew-d": lambda: T.SEWDModel(T.SEWDConfig(**SMALL | SQUEEZED, position_buckets=8)),
+    "conformer, relative": lambda: T.Wav2Vec2ConformerModel(T.Wav2Vec2ConformerConfig(**SMALL)),
+    "conformer, rotary": lambda: T.Wav2Vec2ConformerModel(
+        T.Wav2Vec2ConformerConfig(**LAYER_NORM, position_embeddings_type="rotary")
+    ),
+    "whisper": lambda: T.WhisperModel(T.WhisperConfig(**WHISPER)).encoder,
+    "wav2vec2-bert": lambda: T.Wav2Vec2BertModel(T.Wav2Vec2BertConfig(**BERT)),
+    "wav2vec2-bert, rotary": lambda: T.Wav2Vec2BertModel(
+        T.Wav2Vec2BertConfig(**BERT, position_embeddings_type="rotary")
+    ),
     "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(**DATA2VEC)),
 }
+TORCH_ONLY = ("whisper", "wav2vec2-bert")  # beginnings of names
+
+
+def alone(model: torch.nn.Module, waveform: np.ndarray) -> np.ndarray:
+    """(layer, frame, dim) by transformers itself, for one file without any padding."""
+    with torch.inference_mode():
+        found = ALONE.get(model.config.model_type, convolved)(model, waveform)
+    return found.numpy()
+
+
+def convolved(model: torch.nn.Module, waveform: np.ndarray) -> torch.Tensor:
+    states = model(torch.from_numpy(waveform)[None], output_hidden_states=True).hidden_states
+    return torch.cat(states)
+
+
+def in_windows(model: torch.nn.Module, waveform: np.ndarray) -> torch.Tensor:
+    """By Whisper: each window is padded, and its own frames are those that transformers counts."""
+    seconds = model.config.max_source_positions // 50
+    extractor = T.WhisperFeatureExtractor(model.config.num_mel_bins, chunk_length=seconds)
+    found = []
+    for first in range(0, len(waveform), extractor.n_samples):
+        window = waveform[first : first + extractor.n_samples]
+        inputs = extractor(
+            window, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt"
+        )
+        states = model(inputs.input_features, output_hidden_states=True).hidden_states
+        count = int(model._get_feat_extract_output_lengths(inputs.attention_mask.sum()))
+        found.append(torch.cat(states)[:, :count])
+    return torch.cat(found, dim=1)
+
+
+def filtered(model: torch.nn.Module, waveform: np.ndarray) -> torch.Tensor:
+    """By Wav2Vec2-BERT, whose last frame is padding if the spectrogram has an odd length."""
+    inputs = T.SeamlessM4TFeatureExtractor()(waveform, sampling_rate=16_000, return_tensors="pt")
+    states = model(**inputs, output_hidden_states=True).hidden_states
+    return torch.cat(states)[:, : int(inputs.attention_mask.sum())]
+
+
+ALONE = {"whisper": in_windows, "wav2vec2-bert": filtered}
 
 
 def lively(model: torch.nn.Module) -> torch.nn.Module:

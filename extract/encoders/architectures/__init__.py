@@ -19,7 +19,7 @@ def known() -> dict[str, Architecture]:
     return architectures
 
 
-def architecture(model_type: str, name: str) -> Architecture:
+def architecture(model_type: str | None, name: str) -> Architecture:
     """The architecture of the checkpoint `name`.
 
     Raises:
@@ -27,5 +27,8 @@ def architecture(model_type: str, name: str) -> Architecture:
     """
     architectures = known()
     if model_type not in architectures:
-        raise EncoderError(f"{name} is a {model_type}; expected one of {', '.join(architectures)}")
+        raise EncoderError(
+            f"{name} is a {model_type or 'model of no type'}, not a speech encoder that is read "
+            "here; 'python -m extract --list-encoders' shows what is read"
+        )
     return architectures[model_type]

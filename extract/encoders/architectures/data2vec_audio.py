@@ -12,6 +12,8 @@ class Data2VecAudio(Architecture):
     """Has five positional convolutions with layer norms between them."""
 
     model_types = ("data2vec-audio",)
+    examples = ("facebook/data2vec-audio-base",)
+    exactness = "first norm, position convolutions, attention, pooling"
 
     def leaks(self, model: Any) -> Sequence[nn.Module]:
         """The positional convolutions after the first."""

@@ -12,6 +12,8 @@ class Hubert(Architecture):
     """May have a batch norm before the positional convolution; it makes padding non-zero."""
 
     model_types = ("hubert",)
+    examples = ("facebook/hubert-base-ls960", "ntu-spml/distilhubert")
+    exactness = "first norm, position convolution, attention, pooling"
 
     def leaks(self, model: Any) -> Sequence[nn.Module]:
         """The positional convolution after a batch norm."""

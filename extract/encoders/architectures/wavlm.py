@@ -13,6 +13,7 @@ class WavLM(Architecture):
     """Has layers that return a tuple of hidden states and position bias."""
 
     model_types = ("wavlm",)
+    examples = ("microsoft/wavlm-base-plus", "microsoft/wavlm-large")
 
     def upper_layers(self, model: Any, first: int) -> list[Any]:
         """The lowest of them computes the position bias in place of the first layer."""
