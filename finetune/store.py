@@ -125,7 +125,7 @@ class Store:
             do_normalize=encoder.identity.normalise, return_attention_mask=True
         ).save_pretrained(made)
         tensors = {name: value.numpy() for name, value in network.head.state_dict().items()}
-        final = bool(getattr(model.config, "do_stable_layer_norm", False))  # as in `Network`
+        final = encoder.architecture.norm_is_last(model.config)
         depth = encoder.identity.depth
         finetuned.Head(classes, network.head.pooling, depth, final, tensors).write(made)
         trained_on.write(made, recordings)
