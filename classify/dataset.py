@@ -4,10 +4,10 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,12 @@ class Selection:
     y: npt.NDArray  # (utterance,) integer number of the class, or (utterance, target) float64
     classes: tuple[str, ...]  # sorted; empty: numbers
     targets: tuple[str, ...]  # columns of the numbers; empty: classes
+    left_out: pd.DataFrame | None = field(default=None, kw_only=True)  # other rows of the cache
+
+    def part(self, rows: npt.NDArray[np.intp]) -> Self:
+        """Some of the utterances, by their rows of this selection; the classes are the same."""
+        utterances = self.utterances.iloc[rows].reset_index(drop=True)
+        return replace(self, utterances=utterances, rows=self.rows[rows], y=self.y[rows])
 
     @property
     def truth(self) -> npt.NDArray:
@@ -89,6 +95,10 @@ class Dataset(Selection):
     fingerprint: str
     encoder_location: str | None  # folder of the encoder
     by_fold: tuple[Matrix, ...] = ()  # X by the encoder of each fold, where there are several
+
+    def part(self, rows: npt.NDArray[np.intp]) -> Self:
+        by_fold = tuple(X[rows] for X in self.by_fold)
+        return replace(super().part(rows), X=self.X[rows], by_fold=by_fold)
 
     @property
     def encoder(self) -> str:
@@ -158,6 +168,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
         y=chosen.y,
         classes=chosen.classes,
         targets=chosen.targets,
+        left_out=chosen.left_out,
         X=read[0],
         by_fold=tuple(read) if folded else (),
         features=features,
@@ -214,7 +225,8 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     selection = (_with_numbers if numbers else _with_classes)(table, options, folds)
     if folds:
         require_unheard(selection.utterances, options.allow_heard)
-    return selection
+    named = utterances[["id", "corpus", "path"]]
+    return replace(selection, left_out=named.drop(selection.rows))
 
 
 def _with_classes(table: pd.DataFrame, options: Options, folds: bool) -> Selection:

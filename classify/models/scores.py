@@ -33,6 +33,7 @@ def of_held_out(
     return {
         "split": folds.kind,
         "folds": len(folds),
+        **leaks(folds),
         "intervals": {"over": _units(selection)},
         "chance": 1 / len(selection.classes),
         "overall": _summary(counts, selection.classes),
@@ -50,6 +51,11 @@ def of_held_out(
             if _groups(selection, column)
         },
     }
+
+
+def leaks(folds: Folds) -> Json:
+    """What training and test parts share, as a field of the scores; empty: nothing."""
+    return {"leaks": folds.audit.leaks} if folds.audit and folds.audit.leaks else {}
 
 
 def _units(selection: Selection) -> str:

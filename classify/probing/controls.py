@@ -77,7 +77,7 @@ def shuffled(
     """
     task = curve.task
     labels, scheme = shuffle(task, shuffles, seed)
-    train, fold = task.train, task.fold
+    train, tested = task.train, task.tested
     masks = np.tile(train, (shuffles, 1))
     scores = []
     for (layer, X), C in zip(layers, curve.C, strict=True):
@@ -85,8 +85,8 @@ def shuffled(
         problems = Problems(masks, labels.repeat(len(train), 0), len(task.classes), of_fold)
         with naming(head, f"{layer_name(layer, curve.pooling)}, shuffled labels"):
             predicted = predict(head, X, problems).reshape(shuffles, len(train), -1)
-        predicted = predicted[:, fold, np.arange(len(fold))]
-        scores.append(uar(confusions(labels, predicted, len(task.classes))))
+        predicted = predicted[:, task.fold[tested], tested]
+        scores.append(uar(confusions(labels[:, tested], predicted, len(task.classes))))
     return Shuffled(scheme, np.array(scores))
 
 
@@ -104,7 +104,7 @@ def sentence_alone(task: Task, sentences: npt.NDArray) -> float:
     """
     sentence = np.unique(sentences.astype(str), return_inverse=True)[1]
     classes = len(task.classes)
-    predicted = np.empty(len(task.y), np.intp)
+    predicted = np.zeros(len(task.y), np.intp)
     for train, test in task.folds.parts:
         table = np.zeros((sentence.max() + 1, classes), np.int64)
         np.add.at(table, (sentence[train], task.y[train]), 1)
