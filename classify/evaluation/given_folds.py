@@ -84,8 +84,8 @@ def _files(path: str, selection: Selection) -> Iterable[tuple[int, str, str]]:
     if unknown := [name for name, found in rows.items() if not found]:
         more = ", …" if len(unknown) > FEW else ""
         raise UsageError(
-            f"--folds {path}: {len(unknown):,} of {several(len(rows), 'name')} are not in the "
-            f"cache: {', '.join(unknown[:FEW])}{more}; embed them too, or remove them from the file"
+            f"--folds {path}: the cache lacks {len(unknown):,} of {several(len(rows), 'name')}: "
+            f"{', '.join(unknown[:FEW])}{more}; embed them too, or remove them from the file"
         )
     size = len(selection.y)  # the rows beyond are not selected
     return [(row, e.fold, e.part) for e in entries for row in rows[e.name] if row < size]
