@@ -15,7 +15,7 @@ import pandas as pd
 
 from classify.features import Features, Matrix
 from classify.heads import regressor_path
-from classify.heard import marked, require_unheard
+from classify.heard import marked
 from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
@@ -223,8 +223,6 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     table = of_corpora(utterances, options)
     numbers = has_numbers(utterances, options)
     selection = (_with_numbers if numbers else _with_classes)(table, options, folds)
-    if folds:
-        require_unheard(selection.utterances, options.allow_heard)
     named = utterances[["id", "corpus", "path"]]
     return replace(selection, left_out=named.drop(selection.rows))
 

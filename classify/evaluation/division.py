@@ -10,6 +10,7 @@ from classify.dataset import Selection
 from classify.evaluation.folds import SCHEMES, Folds, split
 from classify.evaluation.folds_audit import audited, repaired
 from classify.evaluation.given_folds import given_folds
+from classify.heard import require_unheard
 from classify.options import Options
 from data.errors import UsageError, Wav2emoError
 
@@ -26,7 +27,8 @@ def divide(selection: S, options: Options) -> tuple[S, Folds]:
     alone, too.
 
     Raises:
-        UsageError: folds cannot be made, or those that are given are not complete.
+        UsageError: folds cannot be made, or those that are given are not complete, or the encoder
+            was trained on what they test.
         Wav2emoError: ``--strict``, and something of a test part is in training, too.
     """
     left_out: dict[str, int] = {}
@@ -40,6 +42,7 @@ def divide(selection: S, options: Options) -> tuple[S, Folds]:
         folds = repaired(folds, selection, options.repair)
         folds = audited(folds, selection, before, options.repair, left_out)
         _require_clean(folds, options)
+    require_unheard(selection.utterances.iloc[folds.tested], options.allow_heard)
     used = folds.used
     if len(used) < len(selection.y):
         selection, folds = _of_classes_left(selection.part(used)), folds.within(used)

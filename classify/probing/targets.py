@@ -33,6 +33,7 @@ from classify.evaluation.folds import (
     parted,
     stratified,
 )
+from classify.heard import require_unheard
 from classify.probing.options import CONFOUNDS, ProbeOptions
 from data.errors import UsageError
 
@@ -133,9 +134,11 @@ def task(table: pd.DataFrame, target: str, options: ProbeOptions) -> Task:
     """
     selection = select(table, options.selection(target))
     if target == "speaker":
+        require_unheard(selection.utterances, options.allow_heard)
         return _across_sentences(selection, options)
     known = selection.speakers_known
     if known and selection.tuned_fold is None and is_constant(selection.y, selection.speakers):
+        require_unheard(selection.utterances, options.allow_heard)
         folds = _speakers_of_every_class(selection, options)
         if options.folds == CROSSED:
             folds = crossed(folds, selection, options.seed)

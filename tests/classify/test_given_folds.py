@@ -383,6 +383,22 @@ def test_a_leak_is_on_top_of_every_report(cache, leaking, tmp_path, capsys) -> N
         train([*args, "--head", "logreg", "-o", str(model), "--strict"])
 
 
+def test_an_encoder_may_have_heard_what_is_trained_on(make_cache, official, tmp_path) -> None:
+    tested = {row["id"] for row in csv.DictReader(official.open()) if row["part"] == "test"}
+    ids = sorted(row["id"] for row in csv.DictReader(official.open()))
+    for name, expected in (("training", False), ("test", True)):
+        heard = ["fitted" if (id in tested) == expected else "" for id in ids]
+        cache = make_cache(f"{name}.h5", columns={"id": ids, "speaker": [id[6:8] for id in ids],
+                                                  "heard": heard})  # fmt: skip
+        if expected:
+            with pytest.raises(UsageError, match="has heard 16 of 16 tested utterances"):
+                divided(cache, official)
+        else:
+            divided(cache, official)
+            with pytest.raises(UsageError, match="has heard 64 of 80 tested utterances"):
+                divided(cache, "auto")
+
+
 def test_folds_that_a_scheme_would_make_give_its_scores(cache, tmp_path) -> None:
     out = ["--head", "logreg", "--cache", str(cache), "-q", "--out"]
     assert evaluate([*out, str(tmp_path / "own")]) == 0
