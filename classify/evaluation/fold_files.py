@@ -108,7 +108,7 @@ def _json_lines(file: Path) -> Iterator[Entry]:
         raise ValueError("its name has no part, train or test")
     of = NAMED_FOLD.search(file.stem) or NAMED_FOLD.search(file.parent.name)
     fold = of[1] if of else file.parent.name
-    for number, line in enumerate(file.read_text("utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(file.read_text("utf-8-sig").split("\n"), 1):
         if not line.strip():
             continue
         record = json.loads(line)
