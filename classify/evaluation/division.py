@@ -1,6 +1,5 @@
 """Divide a selection into folds, as the options ask for."""
 
-import logging
 from dataclasses import replace
 from typing import TypeVar
 
@@ -13,8 +12,6 @@ from classify.evaluation.given_folds import given_folds
 from classify.heard import require_unheard
 from classify.options import Options
 from data.errors import UsageError, Wav2emoError
-
-log = logging.getLogger("wav2emo")
 
 S = TypeVar("S", bound=Selection)
 

@@ -12,10 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import PredefinedSplit
 
-from classify.commands.compare import main as compare
-from classify.commands.evaluate import main as evaluate
-from classify.commands.probe import main as probe
-from classify.commands.train import main as train
 from classify.dataset import select, sound
 from classify.evaluation.division import divide
 from classify.evaluation.fold_files import entries
@@ -23,8 +19,6 @@ from classify.evaluation.run import evaluate as cross_validate
 from classify.options import Options
 from data import spreadsheet
 from data.errors import UsageError, Wav2emoError
-
-SENTENCES = {"sentence": [f"s{n % 4}" for n in range(80)]}
 
 
 def divided(cache: Path, folds: object, **options):
@@ -50,21 +44,6 @@ def named(selection, folds) -> dict[str, tuple[set[str], set[str]]]:
     ids = selection.utterances["id"].to_numpy()
     parts = [({*ids[fitted]}, {*ids[tested]}) for fitted, tested in folds.parts]
     return dict(zip(folds.names, parts, strict=True))
-
-
-@pytest.fixture
-def official(cache: Path, tmp_path: Path) -> Path:
-    """One fold: speakers 00 to 02 are trained on, 03 is for development, 04 is tested."""
-    part = {"03": "dev", "04": "test"}
-    rows = [(one.id, "a", part.get(one.speaker, "train")) for one in table_of(cache).itertuples()]
-    return written(tmp_path / "official.csv", "id,fold,part", rows)
-
-
-@pytest.fixture
-def leaking(cache: Path, tmp_path: Path) -> Path:
-    """Three folds by the number of the utterance, so that every speaker is on both sides."""
-    rows = [(one, f"f{number % 3}") for number, one in enumerate(table_of(cache)["id"])]
-    return written(tmp_path / "leaking.csv", "id,fold", rows)
 
 
 def test_a_fold_alone_is_tested_and_the_others_train(cache, leaking) -> None:
@@ -334,55 +313,6 @@ def test_a_class_that_training_lacks_is_never_predicted(make_cache, tmp_path, he
     assert run.outcome.scores.utterances == 16
 
 
-def test_commands_score_test_parts_alone(cache, official, tmp_path, capsys) -> None:
-    args = ["--cache", str(cache), "--folds", str(official), "-q"]
-    tested = {row["id"] for row in csv.DictReader(official.open()) if row["part"] == "test"}
-    run, compared, probed = (tmp_path / name for name in ("run", "compared", "probed"))
-    assert evaluate([*args, "--head", "logreg", "--out", str(run)]) == 0
-    assert compare([*args, "--heads", "logreg,knn", "--out", str(compared)]) == 0
-    assert probe([*args, "--quick", "--out", str(probed)]) == 0
-    for folder in (run, compared, probed):
-        rows = list(csv.DictReader((folder / "predictions.csv").open()))
-        assert {row["id"] for row in rows} == tested
-        assert {row["fold"] for row in rows} == {"0"}
-    found = json.loads((run / "metrics.json").read_text())
-    assert (found["utterances"], np.sum(found["confusion"])) == (16, 16)
-    assert found["fold_audit"]["folds"][0]["training"] == 48
-    assert not found["fold_audit"]["leaks"]
-    found = json.loads((compared / "compare.json").read_text())
-    assert found["units"] == {"what": "speakers", "count": 1}
-    assert {np.sum(row["confusion"]) for row in found["heads"]} == {16}
-    found = json.loads((probed / "probe.json").read_text())["targets"]["emotion"]
-    assert (found["utterances"], found["support"]["anger"]) == (16, 4)
-    assert found["layers"][0]["per_speaker"].keys() == {"emodb/04"}
-    assert "leak  " not in capsys.readouterr().out
-
-
-def test_a_leak_is_on_top_of_every_report(cache, leaking, tmp_path, capsys) -> None:
-    args = ["--cache", str(cache), "--folds", str(leaking), "-q"]
-    words = "5 of 5 test speakers are also in training (3 of 3 folds)"
-    for number, (command, more) in enumerate([
-        (evaluate, ["--head", "logreg"]), (compare, ["--heads", "logreg,knn"]), (probe, ["--quick"])
-    ]):  # fmt: skip
-        out = tmp_path / str(number)
-        assert command([*args, *more, "--out", str(out)]) == 0
-        assert re.search(rf"(?m)^leak +{re.escape(words)}$", capsys.readouterr().out)
-        page = (out / "report.html").read_text()
-        warning, table, figure = (page.index(text) for text in (
-            f"The folds leak: {words}", '<h2 id="audit-of-the-folds">', "<figure>"
-        ))  # fmt: skip
-        assert warning < table < figure
-    model = tmp_path / "model"
-    assert train([*args, "--head", "logreg", "-o", str(model)]) == 0
-    assert words in capsys.readouterr().out
-    card = (model / "README.md").read_text()
-    assert words in card
-    assert "not trained on" not in card.replace("**It was never tested**", "")
-    assert json.loads((model / "model.json").read_text())["scores"]["leaks"] == words
-    with pytest.raises(Wav2emoError, match="--strict"):
-        train([*args, "--head", "logreg", "-o", str(model), "--strict"])
-
-
 def test_an_encoder_may_have_heard_what_is_trained_on(make_cache, official, tmp_path) -> None:
     tested = {row["id"] for row in csv.DictReader(official.open()) if row["part"] == "test"}
     ids = sorted(row["id"] for row in csv.DictReader(official.open()))
@@ -399,36 +329,9 @@ def test_an_encoder_may_have_heard_what_is_trained_on(make_cache, official, tmp_
                 divided(cache, "auto")
 
 
-def test_folds_that_a_scheme_would_make_give_its_scores(cache, tmp_path) -> None:
-    out = ["--head", "logreg", "--cache", str(cache), "-q", "--out"]
-    assert evaluate([*out, str(tmp_path / "own")]) == 0
-    assert evaluate([*out, str(tmp_path / "given"), "--folds", "column:speaker"]) == 0
-    own, of_column = (
-        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("own", "given")
-    )
-    assert own["confusion"] == of_column["confusion"]
-    assert own["ci95"] == of_column["ci95"]
-    assert not of_column["fold_audit"]["leaks"]
-
-
 def test_unknown_speakers_stay_unknown(make_cache, leaking, caplog) -> None:
     cache = make_cache(columns={"speaker": [""] * 80})
     _, folds = divided(cache, leaking)
     assert "speakers are unknown" in caplog.text
     assert not folds.by_speaker
     assert folds.audit.overlap["speaker"] is None
-
-
-def test_a_probe_is_repaired_too(make_cache, tmp_path, capsys) -> None:
-    cache = make_cache(columns=SENTENCES)
-    args = ["--cache", str(cache), "--quick", "-q", "--folds", "column:speaker", "--out"]
-    table = table_of(cache)
-    part = np.where(table["speaker"] < "03", "train", "test")
-    part[0] = "test"
-    rows = zip(table["id"], part, strict=True)
-    file = written(tmp_path / "a.csv", "id,part", rows)
-    assert probe([*args, str(tmp_path / "run"), "--folds", str(file), "--repair", "speaker"]) == 0
-    assert "--repair speaker dropped 15 of 47 training utterances" in capsys.readouterr().out
-    found = json.loads((tmp_path / "run" / "probe.json").read_text())
-    assert found["options"]["repair"] == ["speaker"]
-    assert "--repair speaker" in found["command"]
