@@ -4,10 +4,10 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import pandas as pd
 
 from classify.features import Features, Matrix
 from classify.heads import regressor_path
-from classify.heard import marked, require_unheard
+from classify.heard import marked
 from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
@@ -45,6 +45,12 @@ class Selection:
     y: npt.NDArray  # (utterance,) integer number of the class, or (utterance, target) float64
     classes: tuple[str, ...]  # sorted; empty: numbers
     targets: tuple[str, ...]  # columns of the numbers; empty: classes
+    left_out: pd.DataFrame | None = field(default=None, kw_only=True)  # other rows of the cache
+
+    def part(self, rows: npt.NDArray[np.intp]) -> Self:
+        """Some of the utterances, by their rows of this selection; the classes are the same."""
+        utterances = self.utterances.iloc[rows].reset_index(drop=True)
+        return replace(self, utterances=utterances, rows=self.rows[rows], y=self.y[rows])
 
     @property
     def truth(self) -> npt.NDArray:
@@ -72,15 +78,12 @@ class Selection:
         column = self.utterances.get(TUNED_FOLD)
         return None if column is None else column.to_numpy(np.intp)
 
-    def of_rows(self, rows: npt.NDArray[np.intp]) -> "Selection":
-        """Some utterances in a given order, with the classes that they have."""
-        y, classes = self.y[rows], self.classes
-        if classes:
-            present = np.unique(y)
-            y = np.searchsorted(present, y)
-            classes = tuple(classes[number] for number in present)
-        table = self.utterances.iloc[rows].reset_index(drop=True)
-        return Selection(table, self.rows[rows], y, classes, self.targets)
+    def with_own_classes(self) -> Self:
+        """The same without classes that no utterance has."""
+        if not self.classes:
+            return self
+        kept, y = np.unique(self.y, return_inverse=True)
+        return replace(self, y=y, classes=tuple(self.classes[number] for number in kept))
 
     @property
     def corpora(self) -> dict[str, int]:
@@ -100,6 +103,10 @@ class Dataset(Selection):
     encoder_location: str | None  # folder of the encoder
     by_fold: tuple[Matrix, ...] = ()  # X by the encoder of each fold, where there are several
     locations: tuple[str | None, ...] = ()  # their folders
+
+    def part(self, rows: npt.NDArray[np.intp]) -> Self:
+        by_fold = tuple(X[rows] for X in self.by_fold)
+        return replace(super().part(rows), X=self.X[rows], by_fold=by_fold)
 
     @property
     def encoder(self) -> str:
@@ -176,6 +183,7 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
         y=chosen.y,
         classes=chosen.classes,
         targets=chosen.targets,
+        left_out=chosen.left_out,
         X=read[0],
         by_fold=tuple(read) if folded else (),
         locations=tuple(one.provenance.get("location") for one in caches) if folded else (),
@@ -231,9 +239,8 @@ def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Se
     table = of_corpora(utterances, options)
     numbers = has_numbers(utterances, options)
     selection = (_with_numbers if numbers else _with_classes)(table, options, folds)
-    if folds:
-        require_unheard(selection.utterances, options.allow_heard)
-    return selection
+    named = utterances[["id", "corpus", "path"]]
+    return replace(selection, left_out=named.drop(selection.rows))
 
 
 def _with_classes(table: pd.DataFrame, options: Options, folds: bool) -> Selection:

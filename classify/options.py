@@ -11,6 +11,7 @@ from data.errors import UsageError
 AXES = ("time", "layer")
 NONE = "none"  # in place of poolings: sequences by themselves
 NORMALIZATIONS = ("global", "speaker", "none")
+REPAIRS = ("speaker", "recording", "sentence")
 EMOTION_TARGETS = ("emotion", "emotion_perceived")  # the columns that --labels maps
 
 
@@ -49,6 +50,8 @@ class Options:
     device: str = "cpu"  # of neural heads
     seed: int = 0
     allow_heard: bool = False  # whether to test on what the encoder was trained on
+    repair: tuple[str, ...] = ()  # of `REPAIRS`: dropped from training if a test part has it too
+    strict: bool = False  # whether to refuse folds that share any of them
 
     def __post_init__(self) -> None:
         head = find(self.head)
@@ -70,6 +73,8 @@ class Options:
             raise UsageError(f"--seeds {self.seeds}: expected 1 or more")
         if isinstance(self.folds, int) and self.folds < 2:
             raise UsageError(f"--folds {self.folds}: expected 2 or more")
+        if unknown := [name for name in self.repair if name not in REPAIRS]:
+            raise UsageError(f"--repair {unknown[0]}: expected {', '.join(REPAIRS)}")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed {self.seed}: expected 0 to {2**32 - 1}")
         if not self.targets:
@@ -114,10 +119,16 @@ class Options:
     def as_json(self) -> dict[str, Any]:
         """The options that decide the numbers, without the path of the cache."""
         values = {**asdict(self), "training": self.training.given}
-        del values["cache"]
-        if not self.allow_heard:
-            del values["allow_heard"]
-        return values
+        return without_unused(values)
+
+
+def without_unused(values: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `Options` that decide the numbers."""
+    for name in ("allow_heard", "repair"):
+        if not values[name]:
+            del values[name]
+    del values["cache"], values["strict"]
+    return values
 
 
 def split_one(text: str) -> tuple[str, ...]:

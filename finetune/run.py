@@ -19,7 +19,8 @@ from classify.dataset import Selection, log_kind, select
 from classify.evaluation import scheduling
 from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, FoldResult
-from classify.evaluation.folds import Folds, Rows, split
+from classify.evaluation.division import divide
+from classify.evaluation.folds import Folds, Rows
 from classify.evaluation.numbers import NumberOutcome
 from classify.heard import require_unheard
 from classify.options import Options
@@ -202,15 +203,34 @@ def chosen(
     """The utterances of a table that have a target, and their folds.
 
     Raises:
-        UsageError: there are too few classes or speakers.
+        UsageError: there are too few classes or speakers, or given folds share speakers or
+            recordings, or do not train on all that they do not test.
     """
     wanted = Options(
         cache=Path(", ".join(sorted(corpora))), labels=options.labels, target=options.target,
         folds=options.folds, seed=options.seed, allow_heard=True,  # see `_heard_before`
     )  # fmt: skip
     log_kind(table, wanted)
-    selection = select(table, wanted)
-    return selection, split(selection, options.folds, options.seed)
+    selection, folds = divide(select(table, wanted), wanted)
+    _require_partition(selection, folds, options)
+    return selection, folds
+
+
+def _require_partition(selection: Selection, folds: Folds, options: FinetuneOptions) -> None:
+    """Require of given folds what heads on caches by fold take for granted."""
+    if not folds.audit:
+        return
+    leaks = [name for name in ("speaker", "recording")
+             if (overlap := folds.audit.overlap[name]) and overlap.shared]  # fmt: skip
+    whole = all(len(train) + len(test) == len(selection.y) for train, test in folds.parts)
+    lacking = any(fold.untrained for fold in folds.audit.folds)
+    if leaks or lacking or not whole or len(folds.tested) < len(selection.y):
+        found = f"{folds.audit.leaks}. " if leaks else ""
+        raise UsageError(
+            f"--folds {options.folds}: {found}Fine-tuning needs folds that test every utterance "
+            "once, train on all others and on every class, and share no speaker or recording; "
+            "'python -m classify' takes other folds"
+        )
 
 
 @dataclass(frozen=True)

@@ -239,15 +239,18 @@ def test_a_file_of_folds(toy, tmp_path) -> None:
     assert found["split"] == "folds of own.csv"
     assert found["confusion"] == json.loads(before)["confusion"]
     rows.assign(fold=np.arange(24) % 2)[["id", "fold"]].to_csv(own, index=False)
-    with pytest.raises(UsageError, match=r"speaker toy/t0 is in two folds; put all"):
-        evaluate([*args, "--folds", str(own)])
+    assert evaluate([*args, "--folds", str(own)]) == 0
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found["fold_audit"]["overlap"]["speaker"] == {"shared": 6, "tested": 6}
     pd.concat([rows, rows.assign(fold=7)])[["id", "fold"]].to_csv(own, index=False)
-    with pytest.raises(UsageError, match=r"toy/\S+ is in two folds"):
+    with pytest.raises(UsageError, match=r"toy/\S+ is tested in fold \d and in fold 7"):
         evaluate([*args, "--folds", str(own)])
     rows[["id", "fold"]][:-1].to_csv(own, index=False)
-    with pytest.raises(UsageError, match="1 of 24 utterances have no fold"):
-        evaluate([*args, "--folds", str(own)])
-    with pytest.raises(UsageError, match=r"expected auto, speaker, .* or a CSV file"):
+    assert evaluate([*args, "--folds", str(own)]) == 0
+    found = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert found["fold_audit"]["left_out"] == {"unnamed": 1, "development": 0}
+    assert found["utterances"] == 23
+    with pytest.raises(UsageError, match=r"expected auto, speaker, .* or a CSV file|no such file"):
         evaluate([*args, "--folds", "nothing"])
 
 

@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser, seeds: bool = True, head: boo
     add_poolings(parser, "; with sequences all but the mean, or none")
     add_folds(parser)
     parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with status 1 if a speaker, a recording or a sentence is in training and test",
+    )
+    parser.add_argument(
         "--axis",
         choices=AXES,
         help="sequence axis of gru, attention and transformer (default: time if the cache has "
@@ -166,10 +171,31 @@ def add_folds(parser: argparse.ArgumentParser) -> None:
         "--folds",
         type=_folds,
         default=Options.folds,
-        metavar="auto|speaker|speaker+sentence|N|FILE",
+        metavar="auto|speaker|speaker+sentence|N|FILE|column:NAME|iemocap-session",
         help="speaker: leave one speaker out; N: N folds grouped by speaker; auto: speaker for up "
         "to 30 speakers, else 10; speaker+sentence: as auto, without the tested sentences in "
-        "training; FILE: a CSV with the columns id and fold (default: %(default)s)",
+        "training; FILE: a CSV with the columns id or file, and fold or part, or the files of "
+        "EmoBox or EMO-SUPERB, or a folder of them; column:NAME: the same of a column of the "
+        "cache; iemocap-session: leave one session out (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repair",
+        type=split_one,
+        default=(),
+        metavar="NAMES",
+        help="drop from each training part what shares a speaker, a recording or a sentence with "
+        "its test part: one or more of these, joined by commas",
+    )
+
+
+def add_schemes(parser: argparse.ArgumentParser) -> None:
+    """Add ``--folds`` for folds that are made here."""
+    parser.add_argument(
+        "--folds",
+        type=_folds,
+        default=Options.folds,
+        metavar="auto|speaker|speaker+sentence|N",
+        help="folds within a corpus, as in 'python -m classify' (default: %(default)s)",
     )
 
 

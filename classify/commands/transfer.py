@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_layer(parser)
     shared.add_C(parser)
     shared.add_poolings(parser)
-    shared.add_folds(parser)
+    shared.add_schemes(parser)
     parser.add_argument(
         "--normalize",
         choices=["corpus"],

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from classify.heads import HEADS, find
-from classify.options import NONE, Options
+from classify.options import NONE, Options, without_unused
 from data.errors import UsageError
 
 
@@ -44,8 +44,6 @@ class CompareOptions:
 
     def as_json(self) -> dict[str, Any]:
         """The options that decide the numbers, without the path of the cache."""
-        shared = asdict(self.shared)
-        del shared["head"], shared["cache"]
-        if not self.shared.allow_heard:
-            del shared["allow_heard"]
+        shared = without_unused(asdict(self.shared))
+        del shared["head"]
         return {"heads": list(self.heads), **shared}

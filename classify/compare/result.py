@@ -5,7 +5,7 @@ are in ``run.json``::
 
     encoder, control (bool), engine, precision, corpora, utterances, classes,
     support {class: utterances}, chance, fingerprint, options
-    folds {kind, count, by_speaker}
+    folds {kind, count, by_speaker, audit}      audit: of given folds, see `FoldsAudit`
     units {what, count}           what is left out and exchanged: speakers, or utterances where the
                                   speakers are unknown
     heads[k] ROW                  in the order asked for
@@ -180,6 +180,7 @@ class Comparison:
                 "kind": study.folds.kind,
                 "count": len(study.folds),
                 "by_speaker": study.folds.by_speaker,
+                **({"audit": study.folds.audit.as_json()} if study.folds.audit else {}),
             },
             "units": {"what": self.unit, "count": self.units},
             "heads": [row.as_json() for row in self.rows],

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from classify.compare.options import CompareOptions
 from classify.dataset import Selection, require_classes, select, sound, with_features
 from classify.evaluation import run
-from classify.evaluation.folds import Folds, split
+from classify.evaluation.division import divide
+from classify.evaluation.folds import Folds
 from classify.evaluation.scheduling import spread
 from classify.heard import marked
 from data.cache import Cache
@@ -36,8 +37,8 @@ class Study:
     """The predictions of several heads under the same folds."""
 
     options: CompareOptions
-    selection: Selection
-    folds: Folds
+    selection: Selection  # the utterances of the test parts
+    folds: Folds  # of these; the audit is about all
     results: tuple[HeadResult, ...]  # in the order of the options, without failed heads
     failed: dict[str, str]  # head → reason
     recipe: Recipe
@@ -53,8 +54,7 @@ def study(options: CompareOptions) -> Study:
     """
     with sound(options.shared.cache) as cache:
         require_classes(cache.utterances, options.shared)
-        chosen = select(cache.utterances, options.shared)
-        folds = split(chosen, options.shared.folds, options.shared.seed)
+        chosen, folds = divide(select(cache.utterances, options.shared), options.shared)
         results: list[HeadResult] = []
         failed: dict[str, str] = {}
         found = spread(_tried, options.heads, options, cache, chosen, folds)
@@ -67,10 +67,11 @@ def study(options: CompareOptions) -> Study:
                 log.warning("%s is left out: %s", head, failed[head])
         if not results:
             raise HeadError(f"no head could be fitted: {next(iter(failed.values()))}")
+        tested = folds.tested
         return Study(
             options=options,
-            selection=chosen,
-            folds=folds,
+            selection=chosen.part(tested),
+            folds=folds.within(tested),
             results=tuple(results),
             failed=failed,
             recipe=marked(cache.recipe, chosen.utterances),
@@ -101,7 +102,7 @@ def cross_validated(
     began = time.perf_counter()
     result = run.evaluate_folds(options.of(head), data, folds).result
     seconds = time.perf_counter() - began
-    if not np.array_equal(result.fold, folds.fold):
+    if not np.array_equal(result.fold, folds.fold[folds.tested]):
         raise HeadError(f"{head} was evaluated with different folds")
     return HeadResult(
         head, str(data.features), result.prediction, result.by_seed.argmax(2), seconds

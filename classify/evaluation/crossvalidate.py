@@ -5,7 +5,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -77,11 +77,15 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Predictions for all utterances, by heads that were not trained on their folds."""
+    """Predictions for the utterances of all test parts."""
 
-    fold: npt.NDArray[np.intp]  # (utterance,)
+    fold: npt.NDArray[np.intp]  # (utterance,); -1: it is not tested
     by_seed: npt.NDArray[np.float64]  # (seed, utterance, class or target), see `FoldResult.output`
     fits: list[list[FoldResult]]  # of each seed, one a fold
+
+    def part(self, rows: Rows) -> "CrossValidation":
+        """The predictions for some utterances."""
+        return replace(self, fold=self.fold[rows], by_seed=self.by_seed[:, rows])
 
     @property
     def output(self) -> npt.NDArray[np.float64]:
@@ -143,7 +147,8 @@ def cross_validate(
         fits = _fit_folds(some, dataset, folds, numbers, jobs)
         for of_folds, of_seed in zip(found, fits, strict=True):
             of_folds.update(zip(numbers, of_seed, strict=True))
-    by_seed = np.empty((seeds, len(dataset.y), len(dataset.classes or dataset.targets)))
+    shape = seeds, len(dataset.y), len(dataset.classes or dataset.targets)
+    by_seed = np.full(shape, np.nan)  # of what is not tested
     for of_folds, output in zip(found, by_seed, strict=True):
         for number, fit in of_folds.items():
             output[folds.parts[number][1]] = fit.output
@@ -292,4 +297,10 @@ def _fit(
     It uses one thread, so that rounding does not depend on other processes.
     """
     with learning_from(len(train)), threadpool_limits(1), converging(head):
-        return _output(clone(head).fit(check_array(X[train]), y[train]), X[test])
+        fitted = clone(head).fit(check_array(X[train]), y[train])
+        found = _output(fitted, X[test])
+    if not is_classifier(head):
+        return found
+    output = np.zeros((len(test), y.max() + 1))  # a class that training lacks has probability 0
+    output[:, fitted.classes_] = found
+    return output

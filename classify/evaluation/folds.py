@@ -6,19 +6,19 @@ To add a scheme, write a function and add it to `SCHEMES`.
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from classify.dataset import Selection, grouping
+from classify.evaluation.folds_audit import FoldsAudit
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
 
 CROSSED = "speaker+sentence"
+SESSIONS = "iemocap-session"
 MANY_SPEAKERS = 30  # with more, "auto" no longer leaves out one at a time
 DEFAULT_FOLDS = 10
 INNER = 3  # folds of a training part, to choose settings by
@@ -37,10 +37,32 @@ class Folds:
 
     kind: str  # as text: "leave one speaker out"
     parts: list[tuple[Rows, Rows]]  # training and test rows of each fold
-    by_speaker: bool
+    by_speaker: bool  # whether the speakers are the units of intervals and tests
+    names: tuple[str, ...] = ()  # of given folds
+    audit: FoldsAudit | None = None  # of given or repaired folds
 
     def __len__(self) -> int:
         return len(self.parts)
+
+    @property
+    def used(self) -> Rows:
+        """Rows of all parts, sorted."""
+        return np.unique(np.concatenate([rows for part in self.parts for rows in part]))
+
+    @property
+    def tested(self) -> Rows:
+        """Rows of the test parts, sorted."""
+        return np.sort(np.concatenate([test for _, test in self.parts]))
+
+    def within(self, rows: Rows) -> "Folds":
+        """The folds of some rows alone (sorted), which are numbered anew."""
+
+        def numbered(part: Rows) -> Rows:
+            return np.searchsorted(rows, part[np.isin(part, rows)])
+
+        return replace(
+            self, parts=[(numbered(train), numbered(test)) for train, test in self.parts]
+        )
 
     @property
     def train(self) -> npt.NDArray[np.bool_]:
@@ -52,8 +74,9 @@ class Folds:
 
     @property
     def fold(self) -> npt.NDArray[np.intp]:
-        """(utterance,) number of the fold whose test part it is in."""
-        fold = np.empty(sum(len(test) for _, test in self.parts), np.intp)
+        """(utterance,) number of the fold whose test part it is in; -1: it is in none."""
+        size = 1 + max(rows.max(initial=-1) for part in self.parts for rows in part)
+        fold = np.full(size, -1, np.intp)
         for number, (_, test) in enumerate(self.parts):
             fold[test] = number
         return fold
@@ -70,11 +93,11 @@ def units(selection: Selection, folds: Folds) -> tuple[npt.NDArray, npt.NDArray[
 
 
 def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
-    """Split `dataset` into folds by ``--folds``: a name in `SCHEMES`, a number, or a CSV file.
+    """Split `dataset` into folds by ``--folds``: a name in `SCHEMES`, or a number.
 
     With known speakers, every fold is speaker-independent. With unknown speakers, folds are
-    stratified by class or come from a file; a warning states that their scores are too high.
-    Numbers are not stratified.
+    stratified by class; a warning states that their scores are too high. Numbers are not
+    stratified.
 
     Raises:
         UsageError: there are too few speakers or utterances, or a training part lacks a class.
@@ -83,10 +106,8 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
         made = _of_tuning(dataset, dataset.tuned_fold, folds)
     elif isinstance(folds, int):
         made = _numbered(dataset, folds, seed)
-    elif folds in SCHEMES:
-        made = SCHEMES[folds](dataset, seed)
     else:
-        made = of_file(Path(folds), dataset)
+        made = SCHEMES[folds](dataset, seed)
     _require_learnable(made, dataset)
     return made
 
@@ -155,10 +176,25 @@ def by_speaker_and_sentence(dataset: Selection, seed: int) -> Folds:
     return crossed(folds, dataset, seed)
 
 
+def by_iemocap_session(dataset: Selection, seed: int) -> Folds:
+    """Leave one session of IEMOCAP out, as SUPERB and SpeechBrain do."""
+    if other := {*dataset.corpora} - {"iemocap"}:
+        raise UsageError(
+            f"--folds {SESSIONS}: it is for IEMOCAP, and there are utterances of "
+            f"{', '.join(sorted(other))}; leave them out with --corpus iemocap"
+        )
+    sessions = [str(name).rpartition("/")[2][:5] for name in dataset.speakers]  # of Ses01F
+    parts = leave_one_out(np.array(sessions))
+    if len(parts) < 2:
+        raise UsageError(f"--folds {SESSIONS}: all utterances are of session {sessions[0]}")
+    return Folds("leave one session out", parts, by_speaker=True)
+
+
 SCHEMES: dict[str, Callable[[Selection, int], Folds]] = {  # --folds → folds of a selection and seed
     "auto": automatic,
     "speaker": by_speaker,
     CROSSED: by_speaker_and_sentence,
+    SESSIONS: by_iemocap_session,
 }
 
 
@@ -171,52 +207,6 @@ def _require_speakers(dataset: Selection) -> int:
             "speaker-independent folds need two or more"
         )
     return count
-
-
-def of_file(path: Path, dataset: Selection) -> Folds:
-    """Read folds from a CSV file with the columns ``id`` and ``fold``; each fold is tested once.
-
-    Raises:
-        UsageError: the file does not exist, lacks a column or an utterance, or has an utterance or
-            a speaker in two folds.
-    """
-    expected = "a CSV file with the columns id and fold"
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        known = ", ".join(SCHEMES)
-        raise UsageError(
-            f"--folds {path}: expected {known}, a number, or {expected}: {error}"
-        ) from error
-    if not {"id", "fold"} <= set(table.columns):
-        raise UsageError(
-            f"--folds {path}: it has the columns {', '.join(table)}; expected {expected}"
-        )
-    table = table[["id", "fold"]].drop_duplicates()
-    if (again := table["id"].duplicated()).any():
-        raise UsageError(f"--folds {path}: {table['id'][again].iloc[0]} is in two folds")
-    of = dict(zip(table["id"], table["fold"], strict=True))
-    ids = dataset.utterances["id"].tolist()
-    lacking = [name for name in ids if not of.get(name)]
-    if lacking:
-        raise UsageError(
-            f"--folds {path}: {len(lacking)} of {len(ids)} utterances have no fold, such as "
-            f"{lacking[0]}"
-        )
-    names, fold = np.unique([of[name] for name in ids], return_inverse=True)
-    if len(names) < 2:
-        raise UsageError(f"--folds {path}: all utterances are in fold {names[0]}; expected two")
-    kind, parts = f"folds of {path.name}", parted(fold)
-    if not dataset.speakers_known:
-        log.warning(UNKNOWN_SPEAKERS)
-        return Folds(f"{kind} ({len(parts)}), speakers unknown", parts, by_speaker=False)
-    for train, test in parts:
-        if len(both := np.intersect1d(dataset.speakers[train], dataset.speakers[test])):
-            raise UsageError(
-                f"--folds {path}: speaker {both[0]} is in two folds; put all utterances of a "
-                "speaker into one"
-            )
-    return Folds(kind, parts, by_speaker=True)
 
 
 def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:

@@ -12,7 +12,8 @@ from classify.dataset import Dataset, load
 from classify.evaluation import classes, numbers
 from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, cross_validate
-from classify.evaluation.folds import Folds, split
+from classify.evaluation.division import divide
+from classify.evaluation.folds import Folds
 from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.tuning import Tuned, draw, tune
 from classify.heads import build, build_regressor, find, naming
@@ -27,7 +28,7 @@ class HeldOutPart:
     """The test part of a fold."""
 
     fold: int
-    speakers: list[str]  # empty: unknown, or in training too
+    speakers: list[str]  # empty: unknown
     utterances: int
 
 
@@ -36,8 +37,8 @@ class Run:
     """One head that was cross-validated on one selection of a cache."""
 
     options: Options
-    dataset: Dataset
-    folds: Folds
+    dataset: Dataset  # the utterances of the test parts
+    folds: Folds  # of these; the audit is about all
     result: CrossValidation
     tuned: Tuned | None = None
 
@@ -73,6 +74,7 @@ class Run:
                 {**asdict(fold), **self.outcome.fold_json(fold.fold)} for fold in self.test_parts
             ],
             "split": self.folds.kind,
+            **({"fold_audit": self.folds.audit.as_json()} if self.folds.audit else {}),
             **encoder_json(data.described),
             "corpora": data.corpora,
             "fingerprint": data.fingerprint,
@@ -130,8 +132,8 @@ def evaluate(options: Options, jobs: int = -1) -> Run:
         CacheError, UsageError: the cache does not exist, or lacks what the options require.
         HeadError: the head cannot be fitted.
     """
-    dataset = load(options)
-    return evaluate_folds(options, dataset, split(dataset, options.folds, options.seed), jobs)
+    dataset, folds = divide(load(options), options)
+    return evaluate_folds(options, dataset, folds, jobs)
 
 
 def evaluate_folds(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> Run:
@@ -150,7 +152,7 @@ def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int
         raise UsageError("--tune: not for caches with an encoder per fold; leave it out")
     if not options.tune or not dataset.classes:  # `new_head` refuses to tune a regressor
         result = cross_validate(dataset, heads_of_folds(options, dataset, folds), folds, jobs)
-        return Run(options, dataset, folds, result)
+        return _of_tested(options, dataset, folds, result)
     tried = draw(options.head, options.tune, options.seed, options.fixed)
     tuned = tune(
         dataset,
@@ -162,6 +164,21 @@ def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int
     )
     chosen = [_by_seed(options, dataset, tried[number]) for number in tuned.chosen]
     result = cross_validate(dataset, chosen, folds, jobs)
+    return _of_tested(options, dataset, folds, result, tuned)
+
+
+def _of_tested(
+    options: Options,
+    dataset: Dataset,
+    folds: Folds,
+    result: CrossValidation,
+    tuned: Tuned | None = None,
+) -> Run:
+    """Leave out the utterances that are in no test part."""
+    tested = folds.tested
+    if len(tested) < len(dataset.y):
+        dataset, folds = dataset.part(tested), folds.within(tested)
+        result = result.part(tested)
     return Run(options, dataset, folds, result, tuned)
 
 

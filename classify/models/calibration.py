@@ -91,7 +91,7 @@ class Calibration:
 
     temperature: float
     before: Quality
-    after: Quality  # each fold by the temperature of the others
+    after: Quality  # each fold by the temperature of the others; of one alone by its own
 
     def as_json(self) -> dict[str, Any]:
         """As plain JSON, without the temperature."""
@@ -111,7 +111,10 @@ def calibrate(
     after = np.empty(probabilities.shape)
     for number in np.unique(fold):
         test = fold == number
-        after[test] = tempered(probabilities[test], fit_temperature(probabilities[~test], y[~test]))
+        others = test if test.all() else ~test
+        after[test] = tempered(
+            probabilities[test], fit_temperature(probabilities[others], y[others])
+        )
     return Calibration(
         temperature=fit_temperature(probabilities, y),
         before=Quality.of(probabilities, y),

@@ -330,6 +330,9 @@ def _scores(card: Card, names: Collection[str]) -> Iterator[str]:
     scores, of_classes = card["scores"], bool(card["classes"])
     if scores is None:
         return
+    if not isinstance(scores.get("leaks", ""), str):
+        yield "scores.leaks is not text"
+    scores = {name: value for name, value in scores.items() if name != "leaks"}
     if fault := _fault(scores, SCORES_OF_CLASSES if of_classes else SCORES_OF_NUMBERS, "scores"):
         yield fault
     elif set(scores["classes" if of_classes else "targets"]) != set(names):

@@ -33,6 +33,7 @@ def of_held_out(
     return {
         "split": folds.kind,
         "folds": len(folds),
+        **leaks(folds),
         "intervals": {"over": _units(selection)},
         "chance": 1 / len(selection.classes),
         "overall": _summary(counts, selection.classes),
@@ -53,6 +54,11 @@ def of_held_out(
 def of_rows(selection: Selection, probabilities: npt.NDArray[np.floating], rows: Rows) -> Json:
     """The scores of some rows alone."""
     return _summary(_by_speaker(selection, probabilities.argmax(1), rows)[1], selection.classes)
+
+
+def leaks(folds: Folds) -> Json:
+    """What training and test parts share, as a field of the scores; empty: nothing."""
+    return {"leaks": folds.audit.leaks} if folds.audit and folds.audit.leaks else {}
 
 
 def _units(selection: Selection) -> str:

@@ -162,7 +162,7 @@ def _held_out(
 ) -> Probabilities:
     """(utterance, class) probabilities by the layer and C chosen in each fold but the last."""
     task = found.task
-    probabilities = np.empty((len(task.y), len(task.classes)))
+    probabilities = np.full((len(task.y), len(task.classes)), np.nan)  # of what is not tested
     for index in np.unique(best[:-1]):
         X = features[index].of_cache(cache, task.selection.rows)
         some = np.flatnonzero(best[:-1] == index)

@@ -21,9 +21,10 @@ from classify.dataset import (
     with_features,
 )
 from classify.evaluation.crossvalidate import converging, learning_from
-from classify.evaluation.folds import Folds, split
+from classify.evaluation.division import divide
+from classify.evaluation.folds import Folds
 from classify.evaluation.numbers import NumberOutcome
-from classify.evaluation.run import Run, evaluate, heads_of_folds, new_head, parameters
+from classify.evaluation.run import Run, evaluate_folds, heads_of_folds, new_head, parameters
 from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
@@ -115,23 +116,25 @@ class _HeldOut:
 
 
 def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> TrainedHead:
-    selection = select(cache.utterances, options, scored)
-    folds = split(selection, options.folds, options.seed) if scored else UNSCORED
+    selection, folds = select(cache.utterances, options, scored), UNSCORED
+    if scored:
+        selection, folds = divide(selection, options)
     predicted = _hold_out(options, selection, folds, cache, jobs)
     data, found = predicted.dataset, {}
     if data.by_fold:
         data = with_features(selection, options, _of_everything(cache))
     if scored:
-        calibration = calibrate(predicted.probabilities, data.y, folds.fold)
-        folded = isinstance(cache, FoldedCache)
+        tested = folds.tested
+        held_out = predicted.probabilities[tested]
+        calibration = calibrate(held_out, data.y[tested], folds.fold[tested])
         found = {
+            "scores": scores.of_held_out(selection.part(tested), folds, held_out),
             "across": None
-            if folded
+            if isinstance(cache, FoldedCache)
             else corpora_left_out(
                 selection,
                 lambda part, parts: _hold_out(options, part, parts, cache, jobs).probabilities,
             ),
-            "scores": scores.of_held_out(selection, folds, predicted.probabilities),
             "temperature": calibration.temperature,
             "calibration": calibration.as_json(),
         }
@@ -165,9 +168,11 @@ def _hold_out(
 
 
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
-    run = evaluate(options, jobs) if scored else None
+    data, run = load(options, folds=scored), None
+    if scored:
+        data, folds = divide(data, options)
+        run = evaluate_folds(options, data, folds, jobs)
     outcome = run.outcome if run else None
-    data = run.dataset if run else load(options, folds=False)
     if data.by_fold:
         with sound(options.cache) as cache:
             data = with_features(data, options, _of_everything(cache))
@@ -234,6 +239,7 @@ def _agreement(run: Run, outcome: NumberOutcome) -> Json:
     return {
         "split": run.folds.kind,
         "folds": len(run.folds),
+        **scores.leaks(run.folds),
         "intervals": {"over": "speakers" if run.dataset.speakers_known else "utterances"},
         "targets": {
             name: {**row.values, "ci95": row.interval, "deviation": row.truth.deviation}

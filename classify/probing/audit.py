@@ -140,7 +140,7 @@ def _shared(task: Task, groups: npt.NDArray) -> float:
     for row, (train, _) in zip(in_training, task.folds.parts, strict=True):
         row[group[train]] = True
     in_training[:, names == ""] = False
-    return float(in_training[task.fold, group].mean())
+    return float(in_training[task.fold[task.tested], group[task.tested]].mean())
 
 
 def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str, str]:
@@ -150,7 +150,8 @@ def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str
         return OK, "none"
     one, other = (position[column].to_numpy() for column in here.T)
     train, fold = task.train, task.fold
-    across = train[fold[other], one] | train[fold[one], other]
+    across = (fold[other] >= 0) & train[fold[other], one]
+    across |= (fold[one] >= 0) & train[fold[one], other]
     ids = task.selection.utterances["id"].to_numpy(object)
     first = int(np.flatnonzero(across)[0]) if across.any() else 0
     example = f"{ids[one[first]]} and {ids[other[first]]}"
@@ -188,7 +189,7 @@ def _tiny_groups(task: Task) -> tuple[str, str]:
                 for k in sorted(voices)
                 if voices[k] < FEW_VOICES
             ]
-        speakers = len(task.speakers[0])
+        speakers = len(task.tested_speakers[0])
         if speakers < FEWEST:
             found.append(f"{speakers} speakers: an interval needs {FEWEST}")
     return (FAIL, "; ".join(found)) if found else (OK, "none")

@@ -82,7 +82,7 @@ def shuffled(
     """
     task = curve.task
     labels, scheme = shuffle(task, shuffles, seed)
-    train, fold = task.train, task.fold
+    train, tested = task.train, task.tested
 
     def fit(X: Matrix, some: npt.NDArray[np.intp], C: npt.NDArray[np.float64]) -> npt.NDArray:
         """(shuffle, fold, utterance) predictions by heads of some folds."""
@@ -98,8 +98,8 @@ def shuffled(
                 predicted = np.concatenate(each, 1)
             else:
                 predicted = fit(X, np.arange(len(train)), C)
-        predicted = predicted[:, fold, np.arange(len(fold))]
-        scores.append(uar(confusions(labels, predicted, len(task.classes))))
+        predicted = predicted[:, task.fold[tested], tested]
+        scores.append(uar(confusions(labels[:, tested], predicted, len(task.classes))))
     return Shuffled(scheme, np.array(scores))
 
 
@@ -117,7 +117,7 @@ def sentence_alone(task: Task, sentences: npt.NDArray) -> float:
     """
     sentence = np.unique(sentences.astype(str), return_inverse=True)[1]
     classes = len(task.classes)
-    predicted = np.empty(len(task.y), np.intp)
+    predicted = np.zeros(len(task.y), np.intp)
     for train, test in task.folds.parts:
         table = np.zeros((sentence.max() + 1, classes), np.int64)
         np.add.at(table, (sentence[train], task.y[train]), 1)

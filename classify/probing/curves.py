@@ -77,7 +77,8 @@ class Curve:
 
 def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
     """(speaker, layer, truth, prediction) confusion matrices of predictions (layer, utterance)."""
-    return confusions(task.y, predictions, task.speakers[1], len(task.classes))
+    tested, speakers = task.tested, task.tested_speakers[1]
+    return confusions(task.y[tested], predictions[:, tested], speakers, len(task.classes))
 
 
 def curve(

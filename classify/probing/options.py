@@ -33,6 +33,7 @@ class ProbeOptions:
     remove: str | None = None  # "speaker": the speaker's mean; "speaker-subspace"
     mdl: bool = False
     allow_heard: bool = False  # whether to test on what the encoder was trained on
+    repair: tuple[str, ...] = ()  # as of `Options`
 
     def __post_init__(self) -> None:
         if self.head not in PROBES and ":" not in self.head:
@@ -71,14 +72,16 @@ class ProbeOptions:
             folds=self.folds,
             seed=self.seed,
             allow_heard=self.allow_heard,
+            repair=self.repair,
         )
 
     def as_json(self) -> dict[str, Any]:
         """The options that decide the numbers; of other caches only the name."""
         values = asdict(self)
         del values["cache"]
-        if not self.allow_heard:
-            del values["allow_heard"]
+        for name in ("allow_heard", "repair"):
+            if not values[name]:
+                del values[name]
         for name in ("control", "against"):
             values[name] = values[name] and values[name].name
         return values

@@ -5,7 +5,8 @@
     command, encoder, control (bool), engine, precision, corpora, utterances, fingerprint, options
     targets.<target>
         utterances, classes, support {class: utterances}, chance
-        folds {kind, count, groups}        groups: what is never on both sides: speaker, sentence
+        folds {kind, count, groups, audit} groups: what schemes keep on one side: speaker, sentence;
+                                           audit: of given folds, see `FoldsAudit`
         C                                  how it was chosen, as text
         pooling "mean+std"                 poolings laid end to end; of everything but `poolings`
         layers[k] ROW                      in the order of the layers
@@ -242,7 +243,8 @@ class TargetResult:
     def support(self) -> dict[str, int]:
         """Class → its utterances."""
         task = self.task
-        return dict(zip(task.classes, np.bincount(task.y).tolist(), strict=True))
+        counts = np.bincount(task.y[task.tested], minlength=len(task.classes))
+        return dict(zip(task.classes, counts.tolist(), strict=True))
 
     @property
     def numbers(self) -> list[int]:
@@ -261,7 +263,7 @@ class TargetResult:
 
     def as_json(self) -> Json:
         """Its part of ``probe.json``."""
-        folds, utterances = self.task.folds, len(self.task.y)
+        folds, utterances = self.task.folds, len(self.task.tested)
         found: Json = {
             "utterances": utterances,
             "classes": list(self.task.classes),
@@ -271,6 +273,7 @@ class TargetResult:
                 "kind": folds.kind,
                 "count": len(folds),
                 "groups": self.task.grouped_by or None,
+                **({"audit": folds.audit.as_json()} if folds.audit else {}),
             },
             "C": self.C,
             "pooling": self.pooling,
@@ -351,8 +354,9 @@ class Probe:
                 np.full(len(chosen.y), "") if nested is None else names[nested],
                 *names[target.predictions],
             )
-            for values in zip(*columns, strict=True):
-                yield [target.name, *map(str, values)]
+            for fold, values in zip(target.task.fold, zip(*columns, strict=True), strict=True):
+                if fold >= 0:
+                    yield [target.name, *map(str, values)]
 
     @property
     def metrics(self) -> Json:

@@ -44,7 +44,7 @@ def by_speaker(task: Task, counts: Counts) -> dict[str, Scores]:
     """Speaker → scores of counts (speaker, truth, prediction)."""
     return {
         str(speaker): Scores.without_intervals(own, task.classes)
-        for speaker, own in zip(task.speakers[0], counts, strict=True)
+        for speaker, own in zip(task.tested_speakers[0], counts, strict=True)
     }
 
 

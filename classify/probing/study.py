@@ -72,7 +72,7 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
             _require_sound(other)
             control = Control.of(other, table)
             table = table[table.index.isin(control.row)]
-        found, skipped = tasks(table, options)
+        found, skipped = tasks(cache.utterances if control is None else table, options)
         for name, why in skipped.items():
             log.info("%s is not probed: %s", name, why)
         rows = table.index.to_numpy()

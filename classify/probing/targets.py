@@ -12,7 +12,7 @@ With ``--folds speaker+sentence`` a sentence, too, is on one side alone, unless 
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,18 +20,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import Selection, as_text, is_quantity, of_corpora, select
+from classify.evaluation.division import divide
 from classify.evaluation.folds import (
     CROSSED,
     DEFAULT_FOLDS,
     MANY_SPEAKERS,
     Folds,
+    Rows,
     crossed,
     grouped,
     leave_one_out,
     parted,
-    split,
     stratified,
 )
+from classify.heard import require_unheard
 from classify.probing.options import CONFOUNDS, ProbeOptions
 from data.errors import UsageError
 
@@ -64,13 +66,24 @@ class Task:
         return np.unique(self.selection.speakers.astype(str), return_inverse=True)
 
     @cached_property
+    def tested(self) -> Rows:
+        """Rows of the test parts."""
+        return self.folds.tested
+
+    @cached_property
+    def tested_speakers(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp]]:
+        """As `speakers`, of the tested utterances alone."""
+        speakers = self.selection.speakers[self.tested].astype(str)
+        return np.unique(speakers, return_inverse=True)
+
+    @cached_property
     def train(self) -> npt.NDArray[np.bool_]:
         """(fold, utterance) what each fold is trained on."""
         return self.folds.train
 
     @cached_property
     def fold(self) -> npt.NDArray[np.intp]:
-        """(utterance,) the fold that each is tested in."""
+        """(utterance,) the fold that each is tested in; -1: in none."""
         return self.folds.fold
 
 
@@ -90,7 +103,8 @@ def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[
         raise UsageError(
             f"--targets {','.join(unknown)}: {options.cache} has the columns {', '.join(table)}"
         )
-    numbers = [name for name in named if name not in CONFOUNDS and is_quantity(table[name])]
+    chosen = of_corpora(table, options.selection("emotion"))
+    numbers = [name for name in named if name not in CONFOUNDS and is_quantity(chosen[name])]
     if numbers:
         listed = ",".join(numbers)
         raise UsageError(
@@ -99,7 +113,6 @@ def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[
         )
     if named:
         return [task(table, name, options) for name in named], {}
-    chosen = of_corpora(table, options.selection("emotion"))
     found, skipped = [task(table, "emotion", options)], {}
     for name in () if options.quick else CONFOUNDS:
         values = set(as_text(chosen[name])) - {""} if name in chosen else set()
@@ -126,15 +139,20 @@ def task(table: pd.DataFrame, target: str, options: ProbeOptions) -> Task:
                 f"{options.cache}: the encoder of a fold has not heard the speakers to predict; "
                 "probe a cache of one encoder"
             )
+        require_unheard(selection.utterances, options.allow_heard)
         return _across_sentences(selection, options)
     known = selection.speakers_known
     if known and selection.tuned_fold is None and is_constant(selection.y, selection.speakers):
+        require_unheard(selection.utterances, options.allow_heard)
         folds = _speakers_of_every_class(selection, options)
         if options.folds == CROSSED:
             folds = crossed(folds, selection, options.seed)
     else:
         of_sentences = target == "sentence" and options.folds == CROSSED
-        folds = split(selection, "auto" if of_sentences else options.folds, options.seed)
+        chosen = options.selection(target)
+        if of_sentences:
+            chosen = replace(chosen, folds="auto")
+        selection, folds = divide(selection, chosen)
     if known:
         return Task(target, selection, folds, selection.speakers, "speaker")
     return Task(target, selection, folds, np.arange(len(selection.y)).astype(object), "")

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from classify.compare.result import Comparison
 from classify.formats import counted, other_labels, others, score, scored
+from classify.report import folds_section
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
     Page,
@@ -35,8 +36,13 @@ def html(found: Comparison, figures: Sequence[Illustration], folder: Path) -> st
         ["recall of", *(f"{name} ({count})" for name, count in found.support.items())],
         [(row.head, *(score(one.recall) for one in row.scores.per_class.values())) for row in rows],
     )
-    sections = [_heads(found), *illustrated(figures), _ranks(found),
-                Section("Classes", table=recalls)]  # fmt: skip
+    sections = [
+        *folds_section.sections([folds]),
+        _heads(found),
+        *illustrated(figures),
+        _ranks(found),
+        Section("Classes", table=recalls),
+    ]
     if folds.by_speaker:
         speakers = [
             (speaker, *(score(row.per_speaker[speaker]) for row in rows))
@@ -50,7 +56,8 @@ def html(found: Comparison, figures: Sequence[Illustration], folder: Path) -> st
         title=f"Heads on {in_words(study.recipe)}",
         lead=f"{len(data.y)} utterances ({counted(data.corpora)}), {len(data.classes)} classes, "
         f"{folds.kind} ({len(folds)} folds, the same for all heads)",
-        warnings=[text for text, holds in warnings.items() if holds]
+        warnings=folds_section.warnings([folds])
+        + [text for text, holds in warnings.items() if holds]
         + [
             Markup("<b>{}</b> failed and is left out: {}").format(head, reason)
             for head, reason in study.failed.items()

@@ -12,12 +12,14 @@ from data.cache.recipe import in_words
 def render(found: Comparison) -> console.Lines:
     """The table, without a line feed at its end."""
     data, folds = found.study.selection, found.study.folds
+    findings = folds.audit.findings if folds.audit else {}
     count = f" ({len(folds)})" if folds.by_speaker else ""
     return console.lines(
         [
             f"encoder     {in_words(found.study.recipe)}",
             f"utterances  {len(data.y)} ({counted(data.corpora)}) in {len(data.classes)} classes",
             f"folds       {folds.kind}{count}, the same for all",
+            *(f"{name:10}  {text}" for name, text in findings.items()),
             "",
             *_heads(found),
             "",

@@ -42,8 +42,9 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     if scores is None:
         return [("scores", "none: it was not cross-validated")]
     how = f"{scores['split']} ({scores['folds']})"
+    leak = [("leak", scores["leaks"])] if "leaks" in scores else []
     if not card["classes"]:
-        return [
+        return leak + [
             (f"CCC {name}", f"{score(row['ccc'])} {in_words(row['ci95'])}   {how}")
             for name, row in scores["targets"].items()
         ]
@@ -51,7 +52,7 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     bounds = overall["ci95"] and overall["ci95"]["uar"]
     chance = f"chance {scores['chance']:.3f}, {how}"
     before, after = quality["before"]["ece"], quality["after"]["ece"]
-    return [
+    return leak + [
         ("UAR", f"{overall['uar']:.3f} {in_words(bounds)}   {chance}"),
         *_across(card),
         ("ECE", f"{before:.3f} → {after:.3f}   temperature {card['temperature']:.2f}"),

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from classify.formats import counted, other_labels, others, score, scored, signed
 from classify.probing.audit import FAIL
 from classify.probing.result import Probe, TargetResult
+from classify.report import folds_section
 from classify.report.curve_figures import BASELINES
 from classify.report.page import (
     UNTRAINED,
@@ -36,10 +37,11 @@ Column = tuple[str, list[object]]  # of a table: its head and a cell a layer
 def html(found: Probe, figures: Sequence[Illustration], folder: Path) -> str:
     """The page as HTML, with the figures that lie in `folder` inside of it."""
     warnings = {UNTRAINED: found.recipe.get("control"), AUDIT: not found.audit.passed}
-    sections = [_targets(found), *illustrated(figures)]
+    folds = [target.task.folds for target in found.targets.values()]
+    sections = [*folds_section.sections(folds), _targets(found), *illustrated(figures)]
     if published := _published(found):
         curves = [figure.name for figure in figures].index("curves")
-        sections.insert(curves + 2, published)
+        sections.insert(len(sections) - len(figures) + curves + 1, published)
     for target in found.targets.values():
         sections += _layers(target)
     files = (
@@ -56,7 +58,10 @@ def html(found: Probe, figures: Sequence[Illustration], folder: Path) -> str:
         title=f"Probe of {in_words(found.recipe)}",
         lead=f"{found.utterances} utterances ({counted(found.corpora)}), "
         f"{len(found.first.layers)} layers, {found.options.head}",
-        warnings=[text for text, holds in warnings.items() if holds],
+        warnings=[
+            *folds_section.warnings(folds),
+            *(text for text, holds in warnings.items() if holds),
+        ],
         sections=[
             *sections,
             *_audit(found),
@@ -111,7 +116,7 @@ def _layers(target: TargetResult) -> list[Section]:
     columns, task = _columns(target), target.task
     rows = list(zip(*(cells for _, cells in columns), strict=True))
     text = (
-        f"{len(task.y)} utterances, {len(task.classes)} classes; {task.folds.kind} "
+        f"{len(task.tested)} utterances, {len(task.classes)} classes; {task.folds.kind} "
         f"({len(task.folds)} folds); features: {target.pooling}; C: {target.C}; majority "
         f"{score(target.majority.uar)}."
     )

@@ -38,7 +38,10 @@ def _folds(targets: Sequence[TargetResult]) -> list[str]:
     for target in targets:
         folds = target.task.folds
         kinds[f"{folds.kind} ({len(folds)}); C: {target.C}"].append(target.name)
-    return [f"folds       {', '.join(names)}: {kind}" for kind, names in kinds.items()]
+    audits = [target.task.folds.audit for target in targets if target.task.folds.audit]
+    found = [f"{name:10}  {text}" for audit in audits for name, text in audit.findings.items()]
+    lines = [f"folds       {', '.join(names)}: {kind}" for kind, names in kinds.items()]
+    return [*lines, *dict.fromkeys(found)]
 
 
 def _curves(targets: Sequence[TargetResult]) -> list[str]:
@@ -109,7 +112,7 @@ def _controls(target: TargetResult) -> list[str]:
     text = ["controls: " + "; ".join(lines)] if len(lines) > 1 else lines
     if control := target.control:
         text.append(
-            f"{in_words(control.recipe)} on the same {len(target.task.y)} utterances: best "
+            f"{in_words(control.recipe)} on the same {len(target.task.tested)} utterances: best "
             f"{_top(control.layers)}"
         )
         apart = control.difference

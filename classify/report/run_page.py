@@ -8,6 +8,7 @@ from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.run import Run
 from classify.evaluation.tuning import Tuned
 from classify.formats import counted, interval, score
+from classify.report import folds_section
 from classify.report.page import (
     TRANSDUCTIVE,
     UNKNOWN_SPEAKERS,
@@ -42,9 +43,13 @@ def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:
     page = Page(
         title=run.title,
         lead=f"{len(data.y)} utterances ({counted(data.corpora)}){classes}, {run.folds.kind}",
-        warnings=[text for text, holds in warnings.items() if holds],
+        warnings=[
+            *folds_section.warnings([run.folds]),
+            *(text for text, holds in warnings.items() if holds),
+        ],
         facts=facts,
         sections=[
+            *folds_section.sections([run.folds]),
             first[0],
             *illustrated(figures),
             *first[1:],

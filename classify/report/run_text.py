@@ -40,6 +40,8 @@ def _about(run: Run) -> list[Row]:
         ("utterances", f"{len(data.y)} ({counted(data.corpora)}){classes}"),
         ("folds", f"{folds.kind} ({len(folds)})" if folds.by_speaker else folds.kind),
     ]
+    if folds.audit:
+        rows += folds.audit.findings.items()
     if run.transductive:
         rows.append(("normalised", "by each speaker's own statistics (transductive)"))
     if run.tuned:
@@ -107,4 +109,5 @@ def _cells(row: TargetScores, by_fold: Sequence[float | None]) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{deviation}"

@@ -137,7 +137,7 @@ def _within(selection: Selection, name: str, rows: Rows, folds: int | str, seed:
     present = np.unique(selection.y[rows])
     if len(present) < FEWEST:
         raise UsageError(f"{name} has one class, {selection.classes[present[0]]}")
-    made = split(selection.of_rows(rows), folds, seed)
+    made = split(selection.part(rows).with_own_classes(), folds, seed)
     parts = tuple((rows[train], rows[test]) for train, test in made.parts)
     return Cell(name, name, WITHIN, parts, present, folds=made.kind)
 

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from classify.dataset import Dataset, Selection, require_classes, select, sound, with_features
 from classify.evaluation.crossvalidate import learning_from
+from classify.evaluation.division import is_given
+from classify.evaluation.folds import SCHEMES
 from classify.evaluation.run import new_head
 from classify.features import Features
 from classify.features import Matrix as Values
 from classify.heads import find, naming
 from classify.heads.linear.batched import DEFAULT_C
-from classify.heard import marked
+from classify.heard import marked, require_unheard
 from classify.normalize import by_speaker
 from classify.stats.metrics import confusions, uar
 from classify.transfer import fits
@@ -41,6 +43,9 @@ def transfer(options: TransferOptions) -> Transfer:
         CacheError, UsageError: a cache does not exist, or lacks what the options require.
         HeadError: a head cannot be fitted.
     """
+    if is_given(options.folds):
+        known = ", ".join(SCHEMES)
+        raise UsageError(f"--folds {options.folds}: expected {known} or a number, for each corpus")
     with contextlib.ExitStack() as opened:
         caches = [opened.enter_context(sound(path)) for path in options.caches]
         first = options.of(options.heads[0], options.caches[0])
@@ -52,6 +57,8 @@ def transfer(options: TransferOptions) -> Transfer:
                 )
         require_classes(caches[0].utterances, first)
         selections = _same([select(cache.utterances, first) for cache in caches], options)
+        for selection in selections:
+            require_unheard(selection.utterances, options.allow_heard)
         found = matrix(selections[0], options.by, options.folds, options.seed)
         encoders = [
             _Encoder(options, cache, selection, found)
@@ -81,7 +88,7 @@ def _same(selections: Sequence[Selection], options: TransferOptions) -> list[Sel
             log.warning("%s: left out %d utterances that another cache lacks", path, left)
         rows = np.flatnonzero(mask)
         order = np.argsort(one.utterances["id"].to_numpy(str)[rows], kind="stable")
-        kept.append(one.of_rows(rows[order]))
+        kept.append(one.part(rows[order]).with_own_classes())
     for other, path in zip(kept[1:], options.caches[1:], strict=True):
         if (other.utterances["sha256"].to_numpy() != kept[0].utterances["sha256"].to_numpy()).any():
             raise UsageError(

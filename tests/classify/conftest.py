@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from data.cache import Cache
 from data.cache.writer import write_cache
 
 RECIPE = {
@@ -98,6 +99,26 @@ def make_cache(tmp_path: Path) -> MakeCache:
 def cache(make_cache: MakeCache) -> Path:
     """Five speakers, four classes, 80 utterances."""
     return make_cache()
+
+
+@pytest.fixture
+def official(cache: Path, tmp_path: Path) -> Path:
+    """One fold: speakers 00 to 02 are trained on, 03 is for development, 04 is tested."""
+    with Cache(cache) as opened:
+        table = opened.utterances
+    part = table["speaker"].map({"03": "dev", "04": "test"}).fillna("train")
+    table[["id"]].assign(fold="a", part=part).to_csv(tmp_path / "official.csv", index=False)
+    return tmp_path / "official.csv"
+
+
+@pytest.fixture
+def leaking(cache: Path, tmp_path: Path) -> Path:
+    """Three folds by the number of the utterance, so that every speaker is on both sides."""
+    with Cache(cache) as opened:
+        table = opened.utterances
+    fold = [f"f{number % 3}" for number in range(len(table))]
+    table[["id"]].assign(fold=fold).to_csv(tmp_path / "leaking.csv", index=False)
+    return tmp_path / "leaking.csv"
 
 
 @pytest.fixture(scope="session")

@@ -242,6 +242,7 @@ def test_languages_instead_of_corpora(make_corpora):
         ({"by": "sex"}, "--by sex: the cache has the columns"),
         ({"corpora": ("emodb",)}, "have only emodb there; expected two or more"),
         ({"labels": "boredom,fear"}, "no head can be trained on one of"),
+        ({"folds": "mine.csv"}, "--folds mine.csv: expected auto, speaker"),
         ({"adapt": ("magic",)}, "--adapt magic: expected prior or coral"),
         ({"heads": ("knn",), "balance": True}, "the head takes no weights"),
     ],

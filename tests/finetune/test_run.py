@@ -336,6 +336,20 @@ def test_wrong_options_are_refused(utterances_of, tmp_path, wrong, message):
         run(utterances_of, tmp_path / "out", **wrong)
 
 
+def test_given_folds_must_divide_the_speakers(utterances_of, tmp_path):
+    table = pd.DataFrame({"id": [one.id for one in utterances_of],
+                          "fold": [one.speaker for one in utterances_of]})  # fmt: skip
+    file = tmp_path / "folds.csv"
+    for changed, message in (
+        (table.assign(fold=range(len(table))), r"test speakers .* also in training.*Fine-tuning"),
+        (table.assign(part=["test", *["train"] * 47], fold="a"), "Fine-tuning needs folds that"),
+    ):
+        changed.to_csv(file, index=False)
+        with pytest.raises(UsageError, match=message):
+            run(utterances_of, tmp_path / "out", folds=str(file))
+    assert not (tmp_path / "out" / "finetune.json").exists()
+
+
 def test_a_plan_measures_some_steps(recordings, tmp_path, capsys):
     for method in ("top:1", "encoder", "full"):
         more = ["--method", method, "--dry-run"]

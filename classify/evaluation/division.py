@@ -1,0 +1,69 @@
+"""Divide a selection into folds, as the options ask for."""
+
+from typing import TypeVar
+
+from classify.dataset import Selection
+from classify.evaluation.folds import SCHEMES, Folds, split
+from classify.evaluation.folds_audit import audited, repaired
+from classify.evaluation.given_folds import given_folds
+from classify.heard import require_unheard
+from classify.options import Options
+from data.errors import UsageError, Wav2emoError
+
+S = TypeVar("S", bound=Selection)
+
+
+def divide(selection: S, options: Options) -> tuple[S, Folds]:
+    """Folds by ``--folds``, ``--repair`` and ``--strict``, and the utterances that they use.
+
+    Folds of a file or of a column are used as they are, with an audit of what their training and
+    test parts share. Utterances that are in none of their parts are left out, and classes of these
+    alone, too.
+
+    Raises:
+        UsageError: folds cannot be made, or those that are given are not complete, or the encoder
+            was trained on what they test.
+        Wav2emoError: ``--strict``, and something of a test part is in training, too.
+    """
+    left_out: dict[str, int] = {}
+    given = is_given(options.folds) and selection.tuned_fold is None
+    if given:
+        folds, left_out = given_folds(str(options.folds), selection)
+    else:
+        folds = split(selection, options.folds, options.seed)
+    if given or options.repair or options.strict:
+        before = folds
+        folds = repaired(folds, selection, options.repair)
+        folds = audited(folds, selection, before, options.repair, left_out)
+        _require_clean(folds, options)
+    require_unheard(selection.utterances.iloc[folds.tested], options.allow_heard)
+    used = folds.used
+    if len(used) < len(selection.y):
+        selection, folds = _of_classes_left(selection.part(used)), folds.within(used)
+    return selection, folds
+
+
+def is_given(folds: int | str) -> bool:
+    """Whether ``--folds`` names a file or a column."""
+    return isinstance(folds, str) and folds not in SCHEMES
+
+
+def _require_clean(folds: Folds, options: Options) -> None:
+    assert folds.audit is not None
+    if options.strict and folds.audit.leaks:
+        raise Wav2emoError(
+            f"--strict: {folds.audit.leaks}; --repair speaker, recording or sentence drops them "
+            "from training"
+        )
+
+
+def _of_classes_left(selection: S) -> S:
+    """Leave out classes without an utterance."""
+    if not selection.classes:
+        return selection
+    found = selection.with_own_classes()
+    if len(found.classes) < 2:
+        raise UsageError(
+            f"the folds have utterances of {found.classes[0]} alone; expected two classes or more"
+        )
+    return found

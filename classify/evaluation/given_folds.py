@@ -1,0 +1,191 @@
+"""Folds that are given by a file or by a column of the cache. They are used as they are."""
+
+import logging
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from classify.dataset import Selection, as_text
+from classify.evaluation import fold_files
+from classify.evaluation.folds import UNKNOWN_SPEAKERS, Folds
+from data.errors import UsageError
+from data.text import several
+
+log = logging.getLogger("wav2emo")
+
+COLUMN = "column:"  # before the name of a column
+FEW = 3  # names that a message lists
+
+Members = dict[str, dict[str, set[int]]]  # fold → part → rows of the selection
+
+
+def given_folds(text: str, selection: Selection) -> tuple[Folds, dict[str, int]]:
+    """The folds that ``--folds`` gives.
+
+    Args:
+        text: ``column:NAME``, or a file; see `classify.evaluation.fold_files`.
+        selection: the utterances.
+
+    Returns:
+        Folds, and how many utterances are in none of their parts: ``unnamed`` by the folds, or
+        named in a ``development`` part alone.
+
+    Raises:
+        UsageError: a file or a column does not exist or has another format, the file names what
+            the cache lacks, a fold has no training or test part, or two folds test an utterance.
+    """
+    members: Members = defaultdict(lambda: defaultdict(set))
+    source = text.removeprefix(COLUMN) if text.startswith(COLUMN) else Path(text).name
+    found = _column(source, selection) if text.startswith(COLUMN) else _files(text, selection)
+    for row, fold, part in found:
+        members[fold][part].add(row)
+    alone = [fold for fold, parts in members.items() if "" in parts]
+    tested = {row for fold in alone for row in members[fold][""]}
+    for fold in alone:  # no part is named: test, and training of all others
+        own = members[fold].pop("")
+        members[fold]["test"] |= own
+        members[fold]["train"] |= tested - own
+    _require_parts(text, members, selection)
+    names = sorted(members, key=_natural)
+    parts = [(_rows(members[name]["train"]), _rows(members[name]["test"])) for name in names]
+    kind, known = f"folds of {source}", selection.speakers_known
+    if not known:
+        log.warning(UNKNOWN_SPEAKERS)
+        kind += f" ({len(parts)}), speakers unknown"
+    folds = Folds(kind, parts, by_speaker=known, names=tuple(names))
+    return folds, _left_out(text, folds, members, selection)
+
+
+def _column(name: str, selection: Selection) -> Iterable[tuple[int, str, str]]:
+    """Rows, folds and parts of a column: train and test of one fold, or a fold a value."""
+    table = selection.utterances
+    if name not in table:
+        raise UsageError(f"--folds {COLUMN}{name}: the cache has the columns {', '.join(table)}")
+    values = as_text(table[name])
+    parts = [fold_files.part(value) for value in values]
+    if all(part for part, value in zip(parts, values, strict=True) if value):
+        return [(row, name, part) for row, part in enumerate(parts) if part]
+    return [(row, value, "") for row, value in enumerate(values) if value]
+
+
+def _files(path: str, selection: Selection) -> Iterable[tuple[int, str, str]]:
+    """Rows, folds and parts of the entries of files; a name may be of several segments."""
+    entries = fold_files.entries(path)
+    named = ("id", "corpus", "path")
+    tables = [selection.utterances, selection.left_out]
+    table = pd.concat([one[[*named]] for one in tables if one is not None])
+    names = _Names(table)
+    rows = {name: names.rows(name) for name in dict.fromkeys(entry.name for entry in entries)}
+    if unknown := [name for name, found in rows.items() if not found]:
+        more = ", …" if len(unknown) > FEW else ""
+        raise UsageError(
+            f"--folds {path}: the cache lacks {len(unknown):,} of {several(len(rows), 'name')}: "
+            f"{', '.join(unknown[:FEW])}{more}; embed them too, or remove them from the file"
+        )
+    size = len(selection.y)  # the rows beyond are not selected
+    return [(row, e.fold, e.part) for e in entries for row in rows[e.name] if row < size]
+
+
+class _Names:
+    """Finds utterances by their id, or by the end of their path without the extension."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.ids: Mapping[str, int] = {name: row for row, name in enumerate(table["id"])}
+        self.files = list(zip(table["corpus"], table["path"], strict=True))
+        self.ends = defaultdict(list)  # last component of a path or id → rows
+        self.paths = [(_components(path), _components(one)) for one, path in self._pairs(table)]
+        for row, paths in enumerate(self.paths):
+            for end in {path[-1] for path in paths}:
+                self.ends[end].append(row)
+
+    @staticmethod
+    def _pairs(table: pd.DataFrame) -> Iterable[tuple[str, str]]:
+        stems = (str(PurePosixPath(path).with_suffix("")) for path in table["path"])
+        return zip(table["id"], stems, strict=True)
+
+    def rows(self, name: str) -> list[int]:
+        """Rows of an utterance, or of the segments of a file; none: it is unknown.
+
+        Raises:
+            UsageError: there are several such files.
+        """
+        if name in self.ids:
+            return [self.ids[name]]
+        path = _components(name)
+        stem = (*path[:-1], PurePosixPath(path[-1]).stem) if path else path
+        for given in (path, stem):  # what follows a dot is not always an extension
+            if not given or given[-1] not in self.ends:
+                continue
+            rows = self.ends[given[-1]]
+            alike = [max(_common_end(given, own) for own in self.paths[row]) for row in rows]
+            best = [row for row, count in zip(rows, alike, strict=True) if count == max(alike)]
+            if len(files := dict.fromkeys(self.files[row] for row in best)) > 1:
+                shown = " and ".join("/".join(file) for file in list(files)[:2])
+                raise UsageError(
+                    f"--folds: {name} may be {shown}: give ids, or longer paths, or --corpus"
+                )
+            return best
+        return []
+
+
+def _components(path: str) -> tuple[str, ...]:
+    """Components of a path of any system, composed (NFC), since systems differ in accents."""
+    return PurePosixPath(unicodedata.normalize("NFC", path).replace("\\", "/")).parts
+
+
+def _common_end(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many of the last components are equal."""
+    same = (a == b for a, b in zip(reversed(one), reversed(other), strict=False))
+    return next((count for count, equal in enumerate(same) if not equal), min(len(one), len(other)))
+
+
+def _require_parts(text: str, members: Members, selection: Selection) -> None:
+    """Refuse a fold without a training or a test part, and an utterance that two folds test."""
+    ids, tested = selection.utterances["id"], dict[int, str]()
+    if not members:
+        raise UsageError(f"--folds {text}: it names no fold of the selected utterances")
+    for name, parts in members.items():
+        for row in parts["test"]:
+            if tested.setdefault(row, name) != name:
+                raise UsageError(
+                    f"--folds {text}: {ids[row]} is tested in fold {tested[row]} and in fold "
+                    f"{name}; give folds that test each utterance once, such as those of one "
+                    "repetition, by a pattern: 'FOLDER/*_[1-5].csv'"
+                )
+    for name, parts in members.items():
+        for part, what in (("train", "training"), ("test", "test")):
+            if not parts[part]:
+                raise UsageError(
+                    f"--folds {text}: fold {name} has no {what} part among the selected utterances"
+                )
+
+
+def _left_out(text: str, folds: Folds, members: Members, selection: Selection) -> dict[str, int]:
+    """How many utterances are in no part, by reason; a message says so."""
+    count = len(selection.y)
+    named = {row for parts in members.values() for rows in parts.values() for row in rows}
+    unnamed = np.setdiff1d(np.arange(count), _rows(named))
+    found = {"unnamed": len(unnamed), "development": len(named) - len(folds.used)}
+    if len(unnamed):
+        log.warning(
+            "left out %d of %d utterances that no fold of %s names, such as %s",
+            len(unnamed), count, text, selection.utterances["id"][unnamed[0]],
+        )  # fmt: skip
+    if found["development"]:
+        log.warning("left out %d of %d utterances of development parts alone: they are neither "
+                    "trained on nor tested", found["development"], count)  # fmt: skip
+    return found
+
+
+def _rows(rows: Iterable[int]) -> np.ndarray:
+    return np.array(sorted(rows), np.intp)
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sorts fold 10 after fold 2."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
