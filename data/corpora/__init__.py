@@ -19,7 +19,7 @@ from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
 _LAST = ("table", "folder")  # they recognise files that no corpus recognises
-_NO_CORPUS = (*_LAST, "tree")
+_NO_CORPUS = (*_LAST, "rows", "tree")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ slash. The extension may be left out or be ``.*``. A field that occurs twice mus
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from string import Formatter
 
+from data.corpora.rows import RESERVED
 from data.corpora.tree import AUDIO, Tree, tally
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
@@ -18,8 +18,6 @@ TITLE = "Folder of recordings"
 SIZE = None
 ORIGIN = TERMS = CITATION = "your own"
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
-
-RESERVED = {field.name for field in fields(Utterance)} | {"file", "duration", "sha256"}
 
 
 def recognise(tree: Tree) -> bool:
