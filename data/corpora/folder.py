@@ -33,7 +33,8 @@ def read(tree: Tree, pattern: str | None = None) -> tuple[list[Utterance], list[
         CorpusError: the pattern matches no recording, or the root is a table.
     """
     if not tree.recordings:
-        raise CorpusError(f"{tree.root / tree.others[0]}: a table, expected a folder")
+        found = f"{tree.others[0]}: a table" if len(tree.others) == 1 else "no recordings"
+        raise CorpusError(f"{tree.root}: {found}, expected a folder with recordings")
     if pattern is None:
         return _by_subfolder(tree)
     grammar = compile_pattern(pattern)
