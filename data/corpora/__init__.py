@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data import listing
-from data.corpora.tree import Tree, walk
+from data.corpora.tree import AUDIO, Tree, walk
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
@@ -188,9 +188,7 @@ def _recognise(tree: Tree) -> str:
         if module(name).recognise(tree):
             return name
     why = "".join(f"; {warning}" for warning in tree.warnings)
-    raise CorpusError(
-        f"{tree.root}: contains no audio; expected .wav .flac .ogg or .mp3 files{why}"
-    )
+    raise CorpusError(f"{tree.root}: contains no audio; expected files {' '.join(AUDIO)}{why}")
 
 
 def _each_once(corpora: list[Corpus]) -> list[Corpus]:

@@ -9,7 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from data.errors import CorpusError
 
-AUDIO = (".wav", ".flac", ".ogg", ".mp3")  # preferred first, if a recording has several files
+CONTAINERS = (".m4a", ".mp4", ".webm", ".avi")  # read if PyAV is installed
+# preferred first, if a recording has several files
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", *CONTAINERS)
 TABLES = (".csv", ".tsv", ".parquet")
 LISTS = (".jsonl", ".jsonl.gz")
 
@@ -60,7 +62,7 @@ def walk(root: Path, follow_links: bool = False) -> Tree:
         if not name.endswith(AUDIO + TABLES + LISTS):
             raise CorpusError(
                 f"{root}: expected a folder, a table (.csv .tsv .parquet), a list or cuts (.jsonl "
-                ".jsonl.gz), or a recording (.wav .flac .ogg .mp3)"
+                f".jsonl.gz), or a recording ({' '.join(AUDIO)})"
             )
         if name.endswith(AUDIO):
             return Tree(root.parent, recordings=(root.name,), follow_links=follow_links)

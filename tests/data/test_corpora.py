@@ -148,7 +148,7 @@ def test_ravdess_actor_is_the_one_in_the_name(tmp_path: Path) -> None:
         [
             "Actor_01/03-01-05-02-01-01-24.wav",
             "Actor_24/03-02-08-01-02-02-24.wav",
-            "Actor_24/x.mp4",
+            "Actor_24/x.mkv",
         ],
     )
     corpus = corpora.read(root)
