@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data import listing
-from data.corpora.tree import AUDIO, Tree, walk
+from data.corpora.tree import Tree, no_audio, walk
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
@@ -187,8 +187,7 @@ def _recognise(tree: Tree) -> str:
     for name in sorted(names(), key=lambda name: name not in _FIRST):
         if module(name).recognise(tree):
             return name
-    why = "".join(f"; {warning}" for warning in tree.warnings)
-    raise CorpusError(f"{tree.root}: contains no audio; expected files {' '.join(AUDIO)}{why}")
+    raise no_audio(tree)
 
 
 def _each_once(corpora: list[Corpus]) -> list[Corpus]:

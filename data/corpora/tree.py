@@ -73,6 +73,12 @@ def walk(root: Path, follow_links: bool = False) -> Tree:
     return Tree(root, tuple(audio), others, tuple(warnings), follow_links)
 
 
+def no_audio(tree: Tree) -> CorpusError:
+    """The error of a tree without recordings."""
+    why = "".join(f"; {warning}" for warning in tree.warnings)
+    return CorpusError(f"{tree.root}: contains no audio; expected files {' '.join(AUDIO)}{why}")
+
+
 def mostly(tree: Tree, grammar: re.Pattern[str]) -> bool:
     """Whether `grammar` matches more than half of the file names, without extensions."""
     matching = sum(grammar.fullmatch(_stem(path)) is not None for path in tree.recordings)
