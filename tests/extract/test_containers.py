@@ -214,3 +214,16 @@ def test_a_wav_comes_before_the_video_of_a_recording(tmp_path):
     for name in ("03a01Fa.mp4", "03a01Fa.wav", "03a01Nc.avi"):
         (tmp_path / name).touch()
     assert [u.path for u in corpora.read(tmp_path).utterances] == ["03a01Fa.wav", "03a01Nc.avi"]
+
+
+def test_a_refused_container_is_named_and_the_others_go_on(tmp_path, waveform, m4a):
+    from standin import StandIn
+
+    from extract.pipeline import extract
+
+    (tmp_path / "text.mp4").write_text("no video")
+    encode(tmp_path / "b.avi", integers(waveform, 2, 0.5, 22_050), 22_050)
+    found = corpora.read(tmp_path).utterances
+    summary = extract(found, StandIn(), tmp_path / "c.h5")
+    assert (summary.embedded, [r.utterance.path for r in summary.refused]) == (2, ["text.mp4"])
+    assert extract(found[:2], StandIn(), tmp_path / "c.h5").embedded == 0
