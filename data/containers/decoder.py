@@ -14,8 +14,6 @@ import socket
 import struct
 from typing import Any
 
-import av
-
 MEMORY = 4 << 30  # bytes of address space, of which libraries take a part
 BLOCK = 1 << 16  # frames of a message
 MESSAGE = struct.Struct("<cI")  # kind and length; kinds: header, block, end, refusal
@@ -23,6 +21,8 @@ MESSAGE = struct.Struct("<cI")  # kind and length; kinds: header, block, end, re
 
 def main() -> None:
     """Answer requests until the other end of the socket is closed."""
+    import av  # noqa: F401 – before the limits
+
     for kind, limit in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_FSIZE, 0),
@@ -40,6 +40,8 @@ def main() -> None:
 
 
 def _answer(connection: socket.socket, file: Any, format: str, seconds: float | None) -> None:
+    import av
+
     def send(kind: bytes, content: bytes = b"") -> None:
         connection.sendall(MESSAGE.pack(kind, len(content)) + content)
 
@@ -86,6 +88,8 @@ def _check_matroska(file: Any) -> None:
 
 
 def _header(container: Any, stream: Any) -> dict[str, Any]:
+    import av
+
     known = 0
     if stream.duration is not None:
         known = max(0, round(stream.duration * stream.time_base * stream.rate))
@@ -100,6 +104,8 @@ def _header(container: Any, stream: Any) -> dict[str, Any]:
 
 def _blocks(container: Any, stream: Any, send: Any, channels: int, stop: int | None) -> None:
     """Send blocks of interleaved float32 samples, `stop` frames or a few more."""
+    import av
+
     resampler = av.AudioResampler("flt", stream.layout, stream.rate)  # changes the format alone
     waiting, sent, size = bytearray(), 0, 4 * channels
     for frame in container.decode(stream):
