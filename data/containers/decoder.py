@@ -48,10 +48,12 @@ def _answer(connection: socket.socket, file: Any, format: str, seconds: float | 
     try:
         if format == "matroska":
             _check_matroska(file)
-        with av.open(file, format=format) as container:
+        with av.open(file, format=format, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise ValueError("it contains no audio")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise ValueError("its coding is unknown")
             stream.codec_context.thread_count = 1
             header = _header(container, stream)
             send(b"h", json.dumps(header).encode())
@@ -59,7 +61,7 @@ def _answer(connection: socket.socket, file: Any, format: str, seconds: float | 
                 stop = None if seconds is None else math.ceil(seconds * stream.rate)
                 _blocks(container, stream, send, header["channels"], stop)
         send(b"e")
-    except (av.error.FFmpegError, ValueError, MemoryError, OverflowError) as error:
+    except Exception as error:  # if the other process has ended, `send` raises it again
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         send(b"x", reason.encode(errors="replace")[:500])
 

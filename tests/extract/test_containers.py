@@ -153,6 +153,15 @@ def test_a_truncated_webm(tmp_path, waveform):
         audio.read(path)
 
 
+def test_names_of_any_encoding_do_not_matter(tmp_path, waveform):
+    path = encode(tmp_path / "a.avi", integers(waveform, 1, 0.5, 16_000))
+    content = path.read_bytes()
+    assert b"ISFT" in content
+    at = content.index(b"ISFT") + 8  # the name of the program
+    path.write_bytes(content[:at] + "Ä".encode("latin-1") + content[at + 1 :])
+    assert audio.read(path).seconds == 0.5
+
+
 def test_a_video_without_sound_is_refused(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=25, width=32, height=32, pix_fmt="yuv420p")
