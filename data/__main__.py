@@ -11,10 +11,8 @@ COMMANDS = {
     # data does not import extract, which --sample needs
     "verify": ("extract.commands.verify", "check every checksum, number and name of a cache"),
     "pack": ("data.commands.pack", "merge caches and parts of one recipe into one file"),
-    "export": (
-        "data.commands.export",
-        "write a cache as npz, Parquet or a Hugging Face data set",
-    ),
+    "export": ("data.commands.export", "write a cache or a corpus for other programs"),
+    "unpack": ("data.commands.unpack", "make files of the recordings in Parquet files"),
 }
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from data.errors import UsageError
 from data.machine import flock, machine
 
 ABANDONED = 3600.0  # seconds
@@ -26,6 +28,28 @@ def publish_bytes(path: Path, content: bytes) -> None:
         os.fsync(descriptor)
         os.replace(temporary, path)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def new_output(out: Path) -> Iterator[Path]:
+    """A path beside `out` for a file or a folder, which is renamed to `out` at the end.
+
+    Raises:
+        UsageError: `out` is a folder that is not empty.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out} exists and is not empty; remove it or choose another name")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}{out.suffix}")
+    try:
+        yield temporary
+        if out.is_dir():
+            out.rmdir()
+        os.replace(temporary, out)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from data import containers
 from data.corpora import Corpus
-from data.corpora.tree import tally
+from data.corpora.tree import CONTAINERS, tally
 from data.emotions import to_shared
 from data.recording import MAX_CHANNELS, RATES, SHORTEST
 from data.utterance import Utterance
@@ -143,7 +144,13 @@ def _problems(
             beyond.append(utterance.id)
         elif _seconds(utterance, header) < SHORTEST:
             short.append(utterance.path)
+    contained = [path for path in unreadable if path.lower().endswith(CONTAINERS)]
+    if contained and not containers.installed():
+        unreadable = [path for path in unreadable if path not in contained]
+    else:
+        contained = []
     warnings = [
+        *tally(f"containers, which need {containers.INSTALL}", sorted(set(contained))),
         *tally("recordings that cannot be read as audio", sorted(set(unreadable))),
         *tally(f"recordings that extract refuses: {LIMITS}", sorted(set(unsupported))),
         *tally("recordings without samples", sorted(set(empty))),
@@ -171,11 +178,15 @@ def _header(file: Path) -> Header | None:
 
     try:
         info = soundfile.info(str(file))
-    except (soundfile.SoundFileError, OSError):
+        header = Header(info.frames, info.samplerate, info.channels)
+    except OSError:
         return None
-    if not (0 <= info.frames < 2**40 and 1000 <= info.samplerate <= 768_000):
-        return None
-    return Header(info.frames, info.samplerate, info.channels)
+    except soundfile.SoundFileError:
+        if (found := containers.header(file)) is None:
+            return None
+        header = Header(*found)
+    plausible = 0 <= header.frames < 2**40 and 1000 <= header.rate <= 768_000
+    return header if plausible else None
 
 
 def _seconds(utterance: Utterance, header: Header) -> float:

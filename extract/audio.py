@@ -20,6 +20,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from data import containers
 from data.errors import AudioError
 from data.recording import MAX_CHANNELS, RATES, SHORTEST
 from data.recording import MAX_SECONDS as MAX_SECONDS
@@ -41,6 +42,7 @@ EXTENSIBLE = 0xFFFE  # the coding is in the GUID of the format chunk
 STREAMED = (range(0x7FFF_F000, 0x8000_0001), range(0xFFFF_FF00, 0x1_0000_0000))
 UNKNOWN_FRAMES = 1 << 60  # libsndfile reports more for a FLAC stream of unknown length
 MAX_CHUNKS = 64  # of a WAV file, up to its data
+PADDING = 0.1  # seconds that a container's header may count beside the audio
 MP3_READ = 0.9  # share of the bytes that must be read; the rest may be tags
 
 Waveform = npt.NDArray[np.float32]  # (sample,), mono
@@ -192,40 +194,61 @@ def _decoded(
     file: BinaryIO, start: float | None, end: float | None, max_seconds: float
 ) -> Iterator[Waveform]:
     """Yield blocks at 16 kHz of an open file, from `start` to `end` (seconds)."""
-    _sniff(file)
+    if (format := _sniff(file)) is not None:
+        yield from _of_container(file, format, start, end, max_seconds)
+        return
     descriptor = file.fileno()  # libsndfile reads it by itself; a file object needs Python's lock
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:
         with soundfile.SoundFile(descriptor, closefd=False) as sound:
-            frames = _seek(sound, start, end, max_seconds)
-            yield from resampled(_blocks(sound, frames), sound.samplerate)
+            _check_format(sound)
+            rate = sound.samplerate
+            first, frames = _span(sound.frames, rate, start, end, max_seconds)
+            if first:
+                sound.seek(first)
+            yield from resampled(_blocks(_read(sound, frames), frames, rate, max_seconds), rate)
             if sound.format == "MP3" and end is None:
                 _check_mp3(descriptor)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"damaged audio: {_reason(error)}") from None
 
 
-def _seek(
-    sound: soundfile.SoundFile, start: float | None, end: float | None, max_seconds: float
-) -> int:
-    """Seek `start` and return the number of frames up to `end`."""
-    _check_format(sound)
-    if sound.frames > UNKNOWN_FRAMES:
+def _of_container(
+    file: BinaryIO, format: str, start: float | None, end: float | None, max_seconds: float
+) -> Iterator[Waveform]:
+    """Yield blocks like `_decoded`; a container is decoded from its beginning, to be exact."""
+    needed = (start or 0.0) + max_seconds + 1.0 if end is None else end
+    needed_seconds = None if math.isinf(needed) else needed
+    with containers.opened(file.fileno(), format, needed_seconds) as sound:
+        rate = sound.rate
+        _check_limits(sound.channels, rate)
+        first, frames = _span(sound.known, rate, start, end, max_seconds)
+        stretch = _read_container(sound, first, None if end is None else frames)
+        least = frames - round(PADDING * rate)
+        yield from resampled(_blocks(stretch, least, rate, max_seconds), rate)
+
+
+def _span(
+    total: int, rate: int, start: float | None, end: float | None, max_seconds: float
+) -> tuple[int, int]:
+    """The first frame of a segment, and its number of frames, in a recording of `total` frames."""
+    if total > UNKNOWN_FRAMES:
         raise AudioError("its header has no length; decode it to WAV")
-    rate = sound.samplerate
     first = round((start or 0.0) * rate)
-    last = sound.frames if end is None else round(end * rate)
-    if first >= sound.frames > 0:
+    last = total if end is None else round(end * rate)
+    if first >= total > 0:
         raise AudioError(f"the segment starts at {start} s, after the end of the recording")
     if last - first > max_seconds * rate:
-        raise AudioError(
-            f"{(last - first) / rate:.0f} s is longer than the {max_seconds:.0f} s read at "
-            "once; give segments in a table (file,start,end), or 'extract' a higher --max-seconds, "
-            "or 'classify predict' a --window 3"
-        )
-    if first:
-        sound.seek(first)
-    return last - first
+        raise _too_long(f"{(last - first) / rate:.0f} s", max_seconds)
+    return first, last - first
+
+
+def _too_long(seconds: str, max_seconds: float) -> AudioError:
+    return AudioError(
+        f"{seconds} is longer than the {max_seconds:.0f} s read at "
+        "once; give segments in a table (file,start,end), or 'extract' a higher --max-seconds, "
+        "or 'classify predict' a --window 3"
+    )
 
 
 def _check_format(sound: soundfile.SoundFile) -> None:
@@ -233,28 +256,56 @@ def _check_format(sound: soundfile.SoundFile) -> None:
         raise AudioError(
             f"{sound.format}/{sound.subtype} is not supported; convert it to WAV (PCM) or FLAC"
         )
-    if sound.channels > MAX_CHANNELS:
-        raise AudioError(f"{sound.channels} channels; expected at most {MAX_CHANNELS}")
-    if sound.samplerate not in RATES:
-        raise AudioError(
-            f"a sampling rate of {sound.samplerate} Hz; expected {RATES[0]} to {RATES[-1]} Hz"
-        )
+    _check_limits(sound.channels, sound.samplerate)
 
 
-def _blocks(sound: soundfile.SoundFile, frames: int) -> Iterator[Waveform]:
-    """Yield mono blocks of `frames` frames in total."""
+def _check_limits(channels: int, rate: int) -> None:
+    if channels > MAX_CHANNELS:
+        raise AudioError(f"{channels} channels; expected at most {MAX_CHANNELS}")
+    if rate not in RATES:
+        raise AudioError(f"a sampling rate of {rate} Hz; expected {RATES[0]} to {RATES[-1]} Hz")
+
+
+def _read(sound: soundfile.SoundFile, frames: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield (frame, channel) blocks of `frames` frames in total, if there are so many."""
+    while frames > 0 and len(
+        block := sound.read(min(BLOCK, frames), dtype="float32", always_2d=True)
+    ):
+        frames -= len(block)
+        yield block
+
+
+def _read_container(
+    sound: containers.Sound, first: int, frames: int | None
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield (frame, channel) blocks from frame `first` on; `frames` in total, or all."""
+    end = None if frames is None else first + frames
+    position = 0
+    for content in sound.blocks:
+        block = np.frombuffer(content, "<f4").reshape(-1, sound.channels)
+        stretch = block[max(0, first - position) : None if end is None else max(0, end - position)]
+        position += len(block)
+        if len(stretch):
+            yield stretch
+
+
+def _blocks(
+    stretch: Iterator[npt.NDArray[np.float32]], frames: int, rate: int, max_seconds: float
+) -> Iterator[Waveform]:
+    """Yield mono blocks, which must have at least `frames` frames in total."""
     count = 0
-    while count < frames:
-        block = sound.read(min(BLOCK, frames - count), dtype="float32", always_2d=True)
-        if not len(block):
-            raise AudioError(
-                f"cut short, or a segment beyond its end: expected {frames / sound.samplerate:.3f} "
-                f"s, found {count / sound.samplerate:.3f} s"
-            )
+    for block in stretch:
         if not np.isfinite(block).all():
             raise AudioError("its samples contain NaN or infinity; export it again as PCM")
         count += len(block)
+        if count > max_seconds * rate:
+            raise _too_long("the recording", max_seconds)
         yield _mono(block)
+    if count < frames:
+        raise AudioError(
+            f"cut short, or a segment beyond its end: expected {frames / rate:.3f} s, "
+            f"found {count / rate:.3f} s"
+        )
     if not count:
         raise AudioError("contains no samples")
 
@@ -280,8 +331,11 @@ def _check_mp3(descriptor: int) -> None:
         raise AudioError("an MP3 of unknown length (variable rate, no header); convert it to FLAC")
 
 
-def _sniff(file: BinaryIO) -> None:
-    """Refuse other files than WAV, FLAC, OGG and MP3, and invalid WAV files, by the first bytes."""
+def _sniff(file: BinaryIO) -> str | None:
+    """The format of a container, or None; refuse what is not audio, and invalid WAV files.
+
+    The first bytes decide, not the name.
+    """
     head = file.read(12)
     file.seek(0)
     if not head:
@@ -291,7 +345,10 @@ def _sniff(file: BinaryIO) -> None:
         _check_wave(file)
         file.seek(0)
     elif not mp3 and head[:4] not in (b"fLaC", b"OggS"):
-        raise AudioError("not audio: neither WAV, FLAC, OGG nor MP3 by its content")
+        if (format := containers.format_of(head)) is not None:
+            return format
+        raise AudioError("not audio: neither WAV, FLAC, OGG, MP3 nor a container by its content")
+    return None
 
 
 def _check_wave(file: BinaryIO) -> None:

@@ -9,9 +9,6 @@
 
 import itertools
 import json
-import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from data.atomic import new_output
 from data.cache.reader import Cache
 from data.errors import UsageError
 
@@ -37,19 +35,8 @@ def export(cache: Cache, out: Path) -> None:
     writers = {".npz": _npz, ".parquet": _parquet, "": _dataset}
     if out.suffix not in writers:
         raise UsageError(f"{out}: expected a name that ends in .npz or .parquet, or a folder")
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"{out} exists and is not empty; remove it or choose another name")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}{out.suffix}")
-    try:
+    with new_output(out) as temporary:
         writers[out.suffix](cache, temporary)
-        if out.is_dir():
-            out.rmdir()
-        os.replace(temporary, out)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
 
 
 def _npz(cache: Cache, path: Path) -> None:

@@ -1,35 +1,80 @@
-"""``python -m data export CACHE -o PATH``: export a cache for other programs."""
+"""``python -m data export SOURCE -o PATH``: export caches and corpora for other programs."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from data.console import Parser, common_options, configure_logging, show
+from data.errors import UsageError
+from data.text import several
+
+FORMATS = ("audformat", "huggingface", "lhotse")  # of utterances, see `data.interchange`
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of ``python -m data export``."""
     parser = Parser(
         prog="python -m data export",
-        description="Write a cache as .npz, as .parquet, or as a Hugging Face data set (a folder).",
+        description="Write a cache as .npz, as .parquet, or as a Hugging Face data set (a folder); "
+        "or write the utterances of a cache or of corpora for other programs, by --format.",
     )
-    parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
-    parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="PATH",
-        help="FILE.npz, FILE.parquet, or a folder",
-    )  # fmt: skip
+    add = parser.add_argument
+    add("sources", nargs="+", type=Path, metavar="SOURCE", help="a cache file, or a folder of "
+        "cache files; with --format also a corpus, or several")  # fmt: skip
+    add("-o", "--out", type=Path, required=True, metavar="PATH", help="FILE.npz, FILE.parquet, or "
+        "a folder")  # fmt: skip
+    add("--format", choices=FORMATS, help="write utterances and labels, without embeddings")
+    add("--copy", action="store_true", help="copy the recordings into the folder of --format "
+        "(default: write their absolute paths)")  # fmt: skip
+    add("--corpus-root", type=Path, action="append", default=[], metavar="DIR", help="folder of "
+        "the recordings of a cache, for --format; may be given for each corpus")  # fmt: skip
+    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
+    add("--table", metavar="NAME", help="table of an audformat database")
+    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
     common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Export a cache in the format of the suffix."""
+    """Export in the format of the suffix, or of ``--format``."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
+    if args.format:
+        return _utterances(args)
+    if len(args.sources) > 1 or args.copy or args.corpus_root:
+        raise UsageError(
+            f"several sources, --copy and --corpus-root need --format {'|'.join(FORMATS)}"
+        )
     from data.cache import Cache
     from data.cache.export import export
 
-    with Cache(args.cache) as cache:
+    with Cache(args.sources[0]) as cache:
         export(cache, args.out)
         show(f"{args.out}: {len(cache)} utterances × {len(cache.layers)} layers")
     return 0
+
+
+def _utterances(args: argparse.Namespace) -> int:
+    from data import corpora, interchange
+    from data.cache import Cache
+    from data.cache.described import utterances
+
+    found = []
+    caches = [source for source in args.sources if _is_cache(source)]
+    if caches and not args.corpus_root:
+        raise UsageError(f"{caches[0]}: a cache; --corpus-root DIR names the folder of recordings")
+    for source in caches:
+        with Cache(source) as cache:
+            found += utterances(cache, args.corpus_root)
+    if others := [source for source in args.sources if source not in caches]:
+        read = corpora.read_all(
+            others, args.corpus, follow_links=args.follow_links, table=args.table
+        )
+        found += [utterance for corpus in read for utterance in corpus.utterances]
+    interchange.write(args.out, args.format, found, args.copy, args.quiet)
+    show(f"{args.out}: {several(len(found), 'utterance')}")
+    return 0
+
+
+def _is_cache(path: Path) -> bool:
+    return path.suffix == ".h5" or (path.is_dir() and any(path.glob("*.h5")))

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from data import corpora, listing
+from data.commands.export import FORMATS
 from data.console import Parser, common_options, configure_logging, log, show, show_csv, show_json
 from data.errors import UsageError
 from data.scan import Summary, read_headers, row, summarise, write_list
@@ -27,8 +28,13 @@ def parser() -> argparse.ArgumentParser:
     add("--pattern", metavar="P", help="fields in the paths of a folder, such as "
         "'{speaker}/{emotion}_{take}.wav'")  # fmt: skip
     add("--follow-links", action="store_true", help="also read recordings outside of the corpus")
+    add("--table", metavar="NAME", help="table of an audformat database (default: all tables of "
+        "emotions)")  # fmt: skip
     add("-o", "--out", type=Path, metavar="LIST", help="also write all utterances to a list "
-        "(.jsonl) for extract, on any machine")  # fmt: skip
+        "(.jsonl) for extract, on any machine, or to a folder of --format")  # fmt: skip
+    add("--format", choices=FORMATS, help="of -o FOLDER, for other programs")
+    add("--copy", action="store_true", help="copy the recordings into the folder of -o (default: "
+        "write their absolute paths)")  # fmt: skip
     output = result.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
     output.add_argument("--csv", action="store_true", help="one row per utterance")
@@ -40,11 +46,22 @@ def main(argv: Sequence[str]) -> int:
     """Run the command."""
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
-    if args.out and args.out.suffix != listing.SUFFIX:
-        raise UsageError(f"-o {args.out}: expected a name that ends in {listing.SUFFIX}")
-    found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links)
+    if args.out and not args.format and args.out.suffix != listing.SUFFIX:
+        raise UsageError(
+            f"-o {args.out}: expected a name that ends in {listing.SUFFIX}, or a folder and "
+            f"--format {'|'.join(FORMATS)}"
+        )
+    if (args.format and not args.out) or (args.copy and not args.format):
+        raise UsageError("--format needs -o FOLDER, and --copy needs --format")
+    found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links, args.table)
     headers = read_headers([u.file for corpus in found for u in corpus.utterances], args.quiet)
-    if args.out:
+    if args.format:
+        from data import interchange
+
+        listed = [utterance for corpus in found for utterance in corpus.utterances]
+        interchange.write(args.out, args.format, listed, args.copy, args.quiet)
+        log.info("%s: %s", args.out, several(len(listed), "utterance"))
+    elif args.out:
         count = write_list(args.out, found, headers)
         log.info("%s: %s", args.out, several(count, "utterance"))
     summaries = [summarise(corpus, headers) for corpus in found]

@@ -11,16 +11,18 @@ import os
 import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from pathlib import Path
 from types import ModuleType
 
 from data import listing
-from data.corpora.tree import Tree, walk
+from data.corpora.tree import Tree, no_audio, walk
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
+_FIRST = ("audformat", "huggingface", "lhotse")  # they describe recordings of any name
 _LAST = ("table", "folder")  # they recognise files that no corpus recognises
-_NO_CORPUS = (*_LAST, "tree")
+_NO_CORPUS = (*_LAST, "rows", "tree")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Corpus:
 def names() -> tuple[str, ...]:
     """Names of all corpora that can be read, for ``--corpus``."""
     modules = sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
-    return (*(name for name in modules if name not in _NO_CORPUS), *_LAST)
+    return (*(name for name in modules if name not in _FIRST + _NO_CORPUS), *_FIRST, *_LAST)
 
 
 def labels(name: str) -> Mapping[str, str | None]:
@@ -85,6 +87,7 @@ def read(
     name: str | None = None,
     pattern: str | None = None,
     follow_links: bool = False,
+    table: str | None = None,
 ) -> Corpus:
     """Read the corpus at `root`.
 
@@ -93,17 +96,22 @@ def read(
         name: one of `names()`; None recognises the corpus.
         pattern: names the fields in the paths of a folder, see `data.corpora.folder`.
         follow_links: whether to read recordings outside of `root`.
+        table: of an audformat database; None reads all tables of emotions.
 
     Raises:
         CorpusError: `root` does not contain the corpus.
         UsageError: the name is unknown, or the pattern is malformed.
     """
+    if table is not None and (name not in (None, "audformat") or pattern is not None):
+        raise UsageError("--table names a table of an audformat database; leave the others out")
     if pattern is not None and name not in (None, "folder"):
         raise UsageError(f"a pattern describes a folder, not {name!r}; leave one of the two out")
     chosen = None if name is None else module(name)
     tree = walk(Path(root), follow_links)
     if pattern is not None:
         kind, (utterances, warnings) = "folder", module("folder").read(tree, pattern)
+    elif table is not None:
+        kind, (utterances, warnings) = "audformat", module("audformat").read(tree, table)
     else:
         kind = name or _recognise(tree)
         utterances, warnings = (chosen or module(kind)).read(tree)
@@ -122,6 +130,7 @@ def read_all(
     name: str | None = None,
     pattern: str | None = None,
     follow_links: bool = False,
+    table: str | None = None,
 ) -> list[Corpus]:
     """Read several roots, or lists of utterances (``.jsonl``, see `data.listing`).
 
@@ -132,11 +141,26 @@ def read_all(
     """
     corpora = []
     for root in roots:
-        if Path(root).suffix == listing.SUFFIX:
+        if Path(root).suffix == listing.SUFFIX and not module("lhotse").is_cuts(Path(root)):
             corpora += _listed(Path(root), follow_links)
         else:
-            corpora.append(read(root, name, pattern, follow_links))
+            corpora += _apart(read(root, name, pattern, follow_links, table))
     return _each_once(corpora) if len(corpora) > 1 else corpora
+
+
+def _apart(corpus: Corpus) -> list[Corpus]:
+    """Separate the corpora of a data set that this program has written."""
+    apart: dict[tuple[str, Path], list[Utterance]] = {}
+    for utterance in corpus.utterances:
+        apart.setdefault((utterance.corpus, utterance.root), []).append(utterance)
+    if len(apart) == 1:
+        return [corpus]
+    return [
+        replace(corpus, name=name, root=root, utterances=tuple(utterances), warnings=warnings)
+        for warnings, ((name, root), utterances) in zip(
+            chain([corpus.warnings], repeat(())), apart.items(), strict=False
+        )
+    ]
 
 
 def _listed(path: Path, follow_links: bool) -> list[Corpus]:
@@ -165,7 +189,10 @@ def _listed(path: Path, follow_links: bool) -> list[Corpus]:
 
 
 def _recognise(tree: Tree) -> str:
-    return next(name for name in names() if _import(name).recognise(tree))
+    for name in sorted(names(), key=lambda name: name not in _FIRST):
+        if _import(name).recognise(tree):
+            return name
+    raise no_audio(tree)
 
 
 def _import(name: str) -> ModuleType:

@@ -7,9 +7,9 @@ slash. The extension may be left out or be ``.*``. A field that occurs twice mus
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from string import Formatter
 
+from data.corpora.rows import RESERVED
 from data.corpora.tree import AUDIO, Tree, tally
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
@@ -19,8 +19,6 @@ SIZE = None
 ORIGIN = TERMS = CITATION = "your own"
 LANGUAGES: tuple[str, ...] = ()
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
-
-RESERVED = {field.name for field in fields(Utterance)} | {"file", "duration", "sha256"}
 
 
 def recognise(tree: Tree) -> bool:
@@ -36,7 +34,8 @@ def read(tree: Tree, pattern: str | None = None) -> tuple[list[Utterance], list[
         CorpusError: the pattern matches no recording, or the root is a table.
     """
     if not tree.recordings:
-        raise CorpusError(f"{tree.root / tree.others[0]}: a table, expected a folder")
+        found = f"{tree.others[0]}: a table" if len(tree.others) == 1 else "no recordings"
+        raise CorpusError(f"{tree.root}: {found}, expected a folder with recordings")
     if pattern is None:
         return _by_subfolder(tree)
     grammar = compile_pattern(pattern)

@@ -13,8 +13,11 @@ from pathlib import Path, PurePosixPath
 from data.errors import CorpusError
 from data.utterance import Utterance
 
-AUDIO = (".wav", ".flac", ".ogg", ".mp3")  # preferred first, if a recording has several files
+CONTAINERS = (".m4a", ".mp4", ".webm", ".avi")  # read if PyAV is installed
+# preferred first, if a recording has several files
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", *CONTAINERS)
 TABLES = (".csv", ".tsv", ".parquet")
+LISTS = (".jsonl", ".jsonl.gz")
 SEXES = {"f": "female", "F": "female", "m": "male", "M": "male"}
 INTEGERS = {"age", "repetition", "take"}
 
@@ -87,22 +90,25 @@ def walk(root: Path, follow_links: bool = False) -> Tree:
     if not root.exists():
         raise CorpusError(f"no such file or folder: {root}")
     if root.is_file():
-        suffix = root.suffix.lower()
-        if suffix not in AUDIO + TABLES:
-            expected = (
-                "a folder, a table (.csv .tsv .parquet) or a recording (.wav .flac .ogg .mp3)"
+        name = root.name.lower()
+        if not name.endswith(AUDIO + TABLES + LISTS):
+            raise CorpusError(
+                f"{root}: expected a folder, a table (.csv .tsv .parquet), a list or cuts (.jsonl "
+                f".jsonl.gz), or a recording ({' '.join(AUDIO)})"
             )
-            raise CorpusError(f"{root}: expected {expected}")
-        if suffix in AUDIO:
+        if name.endswith(AUDIO):
             return Tree(root.parent, recordings=(root.name,), follow_links=follow_links)
         return Tree(root.parent, recordings=(), others=(root.name,), follow_links=follow_links)
     files, warnings = _list(root, follow_links)
     audio = [path for path in files if path.lower().endswith(AUDIO)]
-    if not audio:
-        why = "".join(f"; {warning}" for warning in warnings)
-        raise CorpusError(f"{root}: contains no audio; expected .wav .flac .ogg or .mp3 files{why}")
     others = tuple(path for path in files if not path.lower().endswith(AUDIO))
     return Tree(root, tuple(audio), others, tuple(warnings), follow_links)
+
+
+def no_audio(tree: Tree) -> CorpusError:
+    """The error of a tree without recordings."""
+    why = "".join(f"; {warning}" for warning in tree.warnings)
+    return CorpusError(f"{tree.root}: contains no audio; expected files {' '.join(AUDIO)}{why}")
 
 
 def mostly(tree: Tree, grammar: re.Pattern[str]) -> bool:

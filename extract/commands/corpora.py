@@ -15,6 +15,8 @@ def add_reading(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> 
     add = parser.add_argument
     add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
     add("--pattern", help="fields in the paths, such as '{speaker}/{emotion}_{take}.wav'")
+    add("--table", metavar="NAME", help="table of an audformat database (default: all tables of "
+        "emotions)")  # fmt: skip
     add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
 
 
@@ -26,9 +28,7 @@ def read(args: argparse.Namespace) -> "list[Corpus]":
     """
     from data import corpora
 
-    found = corpora.read_all(
-        args.corpora, name=args.corpus, pattern=args.pattern, follow_links=args.follow_links
-    )
+    found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links, args.table)
     for corpus in found:
         for warning in corpus.warnings:
             log.warning("%s: %s", corpus.name, warning)

@@ -1,5 +1,6 @@
 """The contract of all corpus modules, and special cases of each."""
 
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,30 @@ A-E3:\tval 3; act 2; dom  2;\t()
 [10.0100 - 11.3925]\tSes01F_impro01_M001\txxx\t[2.5000, 3.0000, 1.5000]
 """
 
+
+def cut(emotion: str, speaker: str) -> str:
+    recording = {"sources": [{"type": "file", "channels": [0], "source": "a.wav"}], "duration": 9}
+    supervision = {"start": 0, "duration": 1, "speaker": speaker, "custom": {"emotion": emotion}}
+    return json.dumps(
+        {"type": "MonoCut", "start": int(speaker), "duration": 1, "channel": 0,
+         "recording": recording, "supervisions": [supervision]}
+    )  # fmt: skip
+
+
 TREES = {
+    "audformat": {
+        "db.yaml": "name: audformat\ntables: {emotion: {type: filewise, columns: {emotion: {}}}}\n",
+        "db.emotion.csv": "file,emotion,speaker\na.wav,sad,01\nb.wav,joy,02\n",
+        "a.wav": "",
+        "b.wav": "",
+    },
+    "huggingface": {
+        "metadata.jsonl": '{"file_name": "a.wav", "emotion": "sad", "speaker": "01"}\n'
+        '{"file_name": "b.wav", "emotion": "joy", "speaker": "02"}\n',
+        "a.wav": "",
+        "b.wav": "",
+    },
+    "lhotse": {"cuts.jsonl": "\n".join(map(cut, ("sad", "joy"), ("01", "02"))), "a.wav": ""},
     "ravdess": {
         "Actor_01/03-01-06-01-02-01-01.wav": "",
         "Actor_02/03-02-02-02-01-02-02.flac": "",
@@ -45,6 +69,10 @@ TREES = {
         "a.wav": "",
     },
 }
+
+
+OPEN = ("audformat", "huggingface", "lhotse", "folder", "table")  # of any names of recordings
+KNOWN = [name for name in corpora.names() if name not in OPEN]
 
 
 def standin(name: str, folder: Path) -> Path:
@@ -84,7 +112,7 @@ def test_contract(name: str, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("name", [n for n in corpora.names() if n not in ("folder", "table")])
+@pytest.mark.parametrize("name", KNOWN)
 def test_known_corpora_ignore_junk_and_count_strangers(name: str, tmp_path: Path) -> None:
     root = standin(name, tmp_path)
     clean = corpora.read(root)
@@ -97,7 +125,7 @@ def test_known_corpora_ignore_junk_and_count_strangers(name: str, tmp_path: Path
     assert [w for w in noisy.warnings if "left out: 1 (first: zz/theme tune.mp3)" in w]
 
 
-@pytest.mark.parametrize("name", [n for n in corpora.names() if n not in ("folder", "table")])
+@pytest.mark.parametrize("name", KNOWN)
 def test_known_corpora_read_a_nested_second_copy_once(name: str, tmp_path: Path) -> None:
     root = standin(name, tmp_path)
     clean = corpora.read(root)
@@ -123,7 +151,7 @@ def test_ravdess_actor_is_the_one_in_the_name(tmp_path: Path) -> None:
         [
             "Actor_01/03-01-05-02-01-01-24.wav",
             "Actor_24/03-02-08-01-02-02-24.wav",
-            "Actor_24/x.mp4",
+            "Actor_24/x.mkv",
         ],
     )
     corpus = corpora.read(root)

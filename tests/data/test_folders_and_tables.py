@@ -114,10 +114,10 @@ def test_table_segments(tmp_path: Path) -> None:
     )
 )
 def test_segments_sort_by_time(milliseconds: list[tuple[int, int]]) -> None:
-    from data.corpora.table import _utterance
+    from data.corpora.rows import _utterance
 
     rows = [{"start": start / 1000, "end": (start + long) / 1000} for start, long in milliseconds]
-    made = [_utterance(Path("t.csv"), "a.wav", dict(row), [], "t.csv, row 1") for row in rows]
+    made = [_utterance("t", Path(), "a.wav", dict(row), "t.csv, row 1") for row in rows]
     by_id = [(u.start, u.end) for u in sorted(made, key=lambda u: u.id)]
     assert by_id == sorted(by_id)
 

@@ -14,7 +14,7 @@ from data import corpora
 from data.corpora.tree import Tree
 from data.emotions import to_shared
 
-OWN = ("table", "folder")
+OWN = ("audformat", "huggingface", "lhotse", "table", "folder")  # hold any corpus
 LAYOUTS = Path(os.environ.get("CORPORA") or ".") / "layouts"
 
 

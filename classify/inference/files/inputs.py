@@ -6,7 +6,7 @@ from pathlib import Path
 
 from classify.inference.files.options import STANDARD_INPUT
 from data import corpora
-from data.corpora.tree import AUDIO, TABLES, walk
+from data.corpora.tree import AUDIO, TABLES, no_audio, walk
 from data.errors import AudioError, CorpusError
 from data.utterance import Utterance
 
@@ -54,6 +54,8 @@ def _at(path: Path, follow_links: bool) -> tuple[list[Utterance], list[str]]:
         table = corpora.read(path, "table", follow_links=follow_links)
         return list(table.utterances), list(table.warnings)
     tree = walk(path, follow_links)
+    if not tree.recordings:
+        raise no_audio(tree)
     return [
         Utterance(id=str(tree.root / name), corpus="", root=tree.root, path=name)
         for name in tree.recordings

@@ -1,0 +1,37 @@
+"""``python -m data unpack DATASET -o FOLDER``: make files of the recordings in Parquet files."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.console import Parser, common_options, configure_logging, show
+from data.text import several
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m data unpack``."""
+    parser = Parser(
+        prog="python -m data unpack",
+        description="Write the recordings inside of the Parquet or Arrow files of a Hugging Face "
+        "data set to a folder that scan and extract read (an audiofolder).",
+    )
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder or Parquet file")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new folder"
+    )
+    common_options(parser)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Unpack a data set and print the next command."""
+    args = parser().parse_args(argv)
+    configure_logging(args.verbose, args.quiet)
+    from data.atomic import new_output
+    from data.corpora.huggingface import unpack
+
+    with new_output(args.out) as folder:
+        folder.mkdir()
+        count = unpack(args.dataset, folder)
+    show(f"{args.out}: {several(count, 'recording')}", f"next: python -m data scan {args.out}")
+    return 0
