@@ -45,6 +45,16 @@ class Cell:
         """The tested rows, fold by fold."""
         return np.concatenate([test for _, test in self.parts])
 
+    @property
+    def rows_used(self) -> Rows:
+        """Rows of all parts, sorted."""
+        return np.unique(np.concatenate([rows for part in self.parts for rows in part]))
+
+    def within(self, rows: Rows) -> "Cell":
+        """The cell of some rows alone (sorted), which are numbered anew."""
+        parts = [tuple(np.searchsorted(rows, part) for part in parts) for parts in self.parts]
+        return replace(self, parts=tuple((train, test) for train, test in parts))
+
 
 @dataclass(frozen=True)
 class Matrix:
