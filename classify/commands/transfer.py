@@ -33,6 +33,13 @@ def parser() -> argparse.ArgumentParser:
         help="train and test on the values of this column: corpus, language, or any other "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--only",
+        type=split_one,
+        default=(),
+        metavar="NAMES",
+        help="use only these values of --by, joined by commas, such as de,en",
+    )
     shared.add_corpora(parser)
     shared.add_labels(parser)
     parser.add_argument(
@@ -86,6 +93,7 @@ def options_of(arguments: argparse.Namespace) -> TransferOptions:
     return TransferOptions(
         caches=tuple(arguments.cache or TransferOptions().caches),
         by=arguments.by,
+        only=arguments.only,
         corpora=split_names(arguments.corpora),
         labels=arguments.labels,
         heads=arguments.heads,

@@ -1,6 +1,6 @@
 """The cells of a matrix: what is trained on, what is tested, and the classes that both have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,17 +66,26 @@ class Matrix:
     empty: dict[tuple[str, str], str]  # trained, tested → reason
 
 
-def domains(selection: Selection, by: str) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
-    """Names of what is trained and tested on, and the number of each utterance's; -1: unknown.
+def domains(
+    selection: Selection, by: str, only: Sequence[str] = ()
+) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+    """Names of what is trained and tested on, and the number of each utterance's; -1: unknown, or
+    not among `only`.
 
     Raises:
-        UsageError: there are fewer than two.
+        UsageError: there are fewer than two, or no utterance has one of `only`.
     """
     table = selection.utterances
     if by not in table:
         raise UsageError(f"--by {by}: the cache has the columns {', '.join(table)}")
     values = as_text(table[by]).to_numpy(str)
     names = sorted(set(values) - {""})
+    if unknown := [name for name in only if name not in names]:
+        raise UsageError(
+            f"--only {','.join(unknown)}: no selected utterance has this {by}; known: "
+            f"{', '.join(names) or 'none'}"
+        )
+    names = [name for name in names if name in only or not only]
     if len(names) < 2:
         known = f"only {names[0]}" if names else "nothing"
         raise UsageError(
@@ -87,7 +96,9 @@ def domains(selection: Selection, by: str) -> tuple[tuple[str, ...], npt.NDArray
     return tuple(names), np.array([place.get(value, -1) for value in values], np.intp)
 
 
-def matrix(selection: Selection, by: str, folds: int | str, seed: int) -> Matrix:
+def matrix(
+    selection: Selection, by: str, folds: int | str, seed: int, only: Sequence[str] = ()
+) -> Matrix:
     """The cells of a selection.
 
     Args:
@@ -95,11 +106,12 @@ def matrix(selection: Selection, by: str, folds: int | str, seed: int) -> Matrix
         by: column of what is trained and tested on.
         folds: within one, see `classify.evaluation.folds.split`.
         seed: of these folds.
+        only: values of the column to use; none: all.
 
     Raises:
         UsageError: there are fewer than two corpora, or no two of them share two classes.
     """
-    names, domain = domains(selection, by)
+    names, domain = domains(selection, by, only)
     cells: list[Cell] = []
     empty: dict[tuple[str, str], str] = {}
     for number, tested in enumerate(names):

@@ -22,6 +22,7 @@ class TransferOptions:
         caches: of the same utterances by one encoder each; the first is what others are compared
             with.
         by: column whose values are trained and tested on: corpus, language, or any other.
+        only: values of `by` to use; none: all.
         corpora: only these; none: all of the cache.
         labels: see `data.emotions.parse_labels`.
         heads: the first is what others are compared with.
@@ -39,6 +40,7 @@ class TransferOptions:
 
     caches: tuple[Path, ...] = (Path("embeddings.h5"),)
     by: str = "corpus"
+    only: tuple[str, ...] = ()
     corpora: tuple[str, ...] = ()
     labels: str | None = None
     heads: tuple[str, ...] = ("logreg",)

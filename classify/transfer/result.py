@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import Selection
+from classify.dataset import Selection, as_text
 from classify.evaluation.folds import Rows
 from classify.stats.metrics import Counts, confusions
 from classify.stats.scores import Json, Scores
@@ -148,7 +148,7 @@ class Transfer:
     @property
     def unknown(self) -> int:
         """Number of utterances that are in no corpus, or have no value of another column."""
-        return int((self.matrix.domain < 0).sum())
+        return int((as_text(self.selection.utterances[self.options.by]) == "").sum())
 
     def compared(self, run: Run) -> Compared | None:
         """The mean UAR across less that of the first run; None for the first itself.

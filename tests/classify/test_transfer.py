@@ -1,6 +1,7 @@
 """The matrix of corpora: its cells, scores and adaptations against scikit-learn and formulas."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from classify.transfer.options import TransferOptions
 from classify.transfer.shift import class_means_alignment, coral, prior_shift
 from classify.transfer.study import transfer
 from data import Cache
+from data.emotions import VERSION
 from data.errors import UsageError
+from extract.__main__ import main as extract_main
 
 SHARED = {"W": "anger", "L": "boredom", "T": "sadness", "N": "neutral"}
 LANGUAGES = {"emodb": "de", "one": "en", "two": "en"}
@@ -233,6 +236,8 @@ def test_languages_instead_of_corpora(make_corpora):
     found = transfer(TransferOptions((make_corpora(),), by="language", curves=False)).metrics
     assert found["domains"] == {"de": 48, "en": 96}
     assert {*cells(found)} == {(a, b) for a in ("de", "en") for b in ("de", "en")}
+    few = transfer(TransferOptions((make_corpora(),), only=("one", "two"), curves=False)).metrics
+    assert few["domains"] == {"one": 48, "two": 48}
 
 
 @pytest.mark.parametrize(
@@ -240,6 +245,7 @@ def test_languages_instead_of_corpora(make_corpora):
     [
         ({"by": "nothing"}, "--by nothing: the cache has the columns id"),
         ({"by": "sex"}, "--by sex: the cache has the columns"),
+        ({"by": "language", "only": ("xx",)}, "--only xx: no selected utterance has this language"),
         ({"corpora": ("emodb",)}, "have only emodb there; expected two or more"),
         ({"labels": "boredom,fear"}, "no head can be trained on one of"),
         ({"folds": "mine.csv"}, "--folds mine.csv: expected auto, speaker"),
@@ -286,3 +292,21 @@ def test_an_empty_cell_names_its_reason(make_corpora, capsys, tmp_path):
     assert "untrained control" in page
     rows = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
     assert {*rows["trained"]} == {*LANGUAGES, "all others", "other languages"}
+
+
+def test_real_speech_in_two_languages(speech: Path, tmp_path, capsys):
+    """From two folders to a matrix: some speakers of each corpus, by a tiny encoder."""
+    for corpus, pattern, step in (("emodb", "0[38]*.wav", 4), ("ravdess", "*-0[12].*", 3)):
+        (tmp_path / corpus).mkdir()
+        for file in sorted((speech / corpus).rglob(pattern))[::step]:
+            shutil.copy(file, tmp_path / corpus)
+    cache = tmp_path / "cache.h5"
+    roots = [str(tmp_path / corpus) for corpus in ("emodb", "ravdess")]
+    assert extract_main([*roots, "--model", "untrained:tiny", "-o", str(cache), "-q"]) == 0
+    out = ["--cache", str(cache), "--out", str(tmp_path / "run"), "-q"]
+    capsys.readouterr()
+    assert transfer_main([*out, "--by", "language", "--labels", "arousal", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {*found["domains"]} == {"de", "en"}
+    assert all(0 <= cell["uar"] <= 1 for cell in found["runs"][0]["cells"])
+    assert found["vocabulary"] == VERSION
