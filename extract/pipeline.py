@@ -7,7 +7,7 @@ crash, at most `SHARD_UTTERANCES` utterances or about `SHARD_SECONDS` of work ar
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +27,7 @@ from extract.engines import Engine
 
 if TYPE_CHECKING:
     from extract.encoders.trained_on import Heard
+    from extract.engines.together import Together
 
 SHARD_UTTERANCES = 512
 SHARD_SECONDS = 20.0  # of work, so that a crash loses less than 30 s including the write
@@ -234,6 +235,87 @@ def embed_missing(
         shards.close()
         summary.embedded, summary.seconds = shards.published, shards.seconds
         summary.shards = shards.names
+
+
+def extract_together(
+    utterances: Sequence[Utterance],
+    engine: "Together",
+    caches: Sequence[Path],
+    settings: Settings,
+) -> list[Summary]:
+    """Embed utterances by several engines, each into its own cache, and decode them once.
+
+    Raises:
+        RecipeMismatch, CacheError, OSError: see `extract`.
+    """
+    opened: list[tuple[Shards, Mapping[str, str], Summary]] = []
+    summaries: list[Summary] = []
+
+    def begin(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
+        """Claim one cache after the other, embed when all are claimed, and pack them."""
+        opened.append((parts, known, summary))
+        if len(opened) < len(caches):
+            complete_next()
+        else:
+            _embed_together(utterances, opened, engine, settings)
+
+    def complete_next() -> None:
+        number = len(opened)
+        portion, recipe = Whole(utterances, settings.prune), engine.engines[number].recipe
+        summaries.append(complete(portion, recipe, caches[number], begin))
+
+    complete_next()
+    return summaries[::-1]  # the last cache is packed first
+
+
+def _embed_together(
+    utterances: Sequence[Utterance],
+    opened: Sequence[tuple[Shards, Mapping[str, str], Summary]],
+    engine: "Together",
+    settings: Settings,
+) -> None:
+    """Decode and embed what one of the caches lacks, and publish it there."""
+    checksum = Checksums()
+
+    def fetch(utterance: Utterance) -> Decoded | Refusal | None:
+        sha256 = checksum(utterance.file)
+        if sha256 is not None and all(sha256 == known.get(utterance.id) for _, known, _ in opened):
+            return None
+        return decode(utterance, engine, settings.max_seconds, sha256)
+
+    def missing() -> Iterator[Decoded | Refusal]:
+        for fetched in ahead(fetch, utterances, settings.threads):
+            if fetched is None:
+                for _, _, summary in opened:
+                    summary.cached += 1
+                settings.watch(0.0)
+            else:
+                yield fetched
+
+    each = zip(opened, engine.engines, strict=True)
+    shards = [_Shards(parts, one) for (parts, _, _), one in each]
+    try:
+        for result in embed(missing(), engine, settings.batch_seconds):
+            settings.watch(0.0 if isinstance(result, Refusal) else result.duration)
+            if isinstance(result, Refusal):
+                for _, _, summary in opened:
+                    summary.refused.append(result)
+                continue
+            sequence = result.sequence
+            sequences = None if sequence is None else engine.parts(sequence)
+            layers = {name: engine.parts(values) for name, values in result.layers.items()}
+            for number, (own, (_, known, summary)) in enumerate(zip(shards, opened, strict=True)):
+                if known.get(result.utterance.id) == result.sha256:
+                    summary.cached += 1
+                    continue
+                part = {name: values[number] for name, values in layers.items()}
+                steps = sequences[number] if sequences else None
+                own.add(replace(result, layers=part, sequence=steps))
+    finally:
+        for own, (_, _, summary) in zip(shards, opened, strict=True):
+            own.close()
+            summary.embedded, summary.seconds = own.published, own.seconds
+            summary.shards = own.names
 
 
 class _Shards:

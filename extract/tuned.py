@@ -1,13 +1,16 @@
 """Embed corpora by all encoders of a fine-tuning: one cache for each fold."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.cache.recipe import EVERYTHING
 from data.errors import EncoderError
 from extract.encoders.checkpoint import FINETUNED
+
+if TYPE_CHECKING:
+    from extract.recipe import Request
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,21 @@ class Tuned:
         if (self.folder / EVERYTHING / "config.json").is_file():
             names.append(EVERYTHING)
         return {out / f"{name}.h5": self.folder / name for name in names}
+
+    def together(self, out: Path, request: "Request") -> "Request | None":
+        """The request by which all encoders embed each batch together, in torch; None: a cache in
+        the folder `out` has another engine, or none is left to be made.
+
+        What is below the first changed layer is then computed once for all of them.
+        """
+        from data.cache.shards import Shards  # late: numpy would slow --help down
+
+        caches = [*self.caches(out)]
+        known = [recipe for cache in caches if (recipe := Shards(cache).recipe()) is not None]
+        engines = {recipe["engine"] for recipe in known} | ({request.engine} - {"auto"})
+        if len(caches) < 2 or not engines <= {"torch"} or all(map(Path.exists, caches)):
+            return None
+        return replace(request, engine="torch") if not known else request.fitted_to(known[0])
 
     def describe(self, out: Path) -> None:
         """Make the folder `out`, and write which utterances each fold tests.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from data import scheduler
 from data.console import (
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from extract.parallel.paths import Prefix
     from extract.parallel.shards import Part, Share
     from extract.pipeline import Settings, Summary
+
+Result = TypeVar("Result")
 
 SHOWN = 5  # number of refusals that are printed
 
@@ -143,11 +145,42 @@ def _by_fold(
     if args.dry_run:
         return max(_dry_run(cache, utterances) for cache in caches)
     tuned.describe(args.out)
+    if (request_of_all := tuned.together(args.out, request)) is not None:
+        return _together(args, request_of_all, utterances, caches)
     return max(
-        _extract(argparse.Namespace(**{**vars(args), "out": cache, "model": str(model)}),
-                 request, utterances, None)
+        _extract(_of_fold(args, cache, model), request, utterances, None)
         for cache, model in caches.items()
-    )  # fmt: skip
+    )
+
+
+def _of_fold(args: argparse.Namespace, cache: Path, model: Path) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(args), "out": cache, "model": str(model)})
+
+
+def _together(
+    args: argparse.Namespace,
+    request: Request,
+    utterances: "list[Utterance]",
+    caches: dict[Path, Path],
+) -> int:
+    """Embed each batch by all encoders."""
+    from extract.engines import open_engine
+    from extract.engines.together import Together
+    from extract.engines.torch import TorchEngine
+    from extract.pipeline import extract_together
+
+    engines = [open_engine(str(model), request, args.device) for model in caches.values()]
+    engine = Together([one for one in engines if isinstance(one, TorchEngine)])
+    log.info("%d encoders together by torch (%s): %s", len(engines), engine.provenance["device"],
+             engine.what_is_shared)  # fmt: skip
+    summaries, elapsed = _watched(
+        args,
+        len(utterances),
+        lambda settings, _: extract_together(utterances, engine, [*caches], settings),
+    )
+    for (cache, model), summary in zip(caches.items(), summaries, strict=True):
+        _report(_of_fold(args, cache, model), summary, elapsed)
+    return SOME_REFUSED if any(summary.refused for summary in summaries) else 0
 
 
 def _part(text: str) -> "Part":
@@ -197,14 +230,33 @@ def _extract(
     utterances: "list[Utterance]",
     share: "Share | None",
 ) -> int:
+    from extract.pipeline import Whole
+
+    def run(settings: "Settings", watch_workers: Callable[[int], None]) -> "Summary":
+        if args.scheduler:
+            return _on_workers(args, request, utterances, settings, watch_workers)
+        portion = share or Whole(utterances, args.prune)
+        return extract(portion, args.out, args.model, request, args.device, settings)
+
+    summary, elapsed = _watched(args, len(share.own if share else utterances), run)
+    _report(args, summary, elapsed)
+    return SOME_REFUSED if summary.refused else 0
+
+
+def _watched(
+    args: argparse.Namespace,
+    total: int,
+    run: "Callable[[Settings, Callable[[int], None]], Result]",
+) -> "tuple[Result, float]":
+    """Call `run` with a progress bar; return its result and the seconds that it took."""
     from tqdm import tqdm
 
-    from extract.pipeline import Settings, Whole
+    from extract.pipeline import Settings
 
     began = time.monotonic()
     embedded, workers = 0.0, ""
     with tqdm(
-        total=len(share.own if share else utterances), unit="utt", dynamic_ncols=True,
+        total=total, unit="utt", dynamic_ncols=True,
         disable=args.quiet or not sys.stderr.isatty(), smoothing=0.05,
     ) as bar:  # fmt: skip
 
@@ -222,16 +274,11 @@ def _extract(
 
         settings = Settings(args.batch_seconds, args.max_seconds, args.jobs, args.prune, watch)
         try:
-            if args.scheduler:
-                summary = _on_workers(args, request, utterances, settings, watch_workers)
-            else:
-                portion = share or Whole(utterances, args.prune)
-                summary = extract(portion, args.out, args.model, request, args.device, settings)
+            found = run(settings, watch_workers)
         except KeyboardInterrupt:
             log.warning("stopped; finished work is kept: run the same command again to continue")
             raise
-    _report(args, summary, time.monotonic() - began)
-    return SOME_REFUSED if summary.refused else 0
+    return found, time.monotonic() - began
 
 
 def _on_workers(

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,10 @@ class PooledEncoder(nn.Module):
         layers = kind.layers(model)
         del layers[max([*self.layers, *self.sequence_layers, 1]) :]
         self._by_utterance = kind.by_utterance
+        self._upper = partial(kind.upper, model)  # of the layers that are left
+        self._norm_is_last = kind.norm_is_last(model.config)
         self.requires_grad_(False)
+        self.keeps: int | None = None  # hidden layer whose states `follow` of others takes
         self._running = threading.local()  # the batch that each thread encodes
         hide_padding(kind.leaks(model), lambda: self._running.mask)
         self._capture(layers)
@@ -75,12 +79,45 @@ class PooledEncoder(nn.Module):
         running = self._running
         running.valid, running.steps = self.framed(valid), steps
         running.mask = valid if padded else None
-        running.pooled, running.stepped = {}, {}
+        running.pooled, running.stepped, running.kept = {}, {}, None
         projected = self.project(features)
         hidden = projected[0] if isinstance(projected, tuple) else projected
         self.transformer(hidden, attention_mask=running.mask)
+        return self._stacked()
+
+    def follow(self, other: "PooledEncoder", first: int) -> tuple[torch.Tensor, ...]:
+        """Encode the batch that `other` has just encoded in this thread; see `forward`.
+
+        Both have the same parameters up to hidden layer `first`, which `other` keeps.
+        """
+        running, done = self._running, other._running
+        running.valid, running.steps, running.mask = done.valid, done.steps, done.mask
+        running.kept = None
+        running.pooled, running.stepped = (
+            {layer: value for layer, value in found.items() if layer <= first}
+            for found in (done.pooled, done.stepped)
+        )
+        upper = self._upper(first)
+        if len(upper.layers):
+            upper(done.kept.clone(), attention_mask=running.mask)  # it may write into its input
+        return self._stacked()
+
+    def shared_with(self, other: "PooledEncoder") -> int | None:
+        """The highest hidden layer up to which both have the same parameters; -1: features alone,
+        None: nothing."""
+        if not _equal(self.front_end, other.front_end):
+            return None
+        ours, theirs = self.transformer, other.transformer
+        apart = ("layers.", *(["layer_norm."] if self._norm_is_last else []))
+        if not _equal(self.project, other.project) or not _equal(ours, theirs, apart):
+            return -1
+        each = zip(ours.layers, theirs.layers, strict=True)
+        return next((n for n, pair in enumerate(each) if not _equal(*pair)), len(ours.layers))
+
+    def _stacked(self) -> tuple[torch.Tensor, ...]:
+        running = self._running
         pooled = torch.stack([running.pooled[layer] for layer in self.layers])
-        if steps is None:
+        if running.steps is None:
             return (pooled,)
         return pooled, torch.stack([running.stepped[layer] for layer in self.sequence_layers])
 
@@ -133,8 +170,19 @@ class PooledEncoder(nn.Module):
     def _keep(self, layer: int, hidden: torch.Tensor) -> None:
         """Pool the hidden states of a layer."""
         running = self._running
+        if layer == self.keeps:
+            running.kept = hidden.clone()
         hidden = self._by_utterance(hidden, running.valid)
         if layer in self.layers:
             running.pooled[layer] = pool(hidden, running.valid, self.poolings)
         if layer in self.sequence_layers:
             running.stepped[layer] = average(hidden, running.steps)
+
+
+def _equal(one: nn.Module, other: nn.Module, apart: tuple[str, ...] = ()) -> bool:
+    """Whether all parameters and buffers are equal, apart from names that begin as given."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    names = [name for name in ours if not name.startswith(apart)] if apart else list(ours)
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(ours[name], theirs[name]) for name in names
+    )

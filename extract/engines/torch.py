@@ -35,13 +35,13 @@ class TorchEngine:
         self.receptive_field = identity.receptive_field
         self.recipe = describe(identity, request, engine="torch")
         self.provenance = provenance(_name(self.device), identity.location)
-        self._encoder = PooledEncoder(encoder, self.recipe)
+        self.encoder = PooledEncoder(encoder, self.recipe)
         precision, native = self.recipe["precision"], multiplies_bfloat16(device)
         self.suggests_bfloat16 = native and request.precision is None
         if precision == "bfloat16" and not native and self.device.type != "mps":
             log.warning("%s does not multiply bfloat16: torch simulates it, which is many times "
                         "slower than float32", self.provenance["device"])  # fmt: skip
-        self._encoder.place(self.device, DTYPES[precision])
+        self.encoder.place(self.device, DTYPES[precision])
         self._streams = threading.local()
         self.streams = 2 if self.device.type == "cuda" else 1
         self.batch_seconds = self._batch_seconds()
@@ -49,20 +49,49 @@ class TorchEngine:
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
         """See `Engine.embed`."""
+        (pooled,) = self.embed_by([self], waveforms, None)
+        return pooled
+
+    @torch.inference_mode()
+    def embed_by(
+        self,
+        engines: Sequence["TorchEngine"],
+        waveforms: Sequence[npt.NDArray[np.float32]],
+        shared: int | None,
+    ) -> list[Pooled]:
+        """Embed waveforms by several engines, of which this is the first.
+
+        Args:
+            engines: their encoders have the same parameters up to `shared`.
+            waveforms: see `Engine.embed`.
+            shared: see `PooledEncoder.shared_with`.
+        """
         disable_tf32()
+        found = []
         with self._stream():
             try:
-                batch = self._encoder.batch(waveforms, self.device)
-                features = self._encoder.features(batch)
+                batch = self.encoder.batch(waveforms, self.device)
+                features = self.encoder.features(batch)
                 padded = min(batch.lengths) < max(batch.lengths)
-                outputs = self._encoder(features, batch.valid, batch.steps, padded)
-                arrays = [output.cpu().numpy() for output in outputs]
+                for engine in engines:
+                    encoder = engine.encoder
+                    if engine is self or shared is None or shared < 0:
+                        if engine is not self and shared is None:
+                            features = encoder.features(batch)
+                        outputs = encoder(features, batch.valid, batch.steps, padded)
+                    else:
+                        outputs = encoder.follow(self.encoder, shared)
+                    found.append([output.cpu().numpy() for output in outputs])
             except RuntimeError as error:
                 if lacks_memory(error):
                     raise MemoryError(str(error)) from None
                 raise
-        counts = [self._encoder.identity.frames(length) for length in batch.lengths]
-        return as_pooled(self.recipe, counts, self._encoder.steps_per_frame, *arrays)
+        counts = [self.encoder.identity.frames(length) for length in batch.lengths]
+        rate = self.encoder.steps_per_frame
+        return [
+            as_pooled(engine.recipe, counts, rate, *arrays)
+            for engine, arrays in zip(engines, found, strict=True)
+        ]
 
     def _stream(self) -> contextlib.AbstractContextManager[Any]:
         """Use a CUDA stream for each thread, so that one computes while another waits."""
@@ -77,7 +106,7 @@ class TorchEngine:
         if self.device.type != "cuda":
             return CPU_BATCH_SECONDS
         free, _ = torch.cuda.mem_get_info(self.device)
-        width = self._encoder.transformer.config.hidden_size / 768
+        width = self.encoder.transformer.config.hidden_size / 768
         fits = free / self.streams / (BYTES_PER_SECOND * width)
         return float(min(max(fits, CPU_BATCH_SECONDS), CUDA_BATCH_SECONDS))
 

@@ -212,6 +212,57 @@ def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_pat
         train(["--cache", str(folds), "-o", str(tmp_path / "model"), "--head", "logreg", "-q"])
 
 
+@pytest.mark.parametrize("method", ["top:1", "lora", "encoder", "full"])
+def test_what_encoders_share_is_computed_once(recordings, tmp_path, capsys, method):
+    """Oracle: the cache of each encoder alone."""
+    tuned = tmp_path / "tuned"
+    command = ["finetune", str(recordings), "-o", str(tuned), *PATTERN, "--model", "untrained:tiny",
+               "--folds", "2", "--epochs", "1", "--method", method, "--device", "cpu",
+               "--learning-rate", "0.01", "--batch-seconds", "4", "-q"]  # fmt: skip
+    assert extract(command) == 0
+    out = tmp_path / "out"
+    shared = [str(recordings), *PATTERN, *PLAIN[:-1], "--sequence", "5"]
+    capsys.readouterr()
+    assert extract([*shared, "--model", str(tuned), "-o", str(out)]) == 0
+    expected = {"top:1": "layers 0 to 1", "lora": "layer 0", "encoder": "the front end",
+                "full": "they share nothing"}  # fmt: skip
+    assert expected[method] in "".join(capsys.readouterr())
+    caches = []
+    for number in (0, 1):
+        alone = tmp_path / f"{number}.h5"
+        assert extract([*shared, "--model", str(tuned / f"fold-{number}"), "-o", str(alone)]) == 0
+        with Cache(alone) as one, Cache(out / f"fold-{number}.h5") as other:
+            assert one.recipe == other.recipe
+            assert one.utterances["id"].tolist() == other.utterances["id"].tolist()
+            assert one.utterances["heard"].tolist() == other.utterances["heard"].tolist()
+            for pooling in one.poolings:
+                np.testing.assert_allclose(
+                    one.embeddings(pooling), other.embeddings(pooling), rtol=1e-4, atol=1e-5
+                )
+            for layer in one.sequence_layers:
+                for a, b in zip(one.sequences(layer), other.sequences(layer), strict=True):
+                    np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3)
+            caches.append(other.embeddings("mean"))
+    assert not np.allclose(caches[0][-1], caches[1][-1], rtol=1e-3)
+
+
+def test_an_interrupted_extraction_by_all_encoders_goes_on(tuned, recordings, tmp_path):
+    """A cache was packed, another one was not begun; a recording is new."""
+    some, out = tmp_path / "corpus", tmp_path / "out"
+    shutil.copytree(recordings, some)
+    new = max(some.rglob("*.wav"))
+    kept = new.rename(tmp_path / "kept.wav")
+    command = [str(some), *PATTERN, "--model", str(tuned), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    (out / "fold-1.h5").unlink()
+    shutil.rmtree(out / "fold-1.h5.parts", ignore_errors=True)
+    kept.rename(new)
+    assert extract(command) == 0
+    lengths = [len(Cache(file)) for file in sorted(out.glob("*.h5"))]
+    assert lengths == [48] * 4
+    assert extract(command) == 0
+
+
 def test_a_dry_run_leaves_nothing(tuned, recordings, tmp_path, capsys):
     command = [str(recordings), *PATTERN, "--model", str(tuned), "-o", str(tmp_path / "out"), "-q"]
     assert extract([*command, "--dry-run"]) == 0
