@@ -7,6 +7,9 @@ transformers' Trainer, padded batches of files that are decoded in each epoch, a
 after each epoch. Ours trains on the same recordings for as many epochs, with a checkpoint after
 each, and also predicts the test parts. All have batches of the same size.
 
+``--caches`` measures instead how long ``extract --model TUNED`` takes for all recordings of the
+corpus, compared with one encoder after the other by the engine that is the default.
+
 x real time   seconds of audio in all training parts and epochs, divided by the seconds of the run
 ÷ plain       speed divided by that of the plain loop
 """
@@ -26,6 +29,7 @@ from torch.utils.data import Dataset
 from data import corpora
 from data.utterance import Utterance
 from extract import audio
+from extract.__main__ import main as extract_main
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import load
 from finetune import FinetuneOptions, finetune
@@ -93,6 +97,21 @@ def ours(
     finetune(utterances, folder / options.method.replace(":", ""), replace(options, folds=folds))
 
 
+def caches(corpus: Path, model: Path, folds: int, folder: Path) -> tuple[float, float]:
+    """Seconds for the caches of all folds: by one encoder after the other, and together."""
+    shared = [str(corpus), "--device", "cpu", "-q"]
+    encoders = [
+        ["--model", str(model / f"fold-{n}"), "-o", str(folder / f"{n}.h5")] for n in range(folds)
+    ]
+    seconds = []
+    for commands in (encoders, [["--model", str(model), "-o", str(folder / "together")]]):
+        began = time.perf_counter()
+        for command in commands:
+            assert extract_main([*shared, *command]) == 0
+        seconds.append(time.perf_counter() - began)
+    return seconds[0], seconds[1]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -103,6 +122,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--methods", nargs="*", default=METHODS)
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--caches", action="store_true")
     args = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
     chosen = _some(corpora.read(args.corpus).utterances, args.recordings, args.folds)
@@ -112,6 +132,22 @@ def main() -> None:
         model=args.model, epochs=args.epochs, patience=0, precision=args.precision
     )
     print(f"{len(chosen)} recordings, {seconds:.0f} s; {args.folds} folds, {args.epochs} epochs")
+    if args.caches:
+        print(
+            "| method | one by one, s | together, s | ratio |\n| --- | --- | --- | --- |",
+            flush=True,
+        )
+        for method in args.methods:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                ours(chosen, replace(options, method=method), args.folds, folder)
+                tuned = folder / method.replace(":", "")
+                alone, together = caches(args.corpus, tuned, args.folds, folder)
+            print(
+                f"| `{method}` | {alone:.0f} | {together:.0f} | {alone / together:.2f} |",
+                flush=True,
+            )
+        return
     print("| method | s | × real time | ÷ plain |\n| --- | --- | --- | --- |", flush=True)
     runs: dict[str, Callable[[Path], None]] = {
         "plain loop, convolutions frozen": lambda folder: plain(chosen, options, args.folds, folder)

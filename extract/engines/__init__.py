@@ -68,8 +68,12 @@ class LateEngine:
         """The engine, which is opened at the first access."""
         engine: Engine
         if self.recipe["engine"] == "openvino":
-            from extract.engines.openvino import OpenVINOEngine  # late: imports OpenVINO
-
+            try:
+                from extract.engines.openvino import OpenVINOEngine  # late: imports OpenVINO
+            except ImportError as error:  # which is what an interrupt during this import becomes
+                if isinstance(error.__cause__, KeyboardInterrupt):
+                    raise KeyboardInterrupt from None
+                raise
             verify = self._remembered.verify
             engine = OpenVINOEngine(self._identity, self._request, self._load, verify)
         else:

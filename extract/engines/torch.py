@@ -141,10 +141,11 @@ def multiplies_bfloat16(device: str) -> bool:
 def lacks_memory(error: RuntimeError) -> bool:
     """Whether torch has raised `error` because memory was not available.
 
-    oneDNN, which computes convolutions on CPUs, says only that it could not execute a primitive.
+    oneDNN, which computes convolutions on CPUs, says only that it could not create or execute a
+    primitive.
     """
-    known = "memory" in str(error) or "could not execute a primitive" in str(error)
-    return known or isinstance(error, torch.OutOfMemoryError)
+    known = ("memory", "could not create a primitive", "could not execute a primitive")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in known)
 
 
 def disable_tf32() -> None:

@@ -133,7 +133,7 @@ def test_what_cannot_be_heard_is_told_and_the_next_is_heard(
     drop(page, odd["txt"], "diary.txt", "text/plain")
     page.get_by_text("Invalid file type: diary.txt").wait_for()
     for name, kind, said in [
-        ("text.wav", "audio/wav", "not audio: neither WAV, FLAC, OGG nor MP3"),
+        ("text.wav", "audio/wav", "not audio: neither WAV, FLAC, OGG, MP3 nor a container"),
         ("silence.wav", "audio/wav", "silent"),
         ("blink.wav", "audio/wav", "too short"),
         ("nan.wav", "audio/wav", "NaN"),
