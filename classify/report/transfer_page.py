@@ -72,24 +72,25 @@ def _cells(found: Transfer) -> Section:
             for run in found.runs[1:]
             if (compared := found.compared_cell(run, place))
         ]
-        counts = f"{cell.left_out[0]} + {cell.left_out[1]}"
-        trained = f"{sum(len(train) for train, _ in cell.parts) // len(cell.parts)}"
+        trained = sum(len(train) for train, _ in cell.parts) // len(cell.parts)
         rows.append((
-            cell.trained, cell.tested, scored(one.scores), score(one.chance),
-            ", ".join(one.scores.classes), trained, len(one.predicted), counts, cell.excluded,
-            cell.folds, *changes,
+            cell.trained, cell.tested, scored(one.scores),
+            f"{len(one.scores.classes)} ({score(one.chance)})", trained, len(one.predicted),
+            f"{cell.left_out[0]} + {cell.left_out[1]}", cell.excluded, *changes,
         ))  # fmt: skip
-    head = ["trained on", "tested on", "UAR [95 %]", "chance", "classes", "utterances trained",
-            "tested", "without a shared class", "also tested",
-            "folds", *(title(run, found) for run in found.runs[1:])]  # fmt: skip
+    head = ["trained on", "tested on", "UAR [95 %]", "classes (chance)", "trained", "tested",
+            "no shared class", "also tested",
+            *(title(run, found) for run in found.runs[1:])]  # fmt: skip
     text = (
-        "Intervals are of 95 % over the tested speakers. Utterances without a shared class: of "
-        "training and test. Also tested: utterances that are not trained on, because the recording "
-        f"or its speaker is tested. {OTHERS}: one head for all other corpora; {OTHER_LANGUAGES}: "
-        "for those that share no language with the tested one. Differences of other runs: * p < "
-        "0.05 over the speakers, not corrected for the number of cells."
+        "Intervals are of 95 % over the tested speakers. Trained, tested: utterances, within a "
+        "corpus those of a fold on average. No shared class: utterances of training and test that "
+        "are left out for it. Also tested: utterances that are not trained on, because the "
+        f"recording or its speaker is tested. {OTHERS}: one head for all other corpora; "
+        f"{OTHER_LANGUAGES}: for those that share no language with the tested one. Differences of "
+        "other runs: * p < 0.05 over the speakers, not corrected for the number of cells. "
+        "transfer.json names the classes of each cell."
     )
-    return Section("Cells", table=Table(head, rows, words=True), text=text)
+    return Section("Cells", table=Table(head, rows), text=text)
 
 
 def _layers(found: Transfer) -> list[Section]:
