@@ -30,7 +30,7 @@ from data.cache.file import files_in
 from data.cache.shards import Shards
 from data.utterance import Utterance
 from extract.parallel.shards import cut, plan
-from extract.pipeline import SHARD_BYTES, SHARD_SECONDS, SHARD_UTTERANCES
+from extract.shard_writer import SHARD_BYTES, SHARD_SECONDS, SHARD_UTTERANCES
 
 LAYERS, DIM, POOLINGS = 13, 768, 2  # of wav2vec2-base, mean and deviation
 BASELINES = 162  # numbers

@@ -27,7 +27,8 @@ from extract.engines import BFLOAT16_IS_QUICKER
 from extract.parallel.chunks import Chunk, Chunks
 from extract.parallel.tasks import EngineSource, Job, Opened, OtherFiles, Report, embed_chunk
 from extract.parallel.workers import RESULT_SECONDS, Cluster, Workers
-from extract.pipeline import SHARD_SECONDS, Settings, Summary
+from extract.pipeline import Settings, Summary
+from extract.shard_writer import SHARD_SECONDS
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -16,7 +16,7 @@ from data.cache.verify import problems
 from data.cache.writer import write_cache
 from data.commands import export, info, pack
 from data.errors import CacheError, UsageError
-from extract import pipeline
+from extract import shard_writer
 from extract.commands import verify
 from extract.pipeline import Settings, extract
 
@@ -167,7 +167,7 @@ def test_export_refuses_what_it_cannot_write(cache, tmp_path):
 
 
 def test_a_cache_of_many_shards_reads_as_one(folder_corpus, utterances, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 1)
+    monkeypatch.setattr(shard_writer, "SHARD_UTTERANCES", 1)
     monkeypatch.setattr("data.cache.reader.MANY_FILES", 3)
     listed = utterances(folder_corpus(12))
     monkeypatch.setattr("data.cache.shards.Shards.pack", lambda *args: 0)

@@ -15,7 +15,7 @@ from data import Cache
 from data.cache.file import CacheFile
 from data.cache.shards import Shards
 from data.errors import CacheError, RecipeMismatch
-from extract import pipeline
+from extract import shard_writer
 from extract.pipeline import Settings, extract
 
 
@@ -213,7 +213,7 @@ def test_a_claim_in_use_blocks_another_recipe(tmp_path):
 
 
 def test_two_at_once_make_one_cache(corpus, utterances, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 2)
+    monkeypatch.setattr(shard_writer, "SHARD_UTTERANCES", 2)
     listed = utterances(corpus)
     runs = [
         threading.Thread(target=extract, args=(listed, StandIn(slow=0.02), tmp_path / "c.h5"))
@@ -229,7 +229,7 @@ def test_two_at_once_make_one_cache(corpus, utterances, tmp_path, monkeypatch):
 
 
 def test_a_damaged_shard_is_set_aside_and_done_again(corpus, utterances, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 3)
+    monkeypatch.setattr(shard_writer, "SHARD_UTTERANCES", 3)
     with pytest.raises(KeyboardInterrupt):
         extract(utterances(corpus), Interrupted(after=4), tmp_path / "c.h5",
                 Settings(batch_seconds=0.5))  # fmt: skip
@@ -335,7 +335,7 @@ def test_a_pruned_utterance_stays_away_after_a_crash(corpus, utterances, tmp_pat
 
 
 def test_a_thousand_shards_need_few_descriptors(folder_corpus, utterances, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "SHARD_UTTERANCES", 1)
+    monkeypatch.setattr(shard_writer, "SHARD_UTTERANCES", 1)
     listed = utterances(folder_corpus(200, seconds=(0.05,)))
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = len(list(Path("/proc/self/fd").iterdir()))

@@ -16,7 +16,7 @@ import numpy as np
 
 from data import corpora
 from data.console import run
-from extract import pipeline
+from extract import pipeline, shard_writer
 from extract.engines import Pooled
 from extract.logmel import PARAMETERS
 
@@ -105,12 +105,12 @@ def main() -> int:
     parser.add_argument("corpora", nargs="+")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--slow", type=float, default=0.0)
-    parser.add_argument("--shard", type=int, default=pipeline.SHARD_UTTERANCES)
+    parser.add_argument("--shard", type=int, default=shard_writer.SHARD_UTTERANCES)
     parser.add_argument("--batch", type=float, default=32.0)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--dim", type=int, default=8)
     args = parser.parse_args()
-    pipeline.SHARD_UTTERANCES = args.shard
+    shard_writer.SHARD_UTTERANCES = args.shard
     utterances = [u for corpus in corpora.read_all(args.corpora) for u in corpus.utterances]
     engine = StandIn(args.layers, args.dim, args.slow)
     settings = pipeline.Settings(batch_seconds=args.batch)

@@ -32,12 +32,12 @@ def main() -> int:
 
     from data import corpora, scan
     from data.cache import lock
-    from extract import pipeline
+    from extract import pipeline, shard_writer
     from extract.parallel.paths import parse_prefix, placed
     from extract.parallel.shards import Part, Share
 
     lock.LEASE, lock.RENEWAL, lock.POLL = 2.0, 0.2, 0.02
-    pipeline.SHARD_UTTERANCES = 20
+    shard_writer.SHARD_UTTERANCES = 20
     prefixes = [parse_prefix(text) for text in args.audio_prefix]
     found = [
         replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes)))
