@@ -34,7 +34,7 @@ def imitate_bfloat16(engine: TorchEngine) -> None:
     def rounded(module: torch.nn.Module, _: tuple, out: object) -> object:
         return out.bfloat16().float() if isinstance(out, torch.Tensor) else None
 
-    encoder = engine._encoder
+    encoder = engine.encoder
     for part in (encoder.front_end.others, encoder.project, encoder.transformer):
         for parameter in part.parameters():
             parameter.data = parameter.data.bfloat16().float()

@@ -155,7 +155,7 @@ def test_fewer_layers_are_the_same_layers(waveform):
     every = engine_for(untrained_model("untrained:tiny")).embed(waveforms).layers["mean"]
     lower = engine_for(untrained_model("untrained:tiny"), layers="0-1")
     assert lower.recipe["layers"] == [0, 1]
-    assert len(lower._encoder.transformer.layers) == 1, "layers above the highest are not computed"
+    assert len(lower.encoder.transformer.layers) == 1, "layers above the highest are not computed"
     np.testing.assert_array_equal(lower.embed(waveforms).layers["mean"], every[[0, 1]])
 
 
