@@ -67,7 +67,7 @@ def layers_figure(found: Transfer) -> Figure:
         colour = PALETTE[number % len(PALETTE)]
         for kind, dashes in ((WITHIN, "-"), (ACROSS, "--")):
             values = curve.mean(found.matrix.cells, kind)
-            if not np.isfinite(values).all():
+            if values is None:
                 continue
             look = {"color": colour, "ls": dashes, "marker": MARKERS[number % len(MARKERS)],
                     "ms": 4}  # fmt: skip

@@ -76,9 +76,11 @@ def _curves(found: Transfer) -> list[str]:
     for name, curve in found.curves.items():
         across = curve.mean(found.matrix.cells, ACROSS)
         within = curve.mean(found.matrix.cells, WITHIN)
+        if across is None:
+            continue
         best = int(across.argmax())
         words = f"layers      highest across: layer {curve.layers[best]} ({across[best]:.3f})"
-        if within.size and within[0] == within[0]:
+        if within is not None:
             own = int(within.argmax())
             words += f"; within: layer {curve.layers[own]} ({within[own]:.3f})"
         lines.append(words + (f" of {name}" if len(found.curves) > 1 else ""))

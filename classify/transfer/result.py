@@ -11,7 +11,8 @@
         compared {difference, p}  of the mean across; null of the first
     empty[n] {trained, tested, reason}
     layers {encoder: {layers, within, across, cells [{trained, tested, uar [of each layer], best}]}}
-                                  of the first head; best: the layer of the highest UAR on the test
+                                  of the first head; within is null if there is no such cell; best:
+                                  the layer of the highest UAR on the test
     similarity[n] {first, second, classes, cka, exchanged}
 
     CELL  trained, tested, kind, classes, chance, utterances, trained_on (of each fold), left_out
@@ -48,7 +49,7 @@ class Tested:
     predicted: Rows  # (tested utterance,) numbers of the classes, in the order of `Cell.rows`
     counts: Counts  # (unit, truth, prediction) of the classes of the cell; units: speakers
     scores: Scores
-    unit: Rows  # (tested utterance,)
+    units: npt.NDArray[np.str_]  # (unit,) their names
 
     @classmethod
     def of(
@@ -56,11 +57,11 @@ class Tested:
     ) -> "Tested":
         """Score probabilities (tested utterance, class of the cell)."""
         rows, best = cell.rows, probabilities.argmax(1)
-        unit = _units(selection, rows)
+        units, unit = _units(selection, rows)
         truth = np.searchsorted(cell.classes, selection.y[rows])
         counts = confusions(truth, best[None], unit, len(cell.classes))[:, 0]
         names = [selection.classes[number] for number in cell.classes]
-        return cls(cell, cell.classes[best], counts, Scores.of(counts, names), unit)
+        return cls(cell, cell.classes[best], counts, Scores.of(counts, names), units)
 
     @property
     def chance(self) -> float:
@@ -68,11 +69,13 @@ class Tested:
         return 1 / len(self.cell.classes)
 
 
-def _units(selection: Selection, rows: Rows) -> Rows:
-    """Number of the speaker of each of some utterances; of the utterance if one is not known."""
-    if (selection.utterances["speaker"].iloc[rows] == "").any():
-        return np.arange(len(rows))
-    return np.unique(selection.speakers[rows].astype(str), return_inverse=True)[1]
+def _units(selection: Selection, rows: Rows) -> tuple[npt.NDArray[np.str_], Rows]:
+    """Names of the speakers of some utterances, and the number of each one's; of the utterances
+    themselves if a speaker is not known."""
+    table = selection.utterances.iloc[rows]
+    known = (table["speaker"] != "").all()
+    names = selection.speakers[rows] if known else table["id"].to_numpy(object)
+    return np.unique(names.astype(str), return_inverse=True)
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,10 @@ class LayerCurve:
     layers: tuple[int, ...]
     uar: npt.NDArray[np.float64]  # (layer, cell)
 
-    def mean(self, cells: tuple[Cell, ...], kind: str) -> npt.NDArray[np.float64]:
-        """(layer,) mean over the cells of a kind."""
-        return self.uar[:, [cell.kind == kind for cell in cells]].mean(1)
+    def mean(self, cells: tuple[Cell, ...], kind: str) -> npt.NDArray[np.float64] | None:
+        """(layer,) mean over the cells of a kind; None: there are none."""
+        chosen = [cell.kind == kind for cell in cells]
+        return self.uar[:, chosen].mean(1) if any(chosen) else None
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,7 @@ class Transfer:
         """Each speaker's part of the difference of the UAR in one cell."""
         own, first = run.tested[place], self.first.tested[place]
         differences = uar_shares(own.counts) - uar_shares(first.counts)
-        for number, difference in enumerate(differences.tolist()):
-            yield f"{own.cell.tested}\0{number}", difference
+        yield from zip(own.units.tolist(), differences.tolist(), strict=True)
 
     @cached_property
     def metrics(self) -> Json:
@@ -233,8 +236,8 @@ class Transfer:
         cells = self.matrix.cells
         return {
             "layers": list(curve.layers),
-            WITHIN: curve.mean(cells, WITHIN).tolist(),
-            ACROSS: curve.mean(cells, ACROSS).tolist(),
+            **{kind: None if (mean := curve.mean(cells, kind)) is None else mean.tolist()
+               for kind in (WITHIN, ACROSS)},
             "cells": [
                 {"trained": cell.trained, "tested": cell.tested, "uar": scores.tolist(),
                  "best": curve.layers[int(scores.argmax())]}

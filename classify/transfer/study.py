@@ -65,7 +65,13 @@ def transfer(options: TransferOptions) -> Transfer:
             for cache, selection in zip(caches, selections, strict=True)
         ]
         runs = [run for encoder in encoders for run in encoder.runs()]
-        curves = {in_words(one.cache.recipe): one.curve() for one in encoders if one.has_curve}
+        names = [in_words(one.cache.recipe) for one in encoders]
+        if len(set(names)) < len(names):  # the same encoder twice, such as with other layers
+            names = [
+                f"{name} ({path.name})" for name, path in zip(names, options.caches, strict=True)
+            ]
+        each = zip(names, encoders, strict=True)
+        curves = {name: one.curve() for name, one in each if one.has_curve}
         return Transfer(
             options, selections[0], found, tuple(runs), curves, tuple(encoders[0].alignments())
         )
@@ -164,8 +170,8 @@ class _Encoder:
             found = fits.aligned(partial(self._fit, head, data), data.X, data.y, some)
         else:
             fitted = self._fit(head, data, data.X, data.y, some)
-            found = [fits.corrected(*each) for each in zip(some, [data.y] * len(some), fitted,
-                                                           strict=True)]  # fmt: skip
+            each = zip(some, fitted, strict=True)
+            found = [fits.corrected(cell, data.y, one) for cell, one in each]
         done = iter(found)
         return [next(done) if holds else plain[n] for n, holds in enumerate(chosen)]
 
@@ -216,4 +222,5 @@ class _Encoder:
                 means.append([X[own[data.y[own] == number]].mean(0) for number in cell.classes])
             a, b = map(np.array, means)
             values = class_means_alignment(a, b, self.options.seed)
-            yield Alignment(first, second, len(cell.classes), *values)
+            if not np.isnan(values[0]):
+                yield Alignment(first, second, len(cell.classes), *values)

@@ -20,6 +20,7 @@ from classify.commands.train import main as train_main
 from classify.commands.transfer import main as transfer_main
 from classify.inference.model import Model
 from classify.models.schema import seal
+from classify.stats.tests import permutation_test, uar_shares
 from classify.transfer.options import TransferOptions
 from classify.transfer.shift import class_means_alignment, coral, prior_shift
 from classify.transfer.study import transfer
@@ -216,6 +217,40 @@ def test_encoders_are_compared_over_the_speakers(make_corpora, capsys, tmp_path)
     )
     assert 0 < other["compared"]["p"] <= 1
     assert found == json.loads((tmp_path / "run" / "transfer.json").read_text())
+
+
+def test_shares_of_a_speaker_are_added_by_name(make_corpora):
+    """A speaker is tested in some cells alone, and p is that of all shares by name."""
+    path = make_corpora()
+    with Cache(path) as cache:
+        emotion = cache.utterances["emotion"].to_numpy(object)
+    emotion[48:64] = "boredom"  # all that the first speaker of "one" says; "two" has no boredom
+    path = make_corpora("rare.h5", emotion=emotion.tolist())
+    options = TransferOptions((path,), normalize=True, curves=False)
+    found = transfer(options)
+    expected: dict[str, float] = {}
+    places = [n for n, one in enumerate(found.first.tested) if one.cell.kind == "across"]
+    assert len({len(found.first.tested[n].units) for n in places}) == 2  # 2 and 3 speakers
+    for place in places:
+        first, other = (run.tested[place] for run in found.runs)
+        shares = uar_shares(other.counts) - uar_shares(first.counts)
+        for name, share in zip(other.units, shares, strict=True):
+            expected[name] = expected.get(name, 0.0) + share / len(places)
+    assert len(expected) == 9
+    compared = found.compared(found.runs[1])
+    assert compared.difference == pytest.approx(sum(expected.values()))
+    assert compared.p == permutation_test(np.array([*expected.values()]))
+
+
+def test_corpora_of_one_speaker_each(make_corpora, capsys, tmp_path):
+    """No cell is within a corpus."""
+    path = make_corpora(speaker=[f"{row // 48}" for row in range(144)])
+    command = ["--cache", str(path), "--out", str(tmp_path / "run"), "--json", "-q"]
+    assert transfer_main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    (curve,) = found["layers"].values()
+    assert curve["within"] is None
+    assert len(curve["across"]) == 3
 
 
 def test_what_is_tested_is_not_trained_on(make_corpora):
