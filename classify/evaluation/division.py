@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from classify.dataset import Selection
 from classify.evaluation.folds import SCHEMES, Folds, split
-from classify.evaluation.folds_audit import audited, repaired
+from classify.evaluation.folds_repair import audited, repaired
 from classify.evaluation.given_folds import given_folds
 from classify.heard import require_unheard
 from classify.options import Options
@@ -35,7 +35,11 @@ def divide(selection: S, options: Options) -> tuple[S, Folds]:
         before = folds
         folds = repaired(folds, selection, options.repair)
         folds = audited(folds, selection, before, options.repair, left_out)
-        _require_clean(folds, options)
+        if options.strict and folds.audit and folds.audit.leaks:
+            raise Wav2emoError(
+                f"--strict: {folds.audit.leaks}; --repair speaker, recording or sentence drops "
+                "them from training"
+            )
     require_unheard(selection.utterances.iloc[folds.tested], options.allow_heard)
     used = folds.used
     if len(used) < len(selection.y):
@@ -46,15 +50,6 @@ def divide(selection: S, options: Options) -> tuple[S, Folds]:
 def is_given(folds: int | str) -> bool:
     """Whether ``--folds`` names a file or a column."""
     return isinstance(folds, str) and folds not in SCHEMES
-
-
-def _require_clean(folds: Folds, options: Options) -> None:
-    assert folds.audit is not None
-    if options.strict and folds.audit.leaks:
-        raise Wav2emoError(
-            f"--strict: {folds.audit.leaks}; --repair speaker, recording or sentence drops them "
-            "from training"
-        )
 
 
 def _of_classes_left(selection: S) -> S:
