@@ -179,7 +179,8 @@ def _together(
         lambda settings, _: extract_together(utterances, engine, [*caches], settings),
     )
     for (cache, model), summary in zip(caches.items(), summaries, strict=True):
-        _report(_of_fold(args, cache, model), summary, elapsed)
+        last = cache == [*caches][-1]  # all have refused the same recordings
+        _report(_of_fold(args, cache, model), summary, elapsed, refusals=last)
     return SOME_REFUSED if any(summary.refused for summary in summaries) else 0
 
 
@@ -303,7 +304,9 @@ def _on_workers(
     return dask.extract(utterances, source, args.out, settings, cluster)[1]
 
 
-def _report(args: argparse.Namespace, summary: "Summary", elapsed: float) -> None:
+def _report(
+    args: argparse.Namespace, summary: "Summary", elapsed: float, refusals: bool = True
+) -> None:
     from data.cache.file import parts_folder
     from data.cache.refusals import errors_file
 
@@ -335,6 +338,8 @@ def _report(args: argparse.Namespace, summary: "Summary", elapsed: float) -> Non
             show(f"  {summary.pruned} pruned")
         if not summary.packed:
             show(f"  {_unpacked(args.out, summary)}")
+    if not refusals:
+        return
     for refusal in summary.refused[:SHOWN]:
         log.error("%s: %s", refusal.utterance.file, refusal.reason)
     if summary.refused:

@@ -71,16 +71,16 @@ class TorchEngine:
         with self._stream():
             try:
                 batch = self.encoder.batch(waveforms, self.device)
-                features = self.encoder.features(batch)
                 padded = min(batch.lengths) < max(batch.lengths)
+                features = None
                 for engine in engines:
                     encoder = engine.encoder
-                    if engine is self or shared is None or shared < 0:
-                        if engine is not self and shared is None:
+                    if engine is not self and shared is not None and shared >= 0:
+                        outputs = encoder.follow(self.encoder, shared)
+                    else:
+                        if features is None or shared is None:
                             features = encoder.features(batch)
                         outputs = encoder(features, batch.valid, batch.steps, padded)
-                    else:
-                        outputs = encoder.follow(self.encoder, shared)
                     found.append([output.cpu().numpy() for output in outputs])
             except RuntimeError as error:
                 if lacks_memory(error):
