@@ -30,6 +30,7 @@ class Decoded:
     sha256: str  # of the audio file
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
     fingerprint: str = ""  # where it is known what the encoder was trained on
+    achieved: float | None = None  # level of the condition, as it was measured
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,11 @@ def decode(
             engine.receptive_field,
             sha256,
         )
+        return _ready(utterance, recording, engine, max_seconds)
     except AudioError as error:
         return Refusal(utterance, str(error))
     except OSError as error:
         return Refusal(utterance, error.strerror or str(error))
-    return _ready(utterance, recording, engine)
 
 
 def prepare(
@@ -99,21 +100,29 @@ def prepare(
         recording = audio.from_memory(waveform, max_seconds, engine.receptive_field)
     except AudioError as error:
         return Refusal(utterance, str(error))
-    return _ready(utterance, recording, engine)
+    return _ready(utterance, recording, engine, max_seconds)
 
 
-def _ready(utterance: Utterance, recording: audio.Recording, engine: Engine) -> Decoded:
-    waveform = recording.waveform
+def _ready(
+    utterance: Utterance, recording: audio.Recording, engine: Engine, max_seconds: float
+) -> Decoded:
+    waveform, sha256 = recording.waveform, recording.sha256
+    bits = fingerprint(waveform) if engine.recipe.get("trained_on") else ""
+    achieved = None
+    if utterance.condition is not None:
+        from extract.degradations import degrade  # late: a prediction needs neither it nor scipy
+
+        degraded, achieved = degrade(waveform, utterance)
+        recording = audio.from_memory(degraded, max_seconds, engine.receptive_field)
+        waveform = recording.waveform
     without_model = {}
     if names := engine.recipe.get("baselines"):
         from extract.logmel import baselines  # late: a prediction needs neither them nor scipy
 
         without_model = baselines(waveform, names)
-    bits = fingerprint(waveform) if engine.recipe.get("trained_on") else ""
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
-    seconds, sha256 = recording.seconds, recording.sha256
-    return Decoded(utterance, waveform, seconds, sha256, without_model, bits)
+    return Decoded(utterance, waveform, recording.seconds, sha256, without_model, bits, achieved)
 
 
 def ahead(

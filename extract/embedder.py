@@ -41,6 +41,7 @@ class Embedding:
     sequence: npt.NDArray[np.float16] | None  # (layer, step, dim)
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
     fingerprint: str = ""  # see `Decoded`
+    achieved: float | None = None  # see `Decoded`
 
 
 class Embedder:
@@ -221,5 +222,5 @@ def _row(pooled: Pooled, row: int, decoded: Decoded) -> Embedding | Refusal:
         return Refusal(decoded.utterance, "the encoder returned NaN or infinity")
     return Embedding(
         decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence, decoded.baselines,
-        decoded.fingerprint,
+        decoded.fingerprint, decoded.achieved,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from data.cache.recipe import Recipe
 from data.cache.refusals import collect, errors_file, write_errors
 from data.cache.shards import Shards
+from data.condition import clean_id
 from data.errors import CacheError
 from data.utterance import Utterance
 from extract import audio
@@ -156,8 +157,8 @@ def complete(
         portion: utterances of this run.
         recipe: recipe of the engine.
         cache: the file.
-        embed_missing: embeds the utterances that are not known (id → SHA-256 of the audio) into
-            shards, and updates the summary.
+        embed_missing: embeds the utterances that are not known (id → version, see
+            `Utterance.version`) into shards, and updates the summary.
     """
     summary = Summary(recipe)
     parts = Shards(cache)
@@ -189,7 +190,7 @@ def embed_missing(
 
     Args:
         utterances: utterances of this run.
-        known: id → SHA-256 of the audio, of the utterances in the cache.
+        known: id → version of what the cache contains, see `Utterance.version`.
         parts: the shards of the cache.
         engine: runs the encoder.
         settings: see `Settings`.
@@ -200,7 +201,7 @@ def embed_missing(
     def fetch(utterance: Utterance) -> Decoded | Refusal | None:
         segment = utterance.start is not None or utterance.end is not None
         sha256 = checksum(utterance.file) if segment or utterance.id in known else None
-        if sha256 is not None and sha256 == known.get(utterance.id):
+        if sha256 is not None and utterance.version(sha256) == known.get(utterance.id):
             return None
         return decode(utterance, engine, settings.max_seconds, sha256)
 
@@ -269,8 +270,10 @@ def _embed_together(
 
     def fetch(utterance: Utterance) -> Decoded | Refusal | None:
         sha256 = checksum(utterance.file)
-        if sha256 is not None and all(sha256 == known.get(utterance.id) for _, known, _ in opened):
-            return None
+        if sha256 is not None:
+            version = utterance.version(sha256)
+            if all(version == known.get(utterance.id) for _, known, _ in opened):
+                return None
         return decode(utterance, engine, settings.max_seconds, sha256)
 
     def missing() -> Iterator[Decoded | Refusal]:
@@ -295,7 +298,7 @@ def _embed_together(
             sequences = None if sequence is None else engine.parts(sequence)
             layers = {name: engine.parts(values) for name, values in result.layers.items()}
             for number, (own, (_, known, summary)) in enumerate(zip(shards, opened, strict=True)):
-                if known.get(result.utterance.id) == result.sha256:
+                if known.get(result.utterance.id) == result.utterance.version(result.sha256):
                     summary.cached += 1
                     continue
                 part = {name: values[number] for name, values in layers.items()}
@@ -309,6 +312,10 @@ def _embed_together(
 
 
 def _stale(known: Collection[str], current: Collection[str]) -> set[str]:
-    """Ids in `known` that their corpora no longer contain."""
-    corpora = {name.partition("/")[0] for name in current}
-    return {name for name in known if name not in current and name.partition("/")[0] in corpora}
+    """Ids in `known` that their corpora no longer contain, in any condition."""
+    present = {clean_id(name) for name in current}
+    corpora = {name.partition("/")[0] for name in present}
+    clean = {name: clean_id(name) for name in known}
+    return {
+        name for name, of in clean.items() if of not in present and of.partition("/")[0] in corpora
+    }

@@ -79,6 +79,7 @@ class ShardWriter:
             [embedded.utterance for embedded in shard],
             [embedded.duration for embedded in shard],
             [embedded.sha256 for embedded in shard],
+            [embedded.achieved for embedded in shard],
         )
         if recipe.get("trained_on"):
             utterances[columns.HEARD] = columns.column(columns.HEARD, self._roles(shard))

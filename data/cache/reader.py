@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from data.cache import columns
 from data.cache.file import CacheFile, files_in, require_same_recipe
+from data.condition import CLEAN
 from data.errors import CacheError
 
 if TYPE_CHECKING:
@@ -33,13 +34,17 @@ class Cache:
 
     Args:
         path: a cache file, or a folder of cache files.
+        degraded: whether to read the utterances of all conditions, too. Their ids and the columns
+            ``condition``, ``condition_digest`` and ``achieved`` tell them apart; without them, the
+            cache is read as if it were extracted without conditions.
 
     Raises:
         CacheError: the cache does not exist, is damaged, or has another format.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], degraded: bool = False) -> None:
         self.path = Path(path)
+        self.degraded = degraded
         if self.path.is_dir():
             paths = files_in(self.path)
             self.files = [CacheFile(file, len(paths) <= MANY_FILES) for file in paths]
@@ -75,8 +80,16 @@ class Cache:
         """Layers whose sequences are stored; empty without sequences."""
         return tuple(self.recipe.get("sequence_layers") or ())
 
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the conditions in which utterances are stored, but for clean ones; sorted."""
+        stored = f"utterances/{columns.CONDITION}"
+        values = [file.read_all(stored) for file in self.files if stored in file.names]
+        return tuple(sorted({*columns.decode(np.unique(np.concatenate(values)))} - {CLEAN})
+                     if values else ())  # fmt: skip
+
     def __len__(self) -> int:
-        return len(self.files[0]) if len(self.files) == 1 else len(self._rows.file)
+        return len(self._rows.file)
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +109,9 @@ class Cache:
         import pandas
 
         parts = [file.columns() for file in self.files]
+        if not self.degraded:
+            parts = [{k: v for k, v in part.items() if k not in columns.OF_CONDITION}
+                     for part in parts]  # fmt: skip
         joined = columns.join(parts, [len(file) for file in self.files])
         starts = np.cumsum([0, *(len(file) for file in self.files)])
         rows = starts[self._rows.file] + self._rows.row
@@ -192,7 +208,21 @@ class Cache:
 
     @cached_property
     def _rows(self) -> "Rows":
-        return newest_rows([file.ids for file in self.files])
+        ids = [file.ids for file in self.files]
+        if len(ids) == 1:
+            rows = Rows(np.zeros(len(ids[0]), np.intp), np.arange(len(ids[0])))
+        else:
+            rows = newest_rows(ids)
+        if self.degraded or not self.conditions:
+            return rows
+        stored = f"utterances/{columns.CONDITION}"
+        clean = np.concatenate([
+            file.read_all(stored) == b"" if stored in file.names else np.ones(len(file), bool)
+            for file in self.files
+        ])  # fmt: skip
+        starts = np.cumsum([0, *map(len, ids)])
+        kept = clean[starts[rows.file] + rows.row]
+        return Rows(rows.file[kept], rows.row[kept])
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -215,11 +245,11 @@ class Cache:
     def _fill(self, out: npt.NDArray[np.float32], name: str, index: int, start: int) -> None:
         """Fill `out` (utterance, dim) with one layer of a dataset; `index` is ignored for a
         baseline."""
-        if len(self.files) == 1:
-            self.files[0].read_into(out, name, index, start)
-            return
         file = self._rows.file[start : start + len(out)]
         row = self._rows.row[start : start + len(out)]
+        if len(self.files) == 1 and (np.diff(row) == 1).all():
+            self.files[0].read_into(out, name, index, int(row[0]) if len(row) else 0)
+            return
         for number in np.unique(file):
             here = file == number
             out[here] = self.files[number].read(name, index, 0, len(self.files[number]))[row[here]]

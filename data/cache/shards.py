@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.atomic import publish_bytes, remove_stale
-from data.cache.columns import decode
+from data.cache.columns import DIGEST, decode
 from data.cache.file import CacheFile, files_in, parts_folder, require_sound
 from data.cache.lock import locked, remove
 from data.cache.recipe import Recipe, canonical, difference_lines
@@ -109,7 +109,8 @@ class Shards:
         return sorted(shards, key=lambda shard: shard.age)
 
     def known(self) -> dict[str, str]:
-        """The embedded utterances: id → SHA-256 of the audio."""
+        """The embedded utterances: id → SHA-256 of the audio, and the digest of its condition, see
+        `data.utterance.Utterance.version`."""
         if self._claim is None:
             return self._known()
         with locked(self.folder):  # no other process packs the shards at the same time
@@ -228,11 +229,14 @@ class Shards:
 
 
 def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
-    """Map ids to the SHA-256 of their audio, for files from oldest to newest."""
+    """Map ids to what was embedded, for files from oldest to newest."""
     known: dict[str, str] = {}
     for file in files:
-        ids, checksums = file.ids, file.read_all("utterances/sha256")
-        known.update(zip(decode(ids), decode(checksums), strict=True))
+        ids, embedded = decode(file.ids), decode(file.read_all("utterances/sha256"))
+        if (stored := f"utterances/{DIGEST}") in file.names:
+            pairs = zip(embedded, decode(file.read_all(stored)), strict=True)
+            embedded = [f"{sha256} {digest}".rstrip() for sha256, digest in pairs]
+        known.update(zip(ids, embedded, strict=True))
     return known
 
 

@@ -20,6 +20,7 @@ from data.cache.file import FORMAT, VERSION, CacheFile, require_same_recipe
 from data.cache.publish import Dataset, publish
 from data.cache.reader import Rows, newest_rows
 from data.cache.recipe import Recipe, canonical, fingerprint
+from data.condition import clean_id
 from data.errors import CacheError
 from data.utterance import Utterance
 
@@ -156,7 +157,8 @@ def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool
 
 def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> columns.Columns:
     """Replace the rows of `stored` whose utterances are in `current`."""
-    described = [current.get(name) for name in columns.decode(stored["id"])]
+    ids = columns.decode(stored["id"])
+    described = [current.get(name) or current.get(clean_id(name)) for name in ids]
     known = np.array([utterance is not None for utterance in described], bool)
     now = columns.described([utterance for utterance in described if utterance is not None])
     merged = dict(stored)

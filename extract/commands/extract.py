@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from data import scheduler
+from data.condition import clean_id
 from data.console import (
     SOME_REFUSED,
     Parser,
@@ -93,6 +94,11 @@ def parser() -> argparse.ArgumentParser:
     add("--worker-timeout", type=float, default=scheduler.STALL_SECONDS, metavar="S",
         help="seconds without a finished chunk after which the chunks of busy workers go to "
         "other workers (default: %(default)g)")  # fmt: skip
+    add("--degrade", nargs="+", action="extend", default=[], metavar="SPEC", help="also embed the "
+        "utterances in these conditions, such as noise:20 telephone")  # fmt: skip
+    add(
+        "--noise", type=Path, metavar="DIR", help="folder of recordings for the conditions of noise"
+    )
     add("--prune", action="store_true", help="remove utterances that are no longer in their corpus")
     add("--dry-run", action="store_true", help="only count the utterances to embed")
     add("--json", action="store_true", help="print the summary as JSON")
@@ -130,12 +136,28 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError("--shard with --scheduler: expected one of both")
     sources = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
     utterances = [utterance for corpus in sources for utterance in corpus.utterances]
+    utterances = _with_degraded(args, utterances)
     share = _share(sources, utterances, part, args.quiet) if part else None
     if tuned:
         return _by_fold(tuned, args, request, utterances)
     if args.dry_run:
         return _dry_run(args.out, share.own if share else utterances)
     return _extract(args, request, utterances, share)
+
+
+def _with_degraded(args: argparse.Namespace, utterances: "list[Utterance]") -> "list[Utterance]":
+    """The utterances, each followed by its degraded ones."""
+    if not args.degrade:
+        return utterances
+    from extract.degradations import conditions
+
+    specs = [spec for text in args.degrade for spec in text.split(",") if spec]
+    of_specs = conditions(specs, utterances, args.noise)
+    return [
+        one
+        for number, utterance in enumerate(utterances)
+        for one in (utterance, *(utterance.degraded(of[number]) for of in of_specs))
+    ]
 
 
 def _by_fold(
@@ -204,6 +226,7 @@ def _share(
     from extract.parallel.shards import Share
 
     lengths = seconds(found, quiet)
+    lengths |= {u.id: lengths.get(clean_id(u.id), 0.0) for u in utterances if u.condition}
     share = Share.of(utterances, lengths, part)
     hours, whole = (
         sum(lengths.get(u.id, 0.0) for u in listed) / 3600 for listed in (share.own, utterances)
@@ -220,9 +243,13 @@ def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
     from extract.decoding import Checksums
 
     known, checksum = Shards(cache).known(), Checksums()
-    done = sum(u.id in known and checksum(u.file) == known[u.id] for u in utterances)
+    done = sum(_is_known(u, checksum(u.file), known) for u in utterances)
     show(f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}")
     return 0
+
+
+def _is_known(utterance: "Utterance", sha256: str | None, known: dict[str, str]) -> bool:
+    return sha256 is not None and utterance.version(sha256) == known.get(utterance.id)
 
 
 def _extract(
