@@ -112,8 +112,11 @@ def _ready(
     if utterance.condition is not None:
         from extract.degradations import degrade  # late: a prediction needs neither it nor scipy
 
-        degraded, achieved = degrade(waveform, utterance)
-        recording = audio.from_memory(degraded, max_seconds, engine.receptive_field)
+        try:
+            degraded, achieved = degrade(waveform, utterance)
+            recording = audio.from_memory(degraded, max_seconds, engine.receptive_field)
+        except AudioError as error:
+            raise AudioError(f"as {utterance.condition.name}: {error}") from None
         waveform = recording.waveform
     without_model = {}
     if names := engine.recipe.get("baselines"):
