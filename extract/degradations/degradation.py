@@ -35,7 +35,9 @@ class Degradation:
         unit: of the level, as in ``noise:SNR``; "": there is no level.
         lowest, highest: limits of the level.
         levels: the only possible levels; empty: all within the limits.
+        whole: whether the level is a whole number, and not 0.
         kinds: names that may follow the level, the default first.
+        codec: format and subtype of libsndfile that it needs.
         version: a change of any degraded sample needs a new one.
     """
 
@@ -45,5 +47,7 @@ class Degradation:
     lowest: float = -np.inf
     highest: float = np.inf
     levels: tuple[float, ...] = ()
+    whole: bool = False
     kinds: tuple[str, ...] = ()
+    codec: tuple[str, str] | None = None
     version: int = 1

@@ -13,11 +13,19 @@ DEGRADATIONS = {
     "reverb": Degradation(
         rooms.reverb, "a room with this reverberation time in seconds", "RT60", 0.05, 10
     ),
-    "telephone": Degradation(codecs.telephone, "300 to 3400 Hz, 8 kHz, µ-law"),
-    "gsm": Degradation(codecs.gsm, "GSM 06.10 at 8 kHz, 13 kbit/s"),
-    "opus": Degradation(codecs.opus, "Opus of variable rate, in kbit/s", "KBIT", *codecs.OPUS),
+    "telephone": Degradation(
+        codecs.telephone, "300 to 3400 Hz, 8 kHz, µ-law", codec=codecs.G711
+    ),
+    "gsm": Degradation(
+        codecs.gsm, "GSM 06.10 at 8 kHz, 13 kbit/s", codec=codecs.GSM610
+    ),
+    "opus": Degradation(
+        codecs.opus, "Opus of variable rate, in kbit/s", "KBIT", *codecs.OPUS,
+        codec=codecs.OGG_OPUS,
+    ),
     "mp3": Degradation(
-        codecs.mp3, "MP3 of constant rate, in kbit/s", "KBIT", levels=codecs.MP3_RATES
+        codecs.mp3, "MP3 of constant rate, in kbit/s", "KBIT", levels=codecs.MP3_RATES,
+        codec=codecs.MPEG,
     ),
     "clip": Degradation(
         levels.clip, "amplitude limited so that this share of the samples clips", "SHARE",
@@ -33,6 +41,6 @@ DEGRADATIONS = {
     "highpass": Degradation(filters.highpass, "-3 dB at so many Hz, 48 dB/octave", "HZ", 10, 7500),
     "crop": Degradation(
         lengths.crop, "so many samples (at 16 kHz) cut off the beginning; -N: off the end",
-        "SAMPLES", -1_600_000, 1_600_000,
+        "SAMPLES", -99_999, 99_999, whole=True,
     ),
 }  # fmt: skip

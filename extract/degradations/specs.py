@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import soundfile
+
 from data.errors import UsageError
 from extract.degradations.noise import GENERATED
 from extract.degradations.registry import DEGRADATIONS, FOLDER
@@ -115,6 +117,11 @@ def parse(text: str, folder: Path | None = None) -> Spec:
     if len(rest) > bool(entry.unit) + bool(entry.kinds) or (entry.unit and not rest):
         raise UsageError(f"--degrade {text}: expected {form(degradation)}")
     level = _level(text, rest[0]) if entry.unit else math.nan
+    if entry.codec and entry.codec[1] not in soundfile.available_subtypes(entry.codec[0]):
+        raise UsageError(
+            f"--degrade {text}: libsndfile {soundfile.__libsndfile_version__} has no "
+            f"{entry.codec[1]}; 'pip install -U soundfile' brings one that has"
+        )
     if not entry.kinds:
         return Spec(degradation, level)
     own = None if folder is None else folder_name(folder)
@@ -153,6 +160,18 @@ def folder_name(folder: Path) -> str:
     return name
 
 
+def limits(degradation: str) -> str:
+    """The possible levels in words; "": there is none.
+
+    >>> limits("opus"), limits("gsm")
+    ('6 to 256', '')
+    """
+    entry = DEGRADATIONS[degradation]
+    if entry.levels:
+        return ", ".join(f"{level:g}" for level in entry.levels)
+    return f"{entry.lowest:g} to {entry.highest:g}" if entry.unit else ""
+
+
 def _level(text: str, written: str) -> float:
     degradation = text.partition(":")[0]
     entry = DEGRADATIONS[degradation]
@@ -160,17 +179,12 @@ def _level(text: str, written: str) -> float:
         level = float(f"{float(written):.6g}") + 0.0  # as in the name; without -0
     except ValueError:
         level = math.nan
-    if entry.levels:
-        possible, expected = level in entry.levels, ", ".join(f"{x:g}" for x in entry.levels)
-    else:
-        possible = entry.lowest <= level <= entry.highest
-        expected = f"{entry.lowest:g} to {entry.highest:g}"
-    if entry.unit == "SAMPLES":
+    possible = level in entry.levels if entry.levels else entry.lowest <= level <= entry.highest
+    if entry.whole:
         possible = possible and level.is_integer() and level != 0
-        expected += ", a whole number and not 0"
     if not possible:
         raise UsageError(
-            f"--degrade {text}: got {written!r} for {entry.unit}, expected {expected}; "
-            f"'python -m extract --list-conditions' has an explanation"
+            f"--degrade {text}: got {written!r} for {entry.unit}, expected {limits(degradation)}"
+            + (", whole and not 0" if entry.whole else "")
         )
     return level
