@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,8 @@ def decode(
 ) -> Decoded | Refusal:
     """Decode one utterance for `engine`; `sha256` is the checksum of the file, if it is known."""
     try:
-        recording = audio.read(
+        read = audio.read if utterance.condition is None else _read
+        recording = read(
             utterance.file,
             utterance.start,
             utterance.end,
@@ -90,6 +92,19 @@ def decode(
         return Refusal(utterance, str(error))
     except OSError as error:
         return Refusal(utterance, error.strerror or str(error))
+
+
+def _read(file: Path, *arguments: Any) -> audio.Recording:
+    """`audio.read`, once for consecutive conditions of an utterance."""
+    state = file.stat()
+    return _last_read(file, state.st_size, state.st_mtime_ns, *arguments)
+
+
+@lru_cache(maxsize=4)  # as many as threads may need at once; ten minutes have 38 MB
+def _last_read(file: Path, size: int, changed: int, *arguments: Any) -> audio.Recording:
+    recording = audio.read(file, *arguments)
+    recording.waveform.flags.writeable = False
+    return recording
 
 
 def prepare(
@@ -112,8 +127,11 @@ def _ready(
     if utterance.condition is not None:
         from extract.degradations import degrade  # late: a prediction needs neither it nor scipy
 
-        degraded, achieved = degrade(waveform, utterance)
-        recording = audio.from_memory(degraded, max_seconds, engine.receptive_field)
+        try:
+            degraded, achieved = degrade(waveform, utterance)
+            recording = audio.from_memory(degraded, max_seconds, engine.receptive_field)
+        except AudioError as error:
+            raise AudioError(f"as {utterance.condition.name}: {error}") from None
         waveform = recording.waveform
     without_model = {}
     if names := engine.recipe.get("baselines"):

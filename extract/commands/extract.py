@@ -24,6 +24,7 @@ from data.errors import UsageError
 from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
+from extract.commands.conditions import add_conditions, with_conditions
 from extract.commands.corpora import add_reading, read
 from extract.commands.encoders import ListEncoders
 from extract.parallel.paths import parse_prefix, placed
@@ -94,11 +95,7 @@ def parser() -> argparse.ArgumentParser:
     add("--worker-timeout", type=float, default=scheduler.STALL_SECONDS, metavar="S",
         help="seconds without a finished chunk after which the chunks of busy workers go to "
         "other workers (default: %(default)g)")  # fmt: skip
-    add("--degrade", nargs="+", action="extend", default=[], metavar="SPEC", help="also embed the "
-        "utterances in these conditions, such as noise:20 telephone")  # fmt: skip
-    add(
-        "--noise", type=Path, metavar="DIR", help="folder of recordings for the conditions of noise"
-    )
+    add_conditions(parser)
     add("--prune", action="store_true", help="remove utterances that are no longer in their corpus")
     add("--dry-run", action="store_true", help="only count the utterances to embed")
     add("--json", action="store_true", help="print the summary as JSON")
@@ -136,28 +133,13 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError("--shard with --scheduler: expected one of both")
     sources = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
     utterances = [utterance for corpus in sources for utterance in corpus.utterances]
-    utterances = _with_degraded(args, utterances)
+    utterances = with_conditions(args, utterances)
     share = _share(sources, utterances, part, args.quiet) if part else None
     if tuned:
         return _by_fold(tuned, args, request, utterances)
     if args.dry_run:
         return _dry_run(args.out, share.own if share else utterances)
     return _extract(args, request, utterances, share)
-
-
-def _with_degraded(args: argparse.Namespace, utterances: "list[Utterance]") -> "list[Utterance]":
-    """The utterances, each followed by its degraded ones."""
-    if not args.degrade:
-        return utterances
-    from extract.degradations import conditions
-
-    specs = [spec for text in args.degrade for spec in text.split(",") if spec]
-    of_specs = conditions(specs, utterances, args.noise)
-    return [
-        one
-        for number, utterance in enumerate(utterances)
-        for one in (utterance, *(utterance.degraded(of[number]) for of in of_specs))
-    ]
 
 
 def _by_fold(
@@ -367,8 +349,9 @@ def _report(
             show(f"  {_unpacked(args.out, summary)}")
     if not refusals:
         return
-    for refusal in summary.refused[:SHOWN]:
-        log.error("%s: %s", refusal.utterance.file, refusal.reason)
+    reasons = dict.fromkeys((one.utterance.file, one.reason) for one in summary.refused)
+    for file, reason in [*reasons][:SHOWN]:  # once for all conditions
+        log.error("%s: %s", file, reason)
     if summary.refused:
         listed = errors_file(args.out) if summary.packed else parts_folder(args.out)
         log.error("refused %s: see %s", several(len(summary.refused), "utterance"), listed)
