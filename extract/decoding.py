@@ -98,9 +98,9 @@ def prepare(
     """Prepare a (sample,) waveform at 16 kHz for `engine`, as `decode` does for a file."""
     try:
         recording = audio.from_memory(waveform, max_seconds, engine.receptive_field)
+        return _ready(utterance, recording, engine, max_seconds)
     except AudioError as error:
         return Refusal(utterance, str(error))
-    return _ready(utterance, recording, engine, max_seconds)
 
 
 def _ready(
@@ -117,7 +117,7 @@ def _ready(
         waveform = recording.waveform
     without_model = {}
     if names := engine.recipe.get("baselines"):
-        from extract.logmel import baselines  # late: a prediction needs neither them nor scipy
+        from extract.baselines import baselines  # late: a prediction needs neither them nor scipy
 
         without_model = baselines(waveform, names)
     if engine.recipe["normalisation"] != "none":
