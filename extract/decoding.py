@@ -15,6 +15,7 @@ from data.utterance import Utterance
 from extract import audio
 from extract.engines import Engine
 from extract.fingerprint import fingerprint
+from extract.quality import Quality, quality
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,6 +32,7 @@ class Decoded:
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
     fingerprint: str = ""  # where it is known what the encoder was trained on
     achieved: float | None = None  # level of the condition, as it was measured
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,12 @@ def _ready(
         from extract.baselines import baselines  # late: a prediction needs neither them nor scipy
 
         without_model = baselines(waveform, names)
+    measured = quality(waveform)
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
-    return Decoded(utterance, waveform, recording.seconds, sha256, without_model, bits, achieved)
+    return Decoded(
+        utterance, waveform, recording.seconds, sha256, without_model, bits, achieved, measured
+    )
 
 
 def ahead(
