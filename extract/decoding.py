@@ -16,6 +16,7 @@ from data.utterance import Utterance
 from extract import audio
 from extract.engines import Engine
 from extract.fingerprint import fingerprint
+from extract.quality import Quality, quality
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,6 +33,7 @@ class Decoded:
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
     fingerprint: str = ""  # where it is known what the encoder was trained on
     achieved: float | None = None  # level of the condition, as it was measured
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,9 @@ def prepare(
     """Prepare a (sample,) waveform at 16 kHz for `engine`, as `decode` does for a file."""
     try:
         recording = audio.from_memory(waveform, max_seconds, engine.receptive_field)
+        return _ready(utterance, recording, engine, max_seconds)
     except AudioError as error:
         return Refusal(utterance, str(error))
-    return _ready(utterance, recording, engine, max_seconds)
 
 
 def _ready(
@@ -135,12 +137,15 @@ def _ready(
         waveform = recording.waveform
     without_model = {}
     if names := engine.recipe.get("baselines"):
-        from extract.logmel import baselines  # late: a prediction needs neither them nor scipy
+        from extract.baselines import baselines  # late: a prediction needs neither them nor scipy
 
         without_model = baselines(waveform, names)
+    measured = quality(waveform)
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
-    return Decoded(utterance, waveform, recording.seconds, sha256, without_model, bits, achieved)
+    return Decoded(
+        utterance, waveform, recording.seconds, sha256, without_model, bits, achieved, measured
+    )
 
 
 def ahead(

@@ -28,7 +28,15 @@ from extract.commands.conditions import add_conditions, with_conditions
 from extract.commands.corpora import add_reading, read
 from extract.commands.encoders import ListEncoders
 from extract.parallel.paths import parse_prefix, placed
-from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
+from extract.recipe import (
+    BASELINES,
+    DEFAULT_PRECISION,
+    ENGINES,
+    POOLINGS,
+    PRECISIONS,
+    Request,
+    parse_baselines,
+)
 from extract.tuned import Tuned
 
 if TYPE_CHECKING:
@@ -67,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--pooling", default="mean,std", help=f"some of {','.join(POOLINGS)} (default: %(default)s)"
     )
+    add("--baselines", metavar="NAMES", help="features without a model: some of "
+        f"{','.join(BASELINES)}, or none (default: the cache's, else logmel,energy)")  # fmt: skip
     add("--sequence", type=float, metavar="RATE", help="also store RATE steps per second")
     add("--sequence-layers", default="all", metavar="LAYERS", help="layers of the sequences")
     add("--shard", metavar="K/N", help="embed the K-th of N parts, as one of N tasks on "
@@ -108,13 +118,9 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     request = Request(
-        args.layers,
-        tuple(args.pooling.split(",")),
-        args.sequence,
-        args.sequence_layers,
-        args.precision,
-        args.engine,
-    )
+        args.layers, tuple(args.pooling.split(",")), args.sequence, args.sequence_layers,
+        args.precision, args.engine, parse_baselines(args.baselines),
+    )  # fmt: skip
     seconds = (args.batch_seconds, args.max_seconds)
     if not all(value is None or 0 < value < float("inf") for value in seconds) or args.jobs < 1:
         raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
