@@ -3,10 +3,11 @@
 import hashlib
 import logging
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from data.condition import Noise
@@ -33,35 +34,30 @@ class Source:
 
 
 def voices(utterances: Sequence[Utterance]) -> Source:
-    """At most `POOL` utterances of a corpus, of as many speakers as possible.
+    """At most `POOL` utterances of a corpus: one of each speaker, a second of each, and so on.
 
-    They are chosen by the SHA-256 of their ids, so that their order does not matter.
+    SHA-256 of names decide, so that neither the order of utterances nor unreadable ones matter.
 
     Raises:
         UsageError: a speaker has less than `VOICES` readable recordings of others.
     """
-    chosen: list[tuple[Utterance, Noise, str]] = []
-    for utterance in _in_turn(utterances):
-        if len(chosen) == POOL:
-            break
-        noise = _voice(utterance)
-        try:
-            sha256 = audio.checksum(noise.file)
-            audio.read(noise.file, noise.start, noise.end, sha256=sha256)
-        except (AudioError, OSError):
-            continue  # it is refused, or named as missing, when it is embedded
-        chosen.append((utterance, noise, sha256))
-    noises = tuple(noise for _, noise, _ in chosen)
+    in_order = sorted(utterances, key=lambda u: (_hash(_voice_of(u)), _hash(u.id)))
+    queues = deque(_readable(list(of)) for _, of in groupby(in_order, key=_voice_of))
+    chosen: list[tuple[Noise, str]] = []
+    while queues and len(chosen) < POOL:
+        if found := next(queues[0], None):
+            chosen.append(found)
+            queues.rotate(-1)
+        else:
+            queues.popleft()
+    noises = tuple(noise for noise, _ in chosen)
     for one in {_voice_of(u): u for u in utterances}.values():
         if (count := len(others(noises, one))) < VOICES:
             raise UsageError(
                 f"{one.corpus}: babble needs {VOICES} readable recordings of other speakers than "
                 f"{one.speaker or one.path}, found {count}; use white or pink noise, or --noise DIR"
             )
-    return Source(
-        noises,
-        tuple(f"{u.id} {u.speaker} {n.start} {n.end} {sha256}" for u, n, sha256 in chosen),
-    )
+    return Source(noises, tuple(identity for _, identity in chosen))
 
 
 def others(noises: Iterable[Noise], utterance: Utterance) -> tuple[Noise, ...]:
@@ -117,26 +113,27 @@ def folder(path: Path) -> Source:
     return Source(tuple(noise for noise, _ in usable), tuple(sorted(i for _, i in usable)))
 
 
-def _in_turn(utterances: Sequence[Utterance]) -> list[Utterance]:
-    """One utterance of each speaker, then a second of each, and so on; by hashes of ids."""
-    ranked = sorted(utterances, key=lambda u: hashlib.sha256(u.id.encode()).digest())
-    counts: Counter[str] = Counter()
-    turns = []
-    for utterance in ranked:
-        turns.append(counts[_voice_of(utterance)])
-        counts[_voice_of(utterance)] += 1
-    in_turn = sorted(range(len(ranked)), key=turns.__getitem__)
-    return [ranked[number] for number in in_turn]
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
 
 
 def _voice_of(utterance: Utterance) -> str:
     return f"/{utterance.path}" if utterance.speaker is None else utterance.speaker
 
 
-def _voice(utterance: Utterance) -> Noise:
-    """An utterance as a noise; at most `STRETCH` seconds of it, if its length is known."""
-    start, end = utterance.start, utterance.end
-    if end is not None:
-        end = min(end, (start or 0.0) + STRETCH)
-    root = Path(os.path.abspath(utterance.root))
-    return Noise(root, utterance.path, utterance.speaker, start, end)
+def _readable(utterances: Iterable[Utterance]) -> Iterator[tuple[Noise, str]]:
+    """The utterances that can be read, at most `STRETCH` of each, and what identifies them.
+
+    The others are refused, or reported as missing, when they are embedded.
+    """
+    for utterance in utterances:
+        start, end = utterance.start, utterance.end
+        try:
+            recording = audio.read(utterance.file, start, end)
+        except (AudioError, OSError):
+            continue
+        if recording.seconds > STRETCH:
+            end = (start or 0.0) + STRETCH
+        root, sha256 = Path(os.path.abspath(utterance.root)), recording.sha256
+        noise = Noise(root, utterance.path, utterance.speaker, start, end)
+        yield noise, f"{utterance.id} {utterance.speaker} {start} {end} {sha256}"
