@@ -1,6 +1,8 @@
 """Scores of groups against scikit-learn, tests against brute force; planted differences."""
 
+import html
 import itertools
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, recall_score
 
+from classify.commands.evaluate import main as evaluate_command
+from classify.commands.fairness import main
 from classify.dataset import Selection
 from classify.evaluation.folds import Folds
 from classify.evaluation.run import evaluate
@@ -362,3 +366,66 @@ def test_p_of_fair_heads_is_uniform(effect: str) -> None:
     for share in (0.05, 0.1, 0.25, 0.5):
         error = 3 * np.sqrt(share * (1 - share) / len(p))
         assert np.mean(np.array(p) <= share) == pytest.approx(share, abs=error + 0.01)
+
+
+def test_the_command_writes_tables_figures_and_the_same_numbers(
+    unfair: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = ["--head", "logreg", "--cache", str(unfair), "-q"]
+    out = tmp_path / "out"
+    assert main([*options, "--out", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    found = json.loads((out / "fairness.json").read_text())
+    assert printed == found
+    column = found["columns"]["sex"]
+    expected = of_cache(unfair).as_json("uar", "recall")
+    assert column == json.loads(json.dumps(expected))
+    assert (found["measure"], found["control"], found["utterances"]) == ("uar", True, 256)
+    files = {"groups.png", "groups.svg", "group_recall.png", "group_recall.svg", "predictions.csv",
+             "report.html", "fairness.json", "run.json"}  # fmt: skip
+    assert {file.name for file in out.iterdir()} == files
+    page = html.unescape((out / "report.html").read_text())
+    row = column["groups"]["female"]
+    low, high = row["ci95"]
+    assert f"<td>{row['uar']:.3f} [{low:.3f}, {high:.3f}]</td>" in page
+    assert f"The UAR differs significantly: female {row['uar']:.3f}, male" in page
+    assert main([*options, "--out", str(out)]) == 0  # an older run is overwritten
+    printed = capsys.readouterr().out
+    assert "\nfemale  8         128         " in printed
+    assert "The UAR differs significantly: female" in printed
+
+
+def test_the_report_of_a_run_has_its_groups_and_names_what_differs(
+    unfair: Path, make_cache, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = ["--head", "logreg", "-q", "--out", str(tmp_path / "out")]
+    page = tmp_path / "out" / "report.html"
+    assert evaluate_command([*options, "--cache", str(unfair)]) == 0
+    assert "fairness     differs significantly: UAR (female " in capsys.readouterr().out
+    assert "<h3>By sex</h3>" in page.read_text()
+    sex = ["male" if row // 16 % 2 else "female" for row in range(80)]
+    fair = make_cache("fair.h5", columns={"sex": sex})
+    assert evaluate_command([*options, "--cache", str(fair)]) == 0
+    assert "fairness" not in capsys.readouterr().out
+    text = html.unescape(page.read_text())
+    assert "The UAR does not differ significantly: " in text
+    assert "So few speakers cannot show a difference: the smallest p that they allow is" in text
+    assert evaluate_command([*options, "--cache", str(make_cache("no.h5"))]) == 0
+    assert "By sex" not in page.read_text()
+
+
+def test_numbers_are_compared_by_the_command_too(
+    make_cache, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    random = np.random.default_rng(0)
+    columns = {name: random.normal(3, 1, 160).tolist() for name in ("arousal", "valence")}
+    columns["age"] = [20.0 + row // 16 * 4 for row in range(160)]
+    cache = make_cache(speakers=10, columns=columns)
+    options = ["--head", "ridge", "--cache", str(cache), "-q", "--target", "arousal,valence"]
+    out = ["--out", str(tmp_path / "out")]
+    assert main([*options, *out, "--by", "age", "--cut", "age=30,40,50"]) == 0
+    printed = capsys.readouterr().out
+    assert "age          speakers  utterances  CCC [95 %]" in printed
+    assert "\nunder 30     3         48" in printed
+    assert evaluate_command([*options, *out]) == 0
+    assert "<h3>By age</h3>" in (tmp_path / "out" / "report.html").read_text()
