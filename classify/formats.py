@@ -16,6 +16,19 @@ def counted(corpora: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in corpora.items())
 
 
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as text in columns of equal width.
+
+    >>> aligned([["UAR", ""], ["0.500", "knn"]])
+    ['UAR', '0.500  knn']
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
 def score(value: float | None) -> str:
     """Format a score with three digits, or as a dash if it is not defined.
 
@@ -28,6 +41,24 @@ def score(value: float | None) -> str:
 def signed(value: float) -> str:
     """Three digits after a sign."""
     return f"{value:+.3f}".replace("-", "−")
+
+
+def shortly(value: float | None) -> str:
+    """A measured quantity in few digits; "" if there is none.
+
+    >>> shortly(19.98), shortly(0.304), shortly(7000.0), shortly(None)
+    ('20', '0.3', '7000', '')
+    """
+    if value is None:
+        return ""
+    text = (
+        f"{value:.0f}"
+        if abs(value) >= 100
+        else f"{value:.2f}"
+        if abs(value) < 1
+        else f"{value:.1f}"
+    )
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
 
 
 def interval(bounds: Sequence[float] | None) -> str:

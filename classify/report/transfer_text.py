@@ -1,8 +1,6 @@
 """The matrix of a transfer study for the terminal."""
 
-from collections.abc import Sequence
-
-from classify.formats import counted, score, signed
+from classify.formats import aligned, counted, score, signed
 from classify.stats.intervals import FEWEST
 from classify.transfer.cells import ACROSS, WITHIN
 from classify.transfer.result import KINDS, Run, Tested, Transfer, table
@@ -39,17 +37,8 @@ def _matrix(run: Run, found: Transfer) -> list[str]:
     lines = [columns, *([name, *map(_text, row)] for name, row in zip(rows, cells, strict=True))]
     return [
         "UAR [95 %] / classes; columns: tested on",
-        *_aligned(lines),
+        *aligned(lines),
         f"diagonal: speaker-independent folds; intervals over speakers, from {FEWEST} on",
-    ]
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
     ]
 
 
@@ -68,7 +57,7 @@ def _means(found: Transfer) -> list[str]:
         compared = found.compared(run)
         more = f"across {signed(compared.difference)}, p {compared.p:.2g}" if compared else ""
         lines.append([title(run, found), *(score(run.mean(kind)) for kind in KINDS), more])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def _curves(found: Transfer) -> list[str]:

@@ -139,6 +139,23 @@ def permutation_test(differences: Values, draws: int = DRAWS, seed: int = 0) -> 
     return (found / exchanges).reshape(differences.shape[1:])
 
 
+def holm(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """p corrected for the number of tests, by the step-down method of Holm (1979, A Simple
+    Sequentially Rejective Multiple Test Procedure).
+
+    Where the m p are sorted, the corrected p₍ᵢ₎ is the largest min(1, (m - j + 1) p₍ⱼ₎) of j ≤ i.
+
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
+    values = np.asarray(p, np.float64)
+    order = np.argsort(values, kind="stable")
+    factors = np.arange(len(values), 0, -1)
+    found = np.empty(len(values))
+    found[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1)
+    return found
+
+
 def smallest_p(speakers: int, draws: int = DRAWS) -> float:
     """The least p that so many speakers allow.
 
