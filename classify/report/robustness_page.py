@@ -18,7 +18,7 @@ from classify.report.page import (
 from classify.report.robustness_text import bought, changed, lowest, robust_layer, unchanged
 from classify.report.style import Illustration
 from classify.robustness.result import Robustness, title
-from classify.robustness.scores import ALL, CLEAN, CONDITION, SMALL
+from classify.robustness.scores import ALL, CLEAN, CONDITION, SMALL, Row
 from classify.stats.intervals import as_json, of_score
 from classify.stats.metrics import uar
 from classify.stats.tests import ALPHA
@@ -47,7 +47,7 @@ def html(found: Robustness, figures: Sequence[Illustration], folder: Path) -> st
         warnings=_warnings(found),
         facts=_facts(found),
         sections=[
-            *illustrated(figures), _conditions(found), *_runs(found), *_layers(found),
+            *illustrated(figures), *_conditions(found), *_runs(found), *_layers(found),
             made(found.options.as_json(), found.fingerprint, {}, files),
         ],
     )  # fmt: skip
@@ -84,43 +84,54 @@ def _facts(found: Robustness) -> list[Fact]:
     return facts
 
 
-def _conditions(found: Robustness) -> Section:
-    corruptions = found.corruptions(found.first)
-    rows = []
-    for row in found.first.scored.rows:
-        group, change = row.group, row.change
-        name = f"{group.name} ({len(group.numbers)})" if len(group.numbers) > 1 else group.name
-        cells = [name, shortly(group.achieved), scored(row.scores), changed(change).strip(),
-                 interval(change.interval) if change else "",
-                 f"{change.corrected:.2g}" if change else ""]  # fmt: skip
-        if change:
-            bounds = row.unchanged_interval
-            words = " [{:.0%}, {:.0%}]".format(*bounds) if bounds else ""
-            cells += [f"{row.unchanged:.0%}{words}", f"{row.ece:.3f}"]
-        else:
-            cells += ["", f"{row.ece:.3f}"]
-        if corruptions:
-            of = corruptions.get(group.what, {}).get(group.name)
-            cells += [score(of.error), score(of.relative)] if of else ["", ""]
-        rows.append((*cells, group.missing))
-    head = ["condition", "achieved", "UAR [95 %]", "change", "95 %", "p", "unchanged [95 %]", "ECE",
-            *(["CE", "relative CE"] if corruptions else []), "missing"]  # fmt: skip
+def _conditions(found: Robustness) -> list[Section]:
+    rows = found.first.scored.rows
+    corruptions = found.corruptions(found.first) or {}
+    scores = [
+        (_name(row), shortly(row.group.achieved), scored(row.scores),
+         f"{changed(row.change).strip()} {interval(row.change.interval)}" if row.change else "",
+         f"{row.change.corrected:.2g}" if row.change else "", row.group.missing)
+        for row in rows
+    ]  # fmt: skip
+    of_scores = Table(
+        ["condition", "achieved", "UAR [95 %]", "change [95 %]", "p", "missing"], scores
+    )
     text = (
         "In brackets behind a name: conditions that are taken together. Achieved: mean of the "
         "measured level. Change: UAR less that of the clean recordings of the same utterances, "
-        f"paired by speaker; {STARRED} Unchanged: share of the predictions that are those of the "
-        "clean recording. ECE: expected calibration error. Missing: utterances that have no copy "
-        "in the condition. "
+        f"paired by speaker; {STARRED} Missing: utterances that have no copy in the condition."
+    )
+    others = []
+    for row in rows:
+        share, bounds = "", row.unchanged_interval
+        if row.change:
+            share = f"{row.unchanged:.1%}" + (" [{:.1%}, {:.1%}]".format(*bounds) if bounds else "")
+        of = corruptions.get(row.group.what, {}).get(row.group.name)
+        errors = [score(of.error), score(of.relative)] if of else ["", ""]
+        others.append((_name(row), share, f"{row.ece:.3f}", *(errors if corruptions else [])))
+    head = ["condition", "unchanged [95 %]", "ECE", *(["CE", "relative CE"] if corruptions else [])]
+    about = (
+        "Unchanged: share of the predictions that are those of the clean recording. ECE: expected "
+        "calibration error, of the head's own probabilities. "
     )
     if found.baseline:
-        text += (
+        about += (
             f"CE: errors (1 - UAR) divided by those of {found.baseline.features} with "
             f"{found.baseline.head}; relative CE: the same of what is lost from clean speech, "
             "where the baseline loses anything. Below 1 is better than the baseline. "
         )
     if small := found.first.scored.of(SMALL):
-        text += f"S{unchanged(small[0])[1:]}."
-    return Section("Conditions", table=Table(head, rows), text=text)
+        about += f"S{unchanged(small[0])[1:]}."
+    return [
+        Section("Conditions", table=of_scores, text=text),
+        Section("Predictions, calibration, corruption", table=Table(head, others), text=about),
+    ]
+
+
+def _name(row: Row) -> str:
+    """Name of a group, with the number of its conditions."""
+    count = len(row.group.numbers)
+    return f"{row.group.name} ({count})" if count > 1 else row.group.name
 
 
 def _runs(found: Robustness) -> list[Section]:
