@@ -16,6 +16,19 @@ def counted(corpora: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in corpora.items())
 
 
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as text in columns of equal width.
+
+    >>> aligned([["UAR", ""], ["0.500", "knn"]])
+    ['UAR', '0.500  knn']
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
 def score(value: float | None) -> str:
     """Format a score with three digits, or as a dash if it is not defined.
 
@@ -30,6 +43,19 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
+def shortly(value: float | None) -> str:
+    """A measured quantity in few digits; "" if there is none.
+
+    >>> shortly(19.98), shortly(0.304), shortly(7000.0), shortly(None)
+    ('20', '0.3', '7000', '')
+    """
+    if value is None:
+        return ""
+    digits = 0 if abs(value) >= 100 else 2 if abs(value) < 1 else 1
+    text = f"{value:.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+
+
 def interval(bounds: Sequence[float] | None) -> str:
     """Two bounds in brackets, or a dash where there is no interval."""
     return "–" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
@@ -38,19 +64,6 @@ def interval(bounds: Sequence[float] | None) -> str:
 def scored(scores: Scores) -> str:
     """A UAR with its interval, where it has one."""
     return f"{scores.uar:.3f} {interval(scores.interval)}".removesuffix(" –")
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells in columns of equal width.
-
-    >>> aligned([["a", "bc"], ["def", "g"]])
-    ['a    bc', 'def  g']
-    """
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
 
 
 def mark(best: Best, index: int) -> str:
