@@ -1,4 +1,4 @@
-"""Small models of every architecture, with random weights."""
+"""Small and wide models of every architecture, with random weights."""
 
 import numpy as np
 import torch
@@ -58,6 +58,20 @@ ARCHITECTURES = {
         T.Wav2Vec2BertConfig(**BERT, position_embeddings_type="rotary")
     ),
     "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(**DATA2VEC)),
+}
+WIDE = {  # one layer each
+    "unispeech": lambda: T.UniSpeechModel(T.UniSpeechConfig(num_hidden_layers=1)),
+    "sew": lambda: T.SEWModel(T.SEWConfig(num_hidden_layers=1)),
+    "sew-d": lambda: T.SEWDModel(T.SEWDConfig(num_hidden_layers=1)),
+    "wavlm": lambda: T.WavLMModel(T.WavLMConfig(num_hidden_layers=1)),
+    "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(num_hidden_layers=1)),
+    "conformer": lambda: T.Wav2Vec2ConformerModel(T.Wav2Vec2ConformerConfig(num_hidden_layers=1)),
+    "wav2vec2-bert": lambda: T.Wav2Vec2BertModel(T.Wav2Vec2BertConfig(num_hidden_layers=1)),
+    "whisper": lambda: (
+        T.WhisperModel(
+            T.WhisperConfig(encoder_layers=1, decoder_layers=1, tie_last_hidden_states=False)
+        ).encoder
+    ),
 }
 TORCH_ONLY = ("whisper", "wav2vec2-bert")  # beginnings of names
 
