@@ -1,6 +1,6 @@
 """Fit heads to the training part of each fold, and predict its test part in all conditions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,7 +75,7 @@ def of_head(
     with naming(options.head, data.features):
         if options.head in DEFAULT_C:
             found = linear(options.head, options.C, data.X, data.y, len(data.classes), parts)
-            return design.joined([*found])
+            return design.joined(found)
         (fits,) = fit_parts((new_head(options, data),), data, parts)
         return design.joined([fit.output for fit in fits])
 
@@ -85,12 +85,12 @@ def of_baseline(head: str, C: float | None, design: Design, cache: Cache) -> Pro
     copies, X = design.copies, cache.baseline(LOGMEL)[design.copies.row]
     with naming(head, LOGMEL):
         found = linear(head, C, X, copies.y, len(copies.selection.classes), design.parts())
-        return design.joined([*found])
+        return design.joined(found)
 
 
 def linear(
     head: str, C: float | None, X: Matrix, y: Rows, classes: int, parts: Parts
-) -> Iterator[npt.NDArray[np.float32]]:
+) -> list[npt.NDArray[np.float32]]:
     """Probabilities (tested sample, class) of each part by a linear head, fitted in one batch.
 
     Args:
@@ -99,19 +99,30 @@ def linear(
         X: (sample, dim).
         y: (sample,) class numbers.
         classes: how many there are.
-        parts: samples to train on, and to test.
+        parts: samples to train on, and to test, sorted.
     """
     used = np.unique(np.concatenate([train for train, _ in parts]))
     masks = np.zeros((len(parts), len(used)), bool)
-    for mask, (train, _) in zip(masks, parts, strict=True):
+    tests = np.zeros((len(parts), len(X)), bool)
+    for mask, tested, (train, test) in zip(masks, tests, parts, strict=True):
         mask[np.searchsorted(used, train)] = True
+        tested[test] = True
     with learning_from(int(masks.sum(1).min())):
         found = weights(head, X[used], Problems(masks, y[used], classes, C or DEFAULT_C[head]))
-    for of_features, intercept, (_, test) in zip(*found, parts, strict=True):
-        logits = X[test] @ of_features.T + intercept.astype(np.float32)
-        logits -= logits.max(1, keepdims=True)
-        shares = np.exp(logits)
-        yield shares / shares.sum(1, keepdims=True)
+    of_features, intercepts = found[0], found[1].astype(np.float32)
+    outputs = [np.empty((len(test), classes), np.float32) for _, test in parts]
+    alike = np.unique(np.packbits(tests, axis=0), axis=1, return_inverse=True)[1].ravel()
+    for rows in np.split(np.argsort(alike, kind="stable"), np.cumsum(np.bincount(alike))[:-1]):
+        those = np.flatnonzero(tests[:, rows[0]])  # parts that test these samples
+        if not len(those):
+            continue
+        logits = X[rows] @ of_features[those].reshape(-1, X.shape[1]).T
+        for number, some in zip(those, np.split(logits, len(those), axis=1), strict=True):
+            of_part = some + intercepts[number]
+            shares = np.exp(of_part - of_part.max(1, keepdims=True))
+            place = np.searchsorted(parts[number][1], rows)
+            outputs[number][place] = shares / shares.sum(1, keepdims=True)
+    return outputs
 
 
 @dataclass(frozen=True)
@@ -154,13 +165,13 @@ def of_layers(options: Options, design: Design, cache: Cache) -> LayerFits:
         X = features.of_cache(cache, copies.row)
         with naming(options.head, features):
             outputs = linear(options.head, options.C, X, y, classes, parts)
-            probabilities.append(design.joined([next(outputs) for _ in design.folds.parts]))
-            scores.append(_inner_uar(design, numbers, inner, outputs))
+        probabilities.append(design.joined(outputs[: len(design.folds)]))
+        scores.append(_inner_uar(design, numbers, inner, outputs[len(design.folds) :]))
     return LayerFits(cache.layers, np.stack(probabilities), np.stack(scores), kind)
 
 
 def _inner_uar(
-    design: Design, numbers: Sequence[int], parts: Parts, outputs: Iterator[npt.NDArray]
+    design: Design, numbers: Sequence[int], parts: Parts, outputs: Sequence[npt.NDArray]
 ) -> npt.NDArray[np.float64]:
     """(fold,) mean UAR over the degraded conditions in its inner folds."""
     copies = design.copies
