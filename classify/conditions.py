@@ -51,7 +51,7 @@ SMALL: dict[str, Callable[[float], bool]] = {  # kind → levels that should cha
     "gain": lambda change: abs(change) <= 2,  # dB
     "highpass": lambda frequency: frequency <= 150,  # Hz
     "lowpass": lambda frequency: frequency >= 6500,  # Hz
-    "crop": lambda samples: samples <= 1000,
+    "crop": lambda samples: abs(samples) <= 1000,
 }
 
 

@@ -16,19 +16,6 @@ def counted(corpora: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in corpora.items())
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells as text in columns of equal width.
-
-    >>> aligned([["UAR", ""], ["0.500", "knn"]])
-    ['UAR', '0.500  knn']
-    """
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-
-
 def score(value: float | None) -> str:
     """Format a score with three digits, or as a dash if it is not defined.
 
@@ -69,6 +56,19 @@ def interval(bounds: Sequence[float] | None) -> str:
 def scored(scores: Scores) -> str:
     """A UAR with its interval, where it has one."""
     return f"{scores.uar:.3f} {interval(scores.interval)}".removesuffix(" –")
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells in columns of equal width.
+
+    >>> aligned([["a", "bc"], ["def", "g"]])
+    ['a    bc', 'def  g']
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
 
 
 def mark(best: Best, index: int) -> str:

@@ -18,6 +18,10 @@ COMMANDS = {  # name → module, and what it does
         "classify.commands.robustness",
         "test in degraded speech: noise, rooms, telephones, codecs",
     ),
+    "fairness": (
+        "classify.commands.fairness",
+        "compare groups of speakers, such as by sex or age",
+    ),
     "train": ("classify.commands.train", "fit one head on all of a cache and save it"),
     "predict": ("classify.commands.predict", "predict recordings or a stream with a saved head"),
     "export": ("classify.commands.export", "write a saved head and its encoder to one ONNX file"),

@@ -67,16 +67,18 @@ def main(argv: Sequence[str]) -> int:
 
     with importing():
         from classify.evaluation.run import evaluate
+        from classify.fairness import study
         from classify.report import run_text
         from classify.report.write import of_run, write
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
-    folder = write(of_run(run, arguments.attention), arguments.out)
+    fairness = study.of_run(run)
+    folder = write(of_run(run, arguments.attention, fairness), arguments.out)
     if arguments.json:
         show_json(run.metrics, indent=2)
     else:
-        show(run_text.render(run), "")
+        show(run_text.render(run, fairness), "")
         figure = "confusion" if run.dataset.classes else "predictions"
         name = "confusion matrix" if run.dataset.classes else figure
         show(f"{name}  {folder / figure}.png")

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-LEAST, MOST = 0.05, 20.0  # temperatures; where every answer is right, the best would be 0
-BINS = 15  # of confidence, as in Guo et al. 2017, section 5
-FLOOR = np.finfo(np.float64).eps  # a true class of less counts as so much; as scikit-learn does
+from classify.stats.calibration import BINS, Shares, calibration_error
 
-Shares = npt.NDArray[np.floating]
+LEAST, MOST = 0.05, 20.0  # temperatures; where every answer is right, the best would be 0
+FLOOR = np.finfo(np.float64).eps  # a true class of less counts as so much; as scikit-learn does
 
 
 def tempered(probabilities: Shares, temperature: float) -> npt.NDArray[np.float64]:
@@ -36,27 +35,6 @@ def negative_log_likelihood(probabilities: Shares, y: npt.NDArray[np.integer]) -
     class)."""
     true = probabilities[np.arange(len(y)), y]
     return float(-np.log(np.clip(true, FLOOR, None)).mean())
-
-
-def calibration_error(probabilities: Shares, y: npt.NDArray[np.integer], bins: int = BINS) -> float:
-    """Expected calibration error: mean difference of confidence and accuracy.
-
-    Σ_b n_b / N |accuracy_b - confidence_b| over bins of equal width of the probability of the most
-    probable class (Guo et al. 2017, equation 3).
-
-    Args:
-        probabilities: (utterance, class).
-        y: (utterance,) class numbers.
-        bins: how many.
-
-    >>> calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
-    0.4
-    """
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == y
-    place = np.ceil(confidence * bins).astype(np.intp)
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins + 1)
-    return float(np.abs(gaps).sum() / len(y))
 
 
 def fit_temperature(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:

@@ -67,6 +67,11 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
     _require_storable(options.head)
     with sound(options.cache) as cache:
         _of_everything(cache)
+        if options.layer in cache.baselines:
+            raise UsageError(
+                f"--layer {options.layer}: a model predicts from the layers of an encoder; "
+                f"cross-validate it by 'python -m classify --layer {options.layer}'"
+            )
         if not has_numbers(cache.utterances, options):
             log_kind(cache.utterances, options)
             return _classes(options, cache, jobs, scored)

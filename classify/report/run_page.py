@@ -7,8 +7,9 @@ from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.run import Run
 from classify.evaluation.tuning import Tuned
+from classify.fairness.result import Fairness
 from classify.formats import counted, interval, score
-from classify.report import folds_section
+from classify.report import fairness_section, folds_section
 from classify.report.page import (
     TRANSDUCTIVE,
     UNKNOWN_SPEAKERS,
@@ -30,7 +31,9 @@ from classify.stats.metrics import METRICS
 Columns = dict[str, list[str]]  # heading → a cell for each fold
 
 
-def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:
+def html(
+    run: Run, figures: Sequence[Illustration], folder: Path, fairness: Fairness | None = None
+) -> str:
     """The page as HTML, with the figures that lie in `folder` inside of it."""
     data, outcome = run.dataset, run.outcome
     warnings = {UNTRAINED: data.recipe.get("control"), UNKNOWN_SPEAKERS: not run.folds.by_speaker,
@@ -53,6 +56,7 @@ def html(run: Run, figures: Sequence[Illustration], folder: Path) -> str:
             first[0],
             *illustrated(figures),
             *first[1:],
+            *fairness_section.of_run(fairness),
             _folds(run, folds),
             made(
                 run.metrics["options"],

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.numbers import NumberOutcome, TargetScores
 from classify.evaluation.run import Run
+from classify.fairness.result import Fairness
 from classify.formats import counted, score
+from classify.report.fairness_section import line
 from classify.stats.intervals import in_words
 from classify.stats.metrics import METRICS
 from data import console
@@ -16,20 +18,22 @@ WIDTH = 11  # of the first column
 Row = tuple[str, str]  # heading, value
 
 
-def render(run: Run) -> console.Lines:
-    """The table, without a line feed at its end."""
-    outcome, rows = run.outcome, _about(run)
+def render(run: Run, fairness: Fairness | None = None) -> console.Lines:
+    """The table, without a line feed at its end; what differs significantly between groups."""
+    outcome, rows = run.outcome, about(run)
+    differing = [("fairness", line(fairness))] if fairness and line(fairness) else []
     width = max(WIDTH, *map(len, run.dataset.classes or run.dataset.targets))
     if isinstance(outcome, ClassOutcome):
         rows += _of_classes(outcome)
         table = _classes(outcome, width)
     else:
         table = _targets(outcome, width)
+    rows += differing
     lines = (f"{name:{width}}  {value}".rstrip() for name, value in rows)
     return console.lines([*lines, "", *table])
 
 
-def _about(run: Run) -> list[Row]:
+def about(run: Run) -> list[Row]:
     """What was evaluated, and how."""
     data, folds = run.dataset, run.folds
     classes = f" in {len(data.classes)} classes" if data.classes else ""

@@ -14,6 +14,8 @@ from data.atomic import publish_bytes
 if TYPE_CHECKING:
     from classify.compare.result import Comparison
     from classify.evaluation.run import Run
+    from classify.fairness.result import Fairness
+    from classify.fairness.study import Study
     from classify.probing.result import Probe
     from classify.robustness.result import Robustness
     from classify.transfer.result import Transfer
@@ -56,13 +58,14 @@ def write(report: Report, out: Path | None = None) -> Path:
     return folder
 
 
-def of_run(run: "Run", attention: str | None = None) -> Report:
+def of_run(run: "Run", attention: str | None = None, fairness: "Fairness | None" = None) -> Report:
     """The report of a cross-validation.
 
     Args:
         run: the cross-validation.
         attention: id of the utterance whose attention is drawn; None: of each class the correctly
             predicted utterance of the highest probability.
+        fairness: of its groups.
     """
     from classify.evaluation.classes import ClassOutcome
     from classify.report import class_figures, regression_figures, run_page
@@ -82,7 +85,7 @@ def of_run(run: "Run", attention: str | None = None) -> Report:
         metrics=run.metrics,
         predictions=run.predictions(),
         draw=draw,
-        html=lambda figures, folder: run_page.html(run, figures, folder),
+        html=lambda figures, folder: run_page.html(run, figures, folder, fairness),
     )
 
 
@@ -162,6 +165,25 @@ def of_robustness(found: "Robustness") -> Report:
         predictions=found.predictions(),
         draw=lambda folder: robustness_figures.draw(found, folder),
         html=lambda figures, folder: robustness_page.html(found, figures, folder),
+    )
+
+
+def of_fairness(found: "Study") -> Report:
+    """The report of a fairness study."""
+    from classify.report import fairness_figures, fairness_page
+
+    options, run = found.options, found.run
+    return Report(
+        name="fairness",
+        result=folders.FAIRNESS,
+        options=_with_path(options.as_json(), options.shared),
+        seed=options.shared.seed,
+        fingerprint=run.dataset.fingerprint,
+        more={"recipe": run.dataset.recipe},
+        metrics=found.metrics,
+        predictions=run.predictions(),
+        draw=lambda folder: fairness_figures.draw(found, folder),
+        html=lambda figures, folder: fairness_page.html(found, figures, folder),
     )
 
 

@@ -113,7 +113,7 @@ def linear(
     outputs = [np.empty((len(test), classes), np.float32) for _, test in parts]
     alike = np.unique(np.packbits(tests, axis=0), axis=1, return_inverse=True)[1].ravel()
     for rows in np.split(np.argsort(alike, kind="stable"), np.cumsum(np.bincount(alike))[:-1]):
-        those = np.flatnonzero(tests[:, rows[0]])  # parts that test these samples
+        those = np.flatnonzero(tests[:, rows[0]]).tolist()  # parts that test these samples
         if not len(those):
             continue
         logits = X[rows] @ of_features[those].reshape(-1, X.shape[1]).T

@@ -7,9 +7,9 @@ import numpy as np
 
 from classify.conditions import Copies, is_small, kind, level
 from classify.evaluation.folds import Folds, Rows, units
-from classify.models.calibration import calibration_error
 from classify.robustness.fits import Design, Probabilities
 from classify.stats import intervals
+from classify.stats.calibration import calibration_error
 from classify.stats.intervals import Pair, as_json
 from classify.stats.metrics import Counts, accuracy, confusions
 from classify.stats.scores import Json, Scores

@@ -140,20 +140,22 @@ def permutation_test(differences: Values, draws: int = DRAWS, seed: int = 0) -> 
 
 
 def holm(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """p corrected for the number of tests, by the step-down method of Holm (1979, A Simple
-    Sequentially Rejective Multiple Test Procedure).
+    """P-values (test,) corrected for the number of tests, which need not be independent.
 
-    Where the m p are sorted, the corrected p₍ᵢ₎ is the largest min(1, (m - j + 1) p₍ⱼ₎) of j ≤ i.
+    The least is multiplied by the number of tests m, the next by m - 1, and so on; none is less
+    than one before it (Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure,
+    Scandinavian Journal of Statistics 6). NaN is no test.
 
-    >>> holm([0.01, 0.04, 0.03])
-    array([0.03, 0.06, 0.06])
+    >>> holm([0.01, 0.04, 0.03, 1.0])
+    array([0.04, 0.09, 0.09, 1.  ])
     """
     values = np.asarray(p, np.float64)
-    order = np.argsort(values, kind="stable")
-    factors = np.arange(len(values), 0, -1)
-    found = np.empty(len(values))
-    found[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1)
-    return found
+    order = np.argsort(values)  # NaN last
+    tests = np.isfinite(values).sum()
+    scaled = values[order] * np.maximum(tests - np.arange(len(values)), 1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1)
+    return corrected
 
 
 def smallest_p(speakers: int, draws: int = DRAWS) -> float:

@@ -1,0 +1,1 @@
+"""Scores of groups of speakers, such as by sex or age, and tests of their differences."""

@@ -1,0 +1,111 @@
+"""Differences between the groups of a column, and what they are if groups are exchanged."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.fairness.groups import Rows
+from classify.fairness.measures import Measure, Values
+from classify.fairness.result import ACROSS, BETWEEN, OF_CORPUS, WITHIN, Difference, Gap, Test
+from classify.stats.exchange import ROUNDING, exchanges, p_of_difference, p_of_range
+from classify.stats.intervals import as_json
+
+CHUNK = 1 << 23  # numbers in memory at once
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Statistics of the groups of a column, as they are and where groups are exchanged."""
+
+    measure: Measure
+    observed: Values  # (group, statistic)
+    rest: Values  # (group, statistic) of all other groups together
+    values: Values  # (exchange, group, statistic)
+    differing: Values  # (exchange, group) score of a group less that of all others
+    exchanged: str
+
+    @classmethod
+    def of(cls, measure: Measure, group: Rows, unit: Rows, corpus: npt.NDArray[np.str_],
+           seed: int) -> "Comparison":  # fmt: skip
+        """Exchange the groups of utterances: of their groups, units and corpora (utterance,)."""
+        names, first, block = np.unique(
+            np.stack([unit, group]), axis=1, return_index=True, return_inverse=True
+        )
+        sums = np.zeros((len(first), measure.sums.shape[1]))
+        np.add.at(sums, block.ravel(), measure.sums)
+        exchanged, strata = _strata(names, corpus[first])
+        labels = exchanges(names[1], strata, seed)
+        values, differing = [], []
+        step = max(1, CHUNK // (len(sums) * (group.max() + 1)))
+        for start in range(0, len(labels), step):
+            some = _statistics(measure, sums, labels[start : start + step])
+            values.append(some[0])
+            differing.append(some[0][..., 0] - some[1][..., 0])
+        observed, rest = _statistics(measure, sums, names[1][None])
+        return cls(measure, observed[0], rest[0], np.concatenate(values),
+                   np.concatenate(differing), exchanged)  # fmt: skip
+
+    @property
+    def smallest_p(self) -> float:
+        """The share of the exchanges that have the largest difference of the score."""
+        far = np.abs(self.differing[:, 0] - np.nanmean(self.differing[:, 0]))
+        return float(np.mean(far >= np.nanmax(far) - ROUNDING))
+
+    def differences(self, names: Sequence[str], unit: Rows, group: Rows) -> Iterator[Difference]:
+        """Each group against all others; one difference where there are two groups."""
+        count = len(names)
+        compared = range(count) if count > 2 else range(1)
+        pairs = [([n], [other for other in range(count) if other != n]) for n in compared]
+        bounds = as_json(self.measure.differences(unit, group, pairs))
+        observed = (self.observed - self.rest)[:, 0]
+        p = p_of_difference(self.differing, observed)
+        for n in compared:
+            against = names[1] if count == 2 else "others"
+            yield Difference(names[n], against, _test(observed[n], bounds[n][0], p[n]))
+
+    def gaps(self, names: Sequence[str], unit: Rows, group: Rows) -> Iterator[Gap]:
+        """The largest differences between two groups, of each statistic."""
+        highest, lowest = self.observed.argmax(0), self.observed.argmin(0)
+        p = p_of_range(self.values, self.observed)
+        parts = self.measure.parts
+        about = [(self.measure.name, ""), *((self.measure.part, part) for part in parts)]
+        pairs = [([int(h)], [int(w)]) for h, w in zip(highest, lowest, strict=True)][: len(about)]
+        bounds = as_json(self.measure.differences(unit, group, pairs))
+        about += [(other, "") for other in self.measure.others]
+        for n, (of, part) in enumerate(about):
+            top, bottom = int(highest[n]), int(lowest[n])
+            pair = bounds[n][n] if n < len(pairs) and top != bottom else None
+            difference = self.observed[top, n] - self.observed[bottom, n]
+            yield Gap(of, part, names[top], names[bottom], _test(difference, pair, p[n]))
+
+
+def _statistics(measure: Measure, sums: Values, labels: Rows) -> tuple[Values, Values]:
+    """(exchange, group, statistic) of each group, and of all others together."""
+    marked = labels[:, None] == np.arange(labels.max() + 1)[:, None]  # (exchange, group, block)
+    of_groups = marked.astype(np.float64) @ sums
+    return measure.of(of_groups), measure.of(of_groups.sum(1, keepdims=True) - of_groups)
+
+
+def _strata(blocks: Rows, corpus: npt.NDArray[np.str_]) -> tuple[str, Rows]:
+    """What groups are exchanged between, and the stratum of each block (unit, group).
+
+    Within speakers, if most speakers are in several groups; otherwise between the speakers of a
+    corpus, unless each corpus has one group.
+    """
+    unit, group = blocks
+    if np.mean(np.bincount(unit) > 1) > 0.5:
+        return WITHIN, unit
+    names, number = np.unique(corpus, return_inverse=True)
+    if len(names) == 1:
+        return BETWEEN, number
+    if any(len(np.unique(group[number == n])) > 1 for n in range(len(names))):
+        return OF_CORPUS, number
+    return ACROSS, np.zeros_like(number)
+
+
+def _test(difference: Any, interval: Any, p: Any) -> Test:
+    defined = float(p) if np.isfinite(p) else None
+    return Test(float(difference), interval, defined, defined)

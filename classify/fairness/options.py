@@ -1,0 +1,57 @@
+"""The options of a fairness study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from classify.fairness.groups import CUTS
+from classify.options import Options
+from data.errors import UsageError
+
+
+@dataclass(frozen=True)
+class FairnessOptions:
+    """The options, verified when they are made.
+
+    Attributes:
+        shared: of the cross-validation.
+        by: columns of groups; none: those of `classify.fairness.groups.KNOWN` with two values.
+        cuts: column of numbers → numbers at which a group begins, beside those of `CUTS`.
+    """
+
+    shared: Options = field(default_factory=Options)
+    by: tuple[str, ...] = ()
+    cuts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if target := [name for name in self.by if name in self.shared.targets]:
+            raise UsageError(
+                f"--by {target[0]}: it is what is predicted (--target); name another column"
+            )
+
+    @property
+    def all_cuts(self) -> dict[str, tuple[float, ...]]:
+        """Those given, and the defaults of other columns."""
+        return {**CUTS, **self.cuts}
+
+    def as_json(self) -> dict[str, Any]:
+        """The options that decide the numbers, without the path of the cache."""
+        cuts = {name: list(values) for name, values in self.cuts.items()}
+        return {"by": list(self.by), "cuts": cuts, **self.shared.as_json()}
+
+
+def parse_cut(text: str) -> tuple[str, tuple[float, ...]]:
+    """Column and ascending numbers of ``COLUMN=NUMBER,…``.
+
+    Raises:
+        ValueError: the text is something else.
+
+    >>> parse_cut("age=18,30")
+    ('age', (18.0, 30.0))
+    """
+    column, _, numbers = text.partition("=")
+    cuts = tuple(float(number) for number in numbers.split(","))
+    if not column or not all(first < second for first, second in pairwise(cuts)):
+        raise ValueError(f"{text!r}: expected COLUMN=NUMBER,… in ascending order")
+    return column, cuts

@@ -1,0 +1,138 @@
+"""Groups of a cross-validation as tables, and what they show in words."""
+
+from collections.abc import Sequence
+
+from classify.fairness.result import ACROSS, Column, Fairness, Gap, Test
+from classify.formats import interval, score, signed
+from classify.report.page import Section, Table
+from classify.stats.tests import ALPHA
+
+OTHERS = {"ece": "ECE", "overconfidence": "confidence less accuracy", "rmse": "RMSE",
+          "bias": "mean error"}  # fmt: skip
+PARTS = {"recall": "the recall of", "target": "the CCC of"}
+ABOUT = (
+    "Difference: the score of a group less that of all others together. Intervals are of 95 % over "
+    "the speakers; below four speakers there is none. p: share of the exchanges of groups between "
+    "speakers (of a corpus, where its groups vary) that give as large a difference, corrected by "
+    "Holm for the number of tests in all columns."
+)
+
+
+def sections(found: Fairness) -> list[Section]:
+    """A table of each column, and what it shows."""
+    return [
+        Section(
+            f"By {column.name}",
+            table=Table(heading(found, column), rows(column)),
+            text=verdict(column, found),
+            level=3,
+        )
+        for column in found.columns
+    ]
+
+
+def of_run(found: Fairness | None) -> list[Section]:
+    """The part of a cross-validation's page; empty: no column of groups can be compared."""
+    if found is None or not found.columns:
+        return []
+    text = (
+        f"{found.label} of groups, from the predictions of all folds. 'python -m classify "
+        "fairness' with the same options adds recalls, calibration and other columns (--by). "
+        + ABOUT
+    )
+    return [Section("Fairness", text=text), *sections(found)]
+
+
+def heading(found: Fairness, column: Column) -> list[str]:
+    """Heads of the columns of `rows`."""
+    other = OTHERS[next(iter(column.groups[0].others))]
+    return [column.name, "speakers", "utterances", f"{found.label} [95 %]", "difference [95 %]",
+            "p", other]  # fmt: skip
+
+
+def rows(column: Column) -> list[list[str]]:
+    """A row for each group, also those that are too small, and one for unknown values."""
+    tests = {one.group: one.test for one in column.differences}
+    found = [
+        [group.name, _speakers(group.speakers), str(group.utterances),
+         f"{score(group.value)} {interval(group.interval)}".removesuffix(" –"),
+         *(_tested(tests[group.name]) if group.name in tests else ("", "")),
+         score(next(iter(group.others.values())))]
+        for group in column.groups
+    ]  # fmt: skip
+    blank = [""] * 3
+    found += [
+        [one.name, _speakers(one.speakers), str(one.utterances), f"too small: {one.reason}", *blank]
+        for one in column.too_small
+    ]
+    if column.unknown:
+        found.append(["(unknown)", "", str(column.unknown), "left out", *blank])
+    return found
+
+
+def verdict(column: Column, found: Fairness) -> str:
+    """What the groups of a column show."""
+    gap, parts = column.gap, _significant_parts(column, found)
+    differs = "differs significantly" if gap.test.significant else "does not differ significantly"
+    words = [f"The {found.label} {differs}: {_groups(gap, column)}."]
+    if column.smallest_p > ALPHA:
+        words.append(
+            "So few speakers cannot show a difference: the smallest p that they allow is "
+            f"{p(column.smallest_p)}."
+        )
+    if parts:
+        each = [f"{one.part} {_groups(one, column)}" for one in parts]
+        words.append(f"{PARTS[found.part].capitalize()} these differs: {'; '.join(each)}.")
+    if column.exchanged == ACROSS:
+        words.append("Each corpus has one group, so this may be a difference of the corpora.")
+    if column.classes and len(column.classes) < len(column.groups[0].support):
+        words.append(f"Groups are scored on the classes that all have: {_listed(column.classes)}.")
+    return " ".join(words)
+
+
+def line(found: Fairness) -> str:
+    """What differs significantly, in a line; "": nothing."""
+    words = []
+    for column in found.columns:
+        differing = [column.gap] if column.gap.test.significant else []
+        of = [f"{found.label} ({_groups(one, column)})" for one in differing]
+        if parts := _significant_parts(column, found):
+            of.append(f"{PARTS[found.part]} {', '.join(gap.part for gap in parts)}")
+        if of:
+            words.append(f"{' and '.join(of)} by {column.name}")
+    return f"differs significantly: {'; '.join(words)}" if words else ""
+
+
+def p(value: float | None) -> str:
+    """Format a p-value."""
+    return "–" if value is None else f"{value:.2g}"
+
+
+def _significant_parts(column: Column, found: Fairness) -> list[Gap]:
+    """The parts of the score that differ."""
+    if len(column.groups[0].parts) < 2:  # a single number's CCC is the score itself
+        return []
+    return [gap for gap in column.gaps if gap.of == found.part and gap.test.significant]
+
+
+def _groups(gap: Gap, column: Column) -> str:
+    """The two groups of a gap with their values, and p."""
+    values = (
+        (column.group(name).parts[gap.part].value if gap.part else column.group(name).value)
+        for name in (gap.highest, gap.lowest)
+    )
+    high, low = map(score, values)
+    return f"{gap.highest} {high}, {gap.lowest} {low}, p {p(gap.test.corrected)}"
+
+
+def _tested(test: Test) -> tuple[str, str]:
+    bounds = f" {interval(test.interval)}" if test.interval else ""
+    return f"{signed(test.difference)}{bounds}", p(test.corrected)
+
+
+def _speakers(count: int | None) -> str:
+    return "unknown" if count is None else str(count)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
