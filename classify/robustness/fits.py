@@ -38,15 +38,16 @@ class Design:
             (samples(train, trained), samples(test, tested)) for train, test in self.folds.parts
         ]
 
-    def inner(self, seed: int) -> tuple[list[int], Parts, str]:
-        """Folds of the training part of each fold: its number, the samples, a description."""
+    def inner(self, seed: int, trained: Sequence[str] = ()) -> tuple[list[int], Parts, str]:
+        """Folds of the training part of each fold: its number, the samples as of `parts`, and a
+        description."""
         selection, samples = self.copies.selection, self.copies.samples
         by = "speaker" if self.folds.by_speaker else ""
         numbers, parts, kinds = [], [], set()
         for number, (rows, _) in enumerate(self.folds.parts):
             inner, kind = inner_folds(selection.y[rows], selection.speakers[rows], by, seed)
             parts += [
-                (samples(rows[train], ()), samples(rows[test], self.tested))
+                (samples(rows[train], trained), samples(rows[test], self.tested))
                 for train, test in inner
             ]
             numbers += [number] * len(inner)
@@ -89,13 +90,18 @@ def of_baseline(head: str, C: float | None, design: Design, cache: Cache) -> Pro
 
 
 def linear(
-    head: str, C: float | None, X: Matrix, y: Rows, classes: int, parts: Parts
+    head: str,
+    C: float | npt.NDArray[np.float64] | None,
+    X: Matrix,
+    y: Rows,
+    classes: int,
+    parts: Parts,
 ) -> list[npt.NDArray[np.float32]]:
     """Probabilities (tested sample, class) of each part by a linear head, fitted in one batch.
 
     Args:
         head: of `DEFAULT_C`.
-        C: inverse strength of regularisation; None: the head's own.
+        C: inverse strength of regularisation, of all or each; None: the head's own.
         X: (sample, dim).
         y: (sample,) class numbers.
         classes: how many there are.
@@ -108,7 +114,8 @@ def linear(
         mask[np.searchsorted(used, train)] = True
         tested[test] = True
     with learning_from(int(masks.sum(1).min())):
-        found = weights(head, X[used], Problems(masks, y[used], classes, C or DEFAULT_C[head]))
+        strength = DEFAULT_C[head] if C is None else C
+        found = weights(head, X[used], Problems(masks, y[used], classes, strength))
     of_features, intercepts = found[0], found[1].astype(np.float32)
     outputs = [np.empty((len(test), classes), np.float32) for _, test in parts]
     alike = np.unique(np.packbits(tests, axis=0), axis=1, return_inverse=True)[1].ravel()
@@ -166,20 +173,24 @@ def of_layers(options: Options, design: Design, cache: Cache) -> LayerFits:
         with naming(options.head, features):
             outputs = linear(options.head, options.C, X, y, classes, parts)
         probabilities.append(design.joined(outputs[: len(design.folds)]))
-        scores.append(_inner_uar(design, numbers, inner, outputs[len(design.folds) :]))
+        found = outputs[len(design.folds) :]
+        scores.append(inner_uar(design, numbers, inner, found, design.tested))
     return LayerFits(cache.layers, np.stack(probabilities), np.stack(scores), kind)
 
 
-def _inner_uar(
-    design: Design, numbers: Sequence[int], parts: Parts, outputs: Sequence[npt.NDArray]
+def inner_uar(
+    design: Design,
+    numbers: Sequence[int],
+    parts: Parts,
+    outputs: Sequence[npt.NDArray],
+    names: Sequence[str],
 ) -> npt.NDArray[np.float64]:
-    """(fold,) mean UAR over the degraded conditions in its inner folds."""
+    """(fold,) mean UAR over some conditions in its inner folds."""
     copies = design.copies
-    names, classes = len(copies.names), len(copies.selection.classes)
-    counts = np.zeros((len(design.folds), names, classes, classes), np.intp)
+    classes = len(copies.selection.classes)
+    counts = np.zeros((len(design.folds), len(copies.names), classes, classes), np.intp)
     for number, (_, test), output in zip(numbers, parts, outputs, strict=True):
         best, of = output.argmax(1)[None], copies.condition[test]
         found = confusions(copies.y[test], best, of, classes)[:, 0]
         counts[number, : len(found)] += found.astype(np.intp)
-    tested = [copies.names.index(name) for name in design.tested]
-    return uar(counts[:, tested]).mean(1)
+    return uar(counts[:, [copies.names.index(name) for name in names]]).mean(1)
