@@ -51,7 +51,7 @@ SMALL: dict[str, Callable[[float], bool]] = {  # kind → levels that should cha
     "gain": lambda change: abs(change) <= 2,  # dB
     "highpass": lambda frequency: frequency <= 150,  # Hz
     "lowpass": lambda frequency: frequency >= 6500,  # Hz
-    "crop": lambda samples: samples <= 1000,
+    "crop": lambda samples: abs(samples) <= 1000,
 }
 
 
@@ -101,11 +101,11 @@ def named(stored: Sequence[str], asked: Sequence[str], option: str) -> tuple[str
     return tuple(one for one in stored if one in chosen)
 
 
-def clean_table(cache: Cache) -> pd.DataFrame:
-    """The utterances of a cache that are not degraded, with its rows as the index.
+def require_conditions(cache: Cache) -> None:
+    """Require that a cache has conditions, and one encoder.
 
     Raises:
-        UsageError: it has no others, or one encoder per fold.
+        UsageError: it has not.
     """
     if isinstance(cache, FoldedCache):
         raise UsageError(
@@ -117,6 +117,15 @@ def clean_table(cache: Cache) -> pd.DataFrame:
             f"--cache {cache.path}: it has no conditions; add them by the same 'python -m extract' "
             "with --degrade, such as --degrade noise:20,telephone"
         )
+
+
+def clean_table(cache: Cache) -> pd.DataFrame:
+    """The utterances of a cache that are not degraded, with its rows as the index.
+
+    Raises:
+        UsageError: see `require_conditions`.
+    """
+    require_conditions(cache)
     table = cache.utterances
     return table[table[CONDITION] == CLEAN].drop(columns=[*OF_CONDITION])
 
@@ -137,22 +146,22 @@ class Copies:
         """Find the copies of selected utterances.
 
         Args:
-            selection: of `clean_table`.
+            selection: of the clean utterances, by their rows in any reader of the cache.
             cache: with all conditions.
             names: of conditions.
         """
-        table = cache.utterances
+        table, ids = cache.utterances, selection.utterances["id"]
         condition = pd.Index([CLEAN, *names]).get_indexer(table[CONDITION])
-        clean = [clean_id(name) for name in table["id"]]
-        utterance = pd.Index(selection.utterances["id"]).get_indexer(clean)
+        utterance = pd.Index(ids).get_indexer([clean_id(name) for name in table["id"]])
         rows = np.flatnonzero((condition > 0) & (utterance >= 0))
-        count = len(selection.y)
+        clean = pd.Index(table["id"]).get_indexer(ids)
+        count = len(ids)
         return cls(
             selection,
             (CLEAN, *names),
             np.concatenate([np.zeros(count, np.intp), condition[rows]]),
             np.concatenate([np.arange(count), utterance[rows]]),
-            np.concatenate([selection.rows, rows]),
+            np.concatenate([clean, rows]),
             np.concatenate([np.full(count, np.nan), table[ACHIEVED].to_numpy(float)[rows]]),
         )
 

@@ -16,19 +16,6 @@ def counted(corpora: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in corpora.items())
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells as text in columns of equal width.
-
-    >>> aligned([["UAR", ""], ["0.500", "knn"]])
-    ['UAR', '0.500  knn']
-    """
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-
-
 def score(value: float | None) -> str:
     """Format a score with three digits, or as a dash if it is not defined.
 

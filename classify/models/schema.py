@@ -158,6 +158,25 @@ SCORES_OF_NUMBERS = ABOUT_FOLDS | {
     "targets": _each(AGREEMENT | {"deviation": POSITIVE}),
     "mean": AGREEMENT,
 }
+IN_CONDITION = {
+    "utterances": COUNT,
+    "uar": SHARE,
+    "ci95": _optional(_list(SHARE, 2)),
+    "change": _optional(CORRELATION),
+    "ci95_change": _optional(_list(CORRELATION, 2)),
+    "p_holm": _optional(SHARE),
+    "unchanged": SHARE,
+    "ece": SHARE,
+}
+FLAG = _one_of(True, False)
+AUGMENT = {
+    "asked": _list(TEXT),
+    "conditions": _list(TEXT),
+    "by": TEXT,
+    "uar": {"without": SHARE, "with": SHARE},
+    "chosen": FLAG,
+    "in_folds": _list(FLAG),
+}
 SETTINGS_CHOSEN = _each(SCALAR)
 SCHEMA: dict[str, Schema] = {
     "format": _one_of(FORMAT),
@@ -200,6 +219,10 @@ SCHEMA: dict[str, Schema] = {
     "across": replace(
         _optional(_each(_optional(SUMMARY | {"classes": _ascending(str)}))), may_lack=True
     ),  # of corpora that were left out
+    "robustness": replace(
+        _optional({"augment": _optional(AUGMENT), "conditions": _optional(_each(IN_CONDITION))}),
+        may_lack=True,
+    ),
     "temperature": _number(LEAST, MOST),
     "calibration": _optional(
         {

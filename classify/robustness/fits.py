@@ -1,6 +1,6 @@
 """Fit heads to the training part of each fold, and predict its test part in all conditions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,15 +38,16 @@ class Design:
             (samples(train, trained), samples(test, tested)) for train, test in self.folds.parts
         ]
 
-    def inner(self, seed: int) -> tuple[list[int], Parts, str]:
-        """Folds of the training part of each fold: its number, the samples, a description."""
+    def inner(self, seed: int, trained: Sequence[str] = ()) -> tuple[list[int], Parts, str]:
+        """Folds of the training part of each fold: its number, the samples as of `parts`, and a
+        description."""
         selection, samples = self.copies.selection, self.copies.samples
         by = "speaker" if self.folds.by_speaker else ""
         numbers, parts, kinds = [], [], set()
         for number, (rows, _) in enumerate(self.folds.parts):
             inner, kind = inner_folds(selection.y[rows], selection.speakers[rows], by, seed)
             parts += [
-                (samples(rows[train], ()), samples(rows[test], self.tested))
+                (samples(rows[train], trained), samples(rows[test], self.tested))
                 for train, test in inner
             ]
             numbers += [number] * len(inner)
@@ -75,7 +76,7 @@ def of_head(
     with naming(options.head, data.features):
         if options.head in DEFAULT_C:
             found = linear(options.head, options.C, data.X, data.y, len(data.classes), parts)
-            return design.joined([*found])
+            return design.joined(found)
         (fits,) = fit_parts((new_head(options, data),), data, parts)
         return design.joined([fit.output for fit in fits])
 
@@ -85,33 +86,50 @@ def of_baseline(head: str, C: float | None, design: Design, cache: Cache) -> Pro
     copies, X = design.copies, cache.baseline(LOGMEL)[design.copies.row]
     with naming(head, LOGMEL):
         found = linear(head, C, X, copies.y, len(copies.selection.classes), design.parts())
-        return design.joined([*found])
+        return design.joined(found)
 
 
 def linear(
-    head: str, C: float | None, X: Matrix, y: Rows, classes: int, parts: Parts
-) -> Iterator[npt.NDArray[np.float32]]:
+    head: str,
+    C: float | npt.NDArray[np.float64] | None,
+    X: Matrix,
+    y: Rows,
+    classes: int,
+    parts: Parts,
+) -> list[npt.NDArray[np.float32]]:
     """Probabilities (tested sample, class) of each part by a linear head, fitted in one batch.
 
     Args:
         head: of `DEFAULT_C`.
-        C: inverse strength of regularisation; None: the head's own.
+        C: inverse strength of regularisation, of all or each; None: the head's own.
         X: (sample, dim).
         y: (sample,) class numbers.
         classes: how many there are.
-        parts: samples to train on, and to test.
+        parts: samples to train on, and to test, sorted.
     """
     used = np.unique(np.concatenate([train for train, _ in parts]))
     masks = np.zeros((len(parts), len(used)), bool)
-    for mask, (train, _) in zip(masks, parts, strict=True):
+    tests = np.zeros((len(parts), len(X)), bool)
+    for mask, tested, (train, test) in zip(masks, tests, parts, strict=True):
         mask[np.searchsorted(used, train)] = True
+        tested[test] = True
     with learning_from(int(masks.sum(1).min())):
-        found = weights(head, X[used], Problems(masks, y[used], classes, C or DEFAULT_C[head]))
-    for of_features, intercept, (_, test) in zip(*found, parts, strict=True):
-        logits = X[test] @ of_features.T + intercept.astype(np.float32)
-        logits -= logits.max(1, keepdims=True)
-        shares = np.exp(logits)
-        yield shares / shares.sum(1, keepdims=True)
+        strength = DEFAULT_C[head] if C is None else C
+        found = weights(head, X[used], Problems(masks, y[used], classes, strength))
+    of_features, intercepts = found[0], found[1].astype(np.float32)
+    outputs = [np.empty((len(test), classes), np.float32) for _, test in parts]
+    alike = np.unique(np.packbits(tests, axis=0), axis=1, return_inverse=True)[1].ravel()
+    for rows in np.split(np.argsort(alike, kind="stable"), np.cumsum(np.bincount(alike))[:-1]):
+        those = np.flatnonzero(tests[:, rows[0]]).tolist()  # parts that test these samples
+        if not len(those):
+            continue
+        logits = X[rows] @ of_features[those].reshape(-1, X.shape[1]).T
+        for number, some in zip(those, np.split(logits, len(those), axis=1), strict=True):
+            of_part = some + intercepts[number]
+            shares = np.exp(of_part - of_part.max(1, keepdims=True))
+            place = np.searchsorted(parts[number][1], rows)
+            outputs[number][place] = shares / shares.sum(1, keepdims=True)
+    return outputs
 
 
 @dataclass(frozen=True)
@@ -154,21 +172,25 @@ def of_layers(options: Options, design: Design, cache: Cache) -> LayerFits:
         X = features.of_cache(cache, copies.row)
         with naming(options.head, features):
             outputs = linear(options.head, options.C, X, y, classes, parts)
-            probabilities.append(design.joined([next(outputs) for _ in design.folds.parts]))
-            scores.append(_inner_uar(design, numbers, inner, outputs))
+        probabilities.append(design.joined(outputs[: len(design.folds)]))
+        found = outputs[len(design.folds) :]
+        scores.append(inner_uar(design, numbers, inner, found, design.tested))
     return LayerFits(cache.layers, np.stack(probabilities), np.stack(scores), kind)
 
 
-def _inner_uar(
-    design: Design, numbers: Sequence[int], parts: Parts, outputs: Iterator[npt.NDArray]
+def inner_uar(
+    design: Design,
+    numbers: Sequence[int],
+    parts: Parts,
+    outputs: Sequence[npt.NDArray],
+    names: Sequence[str],
 ) -> npt.NDArray[np.float64]:
-    """(fold,) mean UAR over the degraded conditions in its inner folds."""
+    """(fold,) mean UAR over some conditions in its inner folds."""
     copies = design.copies
-    names, classes = len(copies.names), len(copies.selection.classes)
-    counts = np.zeros((len(design.folds), names, classes, classes), np.intp)
+    classes = len(copies.selection.classes)
+    counts = np.zeros((len(design.folds), len(copies.names), classes, classes), np.intp)
     for number, (_, test), output in zip(numbers, parts, outputs, strict=True):
         best, of = output.argmax(1)[None], copies.condition[test]
         found = confusions(copies.y[test], best, of, classes)[:, 0]
         counts[number, : len(found)] += found.astype(np.intp)
-    tested = [copies.names.index(name) for name in design.tested]
-    return uar(counts[:, tested]).mean(1)
+    return uar(counts[:, [copies.names.index(name) for name in names]]).mean(1)

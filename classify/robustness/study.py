@@ -37,8 +37,13 @@ def robustness(options: RobustnessOptions) -> Robustness:
         trained = {name for one in sets.values() for name in one}
         names = [name for name in cache.conditions if name in trained.union(tested)]
         copies = Copies.of(selection, cache, names)
-        tested, refused = _complete(copies, folds, tested)
-        design = fits.Design(copies, folds, tested)
+        kept, refused = complete(copies, folds, tested)
+        if not kept:
+            raise UsageError(
+                f"no condition has all classes: {tested[0]} has {refused[tested[0]]}; extract "
+                "again with --degrade to complete it"
+            )
+        design = fits.Design(copies, folds, kept)
         groups = Groups.of(design, options.seed)
         runs = [*_runs(options, design, groups, cache, sets)]
         head = next((head for head in options.heads if head in DEFAULT_C), "logreg")
@@ -66,14 +71,10 @@ def _trained(asked: Sequence[str], cache: Cache) -> tuple[str, ...]:
     return named(cache.conditions, words, "--train-on")
 
 
-def _complete(
+def complete(
     copies: Copies, folds: Folds, tested: Sequence[str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The conditions in which every class is tested, and the reasons against the others.
-
-    Raises:
-        UsageError: none is left.
-    """
+    """The conditions in which every class is tested, and the reasons against the others."""
     kept, refused = [], {}
     y = copies.selection.y[folds.tested]
     for name in tested:
@@ -86,11 +87,6 @@ def _complete(
             )
         else:
             kept.append(name)
-    if not kept:
-        raise UsageError(
-            f"no condition has all classes: {tested[0]} has {refused[tested[0]]}; extract again "
-            "with --degrade to complete it"
-        )
     return tuple(kept), refused
 
 
