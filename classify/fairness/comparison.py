@@ -106,6 +106,10 @@ def _strata(blocks: Rows, corpus: npt.NDArray[np.str_]) -> tuple[str, Rows]:
     return ACROSS, np.zeros_like(number)
 
 
+def defined(value: Any) -> float | None:
+    """A number; None: it is not defined."""
+    return float(value) if np.isfinite(value) else None
+
+
 def _test(difference: Any, interval: Any, p: Any) -> Test:
-    defined = float(p) if np.isfinite(p) else None
-    return Test(float(difference), interval, defined, defined)
+    return Test(defined(difference), interval, defined(p), defined(p))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from classify.dataset import Selection
 from classify.evaluation.folds import Folds, units
 from classify.evaluation.run import Run, evaluate
-from classify.fairness.comparison import Comparison
+from classify.fairness.comparison import Comparison, defined
 from classify.fairness.groups import CUTS, KNOWN, Grouping, Rows, grouping
 from classify.fairness.measures import Concordance, Measure, Recalls
 from classify.fairness.options import FairnessOptions
@@ -176,7 +176,7 @@ class _Study:
         for number, name in enumerate(names):
             mask = grouped.group == used[number]
             speakers, utterances = self._size(mask, unit)
-            score, *rest = compared.observed[number].tolist()
+            score, *rest = map(defined, compared.observed[number])
             parts = zip(measure.parts, rest, pairs[number][1:], strict=False)
             groups.append(Group(
                 name, speakers, utterances, int((group == number).sum()),

@@ -26,11 +26,12 @@ from classify.evaluation.folds import Folds
 from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.run import Run, evaluate_folds, heads_of_folds, new_head, parameters
 from classify.evaluation.tuning import Settings
+from classify.fairness.study import of_predictions, of_run
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
 from classify.models import scores
 from classify.models.across import corpora_left_out
-from classify.models.calibration import calibrate
+from classify.models.calibration import calibrate, tempered
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
@@ -135,6 +136,12 @@ def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> Trained
                 selection,
                 lambda part, parts: _hold_out(options, part, parts, cache, jobs).probabilities,
             ),
+            "fairness": of_predictions(
+                options,
+                selection.part(tested),
+                folds,
+                tempered(held_out, calibration.temperature)[None],
+            ).as_json(),
             "temperature": calibration.temperature,
             "calibration": calibration.as_json(),
         }
@@ -180,6 +187,7 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
     card = _card(options, data, head, parameters(options, data)) | {
         "support": dict.fromkeys(data.targets, len(data.y)),
         "scores": _agreement(run, outcome) if run and isinstance(outcome, NumberOutcome) else None,
+        "fairness": of_run(run).as_json() if run else None,
     }
     return TrainedHead(head, data.features, card)
 
@@ -214,6 +222,7 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "choice": None,
         "scores": None,
         "across": None,
+        "fairness": None,
         "temperature": 1.0,
         "calibration": None,
     }

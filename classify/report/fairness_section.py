@@ -127,7 +127,8 @@ def _groups(gap: Gap, column: Column) -> str:
 
 def _tested(test: Test) -> tuple[str, str]:
     bounds = f" {interval(test.interval)}" if test.interval else ""
-    return f"{signed(test.difference)}{bounds}", p(test.corrected)
+    difference = "–" if test.difference is None else signed(test.difference)
+    return f"{difference}{bounds}", p(test.corrected)
 
 
 def _speakers(count: int | None) -> str:
