@@ -150,6 +150,8 @@ class _Study:
         """The groups of a column, or the reason why they cannot be compared."""
         chosen = self.selection
         _, unit = units(chosen, self.folds)
+        if not self.folds.by_speaker:  # whoever speaks, all may be one speaker
+            unit = np.zeros_like(unit)
         kept, reasons = self._usable(grouped, unit)
         used = [number for number in range(len(grouped.names)) if number not in reasons]
         too_small = tuple(
