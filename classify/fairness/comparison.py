@@ -31,11 +31,11 @@ class Comparison:
     def of(cls, measure: Measure, group: Rows, unit: Rows, corpus: npt.NDArray[np.str_],
            seed: int) -> "Comparison":  # fmt: skip
         """Exchange the groups of utterances: of their groups, units and corpora (utterance,)."""
-        names, first, block = np.unique(
-            np.stack([unit, group]), axis=1, return_index=True, return_inverse=True
-        )
+        numbers = unit * (group.max() + 1) + group
+        _, first, block = np.unique(numbers, return_index=True, return_inverse=True)
+        names = np.stack([unit[first], group[first]])
         sums = np.zeros((len(first), measure.sums.shape[1]))
-        np.add.at(sums, block.ravel(), measure.sums)
+        np.add.at(sums, block, measure.sums)
         exchanged, strata = _strata(names, corpus[first])
         labels = exchanges(names[1], strata, seed)
         step = max(1, CHUNK // (len(sums) * (group.max() + 1)))
