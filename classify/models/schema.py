@@ -177,6 +177,38 @@ AUGMENT = {
     "chosen": FLAG,
     "in_folds": _list(FLAG),
 }
+DIFFERENCE = {
+    "difference": _optional(ANY),
+    "ci95": _optional(_list(ANY, 2)),
+    "p": _optional(SHARE),
+    "corrected": _optional(SHARE),
+}
+
+
+def _fairness(measure: str, part: str, *others: str) -> Schema:
+    """Groups of people, see `classify.fairness.result`."""
+    score = {"ci95": _optional(_list(CORRELATION, 2))}
+    size = {"speakers": _optional(COUNT), "utterances": COUNT}
+    group = size | score | {
+        "scored": COUNT,
+        "support": _each(SUM),
+        measure: _optional(CORRELATION),
+        part: _each(score | {part: _optional(CORRELATION)}),
+        **dict.fromkeys(others, _optional(ANY)),
+    }  # fmt: skip
+    column = {
+        "exchanged": TEXT,
+        "smallest_p": SHARE,
+        "unknown": SUM,
+        "classes": _list(TEXT),
+        "groups": _each(group),
+        "too_small": _each(size | {"reason": TEXT}),
+        "differences": _list(DIFFERENCE | {"group": TEXT, "against": TEXT}),
+        "gaps": _list(DIFFERENCE | {"of": TEXT, "class": TEXT, "highest": TEXT, "lowest": TEXT}),
+    }
+    return {"measure": _one_of(measure), "columns": _each(column), "left_out": _each(TEXT)}
+
+
 SETTINGS_CHOSEN = _each(SCALAR)
 SCHEMA: dict[str, Schema] = {
     "format": _one_of(FORMAT),
@@ -221,6 +253,15 @@ SCHEMA: dict[str, Schema] = {
     ),  # of corpora that were left out
     "robustness": replace(
         _optional({"augment": _optional(AUGMENT), "conditions": _optional(_each(IN_CONDITION))}),
+        may_lack=True,
+    ),
+    "fairness": replace(
+        _optional(
+            _either(
+                _fairness("uar", "recall", "ece", "overconfidence"),
+                _fairness("ccc", "target", "rmse", "bias"),
+            )
+        ),
         may_lack=True,
     ),
     "temperature": _number(LEAST, MOST),
