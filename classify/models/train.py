@@ -28,9 +28,10 @@ from classify.evaluation.run import Run, evaluate_folds, heads_of_folds, new_hea
 from classify.evaluation.tuning import Settings
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
-from classify.models import scores
+from classify.models import ranges, scores
 from classify.models.across import corpora_left_out
 from classify.models.calibration import calibrate
+from classify.models.domain import Domain, summarised
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
@@ -125,8 +126,9 @@ def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> Trained
     if scored:
         selection, folds = divide(selection, options)
     predicted = _hold_out(options, selection, folds, cache, jobs)
-    data, found = predicted.dataset, {}
+    data, found, held_out_of = predicted.dataset, {}, folds
     if data.by_fold:
+        held_out_of = UNSCORED  # the model's encoder was trained on all utterances
         data = with_features(selection, options, _of_everything(cache))
     if scored:
         tested = folds.tested
@@ -148,7 +150,7 @@ def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> Trained
     support = dict(sorted(Counter(data.truth.tolist()).items()))
     choice = predicted.choice.as_json() if predicted.choice else None
     card = _card(options, data, head, given) | {"support": support, "choice": choice} | found
-    return TrainedHead(head, data.features, card)
+    return TrainedHead(head, data.features, card, _domain(data, data.y, held_out_of))
 
 
 def _hold_out(
@@ -173,12 +175,13 @@ def _hold_out(
 
 
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
-    data, run = load(options, folds=scored), None
+    data, run, folds = load(options, folds=scored), None, UNSCORED
     if scored:
         data, folds = divide(data, options)
         run = evaluate_folds(options, data, folds, jobs)
     outcome = run.outcome if run else None
     if data.by_fold:
+        folds = UNSCORED  # the model's encoder was trained on all utterances
         with sound(options.cache) as cache:
             data = with_features(data, options, _of_everything(cache))
     head = _fitted(new_head(options, data), options, data, data.y)
@@ -186,7 +189,18 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
         "support": dict.fromkeys(data.targets, len(data.y)),
         "scores": _agreement(run, outcome) if run and isinstance(outcome, NumberOutcome) else None,
     }
-    return TrainedHead(head, data.features, card)
+    zeros = np.zeros(len(data.y), int)
+    return TrainedHead(head, data.features, card, _domain(data, zeros, folds))
+
+
+def _domain(data: Dataset, y: npt.NDArray[np.integer], folds: Folds) -> Domain | None:
+    """The distribution of the training utterances; None without folds."""
+    if not len(folds):
+        return None
+    fold = np.full(len(y), -1)
+    for number, (_, test) in enumerate(folds.parts):
+        fold[test] = number
+    return Domain.calibrated(summarised(data.X, data.features, _dim(data)), y, fold)
 
 
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
@@ -221,6 +235,7 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "across": None,
         "temperature": 1.0,
         "calibration": None,
+        "ranges": ranges.of_training(data.utterances),
     }
 
 

@@ -92,7 +92,7 @@ def test_a_cache_holds_what_is_measured_before_normalisation(folder_corpus, utte
     extract(listed, open_engine("untrained:tiny", Request(), "cpu"), tmp_path / "c.h5")
     with Cache(tmp_path / "c.h5") as cache:
         table = cache.utterances.set_index("id")
-    assert QUALITY == Quality._fields
+    assert Quality._fields == QUALITY
     for utterance in listed:
         expected = quality(audio.read(utterance.file).waveform)
         assert tuple(table.loc[utterance.id, list(QUALITY)]) == expected
