@@ -11,6 +11,7 @@ from typing import Any
 from classify.heads import HEADS, find
 from classify.heads.storage import storable
 from classify.models.calibration import LEAST, MOST
+from classify.models.ranges import MEASURED
 from classify.options import split_one
 from classify.training_options import SETTINGS
 from data.cache import recipe as recipes
@@ -272,6 +273,18 @@ SCHEMA: dict[str, Schema] = {
             "bins": COUNT,
         }
     ),
+    "ranges": replace(
+        _optional(
+            {
+                **dict.fromkeys(MEASURED, _list(ANY, 2)),
+                "languages": _ascending(str),
+            }
+        ),
+        may_lack=True,
+    ),  # see `classify.models.ranges`
+    "domain": replace(
+        _optional({"threshold": POSITIVE, "false_alarms": SHARE, "sha256": SHA256}), may_lack=True
+    ),  # see `classify.models.domain`
     "head_sha256": SHA256,
     "sha256": SHA256,
 }
