@@ -26,6 +26,7 @@ from classify.models.calibration import tempered
 from classify.models.domain import FALSE_ALARMS, Domain, summarised, width
 from classify.models.folder import CARD, DOMAIN, FILES, README, check, read, read_card
 from classify.models.ranges import warnings as outside
+from classify.models.rules import verify
 from classify.options import split_one
 from data.atomic import publish_bytes, remove_stale
 from data.cache.recipe import in_words
@@ -145,7 +146,7 @@ class TrainedHead:
             }
         card["sha256"] = model_schema.seal(card)
         readme = model_card.render(card)
-        model_schema.check(card, model_schema.SCHEMA)
+        verify(card, model_schema.SCHEMA)
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale(folder)
         (folder / CARD).unlink(missing_ok=True)
