@@ -5,8 +5,10 @@
 The same encoder (wav2vec2-base, random weights) embeds recordings in a condition, and the same
 number of clean copies, from files on disk to the packed cache, one after the other in each round,
 so that a machine's moods meet both. A set of conditions is embedded as a whole. The clean
-utterances are part of both sides. Prints one row for each: seconds of audio embedded per second of
-both sides, and the median over the rounds of the share of time that degrading adds.
+utterances are part of both sides. Prints one row for each: seconds of audio that one second of the
+clock embeds on both sides, and the medians over the rounds of what degrading adds to the time and
+to the CPU time. On a CPU, the encoder uses all cores, so that both are about the same; the CPU time
+depends less on other processes.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 from data import corpora
 from data.utterance import Utterance
@@ -29,12 +31,12 @@ SINGLE = (
 )  # fmt: skip
 
 
-def rate(utterances: list[Utterance], engine) -> float:
-    """Seconds of audio embedded per second."""
+def cost(utterances: list[Utterance], engine) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU, for a second of audio."""
     with tempfile.TemporaryDirectory() as folder:
-        began = perf_counter()
-        summary = extract(utterances, engine, Path(folder, "c.h5"), Settings())
-        return summary.seconds / (perf_counter() - began)
+        began = perf_counter(), process_time()
+        seconds = extract(utterances, engine, Path(folder, "c.h5"), Settings()).seconds
+        return (perf_counter() - began[0]) / seconds, (process_time() - began[1]) / seconds
 
 
 def main() -> None:
@@ -52,8 +54,8 @@ def main() -> None:
     step = max(1, len(listed) // arguments.files)
     clean = listed[::step][: arguments.files]
     engine = open_engine(arguments.model, Request(), arguments.device)
-    rate(clean, engine)  # the engine warms up
-    print(f"{'condition':18} {'utterances':>10} {'clean':>8} {'degraded':>8}  degrading adds")
+    cost(clean, engine)  # the engine warms up
+    print("condition          utterances    clean  degraded     adds  adds CPU")
     for spec in arguments.degrade:
         of_specs = conditions([spec], listed, arguments.noise)
         by_id = {u.id: [of[n] for of in of_specs] for n, u in enumerate(listed)}
@@ -64,12 +66,12 @@ def main() -> None:
         pairs = []
         for number in range(arguments.rounds):
             order = (copies, degraded) if number % 2 == 0 else (degraded, copies)
-            pair = [rate(one, engine) for one in order]
+            pair = [cost(one, engine) for one in order]
             pairs.append(pair if number % 2 == 0 else pair[::-1])
-        without, within = (median(column) for column in zip(*pairs, strict=True))
-        added = median(a / b - 1 for a, b in pairs)
-        print(f"{spec:18} {len(degraded):10} {without:7.1f}× {within:7.1f}×  {added:+7.1%}",
-              flush=True)  # fmt: skip
+        rates = [1 / median(side[0] for side in sides) for sides in zip(*pairs, strict=True)]
+        added = [median(b[kind] / a[kind] - 1 for a, b in pairs) for kind in (0, 1)]
+        print(f"{spec:18} {len(degraded):10} {rates[0]:7.1f}× {rates[1]:8.1f}×  {added[0]:+7.1%}  "
+              f"{added[1]:+8.1%}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
