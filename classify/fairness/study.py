@@ -27,6 +27,7 @@ from data.text import several
 FEWEST_SPEAKERS = 2  # of a group that is scored
 FEWEST_OF_CLASS = 5  # utterances; a group that has fewer of a class is taken to lack it
 FEWEST_CLASSES = 2  # that all groups have
+MANY = 5  # groups; a message does not list more
 FEWEST = 10  # utterances of a group, where numbers are predicted
 
 
@@ -164,7 +165,8 @@ class _Study:
             if number in reasons
         )
         if len(used) < 2:
-            listed = ", ".join(f"{one.name}: {one.reason}" for one in too_small)
+            listed = ", ".join(f"{one.name}: {one.reason}" for one in too_small[:MANY])
+            listed += f" and {len(too_small) - MANY} more" if len(too_small) > MANY else ""
             return f"fewer than two groups can be scored ({listed})"
         scored = np.isin(grouped.group, used)
         if chosen.classes:
