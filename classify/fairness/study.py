@@ -12,9 +12,9 @@ from classify.dataset import Selection
 from classify.evaluation.folds import Folds, units
 from classify.evaluation.run import Run, evaluate
 from classify.fairness.comparison import Comparison, defined
-from classify.fairness.groups import CUTS, KNOWN, Grouping, Rows, grouping
+from classify.fairness.groups import Grouping, Rows, grouping
 from classify.fairness.measures import Concordance, Measure, Recalls
-from classify.fairness.options import FairnessOptions
+from classify.fairness.options import CUTS, KNOWN, FairnessOptions
 from classify.fairness.result import Column, Fairness, Group, Part, Test, TooSmall
 from classify.options import Options
 from classify.stats.intervals import as_json
