@@ -38,13 +38,8 @@ def shortly(value: float | None) -> str:
     """
     if value is None:
         return ""
-    text = (
-        f"{value:.0f}"
-        if abs(value) >= 100
-        else f"{value:.2f}"
-        if abs(value) < 1
-        else f"{value:.1f}"
-    )
+    digits = 0 if abs(value) >= 100 else 2 if abs(value) < 1 else 1
+    text = f"{value:.{digits}f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
 
 
@@ -56,19 +51,6 @@ def interval(bounds: Sequence[float] | None) -> str:
 def scored(scores: Scores) -> str:
     """A UAR with its interval, where it has one."""
     return f"{scores.uar:.3f} {interval(scores.interval)}".removesuffix(" –")
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells in columns of equal width.
-
-    >>> aligned([["a", "bc"], ["def", "g"]])
-    ['a    bc', 'def  g']
-    """
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
 
 
 def mark(best: Best, index: int) -> str:

@@ -11,8 +11,8 @@ from classify.dataset import Selection, as_text, is_quantity
 from data.errors import UsageError
 
 KNOWN = (  # columns of groups of people
-    "sex", "gender", "age", "age_group", "language", "accent", "dialect", "ethnicity", "race", "nationality",
-    "first_language",
+    "sex", "gender", "age", "age_group", "language", "accent", "dialect", "ethnicity", "race",
+    "nationality", "first_language",
 )  # fmt: skip
 CUTS: Mapping[str, tuple[float, ...]] = {"age": (18, 30, 45, 60)}  # column → where a range begins
 
