@@ -53,6 +53,19 @@ def scored(scores: Scores) -> str:
     return f"{scores.uar:.3f} {interval(scores.interval)}".removesuffix(" –")
 
 
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells in columns of equal width.
+
+    >>> aligned([["a", "bc"], ["def", "g"]])
+    ['a    bc', 'def  g']
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
 def mark(best: Best, index: int) -> str:
     """``*`` of the best layer or head, ``=`` of those not distinguishable from it."""
     return "*" if index == best.index else "=" if index in best.equals else " "

@@ -22,36 +22,36 @@ class Comparison:
 
     measure: Measure
     observed: Values  # (group, statistic)
-    rest: Values  # (group, statistic) of all other groups together
+    difference: Values  # (group,) score of a group less that of all others together
     values: Values  # (exchange, group, statistic)
-    differing: Values  # (exchange, group) score of a group less that of all others
+    differences_exchanged: Values  # (exchange, group)
     exchanged: str
 
     @classmethod
     def of(cls, measure: Measure, group: Rows, unit: Rows, corpus: npt.NDArray[np.str_],
            seed: int) -> "Comparison":  # fmt: skip
         """Exchange the groups of utterances: of their groups, units and corpora (utterance,)."""
-        names, first, block = np.unique(
-            np.stack([unit, group]), axis=1, return_index=True, return_inverse=True
-        )
+        numbers = unit * (group.max() + 1) + group
+        _, first, block = np.unique(numbers, return_index=True, return_inverse=True)
+        names = np.stack([unit[first], group[first]])
         sums = np.zeros((len(first), measure.sums.shape[1]))
-        np.add.at(sums, block.ravel(), measure.sums)
+        np.add.at(sums, block, measure.sums)
         exchanged, strata = _strata(names, corpus[first])
         labels = exchanges(names[1], strata, seed)
-        values, differing = [], []
         step = max(1, CHUNK // (len(sums) * (group.max() + 1)))
-        for start in range(0, len(labels), step):
-            some = _statistics(measure, sums, labels[start : start + step])
-            values.append(some[0])
-            differing.append(some[0][..., 0] - some[1][..., 0])
-        observed, rest = _statistics(measure, sums, names[1][None])
-        return cls(measure, observed[0], rest[0], np.concatenate(values),
-                   np.concatenate(differing), exchanged)  # fmt: skip
+        parts = [
+            _statistics(measure, sums, labels[start : start + step])
+            for start in range(0, len(labels), step)
+        ]
+        values, differing = (np.concatenate(each) for each in zip(*parts, strict=True))
+        observed, difference = _statistics(measure, sums, names[1][None])
+        return cls(measure, observed[0], difference[0], values, differing, exchanged)
 
     @property
     def smallest_p(self) -> float:
         """The share of the exchanges that have the largest difference of the score."""
-        far = np.abs(self.differing[:, 0] - np.nanmean(self.differing[:, 0]))
+        first = self.differences_exchanged[:, 0]
+        far = np.abs(first - np.nanmean(first))
         return float(np.mean(far >= np.nanmax(far) - ROUNDING))
 
     def differences(self, names: Sequence[str], unit: Rows, group: Rows) -> Iterator[Difference]:
@@ -60,11 +60,10 @@ class Comparison:
         compared = range(count) if count > 2 else range(1)
         pairs = [([n], [other for other in range(count) if other != n]) for n in compared]
         bounds = as_json(self.measure.differences(unit, group, pairs))
-        observed = (self.observed - self.rest)[:, 0]
-        p = p_of_difference(self.differing, observed)
+        p = p_of_difference(self.differences_exchanged, self.difference)
         for n in compared:
             against = names[1] if count == 2 else "others"
-            yield Difference(names[n], against, _test(observed[n], bounds[n][0], p[n]))
+            yield Difference(names[n], against, _test(self.difference[n], bounds[n][0], p[n]))
 
     def gaps(self, names: Sequence[str], unit: Rows, group: Rows) -> Iterator[Gap]:
         """The largest differences between two groups, of each statistic."""
@@ -72,21 +71,29 @@ class Comparison:
         p = p_of_range(self.values, self.observed)
         parts = self.measure.parts
         about = [(self.measure.name, ""), *((self.measure.part, part) for part in parts)]
-        pairs = [([int(h)], [int(w)]) for h, w in zip(highest, lowest, strict=True)][: len(about)]
-        bounds = as_json(self.measure.differences(unit, group, pairs))
+        pairs = list(zip(highest.tolist(), lowest.tolist(), strict=True))[: len(about)]
+        distinct = list(dict.fromkeys(pairs))
+        found = self.measure.differences(unit, group, [([one], [two]) for one, two in distinct])
+        bounds = dict(zip(distinct, as_json(found), strict=True))
         about += [(other, "") for other in self.measure.others]
         for n, (of, part) in enumerate(about):
             top, bottom = int(highest[n]), int(lowest[n])
-            pair = bounds[n][n] if n < len(pairs) and top != bottom else None
+            pair = bounds[top, bottom][n] if n < len(pairs) and top != bottom else None
             difference = self.observed[top, n] - self.observed[bottom, n]
             yield Gap(of, part, names[top], names[bottom], _test(difference, pair, p[n]))
 
 
 def _statistics(measure: Measure, sums: Values, labels: Rows) -> tuple[Values, Values]:
-    """(exchange, group, statistic) of each group, and of all others together."""
+    """(exchange, group, statistic) of each group, and (exchange, group) its score less that of all
+    others together."""
     marked = labels[:, None] == np.arange(labels.max() + 1)[:, None]  # (exchange, group, block)
     of_groups = marked.astype(np.float64) @ sums
-    return measure.of(of_groups), measure.of(of_groups.sum(1, keepdims=True) - of_groups)
+    values = measure.of(of_groups)
+    score = values[..., 0]
+    if score.shape[1] == 2:
+        return values, score - score[:, ::-1]
+    rest = of_groups.sum(1, keepdims=True) - of_groups
+    return values, score - measure.of(rest)[..., 0]
 
 
 def _strata(blocks: Rows, corpus: npt.NDArray[np.str_]) -> tuple[str, Rows]:
@@ -106,6 +113,10 @@ def _strata(blocks: Rows, corpus: npt.NDArray[np.str_]) -> tuple[str, Rows]:
     return ACROSS, np.zeros_like(number)
 
 
+def defined(value: Any) -> float | None:
+    """A number; None: it is not defined."""
+    return float(value) if np.isfinite(value) else None
+
+
 def _test(difference: Any, interval: Any, p: Any) -> Test:
-    defined = float(p) if np.isfinite(p) else None
-    return Test(float(difference), interval, defined, defined)
+    return Test(defined(difference), interval, defined(p), defined(p))

@@ -37,7 +37,7 @@ OF_CORPUS, ACROSS = "speakers of a corpus", "speakers of different corpora"
 class Part:
     """Recall of a class, or CCC of a target."""
 
-    value: float
+    value: float | None
     interval: Pair
 
 
@@ -50,10 +50,10 @@ class Group:
     utterances: int
     scored: int  # utterances of the classes that all groups have
     support: dict[str, int]  # class → utterances; empty: numbers
-    value: float  # UAR, or mean CCC of the targets
+    value: float | None  # UAR, or mean CCC of the targets; None: not defined
     interval: Pair
     parts: dict[str, Part]
-    others: dict[str, float]  # ece, overconfidence; or rmse, bias
+    others: dict[str, float | None]  # ece, overconfidence; or rmse, bias
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class TooSmall:
 class Test:
     """A difference with its p, and p corrected for the number of tests."""
 
-    difference: float
+    difference: float | None  # None: not defined, and so is p
     interval: Pair
-    p: float | None  # None: not defined
+    p: float | None
     corrected: float | None
 
     @property

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from classify.dataset import Selection
 from classify.evaluation.folds import Folds, units
 from classify.evaluation.run import Run, evaluate
-from classify.fairness.comparison import Comparison
+from classify.fairness.comparison import Comparison, defined
 from classify.fairness.groups import CUTS, KNOWN, Grouping, Rows, grouping
 from classify.fairness.measures import Concordance, Measure, Recalls
 from classify.fairness.options import FairnessOptions
@@ -139,6 +139,13 @@ class _Study:
     by_seed: npt.NDArray[np.float64]
     seed: int
 
+    @cached_property
+    def unit(self) -> Rows:
+        """(utterance,) number of its speaker; where speakers are unknown, all may be one."""
+        if not self.folds.by_speaker:
+            return np.zeros(len(self.selection.y), np.intp)
+        return units(self.selection, self.folds)[1]
+
     def measure(self, rows: Rows, kept: Rows) -> Measure:
         """What is computed of some utterances, of some classes alone."""
         chosen = self.selection
@@ -149,11 +156,10 @@ class _Study:
     def column(self, grouped: Grouping) -> Column | str:
         """The groups of a column, or the reason why they cannot be compared."""
         chosen = self.selection
-        _, unit = units(chosen, self.folds)
-        kept, reasons = self._usable(grouped, unit)
+        kept, reasons = self._usable(grouped)
         used = [number for number in range(len(grouped.names)) if number not in reasons]
         too_small = tuple(
-            TooSmall(name, *self._size(grouped.group == number, unit), reasons[number])
+            TooSmall(name, *self._size(grouped.group == number), reasons[number])
             for number, name in enumerate(grouped.names)
             if number in reasons
         )
@@ -165,7 +171,7 @@ class _Study:
             scored &= np.isin(chosen.y, kept)
         rows = np.flatnonzero(scored)
         group = np.searchsorted(used, grouped.group[rows])
-        _, own = np.unique(unit[rows], return_inverse=True)
+        _, own = np.unique(self.unit[rows], return_inverse=True)
         measure = self.measure(rows, kept)
         names = [grouped.names[number] for number in used]
         corpus = chosen.utterances["corpus"].to_numpy(str)[rows]
@@ -175,8 +181,8 @@ class _Study:
         groups = []
         for number, name in enumerate(names):
             mask = grouped.group == used[number]
-            speakers, utterances = self._size(mask, unit)
-            score, *rest = compared.observed[number].tolist()
+            speakers, utterances = self._size(mask)
+            score, *rest = map(defined, compared.observed[number])
             parts = zip(measure.parts, rest, pairs[number][1:], strict=False)
             groups.append(Group(
                 name, speakers, utterances, int((group == number).sum()),
@@ -191,12 +197,12 @@ class _Study:
             tuple(compared.differences(names, own, group)), tuple(compared.gaps(names, own, group)),
         )  # fmt: skip
 
-    def _size(self, mask: npt.NDArray[np.bool_], unit: Rows) -> tuple[int | None, int]:
+    def _size(self, mask: npt.NDArray[np.bool_]) -> tuple[int | None, int]:
         """Number of speakers and utterances."""
         known = self.folds.by_speaker
-        return len(np.unique(unit[mask])) if known else None, int(mask.sum())
+        return len(np.unique(self.unit[mask])) if known else None, int(mask.sum())
 
-    def _usable(self, grouped: Grouping, unit: Rows) -> tuple[Rows, dict[int, str]]:
+    def _usable(self, grouped: Grouping) -> tuple[Rows, dict[int, str]]:
         """Classes that all scored groups have, and why a group is not scored.
 
         The groups with most utterances come first. A group that would leave fewer than two of the
@@ -207,7 +213,7 @@ class _Study:
         sizes = [int((grouped.group == number).sum()) for number in range(len(grouped.names))]
         for number in np.argsort(-np.array(sizes), kind="stable").tolist():
             mask = grouped.group == number
-            speakers, utterances = self._size(mask, unit)
+            speakers, utterances = self._size(mask)
             if speakers is not None and speakers < FEWEST_SPEAKERS:
                 reasons[number] = several(speakers, "speaker")
             elif not chosen.classes:

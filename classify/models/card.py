@@ -46,6 +46,7 @@ def render(card: Mapping[str, Any]) -> str:
         features=str(Features.from_json(card["features"])),
         utterances=sum(card["corpora"].values()),
         speakers=_speakers((card["scores"] or {}).get("speakers", {})),
+        label="UAR" if card["classes"] else "CCC",
         targets=[] if card["classes"] else list(card["support"]),
         **_metrics(card),
     )

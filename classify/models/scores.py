@@ -1,4 +1,4 @@
-"""Scores of held-out predictions, with intervals: overall, by class, speaker and group.
+"""Scores of held-out predictions, with intervals: overall, by class, speaker and corpus.
 
 Intervals are of 95 %, over speakers (`classify.stats.intervals`); below four speakers there are
 none. If the speakers are unknown, intervals are over utterances and too narrow.
@@ -9,13 +9,11 @@ from dataclasses import asdict
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import Selection, as_text
+from classify.dataset import Selection
 from classify.evaluation.folds import Folds, Rows
 from classify.stats import intervals
 from classify.stats.metrics import Counts, confusions
 from classify.stats.scores import Json, Scores
-
-GROUPS = ("sex", "language", "corpus")  # columns that have scores of their own
 
 
 def of_held_out(
@@ -40,14 +38,7 @@ def of_held_out(
         "classes": _classes(counts, selection.classes),
         "confusion": counts.sum(0).tolist(),
         "speakers": _speakers(selection, names, counts) if selection.speakers_known else {},
-        "groups": {
-            column: {
-                value: of_rows(selection, probabilities, rows)
-                for value, rows in _groups(selection, column).items()
-            }
-            for column in GROUPS
-            if _groups(selection, column)
-        },
+        "groups": _by_corpus(selection, probabilities),
     }
 
 
@@ -106,10 +97,10 @@ def _speakers(selection: Selection, names: npt.NDArray[np.str_], counts: Counts)
     }
 
 
-def _groups(selection: Selection, column: str) -> dict[str, Rows]:
-    """Value → rows, of a column with two values or more; "" is not among them."""
-    if column not in selection.utterances:
-        return {}
-    values = as_text(selection.utterances[column]).to_numpy(str)
-    groups = {str(v): np.flatnonzero(values == v) for v in np.unique(values) if v}
-    return groups if len(groups) > 1 else {}
+def _by_corpus(selection: Selection, probabilities: npt.NDArray[np.floating]) -> Json:
+    """Scores of each corpus, where there are several."""
+    corpus = selection.utterances["corpus"].to_numpy(str)
+    names = np.unique(corpus).tolist()
+    rows = {name: np.flatnonzero(corpus == name) for name in names if len(names) > 1}
+    found = {name: of_rows(selection, probabilities, own) for name, own in rows.items()}
+    return {"corpus": found} if found else {}

@@ -28,11 +28,12 @@ from classify.evaluation.folds import Folds
 from classify.evaluation.numbers import NumberOutcome
 from classify.evaluation.run import Run, evaluate_folds, heads_of_folds, new_head, parameters
 from classify.evaluation.tuning import Settings
+from classify.fairness.study import of_predictions, of_run
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
 from classify.models import scores
 from classify.models.across import corpora_left_out
-from classify.models.calibration import calibrate
+from classify.models.calibration import calibrate, tempered
 from classify.models.degraded import Degraded, degraded
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
@@ -160,6 +161,12 @@ def _classes(
             else corpora_left_out(
                 selection, lambda part, parts: hold_out(part, parts).probabilities
             ),
+            "fairness": of_predictions(
+                options,
+                selection.part(tested),
+                folds,
+                tempered(held_out, temperature)[None],
+            ).as_json(),
             "temperature": temperature,
             "calibration": calibration.as_json(),
         }
@@ -231,6 +238,7 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
     card = _card(options, data, head, parameters(options, data)) | {
         "support": dict.fromkeys(data.targets, len(data.y)),
         "scores": _agreement(run, outcome) if run and isinstance(outcome, NumberOutcome) else None,
+        "fairness": of_run(run).as_json() if run else None,
     }
     return TrainedHead(head, data.features, card)
 
@@ -266,6 +274,7 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "scores": None,
         "across": None,
         "robustness": None,
+        "fairness": None,
         "temperature": 1.0,
         "calibration": None,
     }

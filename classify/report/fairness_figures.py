@@ -47,7 +47,8 @@ def groups_figure(found: Fairness, chance: float) -> Figure:
     for place, (_, group) in zip(places, each, strict=True):
         if group.interval:
             axes.plot(group.interval, [place] * 2, color=BLUE, lw=1.4, solid_capstyle="butt")
-        axes.plot(group.value, place, "o", color=BLUE, ms=5, clip_on=False)
+        if group.value is not None:
+            axes.plot(group.value, place, "o", color=BLUE, ms=5, clip_on=False)
         words = f"{score(group.value)} {interval(group.interval)}".removesuffix(" –")
         axes.annotate(words, (1, place), (6, 0), xycoords=axes.get_yaxis_transform(),
                       textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip

@@ -75,7 +75,9 @@ def verdict(column: Column, found: Fairness) -> str:
     gap, parts = column.gap, _significant_parts(column, found)
     differs = "differs significantly" if gap.test.significant else "does not differ significantly"
     words = [f"The {found.label} {differs}: {_groups(gap, column)}."]
-    if column.smallest_p > ALPHA:
+    if column.groups[0].speakers is None:
+        words.append("The speakers are unknown and count as one, so nothing can be tested.")
+    elif column.smallest_p > ALPHA:
         words.append(
             "So few speakers cannot show a difference: the smallest p that they allow is "
             f"{p(column.smallest_p)}."
@@ -127,7 +129,8 @@ def _groups(gap: Gap, column: Column) -> str:
 
 def _tested(test: Test) -> tuple[str, str]:
     bounds = f" {interval(test.interval)}" if test.interval else ""
-    return f"{signed(test.difference)}{bounds}", p(test.corrected)
+    difference = "–" if test.difference is None else signed(test.difference)
+    return f"{difference}{bounds}", p(test.corrected)
 
 
 def _speakers(count: int | None) -> str:

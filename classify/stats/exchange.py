@@ -16,8 +16,8 @@ from scipy.special import gammaln  # scipy.stats would take a second to import
 from classify.stats.metrics import Values
 
 EXACT = 5000  # exchanges; of so many, all are tried
-DRAWS = 10_000  # random exchanges, where there are more
-LABELS = 1 << 24  # labels of blocks that are drawn at most; of many blocks there are fewer draws
+DRAWS, FEWEST_DRAWS = 4999, 999  # random exchanges where there are more; beside the observed one
+LABELS = 1 << 20  # labels of blocks to draw: of many blocks there are fewer draws
 ROUNDING = 1e-12  # by which two equal differences may differ
 
 Labels = npt.NDArray[np.intp]
@@ -40,7 +40,7 @@ def exchanges(groups: Labels, strata: Labels, seed: int = 0) -> Labels:
     if sum(_logarithm(groups[own]) for own in rows) <= np.log(EXACT) + ROUNDING:
         each = product(*(list(_distinct(groups[own].tolist())) for own in rows))
         return np.array([sum(parts, ()) for parts in each], np.intp)[:, place]
-    draws = min(DRAWS, max(LABELS // len(groups), 1))
+    draws = min(DRAWS, max(LABELS // len(groups), FEWEST_DRAWS))
     keys = np.random.default_rng(seed).random((draws, len(groups)))
     order = np.argsort(keys + np.unique(strata, return_inverse=True)[1], axis=1)
     return np.concatenate([groups[None], groups[order[:, place]]])

@@ -16,6 +16,7 @@ from classify.compare.result import HeadScores, Nemenyi
 from classify.dataset import Selection
 from classify.evaluation.classes import Spread
 from classify.evaluation.folds import Folds
+from classify.fairness.result import Column, Fairness, Group, Part
 from classify.inference import timeline_figure
 from classify.inference.timeline import Timeline
 from classify.probing.maps import LayerMaps, Map
@@ -37,6 +38,7 @@ from classify.report import (
     class_figures,
     compare_figures,
     curve_figures,
+    fairness_figures,
     matrix_figures,
     regression_figures,
 )
@@ -126,6 +128,14 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
     )
     points = [Map(kind, (f"{kind} 1", f"{kind} 2"), np.arange(300), random.normal(size=(300, 2)))
               for kind in ("PCA", "LDA", "t-SNE")]  # fmt: skip
+    parts = {name: Part(0.6, None) for name in names[1:]}
+    people = [
+        Group(name, 12, 99, 99, dict.fromkeys(names, 33), 0.4 + n / 99, [0.3, 0.9], parts, {})
+        for n, name in enumerate(names)
+    ]
+    lone = Column("sex", "", 0.1, 0, (), tuple(people[:2]), (), (), ())
+    columns = (lone, Column(names[0], "", 0.1, 0, (), tuple(people), (), (), ()))
+    fairness = Fairness("uar", "UAR", "recall", 0.6, columns, {})
     starts = np.arange(60.0)
     shares = random.dirichlet(np.ones(count), 60)
     shares[20:25] = np.nan
@@ -159,6 +169,8 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
         "plane": lambda: regression_figures.plane_figure(
             names3[:2], numbers[:, :2], numbers[:, 1:]
         ),
+        "groups": lambda: fairness_figures.groups_figure(fairness, 1 / count),
+        "group_recall": lambda: fairness_figures.recall_figure(fairness, tuple(names)),
         "timeline": lambda: timeline_figure.draw(timeline, random.normal(size=1000)),
     }
 

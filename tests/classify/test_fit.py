@@ -156,15 +156,16 @@ def test_scores_are_reported_by_sex_and_corpus(make_cache) -> None:
     sex = ["female" if row < 32 else "male" for row in range(80)]
     cache = make_cache(columns={"sex": sex, "corpus": ["emodb"] * 16 + ["other"] * 64})
     options = Options(head="knn", cache=cache, target="emotion", labels="native")
-    scores = fit.train(options).card["scores"]
+    card = fit.train(options).card
+    scores = card["scores"]
     run = evaluate(options)
     predicted = run.result.prediction
     rows = np.array(sex) == "male"
-    male = scores["groups"]["sex"]["male"]
+    male = card["fairness"]["columns"]["sex"]["groups"]["male"]
     assert male["uar"] == pytest.approx(
         balanced_accuracy_score(run.dataset.y[rows], predicted[rows])
     )
-    assert (male["utterances"], male["units"]) == (48, 3)
+    assert (male["utterances"], male["speakers"]) == (48, 3)
     assert scores["groups"]["corpus"]["emodb"]["ci95"] is None  # of one speaker
     assert scores["groups"]["corpus"]["other"]["ci95"]
 

@@ -1,14 +1,20 @@
 """Model cards: valid for the reader of the hub, for any names; controls are marked."""
 
+import json
 import re
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
+from classify.evaluation.run import evaluate
+from classify.fairness.study import of_run
+from classify.inference.model import Model
+from classify.models import schema as model_schema
 from classify.models import train as fit
 from classify.models.card import ALL_SPEAKERS, render
 from classify.options import Options
@@ -112,3 +118,70 @@ def test_a_regression_tells_its_agreement(make_cache) -> None:
     assert "Calibration" not in text
     assert "classes" not in text
     assert ModelCard(text).data.library_name == "wav2emo"
+
+
+def test_the_groups_are_those_of_the_held_out_predictions(make_cache, tmp_path: Path) -> None:
+    sex = ["female" if row // 16 % 2 else "male" for row in range(160)]
+    accent = ["north"] * 64 + ["south"] * 64 + ["west"] * 16 + [""] * 16
+    cache = make_cache(speakers=10, columns={"sex": sex, "accent": accent})
+    options = Options(head="lda", cache=cache, layer=1, C=1.0)
+    model = fit.train(options)
+    found = model.card["fairness"]["columns"]
+    expected = of_run(evaluate(options)).as_json()["columns"]
+    for name in ("sex", "accent"):
+        for group, row in expected[name]["groups"].items():
+            for score in ("uar", "ci95", "speakers", "support"):
+                assert found[name]["groups"][group][score] == row[score]
+        assert found[name]["differences"] == expected[name]["differences"]
+    model.save(tmp_path / "model")
+    text = (tmp_path / "model" / "README.md").read_text()
+    well_formed(text)
+    row = found["accent"]["groups"]["north"]
+    assert f"| north | {row['uar']:.3f} | {row['ci95'][0]:.3f} to {row['ci95'][1]:.3f} |" in text
+    assert "| west | too small: 1 speaker | | | | | 1 | 16 |" in text
+    assert "| (unknown) | left out | | | | | | 16 |" in text
+    loaded = Model.load(tmp_path / "model")
+    assert loaded.card["fairness"] == model.card["fairness"]
+
+
+def test_a_card_without_groups_says_why(make_cache, tmp_path: Path) -> None:
+    lone = [f"{row // 16}" for row in range(80)]
+    for columns, reason in (
+        ({}, "no column of groups of people, such as sex or age, is known"),
+        ({"accent": lone}, "accent: fewer than two groups can be scored (0: 1 speaker, "),
+    ):
+        cache = make_cache(columns=columns)
+        fit.train(Options(head="lda", cache=cache, layer=1, C=1.0)).save(tmp_path / "model")
+        text = (tmp_path / "model" / "README.md").read_text()
+        assert f"There is no fairness table: {reason}" in text
+
+
+def test_a_card_of_an_earlier_version_has_no_groups(card: dict[str, Any], cache, tmp_path) -> None:
+    fit.train(Options(head="lda", cache=cache, layer=1, C=1.0)).save(tmp_path / "model")
+    file = tmp_path / "model" / "model.json"
+    older = json.loads(file.read_text())
+    del older["fairness"]
+    older["sha256"] = model_schema.seal(older)
+    file.write_text(json.dumps(older))
+    assert "fairness" not in Model.load(tmp_path / "model").card
+    del card["fairness"]
+    assert "## Fairness" not in render(card)
+
+
+def test_a_damaged_table_of_groups_is_refused(card: dict[str, Any]) -> None:
+    rule = model_schema.SCHEMA["fairness"]
+    assert rule.holds(card["fairness"])
+    card["fairness"]["columns"]["sex"]["groups"]["female"]["uar"] = 1.5
+    assert not rule.holds(card["fairness"])
+
+
+def test_a_regression_has_groups_too(make_cache, tmp_path: Path) -> None:
+    columns = {
+        "arousal": np.random.default_rng(0).normal(3, 1, 128).tolist(),
+        "sex": ["female" if row // 16 % 2 else "male" for row in range(128)],
+    }
+    cache = make_cache(speakers=8, columns=columns)
+    model = fit.train(Options(head="ridge", cache=cache, target="arousal,"))
+    model.save(tmp_path / "model")
+    row = Model.load(tmp_path / "model").card["fairness"]["columns"]["sex"]["groups"]["female"]
+    assert f"| female | {row['ccc']:.3f} |" in (tmp_path / "model" / "README.md").read_text()
