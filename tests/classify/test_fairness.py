@@ -123,6 +123,9 @@ def test_p_of_two_groups_and_of_three_by_hand() -> None:
     three = np.array([[0.1, 0.2, 0.3], [0.1, 0.1, 0.9], [0.5, 0.5, np.nan]])
     assert p_of_range(three, three[0]) == 1.0
     assert p_of_range(three, three[1]) == 0.5
+    assert np.isnan(
+        [p_of_range(three, three[2]), p_of_difference(values[:, 0], np.array(np.nan))]
+    ).all()
 
 
 def test_scores_of_groups_are_those_of_scikit_learn() -> None:
@@ -348,6 +351,14 @@ def test_columns_without_groups_are_refused(make_cache, by: str, message: str) -
     with pytest.raises(UsageError) as error:
         study(FairnessOptions(shared, by=(by,)))
     assert message in str(error.value)
+
+
+def test_cuts_of_other_columns_and_of_text_are_refused(unfair: Path) -> None:
+    shared = Options(head="logreg", cache=unfair)
+    with pytest.raises(UsageError, match="--cut duration: it is for columns of --by; add duration"):
+        FairnessOptions(shared, by=("sex",), cuts={"duration": (2.0,)})
+    with pytest.raises(UsageError, match="--cut sex: it holds text"):
+        study(FairnessOptions(shared, cuts={"sex": (2.0,)}))
 
 
 def test_a_cache_without_groups_names_the_known_columns(cache: Path) -> None:
