@@ -465,3 +465,22 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_utterances_and_names_of_speakers_do_not_matter(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    speaker, y, predicted = drawn(random, 6)
+    sex = np.where(speaker % 2, "f", "m")
+    order = random.permutation(len(y))
+    renamed = np.array([f"s{n}" for n in random.permutation(6)])
+    found = [
+        compared(*selection(names[rows], y[rows], sex=sex[rows]), one_hot(predicted[rows]))
+        for names, rows in ((speaker.astype(str), np.arange(len(y))), (renamed[speaker], order))
+    ]
+    one, other = (each.columns[0] for each in found)
+    for a, b in zip(one.gaps, other.gaps, strict=True):
+        assert (a.of, a.part) == (b.of, b.part)
+        assert a.test.difference == pytest.approx(b.test.difference)
+        assert a.test.p == pytest.approx(b.test.p)
+        assert 0 < a.test.p <= a.test.corrected <= 1
