@@ -149,13 +149,13 @@ def load(options: Options, folds: bool = True) -> Dataset:
 
 
 @contextlib.contextmanager
-def sound(path: Path) -> Iterator[Cache]:
-    """Open a cache and verify the checksums of its files.
+def sound(path: Path, degraded: bool = False) -> Iterator[Cache]:
+    """Open a cache, see `open_cache`, and verify the checksums of its files.
 
     Raises:
         CacheError: the cache does not exist or is damaged.
     """
-    with open_cache(path) as cache:
+    with open_cache(path, degraded) as cache:
         for one in cache.caches if isinstance(cache, FoldedCache) else [cache]:
             for file in one.files:
                 require_sound(file)

@@ -28,10 +28,15 @@ class Features:
     Adaptation of Neural Network Acoustic Models Using I-Vectors).
     """
 
-    layer: int | str  # a hidden layer, "mean" of `layers`, or "mix": each of them is a step
-    layers: tuple[int, ...]
+    layer: int | str  # a hidden layer, "mean" of `layers`, "mix": each is a step, or a baseline
+    layers: tuple[int, ...]  # none for a baseline
     poolings: tuple[str, ...]  # of the recording, laid end to end in every step
     sequences: bool = False  # steps are moments
+
+    @property
+    def baseline(self) -> str | None:
+        """The name of features without an encoder, such as ``egemaps``; None for layers."""
+        return str(self.layer) if self.layer not in ("mean", "mix") and not self.layers else None
 
     @classmethod
     def chosen(cls, options: Options, cache: "Cache") -> "Features":
@@ -65,13 +70,24 @@ class Features:
         layer = options.layer
         if layer is None:
             layer = "mix" if head.neural and not sequences else "mean"
+        if isinstance(layer, str) and layer not in ("mean", "mix"):
+            return cls._without_encoder(layer, options, cache)
         if isinstance(layer, int):
             _require(f"--layer {layer}", layer, layers, cache)
             layers = (layer,)
         return cls(layer, layers, _poolings(options, cache, layers, sequences), sequences)
 
+    @classmethod
+    def _without_encoder(cls, name: str, options: Options, cache: "Cache") -> "Features":
+        _require(f"--layer {name}", name, (*cache.layers, *cache.baselines), cache)
+        if options.poolings:
+            raise UsageError(f"--pooling: --layer {name} is not pooled; leave out --pooling")
+        return cls(name, (), ())
+
     def of_cache(self, cache: "Cache", rows: npt.NDArray[np.intp]) -> Matrix:
         """Features (utterance, step · dim) of some rows of a cache."""
+        if self.baseline:
+            return cache.baseline(self.baseline)[rows]
         pooled = self._pooled(lambda layer, pooling: cache.layer(layer, pooling)[rows], len(rows))
         if not self.sequences:
             return pooled
@@ -102,7 +118,7 @@ class Features:
 
     def parameters(self, X: Matrix, dim: int) -> dict[str, Any]:
         """The parameters by which a neural head reads X; the encoder's layers are `dim` wide."""
-        steps = X.shape[1] // self.width(dim)
+        steps = 1 if self.baseline else X.shape[1] // self.width(dim)
         axis = "time" if self.sequences else "layer"
         return {"layers": self._kept, "steps": steps, "axis": axis}
 
@@ -131,6 +147,8 @@ class Features:
         )
 
     def __str__(self) -> str:
+        if self.baseline:
+            return f"{self.baseline}, without an encoder"
         first, last = self.layers[0], self.layers[-1]
         whole = len(self.layers) > 2 and self.layers == tuple(range(first, last + 1))
         layers = f"{first}–{last}" if whole else ", ".join(map(str, self.layers))

@@ -30,6 +30,19 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
+def shortly(value: float | None) -> str:
+    """A measured quantity in few digits; "" if there is none.
+
+    >>> shortly(19.98), shortly(0.304), shortly(7000.0), shortly(None)
+    ('20', '0.3', '7000', '')
+    """
+    if value is None:
+        return ""
+    digits = 0 if abs(value) >= 100 else 2 if abs(value) < 1 else 1
+    text = f"{value:.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+
+
 def interval(bounds: Sequence[float] | None) -> str:
     """Two bounds in brackets, or a dash where there is no interval."""
     return "–" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"

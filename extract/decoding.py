@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from data.utterance import Utterance
 from extract import audio
 from extract.engines import Engine
 from extract.fingerprint import fingerprint
+from extract.quality import Quality, quality
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,6 +33,7 @@ class Decoded:
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
     fingerprint: str = ""  # where it is known what the encoder was trained on
     achieved: float | None = None  # level of the condition, as it was measured
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def decode(
 ) -> Decoded | Refusal:
     """Decode one utterance for `engine`; `sha256` is the checksum of the file, if it is known."""
     try:
-        recording = audio.read(
+        read = audio.read if utterance.condition is None else _read
+        recording = read(
             utterance.file,
             utterance.start,
             utterance.end,
@@ -92,15 +96,28 @@ def decode(
         return Refusal(utterance, error.strerror or str(error))
 
 
+def _read(file: Path, *arguments: Any) -> audio.Recording:
+    """`audio.read`, once for consecutive conditions of an utterance."""
+    state = file.stat()
+    return _last_read(file, state.st_size, state.st_mtime_ns, *arguments)
+
+
+@lru_cache(maxsize=4)  # as many as threads may need at once; ten minutes have 38 MB
+def _last_read(file: Path, size: int, changed: int, *arguments: Any) -> audio.Recording:
+    recording = audio.read(file, *arguments)
+    recording.waveform.flags.writeable = False
+    return recording
+
+
 def prepare(
     utterance: Utterance, waveform: audio.Waveform, engine: Engine, max_seconds: float
 ) -> Decoded | Refusal:
     """Prepare a (sample,) waveform at 16 kHz for `engine`, as `decode` does for a file."""
     try:
         recording = audio.from_memory(waveform, max_seconds, engine.receptive_field)
+        return _ready(utterance, recording, engine, max_seconds)
     except AudioError as error:
         return Refusal(utterance, str(error))
-    return _ready(utterance, recording, engine, max_seconds)
 
 
 def _ready(
@@ -112,17 +129,23 @@ def _ready(
     if utterance.condition is not None:
         from extract.degradations import degrade  # late: a prediction needs neither it nor scipy
 
-        degraded, achieved = degrade(waveform, utterance)
-        recording = audio.from_memory(degraded, max_seconds, engine.receptive_field)
+        try:
+            degraded, achieved = degrade(waveform, utterance)
+            recording = audio.from_memory(degraded, max_seconds, engine.receptive_field)
+        except AudioError as error:
+            raise AudioError(f"as {utterance.condition.name}: {error}") from None
         waveform = recording.waveform
     without_model = {}
     if names := engine.recipe.get("baselines"):
-        from extract.logmel import baselines  # late: a prediction needs neither them nor scipy
+        from extract.baselines import baselines  # late: a prediction needs neither them nor scipy
 
         without_model = baselines(waveform, names)
+    measured = quality(waveform)
     if engine.recipe["normalisation"] != "none":
         waveform = audio.normalise(waveform)
-    return Decoded(utterance, waveform, recording.seconds, sha256, without_model, bits, achieved)
+    return Decoded(
+        utterance, waveform, recording.seconds, sha256, without_model, bits, achieved, measured
+    )
 
 
 def ahead(

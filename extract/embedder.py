@@ -25,6 +25,7 @@ from extract.engines import (
     open_engine,
     pick_device,
 )
+from extract.quality import Quality
 from extract.recipe import Request
 
 log = logging.getLogger("wav2emo")
@@ -42,6 +43,7 @@ class Embedding:
     baselines: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # name → (dim,)
     fingerprint: str = ""  # see `Decoded`
     achieved: float | None = None  # see `Decoded`
+    quality: Quality | None = None
 
 
 class Embedder:
@@ -222,5 +224,5 @@ def _row(pooled: Pooled, row: int, decoded: Decoded) -> Embedding | Refusal:
         return Refusal(decoded.utterance, "the encoder returned NaN or infinity")
     return Embedding(
         decoded.utterance, decoded.seconds, decoded.sha256, layers, sequence, decoded.baselines,
-        decoded.fingerprint, decoded.achieved,
+        decoded.fingerprint, decoded.achieved, decoded.quality,
     )  # fmt: skip

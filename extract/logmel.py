@@ -1,11 +1,11 @@
-"""Features without a model of speech, as baselines for probes.
+"""Log-mel spectrogram and level, as baselines for probes.
 
 They are computed from 16 kHz mono samples before normalisation, so they contain the level. Frames
 are 25 ms long and 10 ms apart, and lie within the utterance. An utterance that is shorter than a
 frame is padded with zeros.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,6 @@ BANDS = 80
 LOWEST, HIGHEST = 20.0, 8000.0  # Hz
 FLOOR = 1e-10  # of power: -100 dB
 BLOCK = 512  # frames per transform; their spectra fit into the processor's cache
-
-
-def baselines(waveform: Waveform, names: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-    """Mean and population standard deviation of features over frames: name → (2 · dim,)."""
-    return {name: _pooled(FEATURES[name](waveform)) for name in names}
 
 
 def logmel(waveform: Waveform) -> npt.NDArray[np.float32]:
@@ -59,10 +54,12 @@ def energy(waveform: Waveform) -> npt.NDArray[np.float32]:
     return 10 * np.log10(np.maximum(np.concatenate(power), np.float32(FLOOR)))
 
 
-FEATURES: dict[str, Callable[[Waveform], npt.NDArray[np.float32]]] = {
-    "logmel": logmel,
-    "energy": energy,
-}
+def pooled(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Pool (frame, dim) to (2 · dim,): means, then population standard deviations."""
+    wide = frames.astype(np.float64)
+    return np.concatenate([wide.mean(0), wide.std(0)]).astype(np.float32)
+
+
 PARAMETERS = {  # descriptions in the recipe
     "logmel": "mean and deviation of 80 bands, 25 ms Hann, 10 ms hop, HTK mel 20-8000 Hz, "
     "ln of power, at least 1e-10",
@@ -76,12 +73,6 @@ def _blocks(waveform: Waveform) -> Iterator[npt.NDArray[np.float32]]:
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     for start in range(0, len(frames), BLOCK):
         yield frames[start : start + BLOCK]
-
-
-def _pooled(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Pool (frame, dim) to (2 · dim,): means, then standard deviations."""
-    wide = frames.astype(np.float64)
-    return np.concatenate([wide.mean(0), wide.std(0)]).astype(np.float32)
 
 
 @cache

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from extract.encoders.identity import Identity
 
 POOLINGS = ("mean", "std", "max")
-BASELINES = ("logmel", "energy")  # see extract.logmel
+BASELINES = ("logmel", "energy", "egemaps")  # see extract.baselines
+DEFAULT_BASELINES = ("logmel", "energy")
 PRECISIONS = tuple(TOLERANCE)
 DEFAULT_PRECISION = "float32"
 ENGINES = ("auto", "torch", "openvino")
@@ -33,7 +34,8 @@ class Request:
         precision: float32 or bfloat16; None: that of the cache, or float32 for a new cache.
         engine: torch, openvino, or auto (OpenVINO on a CPU if it is installed). Engines differ only
             by rounding.
-        baselines: features without a model, some of `BASELINES`.
+        baselines: features without a model, some of `BASELINES`; None: those of the cache, or
+            `DEFAULT_BASELINES` for a new cache.
 
     Raises:
         UsageError: an option is invalid.
@@ -45,7 +47,7 @@ class Request:
     sequence_layers: str = "all"
     precision: str | None = None
     engine: str = "auto"
-    baselines: tuple[str, ...] = BASELINES
+    baselines: tuple[str, ...] | None = None
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
@@ -68,10 +70,12 @@ class Request:
     def fitted_to(self, recipe: Recipe) -> Self:
         """Adapt the request to a cache of `recipe`, so that it can extend this cache.
 
-        Open options (precision and engine) are taken from the recipe, and so are the baselines,
-        and the poolings if they include the requested ones.
+        Open options (precision, engine and baselines) are taken from the recipe, and so are the
+        poolings if they include the requested ones.
         """
-        fitted = replace(self, baselines=tuple(recipe.get("baselines", ())))
+        fitted = self
+        if self.baselines is None:
+            fitted = replace(fitted, baselines=tuple(recipe.get("baselines", ())))
         if self.precision is None:
             fitted = replace(fitted, precision=recipe["precision"])
         if self.engine == "auto":
@@ -88,6 +92,11 @@ class Request:
             )
         if self.precision not in (None, *PRECISIONS):
             raise UsageError(f"--precision {self.precision}: expected {', '.join(PRECISIONS)}")
+        named = self.baselines or ()
+        if not set(named) <= set(BASELINES) or len(set(named)) < len(named):
+            raise UsageError(
+                f"--baselines {','.join(named)}: expected some of {', '.join(BASELINES)}, or none"
+            )
         if self.engine not in ENGINES:
             raise UsageError(f"--engine {self.engine}: expected {', '.join(ENGINES)}")
         if self.sequence is not None and not 0 < self.sequence <= 50:
@@ -96,6 +105,17 @@ class Request:
             )
         if self.sequence is None and self.sequence_layers != "all":
             raise UsageError("--sequence-layers needs --sequence RATE")
+
+
+def parse_baselines(text: str | None) -> tuple[str, ...] | None:
+    """Names joined by commas, or ``none``; without a text, the choice is open.
+
+    >>> parse_baselines("logmel,egemaps"), parse_baselines("none")
+    (('logmel', 'egemaps'), ())
+    """
+    if text is None:
+        return None
+    return () if text == "none" else tuple(text.split(","))
 
 
 def parse_layers(text: str, depth: int) -> list[int]:
@@ -123,7 +143,7 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
     Raises:
         UsageError: the encoder has no such layer, or fewer frames than steps per second.
     """
-    from extract.logmel import PARAMETERS  # late: numpy would slow --help down
+    from extract.baselines import parameters  # late: numpy would slow --help down
 
     depth = encoder.depth
     if (request.sequence or 0) > encoder.frame_rate:
@@ -132,7 +152,7 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
             "second; expected at most that"
         )
     stored = request.sequence is not None
-    baselines = {name: PARAMETERS[name] for name in request.baselines}
+    named = DEFAULT_BASELINES if request.baselines is None else request.baselines
     return {
         "model": encoder.name,
         "revision": encoder.revision,
@@ -152,7 +172,7 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
         "precision": request.precision or DEFAULT_PRECISION,
         "dtype": "float32",
     } | _where_known(
-        baselines=baselines, trained_on=encoder.trained_on, front_end=encoder.front_end
+        baselines=parameters(named), trained_on=encoder.trained_on, front_end=encoder.front_end
     )
 
 

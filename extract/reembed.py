@@ -1,5 +1,6 @@
 """Embed a sample of a cache again, and compare it with the cache."""
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,27 +8,68 @@ from pathlib import Path
 import numpy as np
 
 from data.cache import Cache
+from data.cache.columns import CONDITION, DIGEST
+from data.cache.described import utterances as described
+from data.condition import Condition, clean_id
 from data.errors import UsageError
 from data.utterance import Utterance
 from extract.audio import checksum
 from extract.decoding import Refusal
+from extract.degradations import conditions
+from extract.degradations.noise import BABBLE
+from extract.degradations.specs import Spec
 from extract.embedder import Embedder
 
+log = logging.getLogger("wav2emo")
 
-def sample(cache: Cache, count: int, roots: Sequence[Path], seed: int = 0) -> list[Utterance]:
+
+def sample(
+    cache: Cache,
+    count: int,
+    roots: Sequence[Path],
+    seed: int = 0,
+    noise: Path | None = None,
+) -> list[Utterance]:
     """Draw random utterances of a cache, sorted by id.
+
+    Degraded utterances whose condition cannot be made again from its name, since recordings that
+    it adds are missing or have changed, are left out, with a warning.
 
     Args:
         cache: the cache.
         count: number of utterances.
         roots: folders of the corpora; recordings are found by path and checksum.
         seed: of the random numbers.
+        noise: folder of recordings of the conditions of noise.
 
     Raises:
         UsageError: a recording is missing or has changed.
     """
-    rows = np.random.default_rng(seed).permutation(len(cache))[:count]
-    return [_utterance(cache, int(row), roots) for row in sorted(rows)]
+    rows = sorted(np.random.default_rng(seed).permutation(len(cache))[:count])
+    drawn = [_utterance(cache, int(row), roots) for row in rows]
+    wanted = {u.condition.name: Spec.of_name(u.condition.name) for u in drawn if u.condition}
+    made: dict[tuple[str, str], Condition] = {}
+    for name, spec in wanted.items():
+        try:
+            clean = drawn if spec.kind != BABBLE else described(Cache(cache.path), roots)
+            (of_name,) = conditions([name], clean, noise if spec.of_folder else None)
+        except UsageError as error:
+            log.debug("%s", error)
+            continue
+        made |= {(name, u.corpus): one for u, one in zip(clean, of_name, strict=True)}
+    kept = []
+    for utterance in drawn:
+        stored = utterance.condition
+        if stored is None:
+            kept.append(utterance)
+        elif (now := made.get((stored.name, utterance.corpus))) and now.digest == stored.digest:
+            kept.append(utterance.degraded(now))
+    if left_out := len(drawn) - len(kept):
+        log.warning(
+            "%d of the sample are left out: the recordings that their conditions add are missing "
+            "or have changed; see --noise", left_out,
+        )  # fmt: skip
+    return kept
 
 
 def relative_errors(
@@ -59,7 +101,7 @@ def relative_errors(
 
 
 def _utterance(cache: Cache, row: int, roots: Sequence[Path]) -> Utterance:
-    """The utterance of a row, with the root that contains its recording."""
+    """The utterance of a row with its clean id, and the root that contains its recording."""
     stored = cache.utterances.iloc[row]
     places = [root / stored["path"] for root in roots]
     for root, place in zip(roots, places, strict=True):
@@ -68,8 +110,11 @@ def _utterance(cache: Cache, row: int, roots: Sequence[Path]) -> Utterance:
                 None if math.isnan(stored[name]) else float(stored[name])
                 for name in ("start", "end")
             )
+            name = stored.get(CONDITION, "")
             return Utterance(
-                stored["id"], stored["corpus"], root, stored["path"], start=start, end=end
-            )
+                clean_id(stored["id"]), stored["corpus"], root, stored["path"],
+                stored["speaker"] or None, start=start, end=end,
+                condition=Condition(name, stored[DIGEST]) if name else None,
+            )  # fmt: skip
     state = "has changed" if any(p.is_file() for p in places) else "is missing"
     raise UsageError(f"{stored['id']}: its recording {stored['path']} {state}; check --corpus-root")

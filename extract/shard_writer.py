@@ -80,6 +80,7 @@ class ShardWriter:
             [embedded.duration for embedded in shard],
             [embedded.sha256 for embedded in shard],
             [embedded.achieved for embedded in shard],
+            [embedded.quality for embedded in shard if embedded.quality is not None],
         )
         if recipe.get("trained_on"):
             utterances[columns.HEARD] = columns.column(columns.HEARD, self._roles(shard))

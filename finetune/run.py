@@ -31,6 +31,7 @@ from extract.decoding import Refusal
 from extract.encoders import trained_on
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
+from extract.engines import pick_device
 from extract.pipeline import Settings
 from extract.recordings import recordings
 from finetune import inputs, parts, training
@@ -125,7 +126,7 @@ def finetune(
     options, settings = options or FinetuneOptions(), settings or Settings()
     out, watch = Path(out), watch or Watch()
     require_free(out)
-    state = PartialState(cpu=device == "cpu")
+    state = PartialState(cpu=pick_device(device) == "cpu")
     encoder = load(find(options.model))
     require_tunable(encoder)
     reads = options.what.frozen(encoder.identity.depth)

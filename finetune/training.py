@@ -20,6 +20,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from classify.stats import metrics
 from classify.stats.agreement import ccc
 from data.errors import HeadError
+from extract.engines import pick_device
 from extract.engines.torch import lacks_memory
 from finetune.batches import Batch, Loader, as_inputs
 from finetune.network import Network, ccc_loss, class_loss, trained
@@ -248,7 +249,7 @@ def train(
         max_grad_norm=1.0,
         seed=options.seed,
         bf16=options.precision == "bfloat16",
-        use_cpu=device == "cpu",
+        use_cpu=pick_device(device) == "cpu",
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,

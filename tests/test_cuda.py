@@ -1,5 +1,6 @@
 """Encoders, commands and heads on an NVIDIA GPU equal those on the CPU."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -9,10 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_encoders import ARCHITECTURES, WIDE, alone, lively
 
+from classify.commands.evaluate import main as evaluate
+from classify.commands.predict import main as predict
+from classify.commands.train import main as train
 from data import Cache
+from extract.__main__ import main as extract
 from extract.encoders.checkpoint import Checkpoint
-from extract.encoders.encoder import load, untrained_model
+from extract.encoders.encoder import Encoder, load, untrained_model
+from extract.engines.together import Together
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 
@@ -32,6 +39,12 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
 
 def engine(name: str, device: str, precision: str = "float32") -> TorchEngine:
     return TorchEngine(load(Checkpoint(name)), Request(precision=precision), device)
+
+
+def engine_of(model: torch.nn.Module, device: str, **request: object) -> TorchEngine:
+    """An engine of a copy of the model, since an engine moves what it is made of."""
+    encoder = Encoder.of(copy.deepcopy(model), Checkpoint("test"), control=True, normalise=False)
+    return TorchEngine(encoder, Request(**{"precision": "float32"} | request), device)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +87,67 @@ def test_layer_norm_encoders_too(waveforms):
     assert relative_error(cuda, cpu) < 1e-5
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_equals_transformers_on_the_cpu(name, waveforms):
+    """Errors are relative to the states, whose means over frames can be near zero."""
+    model = lively(ARCHITECTURES[name]())
+    cuda = engine_of(model, "cuda", pooling=("mean", "std", "max"), sequence=7.0)
+    heard = [each for each in waveforms if len(each) >= cuda.receptive_field]
+    states = [alone(model, each) for each in heard]
+    scale = np.stack([np.linalg.norm(np.abs(each).mean(axis=1), axis=-1) for each in states], 1)
+    got = cuda.embed(heard)
+    for pooling in ("mean", "std", "max"):
+        expected = np.stack([getattr(each, pooling)(axis=1) for each in states], axis=1)
+        error = np.linalg.norm(got.layers[pooling] - expected, axis=-1)
+        assert (error <= 1e-5 * scale).all()
+    on_cpu = engine_of(model, "cpu", pooling=("mean",), sequence=7.0).embed(heard)
+    for steps, expected in zip(got.sequences, on_cpu.sequences, strict=True):
+        np.testing.assert_allclose(steps, expected, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 2e-2)])
+@pytest.mark.parametrize("name", WIDE)
+def test_architectures_at_full_width(name, precision, tolerance):
+    """In steady noise, whose statistics are hard to round."""
+    torch.manual_seed(0)
+    model = WIDE[name]().eval()
+    random = np.random.default_rng(0)
+    waveforms = [0.1 * random.standard_normal(n).astype(np.float32) for n in (8001, 17_699)]
+    states = [alone(model, each) for each in waveforms]
+    got = engine_of(model, "cuda", precision=precision).embed(waveforms).layers
+    expected = np.stack([each.mean(axis=1) for each in states], axis=1)
+    assert relative_error(got["mean"], expected) < tolerance
+
+
+@pytest.mark.parametrize("name", ["wav2vec2, group norm", "hubert, layer norm", "wavlm",
+                                  "conformer, relative", "data2vec"])  # fmt: skip
+@pytest.mark.parametrize("shared", [None, -1, 0, 2])
+def test_encoders_together_equal_each_alone(name, shared, waveforms):
+    model = lively(ARCHITECTURES[name]())
+    other = copy.deepcopy(model)
+    parts = {None: other, -1: other.feature_projection}
+    changed = parts.get(shared) or other.encoder.layers[shared]
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    request = {"pooling": ("mean", "std"), "sequence": 7.0}
+    both = [engine_of(one, "cuda", **request) for one in (model, other)]
+    together = Together(both)
+    assert together.shared == shared
+    got = together.embed(waveforms)
+    layers = {pooling: together.parts(values) for pooling, values in got.layers.items()}
+    sequences = [together.parts(one) for one in got.sequences]
+    for number, one in enumerate((model, other)):
+        expected = engine_of(one, "cuda", **request).embed(waveforms)
+        assert relative_error(layers["mean"][number], expected.layers["mean"]) < 1e-5
+        np.testing.assert_allclose(
+            layers["std"][number], expected.layers["std"], rtol=1e-4, atol=1e-5
+        )
+        for got_steps, steps in zip(sequences, expected.sequences, strict=True):
+            np.testing.assert_allclose(got_steps[number], steps, rtol=2e-3, atol=2e-3)
+    assert relative_error(layers["mean"][0], layers["mean"][1]) > 1e-3
+
+
 def test_bfloat16_is_within_its_rounding(waveforms, plain):
     got = engine("untrained", "cuda", "bfloat16").embed(waveforms).layers["mean"]
     assert 1e-6 < relative_error(got, plain) < 2e-2
@@ -105,49 +179,34 @@ def test_a_batch_that_does_not_fit_is_a_memory_error_and_the_next_one_works(wave
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def command(*arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path):
+def test_commands_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys):
     corpus = folder_corpus(48, seconds=(0.5, 0.8, 1.1))
+
+    def command(main, *arguments: object) -> str:
+        capsys.readouterr()
+        assert main([*map(str, arguments)]) == 0
+        return capsys.readouterr().out
+
     for device in ("cuda", "cpu"):
-        command("extract", corpus, "--model", "untrained:tiny", "--device", device, "--engine",
+        command(extract, corpus, "--model", "untrained:tiny", "--device", device, "--engine",
                 "torch", "--precision", "float32", "-o", tmp_path / f"{device}.h5")  # fmt: skip
     with Cache(tmp_path / "cuda.h5") as cuda, Cache(tmp_path / "cpu.h5") as cpu:
         assert list(cuda.utterances["id"]) == list(cpu.utterances["id"])
         assert relative_error(cuda.embeddings("mean"), cpu.embeddings("mean")) < 1e-5
+    cache = ["--cache", tmp_path / "cuda.h5"]
     for head in ("mlp", "attention"):
-        metrics = {}
-        for device in ("cuda", "cpu"):
-            out = tmp_path / f"{head}-{device}"
-            metrics[device] = json.loads(
-                command(
-                    "classify",
-                    "--head",
-                    head,
-                    "--cache",
-                    tmp_path / "cuda.h5",
-                    "--device",
-                    device,
-                    "--out",
-                    out,
-                    "--json",
-                )
-            )
-        assert abs(metrics["cuda"]["uar"] - metrics["cpu"]["uar"]) < 0.1
+        scores = {
+            device: json.loads(command(evaluate, *cache, "--head", head, "--device", device,
+                                       "--out", tmp_path / f"{head}-{device}", "--json"))["uar"]
+            for device in ("cuda", "cpu")
+        }  # fmt: skip
+        assert abs(scores["cuda"] - scores["cpu"]) < 0.1
     model = tmp_path / "model"
-    command("classify", "train", "-o", model, "--head", "logreg", "--cache", tmp_path / "cuda.h5")
+    command(train, *cache, "-o", model, "--head", "logreg")
     answers = {
         device: [
             json.loads(line)["probabilities"]
-            for line in command(
-                "classify", "predict", model, corpus, "--device", device, "--jsonl"
-            ).splitlines()
+            for line in command(predict, model, corpus, "--device", device, "--jsonl").splitlines()
         ]
         for device in ("cuda", "cpu")
     }

@@ -14,6 +14,10 @@ COMMANDS = {  # name → module, and what it does
         "classify.commands.transfer",
         "train on one corpus and test on another: the matrix of corpora or languages",
     ),
+    "robustness": (
+        "classify.commands.robustness",
+        "test in degraded speech: noise, rooms, telephones, codecs",
+    ),
     "fairness": (
         "classify.commands.fairness",
         "compare groups of speakers, such as by sex or age",

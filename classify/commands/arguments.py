@@ -136,9 +136,9 @@ def add_layer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layer",
         type=_layer,
-        metavar="N|mean|mix",
-        help="one hidden layer, the mean of all layers, or a learned mix of all layers "
-        "(default: mix for neural heads, mean for others)",
+        metavar="N|mean|mix|NAME",
+        help="one hidden layer, the mean of all layers, a learned mix of all layers, or a baseline "
+        "of the cache, such as logmel or egemaps (default: mix for neural heads, mean for others)",
     )
 
 
@@ -238,9 +238,9 @@ def _jobs(text: str) -> int:
 
 
 def _layer(text: str) -> int | str:
-    if text in ("mean", "mix"):
+    if text.isidentifier():
         return text
-    return _whole_number(text, "expected a layer's number, mean or mix")
+    return _whole_number(text, "expected a layer's number, mean, mix, or a baseline's name")
 
 
 def _folds(text: str) -> int | str:

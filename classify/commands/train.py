@@ -6,6 +6,7 @@ from pathlib import Path
 
 from classify.commands.arguments import add_arguments, add_jobs
 from classify.commands.arguments import options as options_of
+from classify.options import split_one
 from data.console import Parser, common_options, configure_logging, show
 
 
@@ -31,6 +32,15 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="skip cross-validation: the model has no scores and is not calibrated",
     )
+    parser.add_argument(
+        "--augment",
+        type=split_one,
+        default=(),
+        metavar="CONDITIONS",
+        help="train also on copies in these conditions of the cache (names or kinds joined by "
+        "commas, or all), if folds of the training speakers find that this helps in clean and "
+        "degraded speech",
+    )
     add_jobs(parser)
     common_options(parser)
     return parser
@@ -47,7 +57,8 @@ def main(argv: Sequence[str]) -> int:
     from classify.report import model_text
 
     folder.check(arguments.out)
-    model = fit.train(options, arguments.jobs, scored=not arguments.fit_only)
+    scored = not arguments.fit_only
+    model = fit.train(options, arguments.jobs, scored, arguments.augment)
     model.save(arguments.out)
     show(model_text.render(model))
     show(f"model        {arguments.out}")

@@ -238,6 +238,13 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
     return Folds(f"{folds.kind}, and {by}", parts, folds.by_speaker)
 
 
+def with_everything(folds: Folds, utterances: int) -> Folds:
+    """`folds` and one more that is trained on all utterances. If it is the only one, it is tested
+    on them too."""
+    rows = np.arange(utterances)
+    return replace(folds, parts=[*folds.parts, (rows, rows[: 0 if folds.parts else None])])
+
+
 def inner_folds(
     y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
 ) -> tuple[list[tuple[Rows, Rows]], str]:

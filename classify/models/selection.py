@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from classify.dataset import Dataset, Selection
 from classify.evaluation.crossvalidate import Heads, cross_validate, learning_from
-from classify.evaluation.folds import Folds, inner_folds
+from classify.evaluation.folds import Folds, inner_folds, with_everything
 from classify.evaluation.run import new_head
 from classify.evaluation.tuning import Settings, draw, tune
 from classify.features import Features, Matrix
@@ -119,7 +119,7 @@ def by_tuning(
     tried = draw(options.head, options.tune, options.seed, options.fixed)
     tuned = tune(
         dataset,
-        _with_everything(folds, len(dataset.y)),
+        with_everything(folds, len(dataset.y)),
         tried,
         lambda settings: new_head(options, dataset, settings),
         options.seed,
@@ -140,17 +140,10 @@ def of_folds(dataset: Dataset, heads: list[Heads], folds: Folds, jobs: int) -> P
 
 
 def _task(options: Options, selection: Selection, folds: Folds) -> Task:
-    whole = _with_everything(folds, len(selection.y))
+    whole = with_everything(folds, len(selection.y))
     if selection.speakers_known:
         return Task(options.target, selection, whole, selection.speakers, "speaker")
     return Task(options.target, selection, whole, np.arange(len(selection.y)).astype(object), "")
-
-
-def _with_everything(folds: Folds, utterances: int) -> Folds:
-    """`folds` and one more that is trained on all utterances. If it is the only one, it is tested
-    on them too."""
-    rows = np.arange(utterances)
-    return replace(folds, parts=[*folds.parts, (rows, rows[: 0 if folds.parts else None])])
 
 
 def _inner_kind(task: Task, seed: int) -> str:

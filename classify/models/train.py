@@ -4,12 +4,14 @@ The scores are those of the whole procedure, including the selection, on held-ou
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from classify.conditions import require_conditions
 from classify.dataset import (
     Dataset,
     Selection,
@@ -29,9 +31,11 @@ from classify.evaluation.tuning import Settings
 from classify.fairness.study import of_predictions, of_run
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
-from classify.models import scores
+from classify.models import ranges, scores
 from classify.models.across import corpora_left_out
 from classify.models.calibration import calibrate, tempered
+from classify.models.degraded import Degraded, degraded
+from classify.models.domain import Domain, summarised
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
@@ -39,12 +43,15 @@ from classify.stats.scores import Json
 from data.cache import Cache
 from data.cache.by_fold import FoldedCache
 from data.cache.file import require_sound
+from data.condition import clean_id
 from data.errors import UsageError
 
 UNSCORED = Folds("none", [], by_speaker=False)
 
 
-def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
+def train(
+    options: Options, jobs: int = -1, scored: bool = True, augment: Sequence[str] = ()
+) -> TrainedHead:
     """Fit the head that `options` name, or its regressor, on all utterances that they select.
 
     Linear heads choose their layer and C, and ``--tune`` settings, by inner folds of speakers. The
@@ -55,6 +62,8 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
         options: the head and what it is trained on; ``seeds`` is 1.
         jobs: at most so many processes; -1: one a core. Results do not depend on it.
         scored: whether there is a cross-validation; without it, nothing is calibrated either.
+        augment: names or kinds of conditions of the cache whose copies are trained on, too, if the
+            inner folds find that this helps; see `classify.models.degraded`.
 
     Raises:
         CacheError, UsageError: the cache does not exist, or lacks what the options require.
@@ -68,9 +77,18 @@ def train(options: Options, jobs: int = -1, scored: bool = True) -> TrainedHead:
     _require_storable(options.head)
     with sound(options.cache) as cache:
         _of_everything(cache)
+        if options.layer in cache.baselines:
+            raise UsageError(
+                f"--layer {options.layer}: a model predicts from the layers of an encoder; "
+                f"cross-validate it by 'python -m classify --layer {options.layer}'"
+            )
+        if augment:
+            require_conditions(cache)
         if not has_numbers(cache.utterances, options):
             log_kind(cache.utterances, options)
-            return _classes(options, cache, jobs, scored)
+            return _classes(options, cache, jobs, scored, augment)
+    if augment:
+        raise UsageError(f"--augment is for classes; --target {options.target} is regressed")
     return _numbers(options, jobs, scored)
 
 
@@ -114,43 +132,60 @@ class _HeldOut:
     settings: Settings
     choice: Choice | None
     probabilities: npt.NDArray[np.float64]  # (utterance, class)
+    degraded: Degraded | None = None  # None: the cache has no conditions
 
 
-def _classes(options: Options, cache: Cache, jobs: int, scored: bool) -> TrainedHead:
+def _classes(
+    options: Options, cache: Cache, jobs: int, scored: bool, augment: Sequence[str]
+) -> TrainedHead:
     selection, folds = select(cache.utterances, options, scored), UNSCORED
     if scored:
         selection, folds = divide(selection, options)
-    predicted = _hold_out(options, selection, folds, cache, jobs)
-    data, found = predicted.dataset, {}
+
+    def hold_out(selection: Selection, folds: Folds) -> _HeldOut:
+        found = _hold_out(options, selection, folds, cache, jobs)
+        return _augmented(found, options, selection, folds, cache, augment, jobs)
+
+    predicted = hold_out(selection, folds)
+    data, temperature, held_out_of = predicted.dataset, 1.0, folds
+    found: Json = {}
     if data.by_fold:
+        held_out_of = UNSCORED  # the model's encoder was trained on all utterances
         data = with_features(selection, options, _of_everything(cache))
     if scored:
         tested = folds.tested
         held_out = predicted.probabilities[tested]
         calibration = calibrate(held_out, data.y[tested], folds.fold[tested])
+        temperature = calibration.temperature
         found = {
             "scores": scores.of_held_out(selection.part(tested), folds, held_out),
             "across": None
             if isinstance(cache, FoldedCache)
             else corpora_left_out(
-                selection,
-                lambda part, parts: _hold_out(options, part, parts, cache, jobs).probabilities,
+                selection, lambda part, parts: hold_out(part, parts).probabilities
             ),
             "fairness": of_predictions(
                 options,
                 selection.part(tested),
                 folds,
-                tempered(held_out, calibration.temperature)[None],
+                tempered(held_out, temperature)[None],
             ).as_json(),
-            "temperature": calibration.temperature,
+            "temperature": temperature,
             "calibration": calibration.as_json(),
         }
     given = {**parameters(options, data), **predicted.settings}
-    head = _fitted(new_head(options, data, predicted.settings), options, data, data.truth)
+    in_conditions, fitted_to = predicted.degraded, data
+    if in_conditions:
+        fitted_to = in_conditions.everything
+        found["robustness"] = in_conditions.as_json(temperature, options.seed)
+    unfitted = new_head(options, data, predicted.settings)
+    head = _fitted(unfitted, options, fitted_to, fitted_to.truth)
     support = dict(sorted(Counter(data.truth.tolist()).items()))
     choice = predicted.choice.as_json() if predicted.choice else None
     card = _card(options, data, head, given) | {"support": support, "choice": choice} | found
-    return TrainedHead(head, data.features, card)
+    card["ranges"] = ranges.of_training(fitted_to.utterances)
+    domain = _domain(fitted_to, fitted_to.y, selection, held_out_of)
+    return TrainedHead(head, data.features, card, domain)
 
 
 def _hold_out(
@@ -174,13 +209,35 @@ def _hold_out(
         return _HeldOut(data, {}, None, probabilities)
 
 
+def _augmented(
+    found: _HeldOut,
+    options: Options,
+    selection: Selection,
+    folds: Folds,
+    cache: Cache,
+    augment: Sequence[str],
+    jobs: int,
+) -> _HeldOut:
+    """The same with the choice to train on copies in some conditions, and predictions of all."""
+    if isinstance(cache, FoldedCache) or not cache.conditions or not (folds.parts or augment):
+        return found
+    choice = found.choice
+    settings = [*choice.in_folds, choice.settings] if choice else [{}] * (len(folds) + 1)
+    with Cache(cache.path, degraded=True) as every:
+        others = degraded(options, selection, folds, settings, every, augment, jobs)
+    if not augment or others.of_clean is None:
+        return replace(found, degraded=others)
+    return replace(found, degraded=others, probabilities=others.of_clean)
+
+
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
-    data, run = load(options, folds=scored), None
+    data, run, folds = load(options, folds=scored), None, UNSCORED
     if scored:
         data, folds = divide(data, options)
         run = evaluate_folds(options, data, folds, jobs)
     outcome = run.outcome if run else None
     if data.by_fold:
+        folds = UNSCORED  # the model's encoder was trained on all utterances
         with sound(options.cache) as cache:
             data = with_features(data, options, _of_everything(cache))
     head = _fitted(new_head(options, data), options, data, data.y)
@@ -189,7 +246,25 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
         "scores": _agreement(run, outcome) if run and isinstance(outcome, NumberOutcome) else None,
         "fairness": of_run(run).as_json() if run else None,
     }
-    return TrainedHead(head, data.features, card)
+    zeros = np.zeros(len(data.y), int)
+    return TrainedHead(head, data.features, card, _domain(data, zeros, data, folds))
+
+
+def _domain(
+    data: Dataset, y: npt.NDArray[np.integer], selection: Selection, folds: Folds
+) -> Domain | None:
+    """The distribution of the training utterances and their copies; None without folds.
+
+    The folds are those of the clean utterances of `selection`.
+    """
+    if not len(folds):
+        return None
+    of_clean = np.full(len(selection.y), -1)
+    for number, (_, test) in enumerate(folds.parts):
+        of_clean[test] = number
+    place = {name: row for row, name in enumerate(selection.utterances["id"])}
+    fold = of_clean[[place[clean_id(name)] for name in data.utterances["id"]]]
+    return Domain.calibrated(summarised(data.X, data.features, _dim(data)), y, fold)
 
 
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
@@ -222,9 +297,11 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "choice": None,
         "scores": None,
         "across": None,
+        "robustness": None,
         "fairness": None,
         "temperature": 1.0,
         "calibration": None,
+        "ranges": ranges.of_training(data.utterances),
     }
 
 

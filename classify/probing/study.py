@@ -206,7 +206,7 @@ class _Target:
     def _baselines(self, choice: ChoiceOfC) -> dict[str, LayerScores]:
         """Probe the features that are computed without an encoder."""
         rows = self.task.selection.rows
-        names = sorted(self.cache.baselines, reverse=True)  # "logmel" before "energy"
+        names = sorted(self.cache.baselines, reverse=True)  # "logmel" before the others
         sources = {name: self.source.baseline(name) for name in names}
         seconds = self.cache.utterances["duration"].to_numpy()[rows, None].astype(np.float32)
         if np.ptp(seconds) > 0:

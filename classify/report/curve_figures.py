@@ -25,8 +25,13 @@ from classify.report.style import (
 )
 from data.cache.recipe import in_words
 
-BASELINES = {"logmel": "log-mel", "energy": "level", "duration": "duration"}
-DASHES = {"logmel": (0, (7, 2)), "energy": (0, (2, 2)), "duration": (0, (5, 2, 1, 2))}
+BASELINES = {"logmel": "log-mel", "energy": "level", "egemaps": "eGeMAPS", "duration": "duration"}
+DASHES = {
+    "logmel": (0, (7, 2)),
+    "energy": (0, (2, 2)),
+    "egemaps": (0, (9, 2, 2, 2)),
+    "duration": (0, (5, 2, 1, 2)),
+}
 REMOVED: dict[str, Any] = {"color": BLACK, "lw": 1.1, "ls": DASHED}
 CONTROL: dict[str, Any] = {"color": SOFT, "lw": 1.1, "marker": "x", "mec": SOFT}
 SHUFFLED: dict[str, Any] = {"color": FAINT, "lw": 1.1}

@@ -94,6 +94,7 @@ def heat_map(
     low: float = 0.0,
     colours: str = SHARES,
     counts: npt.NDArray[Any] | None = None,
+    high: float = 1.0,
 ) -> tuple[Figure, Axes]:
     """A figure of values up to 1, with its numbers in the cells where they are legible.
 
@@ -104,6 +105,7 @@ def heat_map(
         low: where the colours begin.
         colours: name of a colour map.
         counts: (row, column) in a second line of each cell.
+        high: where the colours end.
     """
     rows, columns = wrapped(rows), wrapped(columns, LONG - 4, lines=1)
     beside = width_of(rows) + 0.5 + BAR
@@ -122,7 +124,7 @@ def heat_map(
         words = words.reshape(values.shape)
     blank = ~np.isfinite(values) | ((values == 0) if colours == SHARES else False)
     seaborn.heatmap(
-        values, vmin=low, vmax=1, cmap=colours, ax=axes, xticklabels=columns, yticklabels=rows,
+        values, vmin=low, vmax=high, cmap=colours, ax=axes, xticklabels=columns, yticklabels=rows,
         annot=np.where(blank, "", words) if numbers else False, fmt="", cbar_kws={"label": label},
         annot_kws={"size": TYPE}, linewidths=0.4, linecolor=FAINT if colours == SHARES else "white",
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """The folder of a run.
 
 ``run.json`` is written first and marks the folder as a run's. The scores are written last and mark
-it as complete: ``metrics.json``, ``probe.json``, ``compare.json``, ``transfer.json`` or
-``fairness.json``.
+it as complete: ``metrics.json``, ``probe.json``, ``compare.json``, ``transfer.json``,
+``robustness.json`` or ``fairness.json``.
 """
 
 import json
@@ -20,11 +20,14 @@ from data.errors import UsageError
 
 FORMAT = "wav2emo run"
 MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
-COMPARE, TRANSFER, FAIRNESS = "compare.json", "transfer.json", "fairness.json"
+COMPARE, TRANSFER = "compare.json", "transfer.json"
+ROBUSTNESS, FAIRNESS = "robustness.json", "fairness.json"
+RESULTS = RESULT, PROBE, COMPARE, TRANSFER, ROBUSTNESS, FAIRNESS
 FIGURES = (  # of every kind of run; the files are <name>.png and <name>.svg
     "confusion", "f1", "curves", "layers", "attention", "predictions", "plane", "scores", "ranks",
     "targets", "selection", "description_length", "recall", "speakers", "similarity", "against",
-    "maps", "matrix", "transfer_layers", "alignment", "groups", "group_recall",
+    "maps", "matrix", "transfer_layers", "alignment", "groups", "group_recall", "levels",
+    "conditions", "condition_layers", "layer_means",
 )  # fmt: skip
 LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
 
@@ -59,7 +62,7 @@ def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
     check(out)
     folder = _new_folder(name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (RESULT, PROBE, COMPARE, TRANSFER, FAIRNESS, "predictions.csv", "report.html"):
+    for stale in (*RESULTS, "predictions.csv", "report.html"):
         (folder / stale).unlink(missing_ok=True)
     for figure in FIGURES:
         for kind in (".png", ".svg"):

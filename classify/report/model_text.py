@@ -4,6 +4,7 @@ from typing import Any
 
 from classify.formats import counted, score
 from classify.models.trained import TrainedHead
+from classify.robustness.scores import ALL, CLEAN
 from classify.stats.intervals import in_words
 from data import console
 
@@ -17,6 +18,7 @@ def render(model: TrainedHead) -> console.Lines:
         ("trained on", f"{sum(card['corpora'].values())} utterances ({counted(card['corpora'])})"),
         ("targets" if model.targets else "classes", counted(card["support"])),
         ("chosen", _chosen(model)),
+        *_augmented(card),
         *_scores(card),
     ]
     return console.lines(f"{name:11}  {value}" for name, value in rows)
@@ -55,6 +57,7 @@ def _scores(card: Any) -> list[tuple[str, str]]:
     return leak + [
         ("UAR", f"{overall['uar']:.3f} {in_words(bounds)}   {chance}"),
         *_across(card),
+        *_degraded(card),
         ("ECE", f"{before:.3f} → {after:.3f}   temperature {card['temperature']:.2f}"),
     ]
 
@@ -72,3 +75,30 @@ def _across(card: Any) -> list[tuple[str, str]]:
         )
         for name, row in (card["across"] or {}).items()
     ]
+
+
+def _augmented(card: Any) -> list[tuple[str, str]]:
+    """Whether copies are trained on."""
+    lines = []
+    if augment := (card["robustness"] or {}).get("augment"):
+        kept = "trained on" if augment["chosen"] else "not trained on"
+        lines.append((
+            "augment",
+            f"{kept} copies in {', '.join(augment['asked'])}, by {augment['by']} (UAR there "
+            f"{augment['uar']['with']:.3f} with them, {augment['uar']['without']:.3f} without)",
+        ))  # fmt: skip
+    return lines
+
+
+def _degraded(card: Any) -> list[tuple[str, str]]:
+    """The scores of all conditions and of the worst."""
+    lines = []
+    if rows := (card["robustness"] or {}).get("conditions"):
+        names = [name for name in rows if name not in (CLEAN, ALL)]
+        worst = min(names, key=lambda name: rows[name]["uar"])
+        lines.append((
+            "degraded",
+            f"{rows[ALL]['uar']:.3f} {in_words(rows[ALL]['ci95'])}   {len(names)} conditions; "
+            f"worst: {worst} {rows[worst]['uar']:.3f}",
+        ))  # fmt: skip
+    return lines

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from classify.fairness.result import Fairness
     from classify.fairness.study import Study
     from classify.probing.result import Probe
+    from classify.robustness.result import Robustness
     from classify.transfer.result import Transfer
 
 
@@ -145,6 +146,25 @@ def of_transfer(found: "Transfer") -> Report:
         predictions=found.predictions(),
         draw=lambda folder: transfer_figures.draw(found, folder),
         html=lambda figures, folder: transfer_page.html(found, figures, folder),
+    )
+
+
+def of_robustness(found: "Robustness") -> Report:
+    """The report of a robustness study."""
+    from classify.report import robustness_figures, robustness_page
+
+    options = found.options
+    return Report(
+        name="robustness",
+        result=folders.ROBUSTNESS,
+        options=options.as_json() | {"cache": str(options.cache.absolute())},
+        seed=options.seed,
+        fingerprint=found.fingerprint,
+        more={},
+        metrics=found.metrics,
+        predictions=found.predictions(),
+        draw=lambda folder: robustness_figures.draw(found, folder),
+        html=lambda figures, folder: robustness_page.html(found, figures, folder),
     )
 
 

@@ -106,13 +106,13 @@ class FoldedCache(Cache):
         return table[self.fold >= 0]
 
 
-def open_cache(path: str | os.PathLike[str]) -> Cache:
-    """Open a cache, also a folder of caches by fold.
+def open_cache(path: str | os.PathLike[str], degraded: bool = False) -> Cache:
+    """Open a cache, also a folder of caches by fold, whose conditions are not read.
 
     Raises:
         CacheError: see `Cache` and `FoldedCache`.
     """
-    return FoldedCache(path) if (Path(path) / FILE).exists() else Cache(path)
+    return FoldedCache(path) if (Path(path) / FILE).exists() else Cache(path, degraded)
 
 
 def write(folder: Path, model: str, tested: Mapping[str, Sequence[str]], source: str) -> None:

@@ -16,10 +16,11 @@ CONDITION = "condition"  # how it was degraded; "": not at all
 DIGEST = "condition_digest"  # of everything that determines the degraded audio
 ACHIEVED = "achieved"  # level of the condition as it was measured, in its unit
 OF_CONDITION = (CONDITION, DIGEST, ACHIEVED)
+QUALITY = ("bandwidth_hz", "level_db", "snr_db", "clipped_share")  # see `extract.quality`
 TEXT = ("id", "corpus", "path", "speaker", "emotion", "sha256", HEARD, CONDITION, DIGEST)
 DESCRIBED = ("corpus", "path", "speaker", "emotion", "start", "end")  # start and end in seconds
 REQUIRED = ("id", "corpus", "path", "speaker", "emotion", "start", "end", "duration", "sha256")
-EMBEDDED = ("id", "duration", "sha256", HEARD, *OF_CONDITION)  # they belong to the embedding
+EMBEDDED = ("id", "duration", "sha256", HEARD, *OF_CONDITION, *QUALITY)  # of the embedding
 MANY_DIGITS = 1e21  # whole numbers from this one on are written with an exponent
 
 Columns = dict[str, npt.NDArray]
@@ -30,9 +31,10 @@ def from_utterances(
     durations: Sequence[float],
     checksums: Sequence[str],
     achieved: Sequence[float | None] = (),
+    quality: Sequence[Sequence[float]] = (),
 ) -> Columns:
-    """Columns of shape (utterance,), from utterances, durations in seconds, SHA-256, and the
-    achieved levels of their conditions."""
+    """Columns of shape (utterance,), from utterances, durations in seconds, SHA-256, the achieved
+    levels of their conditions, and the `QUALITY` of each."""
     named = {
         "id": column("id", [utterance.id for utterance in utterances]),
         "duration": column("duration", durations),
@@ -43,13 +45,15 @@ def from_utterances(
         named[CONDITION] = column(CONDITION, [one.name if one else "" for one in conditions])
         named[DIGEST] = column(DIGEST, [one.digest if one else "" for one in conditions])
         named[ACHIEVED] = column(ACHIEVED, achieved)
+    measured = zip(*quality, strict=True)
+    named |= {name: column(name, values) for name, values in zip(QUALITY, measured, strict=False)}
     return described(utterances) | named
 
 
 def described(utterances: Sequence[Utterance]) -> Columns:
     """Columns of shape (utterance,) that come from the corpus and not from its recordings."""
     attributes = {name for utterance in utterances for name in utterance.attributes}
-    if reserved := attributes.intersection((*REQUIRED, HEARD, *OF_CONDITION)):
+    if reserved := attributes.intersection((*REQUIRED, *EMBEDDED)):
         raise ValueError(f"{min(reserved)!r} is a reserved name; rename the attribute")
     named = {
         name: column(name, [getattr(utterance, name) for utterance in utterances])
@@ -144,7 +148,7 @@ def types(name: str) -> tuple[str, ...]:
     """Types that a column may have in a file; ``S`` is text of any length."""
     if name in TEXT:
         return ("S",)
-    return ("<f8",) if name in (*REQUIRED, ACHIEVED) else ("S", "<f8")
+    return ("<f8",) if name in (*REQUIRED, ACHIEVED, *QUALITY) else ("S", "<f8")
 
 
 def decode(values: npt.NDArray) -> list[str]:

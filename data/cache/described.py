@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data.cache.columns import HEARD, OF_CONDITION, REQUIRED
+from data.cache.columns import EMBEDDED, REQUIRED
 from data.cache.reader import Cache
 from data.errors import UsageError
 from data.utterance import Utterance
@@ -38,5 +38,5 @@ def _utterance(row: dict[str, Any], roots: Sequence[Path]) -> Utterance:
         known.get("emotion"),
         known.get("start"),
         known.get("end"),
-        {k: v for k, v in known.items() if k not in (*REQUIRED, HEARD, *OF_CONDITION)},
+        {k: v for k, v in known.items() if k not in (*REQUIRED, *EMBEDDED)},
     )

@@ -72,7 +72,7 @@ class Cache:
 
     @property
     def baselines(self) -> tuple[str, ...]:
-        """Stored features without a model: energy, logmel; empty in older caches."""
+        """Stored features without a model, such as logmel; empty in older caches."""
         return tuple(self.recipe.get("baselines") or ())
 
     @property

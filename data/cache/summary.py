@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from data.cache.columns import ACHIEVED, CONDITION
 from data.cache.reader import Cache
 
 
@@ -28,8 +29,24 @@ def summary(cache: Cache) -> dict[str, Any]:
             }
             for name, rows in table.groupby("corpus")
         },
+        "conditions": _conditions(cache),
         "columns": list(table.columns),
         "fingerprint": cache.fingerprint,
         "recipe": cache.recipe,
         "provenance": cache.provenance,
+    }
+
+
+def _conditions(cache: Cache) -> dict[str, dict[str, Any]]:
+    """Number of utterances in each condition, and the mean of their measured levels."""
+    if not cache.conditions:
+        return {}
+    table = Cache(cache.path, degraded=True).utterances
+    of = table[table[CONDITION] != ""].groupby(CONDITION)[ACHIEVED]
+    return {
+        str(name): {
+            "utterances": len(levels),
+            "achieved": round(float(levels.mean()), 4) if levels.notna().any() else None,
+        }
+        for name, levels in of
     }

@@ -24,6 +24,8 @@ def parser() -> argparse.ArgumentParser:
     add("-o", "--out", type=Path, required=True, metavar="PATH", help="FILE.npz, FILE.parquet, or "
         "a folder")  # fmt: skip
     add("--format", choices=FORMATS, help="write utterances and labels, without embeddings")
+    add("--degraded", action="store_true", help="also the utterances of all conditions, without "
+        "--format")  # fmt: skip
     add("--copy", action="store_true", help="copy the recordings into the folder of --format "
         "(default: write their absolute paths)")  # fmt: skip
     add("--corpus-root", type=Path, action="append", default=[], metavar="DIR", help="folder of "
@@ -40,6 +42,8 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     if args.format:
+        if args.degraded:
+            raise UsageError("--degraded with --format: there are no recordings of conditions")
         return _utterances(args)
     if len(args.sources) > 1 or args.copy or args.corpus_root:
         raise UsageError(
@@ -48,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     from data.cache import Cache
     from data.cache.export import export
 
-    with Cache(args.sources[0]) as cache:
+    with Cache(args.sources[0], degraded=args.degraded) as cache:
         export(cache, args.out)
         show(f"{args.out}: {len(cache)} utterances × {len(cache.layers)} layers")
     return 0

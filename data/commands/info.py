@@ -57,6 +57,12 @@ def _screen(content: dict[str, Any]) -> Lines:
             f"{corpus['hours']:.2f} h",
             f"  {emotions}",
         ]
+    if content["conditions"]:
+        text += ["", "conditions, with the mean of the measured levels:"]
+        width = max(map(len, content["conditions"]))
+        for name, found in content["conditions"].items():
+            level = "" if found["achieved"] is None else f", {found['achieved']:.4g}"
+            text.append(f"  {name:{width}}  {found['utterances']} utterances{level}")
     text += ["", f"recipe {content['fingerprint'][:16]}…"]
     for key, value in content["recipe"].items():
         if key not in ("layers", "pooling", "layer_convention", "sequence_layers", "baselines"):

@@ -24,10 +24,19 @@ from data.errors import UsageError
 from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
+from extract.commands.conditions import add_conditions, with_conditions
 from extract.commands.corpora import add_reading, read
 from extract.commands.encoders import ListEncoders
 from extract.parallel.paths import parse_prefix, placed
-from extract.recipe import DEFAULT_PRECISION, ENGINES, POOLINGS, PRECISIONS, Request
+from extract.recipe import (
+    BASELINES,
+    DEFAULT_PRECISION,
+    ENGINES,
+    POOLINGS,
+    PRECISIONS,
+    Request,
+    parse_baselines,
+)
 from extract.tuned import Tuned
 
 if TYPE_CHECKING:
@@ -66,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--pooling", default="mean,std", help=f"some of {','.join(POOLINGS)} (default: %(default)s)"
     )
+    add("--baselines", metavar="NAMES", help="features without a model: some of "
+        f"{','.join(BASELINES)}, or none (default: the cache's, else logmel,energy)")  # fmt: skip
     add("--sequence", type=float, metavar="RATE", help="also store RATE steps per second")
     add("--sequence-layers", default="all", metavar="LAYERS", help="layers of the sequences")
     add("--shard", metavar="K/N", help="embed the K-th of N parts, as one of N tasks on "
@@ -94,11 +105,7 @@ def parser() -> argparse.ArgumentParser:
     add("--worker-timeout", type=float, default=scheduler.STALL_SECONDS, metavar="S",
         help="seconds without a finished chunk after which the chunks of busy workers go to "
         "other workers (default: %(default)g)")  # fmt: skip
-    add("--degrade", nargs="+", action="extend", default=[], metavar="SPEC", help="also embed the "
-        "utterances in these conditions, such as noise:20 telephone")  # fmt: skip
-    add(
-        "--noise", type=Path, metavar="DIR", help="folder of recordings for the conditions of noise"
-    )
+    add_conditions(parser)
     add("--prune", action="store_true", help="remove utterances that are no longer in their corpus")
     add("--dry-run", action="store_true", help="only count the utterances to embed")
     add("--json", action="store_true", help="print the summary as JSON")
@@ -111,13 +118,9 @@ def main(argv: Sequence[str]) -> int:
     args = parser().parse_args(argv)
     configure_logging(args.verbose, args.quiet)
     request = Request(
-        args.layers,
-        tuple(args.pooling.split(",")),
-        args.sequence,
-        args.sequence_layers,
-        args.precision,
-        args.engine,
-    )
+        args.layers, tuple(args.pooling.split(",")), args.sequence, args.sequence_layers,
+        args.precision, args.engine, parse_baselines(args.baselines),
+    )  # fmt: skip
     seconds = (args.batch_seconds, args.max_seconds)
     if not all(value is None or 0 < value < float("inf") for value in seconds) or args.jobs < 1:
         raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
@@ -136,28 +139,13 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError("--shard with --scheduler: expected one of both")
     sources = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
     utterances = [utterance for corpus in sources for utterance in corpus.utterances]
-    utterances = _with_degraded(args, utterances)
+    utterances = with_conditions(args, utterances)
     share = _share(sources, utterances, part, args.quiet) if part else None
     if tuned:
         return _by_fold(tuned, args, request, utterances)
     if args.dry_run:
         return _dry_run(args.out, share.own if share else utterances)
     return _extract(args, request, utterances, share)
-
-
-def _with_degraded(args: argparse.Namespace, utterances: "list[Utterance]") -> "list[Utterance]":
-    """The utterances, each followed by its degraded ones."""
-    if not args.degrade:
-        return utterances
-    from extract.degradations import conditions
-
-    specs = [spec for text in args.degrade for spec in text.split(",") if spec]
-    of_specs = conditions(specs, utterances, args.noise)
-    return [
-        one
-        for number, utterance in enumerate(utterances)
-        for one in (utterance, *(utterance.degraded(of[number]) for of in of_specs))
-    ]
 
 
 def _by_fold(
@@ -367,8 +355,9 @@ def _report(
             show(f"  {_unpacked(args.out, summary)}")
     if not refusals:
         return
-    for refusal in summary.refused[:SHOWN]:
-        log.error("%s: %s", refusal.utterance.file, refusal.reason)
+    reasons = dict.fromkeys((one.utterance.file, one.reason) for one in summary.refused)
+    for file, reason in [*reasons][:SHOWN]:  # once for all conditions
+        log.error("%s: %s", file, reason)
     if summary.refused:
         listed = errors_file(args.out) if summary.packed else parts_folder(args.out)
         log.error("refused %s: see %s", several(len(summary.refused), "utterance"), listed)

@@ -29,6 +29,8 @@ def parser() -> argparse.ArgumentParser:
         "--corpus-root", type=Path, action="append", default=[], metavar="DIR",
         help="folder of the recordings of the sample; may be given for each corpus",
     )  # fmt: skip
+    parser.add_argument("--noise", type=Path, metavar="DIR", help="folder of recordings of the "
+        "conditions of noise")  # fmt: skip
     parser.add_argument("--model", metavar="PATH", help="folder of the encoder, if it has moved")
     parser.add_argument("--device", default="auto", help="for the sample (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
@@ -45,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     from data.cache import Cache
     from data.cache.verify import problems
 
-    with Cache(args.cache) as cache:
+    with Cache(args.cache, degraded=True) as cache:
         defects = list(problems(cache))
         for defect in defects:
             show(defect)
@@ -67,7 +69,7 @@ def _sample_problems(cache: "Cache", args: argparse.Namespace) -> Iterator[str]:
     from data.cache.recipe import TOLERANCE
     from extract.reembed import relative_errors, sample
 
-    utterances = sample(cache, args.sample, args.corpus_root, args.seed)
+    utterances = sample(cache, args.sample, args.corpus_root, args.seed, args.noise)
     tolerance, worst = TOLERANCE[cache.recipe["precision"]], 0.0
     for name, error in relative_errors(cache, utterances, args.device, args.model):
         if isinstance(error, str):

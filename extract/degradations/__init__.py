@@ -1,44 +1,73 @@
 """Degrade recordings: noise, rooms, telephones, codecs, and small changes.
 
-The same utterance in the same condition gives the same samples on every machine, up to rounding.
+The same utterance in the same condition gives the same samples on every machine, up to rounding and
+the versions of codecs.
 """
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from data.condition import Condition
-from data.errors import UsageError
+from data.condition import Condition, clean_id
+from data.errors import AudioError, UsageError
 from data.utterance import Utterance
+from extract.degradations.degradation import Given, Waveform
+from extract.degradations.noise import BABBLE
+from extract.degradations.registry import DEGRADATIONS
+from extract.degradations.sources import Source, folder, others, voices
+from extract.degradations.specs import Spec, expand
 
-VERSION = 1  # of all degradations; a change of any sample needs a new one
-
-Waveform = npt.NDArray[np.float32]
+__all__ = ["conditions", "degrade"]
 
 
 def conditions(
     specs: Sequence[str], utterances: Sequence[Utterance], noise: Path | None = None
 ) -> list[list[Condition]]:
-    """The condition of each spec for each utterance; utterances of a corpus share an object.
+    """The conditions of some specs and sets, each for each utterance.
+
+    Utterances of a corpus share an object.
+
+    Args:
+        specs: such as ``noise:20:babble``, or the name of a set, see `extract.degradations.specs`.
+        utterances: clean ones, of one or several corpora.
+        noise: folder of recordings, for conditions of noise.
 
     Raises:
-        UsageError: a spec is unknown, or its level is impossible.
+        UsageError: a spec is unknown, its level is impossible, or its noise is missing.
     """
+    wanted = expand(specs, noise)
+    recorded = None
+    if noise is not None:
+        if not any(spec.of_folder for spec in wanted):
+            raise UsageError(f"--noise {noise}: no condition uses it; add --degrade noise:20")
+        recorded = folder(noise)
+    corpora: dict[str, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        corpora[utterance.corpus].append(utterance)
+    babble = {}
+    if any(spec.kind == BABBLE for spec in wanted):
+        babble = {corpus: voices(of) for corpus, of in corpora.items()}
     made = []
-    for name in specs:
-        if not name.startswith("gain:"):
-            raise UsageError(f"--degrade {name}: expected gain:DB")
-        digest = hashlib.sha256(json.dumps([VERSION, name]).encode()).hexdigest()[:16]
-        made.append([Condition(name, digest)] * len(utterances))
+    for spec in wanted:
+        if spec.kind == BABBLE:
+            of_corpus = {corpus: _condition(spec, babble[corpus]) for corpus in corpora}
+        else:
+            of_corpus = dict.fromkeys(
+                corpora, _condition(spec, recorded if spec.of_folder else None)
+            )
+        made.append([of_corpus[utterance.corpus] for utterance in utterances])
     return made
 
 
 def degrade(waveform: Waveform, utterance: Utterance) -> tuple[Waveform, float | None]:
     """Degrade a (sample,) waveform at 16 kHz by the condition of its utterance.
+
+    Random numbers depend on the clean utterance, the degradation and its kind, but not on its
+    level: levels have the same noise, scaled.
 
     Returns:
         The degraded (sample,) waveform, and the level that was achieved, in the unit of the
@@ -48,5 +77,21 @@ def degrade(waveform: Waveform, utterance: Utterance) -> tuple[Waveform, float |
         AudioError: the recording cannot be degraded so.
     """
     assert utterance.condition is not None
-    level = float(utterance.condition.name.removeprefix("gain:"))
-    return waveform * np.float32(10 ** (level / 20)), level
+    spec = Spec.of_name(utterance.condition.name)
+    seed = json.dumps([clean_id(utterance.id), spec.degradation, spec.kind])
+    random = np.random.default_rng(np.frombuffer(hashlib.sha256(seed.encode()).digest(), np.uint32))
+    noises = utterance.condition.noises
+    if spec.kind == BABBLE:
+        noises = others(noises, utterance)
+    given = Given(random, spec.level, spec.kind, noises)
+    try:
+        return DEGRADATIONS[spec.degradation].apply(waveform, given)
+    except OSError as error:
+        raise AudioError(f"{error.filename}: {error.strerror or error}") from None
+
+
+def _condition(spec: Spec, source: Source | None) -> Condition:
+    entry = DEGRADATIONS[spec.degradation]
+    content = [entry.version, spec.name, *(source.identity if source else ())]
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    return Condition(spec.name, digest, source.noises if source else ())

@@ -1,14 +1,16 @@
 """Map the roots of recordings to their paths on this machine.
 
-Only the root of an utterance changes. A cache does not contain it, so caches do not depend on the
-roots of their recordings.
+Only the root of an utterance changes, and the roots of the noises of its condition. A cache does
+not contain them, so caches do not depend on the roots of their recordings.
 """
 
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
+from data.condition import Condition
 from data.errors import UsageError
 from data.utterance import Utterance
 
@@ -31,7 +33,7 @@ def parse_prefix(text: str) -> Prefix:
 
 
 def placed(utterances: Iterable[Utterance], prefixes: Sequence[Prefix]) -> list[Utterance]:
-    """Replace OLD by NEW in the roots of utterances that begin with OLD.
+    """Replace OLD by NEW in the roots of utterances and noises that begin with OLD.
 
     Whole folder names are compared, and the longest matching prefix is used. Relative paths start
     at the working directory.
@@ -43,12 +45,17 @@ def placed(utterances: Iterable[Utterance], prefixes: Sequence[Prefix]) -> list[
         return list(utterances)
     pairs = [(os.path.abspath(old), os.path.abspath(new)) for old, new in prefixes]
     pairs.sort(key=lambda pair: len(pair[0]), reverse=True)
-    roots: dict[Path, Path] = {}
+    at = cache(partial(_moved, pairs=pairs))
+    conditions: dict[int, Condition | None] = {}  # by identity: utterances share them
     moved = []
     for utterance in utterances:
-        if utterance.root not in roots:
-            roots[utterance.root] = _moved(utterance.root, pairs)
-        moved.append(replace(utterance, root=roots[utterance.root]))
+        key = id(utterance.condition)
+        if key not in conditions:
+            conditions[key] = utterance.condition and replace(
+                utterance.condition,
+                noises=tuple(replace(one, root=at(one.root)) for one in utterance.condition.noises),
+            )
+        moved.append(replace(utterance, root=at(utterance.root), condition=conditions[key]))
     return moved
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from data.cache import refusals
 from data.cache.shards import Shards
+from data.condition import clean_id
 from data.errors import CacheError, UsageError
 from data.utterance import Utterance
 from extract.pipeline import Summary
@@ -116,7 +117,7 @@ class Share:
 def cut(
     utterances: Sequence[Utterance], seconds: Mapping[str, float], parts: int
 ) -> list[list[Utterance]]:
-    """Divide utterances into disjoint parts, each sorted by id.
+    """Divide utterances into disjoint parts, each sorted by id; conditions follow the clean one.
 
     The longest pieces are assigned first, each to the shortest part (Graham 1969, "Bounds on
     multiprocessing timing anomalies", LPT); ids decide ties. No part is empty if there are enough
@@ -128,7 +129,7 @@ def cut(
         parts: number of parts.
     """
     lengths = {u.id: max(UNKNOWN_SECONDS, seconds.get(u.id, 0.0)) for u in utterances}
-    in_order = sorted(utterances, key=lambda utterance: utterance.id)
+    in_order = sorted(utterances, key=_order)
     pieces = list(_pieces(in_order, lengths, sum(lengths[u.id] for u in in_order) / parts / PIECES))
     if len(pieces) < parts:
         pieces = [[utterance] for utterance in in_order]
@@ -140,7 +141,12 @@ def cut(
         load, number = loads[0]
         filled[number] += piece
         heapq.heapreplace(loads, (load - weight, number))
-    return [sorted(part, key=lambda utterance: utterance.id) for part in filled]
+    return [sorted(part, key=_order) for part in filled]
+
+
+def _order(utterance: Utterance) -> tuple[str, str]:
+    """Conditions of an utterance follow each other, so that its recording is decoded once."""
+    return clean_id(utterance.id), utterance.id
 
 
 def _pieces(

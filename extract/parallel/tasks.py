@@ -187,9 +187,18 @@ def _embed(
         pass
     finally:
         parts.clean()
-    missing = [refusal for refusal in summary.refused if not refusal.utterance.file.exists()]
+    missing = [refusal for refusal in summary.refused if _is_missing(refusal.utterance)]
     summary.refused = [refusal for refusal in summary.refused if refusal not in missing]
     return Report(took=time.monotonic() - began, summary=summary, missing=missing)
+
+
+def _is_missing(utterance: Utterance) -> bool:
+    """Whether a recording is missing on this worker: of the utterance, or noises of its condition.
+
+    The first noise stands for all; they are of one folder or corpus.
+    """
+    noises = utterance.condition.noises[:1] if utterance.condition else ()
+    return not all(file.exists() for file in (utterance.file, *(one.file for one in noises)))
 
 
 def end(run: str) -> None:

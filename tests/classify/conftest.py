@@ -1,12 +1,13 @@
 """Small synthetic caches: classes and speakers are Gaussian offsets in every layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from classify.conditions import level
 from data.cache import Cache
 from data.cache.writer import write_cache
 
@@ -99,6 +100,68 @@ def make_cache(tmp_path: Path) -> MakeCache:
 def cache(make_cache: MakeCache) -> Path:
     """Five speakers, four classes, 80 utterances."""
     return make_cache()
+
+
+@pytest.fixture
+def make_degraded(make_cache: MakeCache) -> MakeCache:
+    """Write a cache with copies of all utterances in conditions: name → deviation of the noise that
+    is added to each layer; other options are those of `make_cache`."""
+
+    def make(
+        conditions: dict[str, Sequence[float]],
+        logmel: bool = False,
+        missing: Sequence[str] = (),  # ids
+        alter: Callable[[dict[str, np.ndarray], list[str], list[str]], None] | None = None,
+        **options: object,
+    ) -> Path:
+        path = make_cache(**options)
+        random = np.random.default_rng(1)
+        with Cache(path) as cache:
+            table, recipe = cache.utterances, dict(cache.recipe)
+            clean = {name: cache.embeddings(name) for name in cache.poolings}
+        names = [name for name in ("", *conditions) for _ in range(len(table))]
+        ids = [
+            f"~{name}/{one}" if name else one
+            for name, one in zip(names, [*table["id"]] * (1 + len(conditions)), strict=True)
+        ]
+        columns = {name: [*values] * (1 + len(conditions)) for name, values in table.items()}
+        columns |= {
+            "id": ids,
+            "condition": names,
+            "condition_digest": ["0f" if name else "" for name in names],
+            "achieved": [level(name) if level(name) is not None else np.nan for name in names],
+        }
+        layers = {
+            pooling: np.concatenate(
+                [
+                    values,
+                    *(
+                        values
+                        + np.reshape(deviation, (-1, 1, 1)) * random.normal(size=values.shape)
+                        for deviation in conditions.values()
+                    ),
+                ],
+                axis=1,
+            ).astype(np.float32)
+            for pooling, values in clean.items()
+        }
+        baselines = None
+        if logmel:
+            recipe["baselines"] = {"logmel": {}}
+            baselines = {"logmel": layers["mean"][1] + random.normal(size=layers["mean"][1].shape)}
+        if alter:
+            alter(layers, names, columns["speaker"])
+        kept = [n for n, one in enumerate(ids) if one not in missing]
+        write_cache(
+            path,
+            recipe,
+            {name: [values[n] for n in kept] for name, values in columns.items()},
+            {name: values[:, kept] for name, values in layers.items()},
+            baselines=baselines and {name: values[kept] for name, values in baselines.items()},
+        )
+        return path
+
+    return make
 
 
 @pytest.fixture

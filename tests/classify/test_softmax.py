@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from classify.heads.linear import SoftmaxRegression, jobs
-from classify.heads.linear.batched import Problems, log_probabilities, predictions
+from classify.heads.linear.batched import Problems, log_probabilities, predictions, weights
 from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.spaces import FeatureSpace, FoldedSpace, GramSpace
 from classify.heads.standardize import scaling
@@ -205,6 +205,21 @@ def test_every_way_to_fit_agrees(study, monkeypatch: pytest.MonkeyPatch) -> None
     by_gram, on_shared_features, on_own_features = found
     np.testing.assert_allclose(on_shared_features, by_gram, atol=0.03)
     np.testing.assert_allclose(on_own_features, by_gram, atol=0.03)
+
+
+@pytest.mark.parametrize("head", ["logreg", "ridge", "lda"])
+@pytest.mark.parametrize("C", [0.01, np.array([0.01, 0.1] * 20)])
+def test_weights_give_the_same_probabilities(study, head: str, C) -> None:
+    """By shared features (one C), by the Gram matrix, and in closed form."""
+    X, y, train = study
+    train = train.copy()
+    train[0, y == 5] = False  # a class that is absent
+    problems = Problems(train, y, 6, C if np.ndim(C) == 0 else C[: len(train)])
+    coefficients, intercepts = weights(head, X, problems)
+    logits = np.einsum("pkd,nd->pnk", coefficients.astype(float), X) + intercepts[:, None]
+    found = logits - logsumexp(logits, axis=2, keepdims=True)
+    expected = log_probabilities(head, X, problems)
+    np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=1e-4)
 
 
 def test_a_feature_that_only_the_test_part_varies_in_does_no_harm(study) -> None:

@@ -12,7 +12,7 @@ import torch
 import transformers as T
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_encoders import ARCHITECTURES, TORCH_ONLY, alone, lively
+from small_encoders import ARCHITECTURES, TORCH_ONLY, WIDE, alone, lively
 
 from extract.encoders.checkpoint import Checkpoint
 from extract.encoders.convolutions import Convolutions
@@ -78,20 +78,6 @@ def test_batched_equals_single_at_full_size(name, kind, waveform):
     for row, states in enumerate(references):
         assert close(pooled["mean"][:, row], states.mean(axis=1), states.mean(axis=1))
         assert close(pooled["std"][:, row], states.std(axis=1), states.std(axis=1))
-
-
-WIDE = {
-    "unispeech": lambda: T.UniSpeechModel(T.UniSpeechConfig(num_hidden_layers=1)),
-    "sew": lambda: T.SEWModel(T.SEWConfig(num_hidden_layers=1)),
-    "sew-d": lambda: T.SEWDModel(T.SEWDConfig(num_hidden_layers=1)),
-    "conformer": lambda: T.Wav2Vec2ConformerModel(T.Wav2Vec2ConformerConfig(num_hidden_layers=1)),
-    "wav2vec2-bert": lambda: T.Wav2Vec2BertModel(T.Wav2Vec2BertConfig(num_hidden_layers=1)),
-    "whisper": lambda: (
-        T.WhisperModel(
-            T.WhisperConfig(encoder_layers=1, decoder_layers=1, tie_last_hidden_states=False)
-        ).encoder
-    ),
-}
 
 
 @pytest.mark.parametrize("name", WIDE)

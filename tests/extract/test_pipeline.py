@@ -16,6 +16,7 @@ from data.cache.file import CacheFile
 from data.cache.shards import Shards
 from data.errors import CacheError, RecipeMismatch
 from extract import shard_writer
+from extract.degradations import conditions
 from extract.pipeline import Settings, extract
 
 
@@ -311,6 +312,35 @@ def test_segments_of_one_recording(tmp_path, utterances, waveform):
     assert table["start"].tolist() == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     assert table["duration"].eq(0.5).all()
     assert extract(utterances(tmp_path / "turns.csv"), StandIn(), tmp_path / "c.h5").cached == 6
+
+
+def in_conditions(corpus, utterances, *levels):
+    """The utterances of a corpus, clean and with other gains."""
+    clean = utterances(corpus)
+    of_levels = conditions([f"gain:{level}" for level in levels], clean)
+    return [*clean, *(u.degraded(of[n]) for of in of_levels for n, u in enumerate(clean))]
+
+
+def test_conditions_are_added_and_nothing_is_embedded_twice(corpus, utterances, tmp_path):
+    extract(utterances(corpus), StandIn(), tmp_path / "c.h5")
+    summary = extract(in_conditions(corpus, utterances, -20), StandIn(), tmp_path / "c.h5")
+    assert (summary.embedded, summary.cached, summary.total) == (12, 12, 24)
+    summary = extract(in_conditions(corpus, utterances, -20, -6), StandIn(), tmp_path / "c.h5")
+    assert (summary.embedded, summary.cached, summary.total) == (12, 24, 36)
+    once = extract(in_conditions(corpus, utterances, -6, -20), StandIn(), tmp_path / "once.h5")
+    assert (once.embedded, once.total) == (36, 36)
+    with Cache(tmp_path / "c.h5", True) as cache, Cache(tmp_path / "once.h5", True) as other:
+        assert cache.utterances.equals(other.utterances)
+        np.testing.assert_array_equal(cache.embeddings(), other.embeddings())
+        loud, quiet = cache[utterances(corpus)[0].id][0], cache.layer(0)[12]
+        np.testing.assert_allclose(quiet, loud / 10, atol=1e-4)
+
+
+def test_a_removed_recording_is_pruned_in_all_conditions(corpus, utterances, tmp_path):
+    extract(in_conditions(corpus, utterances, -20), StandIn(), tmp_path / "c.h5")
+    utterances(corpus)[0].file.unlink()
+    summary = extract(utterances(corpus), StandIn(), tmp_path / "c.h5", Settings(prune=True))
+    assert (summary.pruned, summary.total) == (2, 22)
 
 
 def test_a_pruned_utterance_stays_away_after_a_crash(corpus, utterances, tmp_path, monkeypatch):

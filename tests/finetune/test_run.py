@@ -275,6 +275,13 @@ def test_two_speakers_train_all_epochs(utterances_of, tmp_path, caplog):
     assert len(found.results["fold-0"].history["train_loss"]) == QUICK.epochs
 
 
+def test_bfloat16_on_the_device_that_there_is(utterances_of, tmp_path):
+    two = [each for each in utterances_of if each.speaker in ("s0", "s1")]
+    options = dataclasses.replace(QUICK, precision="bfloat16", folds="speaker", epochs=1)
+    found = finetune(two, tmp_path / "out", options, only=["fold-0"], device="auto")
+    assert np.isfinite(found.results["fold-0"].history["train_loss"]).all()
+
+
 def test_recordings_that_cannot_be_read_are_left_out(recordings, tmp_path):
     root = tmp_path / "corpus"
     shutil.copytree(recordings, root)

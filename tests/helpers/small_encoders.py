@@ -1,4 +1,6 @@
-"""Small models of every architecture, with random weights."""
+"""Small and wide models of every architecture, with random weights."""
+
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -33,7 +35,6 @@ WHISPER = {
     "max_source_positions": 50,  # windows of a second
     "vocab_size": 8,
     "pad_token_id": 0,
-    "tie_last_hidden_states": False,  # transformers: states are before the final norm
 }
 T = transformers
 ARCHITECTURES = {
@@ -59,6 +60,16 @@ ARCHITECTURES = {
     ),
     "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(**DATA2VEC)),
 }
+WIDE = {  # one layer each
+    "unispeech": lambda: T.UniSpeechModel(T.UniSpeechConfig(num_hidden_layers=1)),
+    "sew": lambda: T.SEWModel(T.SEWConfig(num_hidden_layers=1)),
+    "sew-d": lambda: T.SEWDModel(T.SEWDConfig(num_hidden_layers=1)),
+    "wavlm": lambda: T.WavLMModel(T.WavLMConfig(num_hidden_layers=1)),
+    "data2vec": lambda: T.Data2VecAudioModel(T.Data2VecAudioConfig(num_hidden_layers=1)),
+    "conformer": lambda: T.Wav2Vec2ConformerModel(T.Wav2Vec2ConformerConfig(num_hidden_layers=1)),
+    "wav2vec2-bert": lambda: T.Wav2Vec2BertModel(T.Wav2Vec2BertConfig(num_hidden_layers=1)),
+    "whisper": lambda: T.WhisperModel(T.WhisperConfig(encoder_layers=1, decoder_layers=1)).encoder,
+}
 TORCH_ONLY = ("whisper", "wav2vec2-bert")  # beginnings of names
 
 
@@ -75,7 +86,10 @@ def convolved(model: torch.nn.Module, waveform: np.ndarray) -> torch.Tensor:
 
 
 def in_windows(model: torch.nn.Module, waveform: np.ndarray) -> torch.Tensor:
-    """By Whisper: each window is padded, and its own frames are those that transformers counts."""
+    """By Whisper: each window is padded, and its own frames are those that transformers counts.
+
+    Most versions of transformers give the last states after the final norm, which is left out here.
+    """
     seconds = model.config.max_source_positions // 50
     extractor = T.WhisperFeatureExtractor(model.config.num_mel_bins, chunk_length=seconds)
     found = []
@@ -84,7 +98,8 @@ def in_windows(model: torch.nn.Module, waveform: np.ndarray) -> torch.Tensor:
         inputs = extractor(
             window, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt"
         )
-        states = model(inputs.input_features, output_hidden_states=True).hidden_states
+        with patch.object(model.layer_norm, "forward", lambda states: states):
+            states = model(inputs.input_features, output_hidden_states=True).hidden_states
         count = int(model._get_feat_extract_output_lengths(inputs.attention_mask.sum()))
         found.append(torch.cat(states)[:, :count])
     return torch.cat(found, dim=1)

@@ -17,8 +17,9 @@ import numpy as np
 from data import corpora
 from data.console import run
 from extract import pipeline, shard_writer
+from extract.baselines import parameters
 from extract.engines import Pooled
-from extract.logmel import PARAMETERS
+from extract.recipe import DEFAULT_BASELINES
 
 
 class StandIn:
@@ -45,7 +46,7 @@ class StandIn:
             "sequence_layers": [],
             "engine": "stand-in",
             "precision": "float32",
-            "baselines": PARAMETERS,
+            "baselines": parameters(DEFAULT_BASELINES),
         } | changes
 
     def embed(self, waveforms: list[np.ndarray]) -> Pooled:

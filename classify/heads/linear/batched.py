@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from joblib import cpu_count
 from threadpoolctl import threadpool_limits
 
-from classify.heads.linear.jobs import Answer, Job, closed_form_jobs, softmax_jobs
-from classify.heads.linear.problems import Problems
+from classify.heads.linear.jobs import Job, Linear, closed_form_jobs, softmax_jobs
+from classify.heads.linear.problems import Problems, Rows
 
-__all__ = ["DEFAULT_C", "Problems", "log_probabilities", "predictions"]
+__all__ = ["DEFAULT_C", "Problems", "log_probabilities", "predictions", "weights"]
 
 DEFAULT_C = {"logreg": 0.01, "ridge": 0.001, "lda": 1.0}  # head → C
 
-Finish = Callable[[npt.NDArray], npt.NDArray]  # of logits (class, problem, utterance)
+Finish = Callable[[npt.NDArray, Callable[[], Linear]], Any]  # of logits, and of weights
 
 
 def log_probabilities(
@@ -46,7 +47,7 @@ def log_probabilities(
         NoOptimum: a fit does not converge.
     """
     found = np.empty((len(problems), len(X), problems.classes), np.float32)
-    for rows, part in _fitted(head, X, problems, device, _log_softmax):
+    for rows, part in _fitted(head, X, problems, device, lambda logits, _: _log_softmax(logits)):
         found[rows] = part
     return found
 
@@ -56,9 +57,26 @@ def predictions(
 ) -> npt.NDArray[np.intp]:
     """(problem, utterance) the most probable class; `log_probabilities` in less memory."""
     found = np.empty((len(problems), len(X)), np.intp)
-    for rows, part in _fitted(head, X, problems, device, lambda logits: logits.argmax(0)):
+    for rows, part in _fitted(head, X, problems, device, lambda logits, _: logits.argmax(0)):
         found[rows] = part
     return found
+
+
+def weights(
+    head: str, X: npt.NDArray[np.floating], problems: Problems
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Weights (problem, class, dim) and intercepts (problem, class) of the fits of
+    `log_probabilities`, by which other utterances are predicted.
+
+    They are of the features as they are, not standardised. The intercept of a class that is absent
+    from a training part is -inf.
+    """
+    coefficients = np.empty((len(problems), problems.classes, X.shape[1]), np.float32)
+    intercepts = np.empty((len(problems), problems.classes))
+    for rows, (some, of_classes) in _fitted(head, X, problems, "cpu", lambda _, linear: linear()):
+        coefficients[rows], intercepts[rows] = some.swapaxes(0, 1), of_classes.T
+    intercepts[~problems.present.T] = -np.inf
+    return coefficients, intercepts
 
 
 def _log_softmax(logits: npt.NDArray) -> npt.NDArray:
@@ -69,8 +87,8 @@ def _log_softmax(logits: npt.NDArray) -> npt.NDArray:
 
 def _fitted(
     head: str, X: npt.NDArray[np.floating], problems: Problems, device: str, finish: Finish
-) -> Iterator[Answer]:
-    """Yield some problems at a time with their logits, processed by `finish`."""
+) -> Iterator[tuple[Rows, Any]]:
+    """Yield some problems at a time with what `finish` makes of their logits and weights."""
     if not np.isfinite(X).all():
         raise ValueError("the features hold NaN or infinity")
     present = problems.present
@@ -80,11 +98,11 @@ def _fitted(
             f"{lacking} of {len(problems)} training parts have one class; expected two or more"
         )
 
-    def run(job: Job) -> list[Answer]:
+    def run(job: Job) -> list[tuple[Rows, Any]]:
         answers = []
-        for rows, logits in job():
+        for rows, logits, linear in job():
             logits[~present[:, rows]] = -np.inf
-            answers.append((rows, finish(logits)))
+            answers.append((rows, finish(logits, linear)))
         return answers
 
     cores = cpu_count() if device == "cpu" else 1

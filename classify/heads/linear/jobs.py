@@ -30,7 +30,8 @@ COMMON = 0.25  # share of the utterances that all parts of a chunk have to train
 FAR = 1e9  # deviations; larger values of shared features could overflow float32
 
 Float64 = npt.NDArray[np.float64]
-Answer = tuple[Rows, npt.NDArray]  # some problems, and what was found of them
+Linear = tuple[Float64, Float64]  # of features as they are: (class, problem, dim) and intercepts
+Answer = tuple[Rows, npt.NDArray, Callable[[], Linear]]  # problems, their logits and weights
 Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
 
 
@@ -201,7 +202,14 @@ def _on_shared_features(
     batch = _batch_of(problems, rows, slice(None), space.X)
     optimum = minimise(space, batch, TOLERANCE, together=True)
     converged = _numpy(optimum.converged)
-    yield rows[converged], _numpy(optimum.logits)[:, converged]
+
+    def linear() -> Linear:
+        weights = _numpy(optimum.weights).astype(np.float64) * inverse
+        shift = (weights * mean).sum(-1)
+        weights, centred = weights / scale, _numpy(optimum.intercept)[..., 0] - shift
+        return weights[:, converged], (centred - weights @ centre)[:, converged]
+
+    yield rows[converged], _numpy(optimum.logits)[:, converged], linear
     for part, some in members:
         if len(left := np.setdiff1d(some, rows[converged])):
             yield from _more_exactly(part, problems, left, device)
@@ -222,18 +230,36 @@ def _on_own_features(
     longest = len(known) if kind is GramSpace else max(known.shape)
     for chunk in _chunks(rows, problems, longest, device):
         batch = _batch_of(problems, chunk, np.flatnonzero(train), known)
-        weights, intercept, logits, converged = minimise(space, batch, TOLERANCE)
+        optimum = minimise(space, batch, TOLERANCE)
+        weights, intercept, logits, converged = optimum
         there = _numpy(converged)
         found = np.empty((problems.classes, there.sum(), len(Z)), Z.dtype)
         found[..., train] = _numpy(logits[:, converged])
         others = space.logits_of(weights[:, converged], new) + intercept[:, converged]
         found[..., ~train] = _numpy(others)
-        yield chunk[there], found
+        linear = partial(_of_own_features, space, part, *(a[:, converged] for a in optimum[:2]))
+        yield chunk[there], found, linear
         if there.all():
             continue
         if kind is FeatureSpace and dtype is np.float64:
             raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
         yield from _more_exactly(part, problems, chunk[~there], device)
+
+
+def _of_own_features(
+    space: FeatureSpace | GramSpace, part: StandardisedPart, weights: Array, intercept: Array
+) -> Linear:
+    """Weights of features as they are, from those of a space."""
+    return _unscaled(
+        part,
+        _numpy(space.of_features(weights)).astype(np.float64),
+        _numpy(intercept)[..., 0].astype(np.float64),
+    )
+
+
+def _unscaled(part: StandardisedPart, weights: Float64, intercept: Float64) -> Linear:
+    weights = weights / part.scaled.scale[part.number]
+    return weights, intercept - weights @ part.scaled.mean[part.number]
 
 
 def _more_exactly(
@@ -254,4 +280,8 @@ def _in_closed_form(
         labels = problems.labels_of(np.array([problem]))[0, train]
         C = problems.strengths[problem]
         weights, intercept = fit(Z[train], product, labels, problems.classes, C)
-        yield np.array([problem]), (weights @ Z.T + intercept[:, None])[:, None]
+        logits = (weights @ Z.T + intercept[:, None])[:, None]
+        yield (
+            np.array([problem]), logits,
+            partial(_unscaled, part, weights[:, None], intercept[:, None]),
+        )  # fmt: skip

@@ -24,7 +24,8 @@ class Space(Protocol):
     `precondition` takes a gradient and the mean curvature of the classes (class, problem, 1), and
     gives the step, its logits and the squared norm of the gradient (problem, 1). `dot` is the inner
     product (problem, 1) of two sets of weights, the second with its logits. `rounding` is the error
-    of half their squared norm (problem, 1). `logits_of` gives logits of other utterances X.
+    of half their squared norm (problem, 1). `of_features` gives weights by feature, `logits_of`
+    logits of other utterances X.
     """
 
     def select(self, problems: Array) -> Self: ...
@@ -33,6 +34,7 @@ class Space(Protocol):
     def precondition(self, gradient: Array, curvature: Array) -> tuple[Array, Array, Array]: ...
     def dot(self, first: Array, second: Array, logits: Array) -> Array: ...
     def rounding(self, weights: Array, penalty: Array) -> Array: ...
+    def of_features(self, weights: Array) -> Array: ...
     def logits_of(self, weights: Array, X: Array) -> Array: ...
 
 
@@ -76,6 +78,9 @@ class FeatureSpace:
     def rounding(self, weights: Array, penalty: Array) -> Array:
         """(problem, 1) error of a penalty by rounding."""
         return 0 * penalty
+
+    def of_features(self, weights: Array) -> Array:
+        return weights
 
     def logits_of(self, weights: Array, X: Array) -> Array:
         return _product(weights, X.T)
@@ -165,8 +170,11 @@ class GramSpace:
         found = _product(weights, self.X)
         return abs(inner(found, found) / 2 - penalty)
 
+    def of_features(self, weights: Array) -> Array:
+        return _product(weights, self.X)
+
     def logits_of(self, weights: Array, X: Array) -> Array:
-        return _product(_product(weights, self.X), X.T)
+        return _product(self.of_features(weights), X.T)
 
 
 def _transposed(X: Array) -> Array:

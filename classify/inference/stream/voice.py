@@ -6,14 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from classify.inference.stream.windows import Window
+from extract.activity import FRAME, SILENCE, frame_levels, is_speech, level, noise_floor
 from extract.audio import SAMPLING_RATE
 
-FRAME = SAMPLING_RATE // 50  # samples: 20 ms
-SILENCE = -100.0  # dB re full scale, the lowest level
 MEMORY = 10.0  # seconds that the floor is found in
-FLOOR = 0.1  # the quantile of their levels: long sentences have that much of pauses
-MARGIN = 9.0  # dB above the floor that speech has; a stationary noise varies by 2
-QUIETEST = -60.0  # dB re full scale: lower levels are not speech, even in a quiet room
 SHARE = 0.2  # of a window's frames that are speech, in a window with speech
 
 
@@ -47,22 +43,6 @@ class VoiceActivity:
         self._end = window.end
         recent = levels[len(levels) - fresh :]
         self._levels.extend(recent[recent > SILENCE].tolist())
-        floor = float(np.quantile(self._levels, FLOOR)) if self._levels else SILENCE
-        speech = levels > max(floor + MARGIN, QUIETEST)
+        floor = noise_floor(np.array(self._levels))
+        speech = is_speech(levels, floor)
         return Activity(bool(speech.mean() >= SHARE), level(window.samples), floor)
-
-
-def frame_levels(samples: np.ndarray) -> np.ndarray:
-    """(frame,) dB re full scale of frames of 20 ms, the last of them at the end of `samples`."""
-    count = len(samples) // FRAME
-    frames = samples[len(samples) - count * FRAME :].reshape(count, FRAME)
-    return _decibels(np.square(frames, dtype=float).mean(axis=1))
-
-
-def level(samples: np.ndarray) -> float:
-    """dB re full scale of (sample,) samples."""
-    return float(_decibels(np.square(samples, dtype=float).mean()))
-
-
-def _decibels(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(np.maximum(power, 10 ** (SILENCE / 10)))

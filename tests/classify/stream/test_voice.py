@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from classify.inference.stream.voice import Activity, VoiceActivity, frame_levels, level
+from classify.inference.stream.voice import Activity, VoiceActivity
 from classify.inference.stream.windows import Window
 from extract import audio
+from extract.activity import frame_levels, level
 
 RATE = 16_000
 

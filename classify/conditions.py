@@ -1,0 +1,206 @@
+"""The conditions of a cache: the degraded copies of its utterances.
+
+A condition is named by its kind and level, such as ``noise:20:babble`` or ``telephone``.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classify.dataset import Selection
+from classify.evaluation.folds import Rows
+from data.cache import Cache
+from data.cache.by_fold import FoldedCache
+from data.cache.columns import ACHIEVED, CONDITION, OF_CONDITION
+from data.condition import CLEAN, clean_id
+from data.errors import UsageError
+
+ALL = "all"
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+def kind(name: str) -> str:
+    """A condition's name without its level.
+
+    >>> kind("noise:20:babble"), kind("telephone")
+    ('noise:babble', 'telephone')
+    """
+    words = name.split(":")
+    place = _level_place(words)
+    return name if place is None else ":".join(words[:place] + words[place + 1 :])
+
+
+def level(name: str) -> float | None:
+    """The level in a condition's name; None: it has none.
+
+    >>> level("noise:20:babble"), level("telephone")
+    (20.0, None)
+    """
+    words = name.split(":")
+    place = _level_place(words)
+    return None if place is None else float(words[place])
+
+
+SMALL: dict[str, Callable[[float], bool]] = {  # kind → levels that should change no prediction
+    "noise:white": lambda snr: snr >= 35,  # dB
+    "gain": lambda change: abs(change) <= 2,  # dB
+    "highpass": lambda frequency: frequency <= 150,  # Hz
+    "lowpass": lambda frequency: frequency >= 6500,  # Hz
+    "crop": lambda samples: abs(samples) <= 1000,
+}
+
+
+def is_small(name: str) -> bool:
+    """Whether a condition changes so little that no prediction should change.
+
+    The changes of Derington et al. (2023, Testing Speech Emotion Recognition Machine Learning
+    Models, arXiv 2312.06270).
+
+    >>> is_small("gain:-2"), is_small("gain:-20"), is_small("noise:40"), is_small("telephone")
+    (True, False, True, False)
+    """
+    least, of = level(name), kind(name)
+    return least is not None and any(
+        small(least) for one, small in SMALL.items() if of in (one, one.partition(":")[0])
+    )
+
+
+def _level_place(words: Sequence[str]) -> int | None:
+    return next((n for n, word in enumerate(words) if n and NUMBER.fullmatch(word)), None)
+
+
+def named(stored: Sequence[str], asked: Sequence[str], option: str) -> tuple[str, ...]:
+    """Those of the stored conditions that have one of the names or kinds asked for.
+
+    Args:
+        stored: names of conditions.
+        asked: names, kinds with or without what follows the level, or `ALL`.
+        option: for the message.
+
+    Raises:
+        UsageError: one of them is unknown.
+
+    >>> named(["gain:-20", "noise:10:white", "noise:20:babble"], ["noise:babble", "gain"], "--only")
+    ('gain:-20', 'noise:20:babble')
+    """
+
+    def found(word: str) -> set[str]:
+        return {one for one in stored if word in (ALL, one, kind(one), one.partition(":")[0])}
+
+    if unknown := [word for word in asked if not found(word)]:
+        raise UsageError(
+            f"{option} {','.join(unknown)}: the cache has the conditions {', '.join(stored)}; "
+            f"expected one of these, a kind of them, or {ALL}"
+        )
+    chosen = {one for word in asked for one in found(word)}
+    return tuple(one for one in stored if one in chosen)
+
+
+def require_conditions(cache: Cache) -> None:
+    """Require that a cache has conditions, and one encoder.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if isinstance(cache, FoldedCache):
+        raise UsageError(
+            f"--cache {cache.path}: it has an encoder per fold, of which each would need all "
+            "conditions; name one of the caches in there"
+        )
+    if not cache.conditions:
+        raise UsageError(
+            f"--cache {cache.path}: it has no conditions; add them by the same 'python -m extract' "
+            "with --degrade, such as --degrade noise:20,telephone"
+        )
+
+
+def clean_table(cache: Cache) -> pd.DataFrame:
+    """The utterances of a cache that are not degraded, with its rows as the index.
+
+    Raises:
+        UsageError: see `require_conditions`.
+    """
+    require_conditions(cache)
+    table = cache.utterances
+    return table[table[CONDITION] == CLEAN].drop(columns=[*OF_CONDITION])
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Selected utterances in each condition. The first samples are the clean utterances."""
+
+    selection: Selection  # the clean utterances
+    names: tuple[str, ...]  # of the conditions; the first is `CLEAN`
+    condition: Rows  # (sample,) number of its condition
+    utterance: Rows  # (sample,) row of the selection
+    row: Rows  # (sample,) row of the cache with all conditions
+    achieved: npt.NDArray[np.float64]  # (sample,) level as it was measured
+
+    @classmethod
+    def of(cls, selection: Selection, cache: Cache, names: Sequence[str]) -> "Copies":
+        """Find the copies of selected utterances.
+
+        Args:
+            selection: of the clean utterances, by their rows in any reader of the cache.
+            cache: with all conditions.
+            names: of conditions.
+        """
+        table, ids = cache.utterances, selection.utterances["id"]
+        condition = pd.Index([CLEAN, *names]).get_indexer(table[CONDITION])
+        utterance = pd.Index(ids).get_indexer([clean_id(name) for name in table["id"]])
+        rows = np.flatnonzero((condition > 0) & (utterance >= 0))
+        clean = pd.Index(table["id"]).get_indexer(ids)
+        count = len(ids)
+        return cls(
+            selection,
+            (CLEAN, *names),
+            np.concatenate([np.zeros(count, np.intp), condition[rows]]),
+            np.concatenate([np.arange(count), utterance[rows]]),
+            np.concatenate([clean, rows]),
+            np.concatenate([np.full(count, np.nan), table[ACHIEVED].to_numpy(float)[rows]]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def y(self) -> Rows:
+        """(sample,) class number."""
+        return self.selection.y[self.utterance]
+
+    @cached_property
+    def place(self) -> Rows:
+        """(condition, utterance) its sample; -1: the utterance is missing in the condition."""
+        place = np.full((len(self.names), len(self.selection.y)), -1, np.intp)
+        place[self.condition, self.utterance] = np.arange(len(self))
+        return place
+
+    def samples(self, utterances: Rows, names: Sequence[str] | None = None) -> Rows:
+        """Samples of some utterances, sorted: clean ones and those in some conditions.
+
+        Args:
+            utterances: rows of the selection.
+            names: of the conditions; None: all.
+        """
+        numbers = [*range(len(self.names))]
+        if names is not None:
+            numbers = [0, *(self.names.index(name) for name in names)]
+        found = self.place[np.ix_(numbers, utterances)].ravel()
+        return np.sort(found[found >= 0])
+
+    def as_selection(self) -> Selection:
+        """All samples as utterances of the cache with all conditions."""
+        chosen = self.selection
+        table = chosen.utterances.iloc[self.utterance].reset_index(drop=True)
+        return Selection(table, self.row, self.y, chosen.classes, chosen.targets)
+
+    def mean_achieved(self, number: int) -> float | None:
+        """Mean of the levels that a condition achieved; None: it has none."""
+        values = self.achieved[self.condition == number]
+        values = values[np.isfinite(values)]
+        return float(values.mean()) if len(values) else None

@@ -1,0 +1,216 @@
+"""A head in degraded speech: training on copies of the training speakers, and scores by condition.
+
+Whether copies are trained on is chosen like everything else of a model: folds of the speakers of
+each training part compare training with and without them, by the mean UAR over clean speech and the
+conditions that are given. No copy of a tested speaker is ever trained on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.conditions import Copies, named
+from classify.dataset import Dataset, Selection
+from classify.evaluation.crossvalidate import Parts, fit_parts
+from classify.evaluation.folds import Folds, with_everything
+from classify.evaluation.run import new_head
+from classify.evaluation.tuning import Settings
+from classify.heads import naming
+from classify.heads.linear.batched import DEFAULT_C
+from classify.models.calibration import tempered
+from classify.options import Options
+from classify.robustness.fits import Design, Probabilities, dataset, inner_uar, linear
+from classify.robustness.scores import ALL, CLEAN, CONDITION, Groups, Row
+from classify.robustness.study import complete
+from classify.stats.scores import Json
+from data.cache import Cache
+from data.condition import CLEAN as CLEAN_NAME
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The choice between training with and without copies in some conditions."""
+
+    asked: tuple[str, ...]
+    conditions: tuple[str, ...]
+    by: str  # the inner folds, as text
+    uar: npt.NDArray[np.float64]  # (without or with, part) the last part is all utterances
+
+    @property
+    def chosen(self) -> npt.NDArray[np.bool_]:
+        """(part,) whether copies are trained on; not if that is only as good."""
+        return self.uar[1] > self.uar[0]
+
+    def as_json(self) -> Json:
+        """As plain JSON."""
+        *folds, everything = self.chosen.tolist()
+        return {
+            "asked": list(self.asked),
+            "conditions": list(self.conditions),
+            "by": self.by,
+            "uar": {"without": float(self.uar[0, -1]), "with": float(self.uar[1, -1])},
+            "chosen": everything,
+            "in_folds": folds,
+        }
+
+
+@dataclass
+class _Fitter:
+    """Fits a head with the settings of each fold; the last settings are those of everything."""
+
+    options: Options
+    copies: Copies
+    cache: Cache
+    settings: Sequence[Settings]
+    jobs: int
+    _read: dict[object, Dataset] = field(default_factory=dict)  # of the last layer alone
+
+    def __call__(self, numbers: Sequence[int], parts: Parts) -> list[npt.NDArray]:
+        """Probabilities (tested sample, class) of parts, with the settings of some folds."""
+        groups: dict[str, list[int]] = {}
+        for place, number in enumerate(numbers):
+            groups.setdefault(self._key(self.settings[number]), []).append(place)
+        found: dict[int, npt.NDArray] = {}
+        for places in groups.values():
+            of = [self.settings[numbers[place]] for place in places]
+            outputs = self._fit(of, [parts[place] for place in places])
+            found.update(zip(places, outputs, strict=True))
+        return [found[place] for place in range(len(parts))]
+
+    @property
+    def _batched(self) -> bool:
+        return self.options.head in DEFAULT_C and not self.options.balance
+
+    def _key(self, settings: Settings) -> str:
+        """Equal of parts that are fitted together: linear heads with any C."""
+        return str(settings.get("layer") if self._batched else sorted(settings.items()))
+
+    def _fit(self, settings: Sequence[Settings], parts: Parts) -> Sequence[npt.NDArray]:
+        data = self.data(settings[0])
+        with naming(self.options.head, data.features):
+            if self._batched:
+                given = [one.get("C", self.options.C) for one in settings]
+                C = None if None in given else np.array(given, float)
+                return linear(self.options.head, C, data.X, data.y, len(data.classes), parts)
+            parameters = {name: one for name, one in settings[0].items() if name != "layer"}
+            head = new_head(self.options, data, parameters)
+            return [fit.output for fit in fit_parts((head,), data, parts, self.jobs)[0]]
+
+    def data(self, settings: Settings) -> Dataset:
+        """All samples with the features of some settings."""
+        layer = settings.get("layer", self.options.layer)
+        if layer not in self._read:
+            self._read.clear()
+            options = replace(self.options, layer=layer)
+            self._read[layer] = dataset(options, self.copies, self.cache)
+        return self._read[layer]
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """Clean speech and its copies, what is trained on, and held-out predictions of both."""
+
+    design: Design
+    augmentation: Augmentation | None
+    everything: Dataset  # what the model is fitted to: clean utterances, and copies if chosen
+    held_out: Probabilities | None  # (sample, class); None: without folds
+
+    @property
+    def of_clean(self) -> npt.NDArray[np.float64] | None:
+        """(utterance, class) held-out probabilities of clean speech."""
+        if self.held_out is None:
+            return None
+        return self.held_out[: len(self.design.copies.selection.y)].astype(np.float64)
+
+    def as_json(self, temperature: float, seed: int) -> Json:
+        """The field of ``model.json``: the augmentation, and calibrated scores by condition."""
+        found: Json = {"augment": self.augmentation.as_json() if self.augmentation else None,
+                       "conditions": None}  # fmt: skip
+        if self.held_out is not None and self.design.tested:
+            calibrated = tempered(self.held_out, temperature).astype(np.float32)
+            scored = Groups.of(self.design, seed).scored(calibrated)
+            found["conditions"] = {
+                row.group.name: _row(row)
+                for row in scored.rows if row.group.what in (CLEAN, CONDITION, ALL)
+            }  # fmt: skip
+        return found
+
+
+def _row(row: Row) -> Json:
+    return {
+        "utterances": row.group.utterances,
+        "uar": row.scores.uar,
+        "ci95": row.scores.interval,
+        "change": row.change.uar if row.change else None,
+        "ci95_change": row.change.interval if row.change else None,
+        "p_holm": row.change.corrected if row.change else None,
+        "unchanged": row.unchanged,
+        "ece": row.ece,
+    }
+
+
+def degraded(
+    options: Options,
+    selection: Selection,
+    folds: Folds,
+    settings: Sequence[Settings],
+    cache: Cache,
+    augment: Sequence[str],
+    jobs: int,
+) -> Degraded:
+    """Choose whether copies are trained on, and predict all conditions of the test parts.
+
+    Args:
+        options: of the head.
+        selection: the clean utterances.
+        folds: by which they are held out; may be none.
+        settings: layer, C or tuned parameters of each training part; the last of all utterances.
+        cache: with all conditions.
+        augment: names or kinds of conditions to train on; none: clean speech alone.
+        jobs: as of `classify.evaluation.crossvalidate.cross_validate`.
+
+    Raises:
+        UsageError: a condition is unknown.
+        HeadError: the head cannot be fitted.
+    """
+    conditions = named(cache.conditions, augment, "--augment") if augment else ()
+    copies = Copies.of(selection, cache, cache.conditions)
+    fit = _Fitter(options, copies, cache, settings, jobs)
+    augmentation = None
+    trained = np.zeros(len(folds) + 1, bool)
+    if conditions:
+        augmentation = _choose(fit, copies, folds, augment, conditions, options.seed)
+        trained = augmentation.chosen
+    held_out: Probabilities | None = None
+    tested: tuple[str, ...] = ()
+    if len(folds):
+        tested = complete(copies, folds, cache.conditions)[0]
+    design = Design(copies, folds, tested)
+    if len(folds):
+        each = zip(design.parts(conditions), design.parts(), trained, strict=False)
+        parts = [augmented if chosen else plain for augmented, plain, chosen in each]
+        held_out = design.joined(fit(range(len(folds)), parts))
+    everyone = np.arange(len(selection.y))
+    data = fit.data(settings[-1])
+    everything = data.part(copies.samples(everyone, conditions if trained[-1] else ()))
+    return Degraded(design, augmentation, everything, held_out)
+
+
+def _choose(
+    fit: _Fitter,
+    copies: Copies,
+    folds: Folds,
+    asked: Sequence[str],
+    conditions: tuple[str, ...],
+    seed: int,
+) -> Augmentation:
+    folds = replace(folds, by_speaker=copies.selection.speakers_known)
+    design = Design(copies, with_everything(folds, len(copies.selection.y)), conditions)
+    scores, kind = [], ""
+    for trained in ((), conditions):
+        numbers, parts, kind = design.inner(seed, trained)
+        outputs = fit(numbers, parts)
+        scores.append(inner_uar(design, numbers, parts, outputs, (CLEAN_NAME, *conditions)))
+    return Augmentation(tuple(asked), conditions, kind, np.stack(scores))

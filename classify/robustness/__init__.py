@@ -1,0 +1,1 @@
+"""How scores change in degraded speech: heads trained on clean speech, tested in each condition."""

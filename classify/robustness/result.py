@@ -1,0 +1,275 @@
+"""The result of a robustness study, and ``robustness.json``.
+
+``robustness.json`` contains no times or paths, so the same command gives the same bytes::
+
+    encoder, control (bool), engine, precision, fingerprint, corpora, utterances, classes, chance,
+    folds {kind, count, by_speaker}, options
+    refused {condition: reason}
+    runs[k]                       the first: what is shown condition by condition
+        head, features, trained [name or kind]      beside clean speech
+        groups[n] ROW
+        corruption CORRUPTION
+        compared[n] {name, uar, ci95, p, p_holm}     UAR less that of the same head trained on clean
+                                  speech alone, in each group; null of that one
+    baseline                      like a run, without corruption; null: the cache has no logmel
+    layers                        null: not asked for
+        head, layers, uar {group: [of each layer]}, ci95 [of each layer, of all conditions], best
+        {layer, uar, smallest_p, equals, compared}   of all conditions, on the test parts
+        chosen {folds [layer of each fold], by, uar}      by each training part alone
+
+    ROW   what: clean, condition, kind, small or all; name, kind, level, achieved (mean),
+          utterances, missing, uar, accuracy, f1_macro, ci95 [low, high] of the UAR, …, per_class,
+          confusion, ece, change {uar, ci95, p, p_holm} from clean speech (null of clean speech),
+          unchanged, ci95_unchanged
+    CORRUPTION  condition {name: {error, relative}}, kind {name: …}, all {all: …}, see `corruption`;
+          null: there is no baseline
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from classify.robustness.fits import LayerFits
+from classify.robustness.options import RobustnessOptions
+from classify.robustness.scores import (
+    ALL,
+    CLEAN,
+    CONDITION,
+    KIND,
+    Difference,
+    Group,
+    Groups,
+    Row,
+    Scored,
+)
+from classify.stats import intervals
+from classify.stats.metrics import Counts, uar
+from classify.stats.scores import Json
+from classify.stats.tests import Best, best
+from data.cache.recipe import Recipe, encoder_json
+
+CHOSEN = "layer chosen in each fold"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One head on some features, trained on clean speech and some conditions."""
+
+    head: str
+    features: str
+    trained: tuple[str, ...]  # names or kinds of conditions beside clean speech
+    scored: Scored
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Corruption errors of a group of conditions; None: the quotient is not defined."""
+
+    error: float | None
+    relative: float | None
+
+
+def corruption(rows: Sequence[Row], baseline: Sequence[Row], clean: Row, base: Row) -> Corruption:
+    """Corruption error and relative corruption error of some conditions.
+
+    With E the error 1 - UAR of a head and B that of a baseline (Hendrycks and Dietterich 2019,
+    Benchmarking Neural Network Robustness to Common Corruptions and Perturbations, section 4.2, who
+    have the error rate in place of 1 - UAR),
+
+        CE = Σ E_c / Σ B_c,    relative CE = Σ (E_c - E_clean) / Σ (B_c - B_clean)
+
+    over the conditions c of a kind. The latter is not defined where the baseline loses nothing.
+
+    Args:
+        rows: of the conditions.
+        baseline: those of the baseline.
+        clean: clean speech.
+        base: that of the baseline.
+    """
+    error, reference = sum(row.error for row in rows), sum(row.error for row in baseline)
+    lost = error - len(rows) * clean.error
+    lost_by_baseline = reference - len(rows) * base.error
+    return Corruption(
+        error / reference if reference > 0 else None,
+        lost / lost_by_baseline if lost_by_baseline > 1e-9 else None,
+    )
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """All runs, in all groups of conditions."""
+
+    options: RobustnessOptions
+    recipe: Recipe
+    fingerprint: str
+    groups: Groups
+    runs: tuple[Run, ...]
+    linear_head: str  # of the layers and the baseline
+    layers: LayerFits | None
+    baseline: Run | None
+    refused: dict[str, str]  # condition → reason
+
+    @property
+    def first(self) -> Run:
+        """The run that is shown condition by condition."""
+        return self.runs[0]
+
+    @property
+    def chance(self) -> float:
+        """UAR of guessing."""
+        return 1 / len(self.groups.copies.selection.classes)
+
+    @property
+    def kinds(self) -> dict[str, list[Group]]:
+        """Kind → its conditions, by level."""
+        found: dict[str, list[Group]] = {}
+        for group in self.groups.groups:
+            if group.what == CONDITION:
+                found.setdefault(group.kind, []).append(group)
+        return found
+
+    def plain(self, run: Run) -> Run:
+        """The run of the same head that is trained on clean speech alone."""
+        return next(
+            one for one in self.runs
+            if (one.head, one.features, one.trained) == (run.head, run.features, ())
+        )  # fmt: skip
+
+    @cached_property
+    def compared(self) -> dict[int, list[Difference]]:
+        """Number of a run that is trained on more than clean speech → UAR of each group less that
+        of the same head trained on clean speech."""
+        return {
+            number: self.groups.compared(run.scored, self.plain(run).scored)
+            for number, run in enumerate(self.runs)
+            if run.trained
+        }
+
+    def corruptions(self, run: Run) -> dict[str, dict[str, Corruption]] | None:
+        """Corruption errors of each condition, of each kind, and the mean over the kinds; None:
+        there is no baseline."""
+        if self.baseline is None:
+            return None
+        of, other = run.scored, self.baseline.scored
+
+        def found(names: Sequence[str]) -> Corruption:
+            rows, base = ([one.row(CONDITION, name) for name in names] for one in (of, other))
+            return corruption(rows, base, of.row(CLEAN), other.row(CLEAN))
+
+        kinds = {kind: found([one.name for one in some]) for kind, some in self.kinds.items()}
+        names = [one.name for some in self.kinds.values() for one in some]
+        return {
+            CONDITION: {name: found([name]) for name in names},
+            KIND: kinds,
+            ALL: {ALL: found(names)},
+        }
+
+    @cached_property
+    def layer_counts(self) -> Counts | None:
+        """(unit, layer, group, truth, prediction); None: layers are not scored."""
+        if self.layers is None:
+            return None
+        found = []
+        for probabilities in self.layers.probabilities:
+            known = ~np.isnan(probabilities[:, 0])
+            predicted = np.where(known, np.nan_to_num(probabilities).argmax(1), -1)
+            found.append(self.groups.grouped(self.groups.counts(predicted)))
+        return np.stack(found, axis=1)
+
+    @cached_property
+    def best_layer(self) -> Best | None:
+        """The layer of the highest UAR over all conditions on the test parts, and its equals."""
+        if self.layer_counts is None:
+            return None
+        return best(self.layer_counts[:, :, -1], seed=self.options.seed)
+
+    @cached_property
+    def metrics(self) -> Json:
+        """The content of ``robustness.json``."""
+        selection, folds = self.groups.copies.selection, self.groups.folds
+        return {
+            **encoder_json(self.recipe),
+            "fingerprint": self.fingerprint,
+            "corpora": selection.corpora,
+            "utterances": len(folds.tested),
+            "classes": list(selection.classes),
+            "chance": self.chance,
+            "folds": {"kind": folds.kind, "count": len(folds), "by_speaker": folds.by_speaker},
+            "options": self.options.as_json(),
+            "refused": self.refused,
+            "runs": [self._run(number, run) for number, run in enumerate(self.runs)],
+            "baseline": self._plain_json(self.baseline) if self.baseline else None,
+            "layers": self._layers(),
+        }
+
+    def _plain_json(self, run: Run) -> Json:
+        return {
+            "head": run.head,
+            "features": run.features,
+            "trained": list(run.trained),
+            "groups": [row.as_json() for row in run.scored.rows],
+        }
+
+    def _run(self, number: int, run: Run) -> Json:
+        found, compared = self.corruptions(run), self.compared.get(number)
+        return {
+            **self._plain_json(run),
+            "corruption": found and {
+                what: {name: vars(one) for name, one in some.items()}
+                for what, some in found.items()
+            },
+            "compared": compared and [
+                {"name": group.name, **one.as_json()}
+                for group, one in zip(self.groups.groups, compared, strict=True)
+            ],
+        }  # fmt: skip
+
+    def _layers(self) -> Json | None:
+        layers, counts, found = self.layers, self.layer_counts, self.best_layer
+        if layers is None or counts is None or found is None:
+            return None
+        scores = uar(counts.sum(0))  # (layer, group)
+        pairs = intervals.as_json(intervals.of_score(counts[:, :, -1]))
+        chosen = next(run for run in self.runs if run.features == CHOSEN)
+        return {
+            "head": self.linear_head,
+            "layers": list(layers.layers),
+            "uar": {
+                group.name: scores[:, number].tolist()
+                for number, group in enumerate(self.groups.groups)
+            },
+            "ci95": pairs,
+            "best": found.as_json("layer", layers.layers, float(scores[found.index, -1])),
+            "chosen": {
+                "folds": [layers.layers[place] for place in layers.chosen],
+                "by": layers.kind,
+                "uar": chosen.scored.row(ALL).scores.uar,
+            },
+        }  # fmt: skip
+
+    def predictions(self) -> Iterator[list[str]]:
+        """Rows of ``predictions.csv``, the header first."""
+        copies = self.groups.copies
+        table, names = copies.selection.utterances, np.array(copies.selection.classes)
+        yield ["id", "speaker", "truth", "condition", *map(title, self.runs)]
+        tested = np.flatnonzero(self.first.scored.predicted >= 0)
+        utterance = copies.utterance[tested]
+        columns: list[Any] = [
+            table["id"].to_numpy(str)[utterance],
+            table["speaker"].to_numpy(str)[utterance],
+            names[copies.y[tested]],
+            np.array(copies.names)[copies.condition[tested]],
+            *(names[run.scored.predicted[tested]] for run in self.runs),
+        ]
+        for values in zip(*columns, strict=True):
+            yield [*map(str, values)]
+
+
+def title(run: Run) -> str:
+    """Name of a run: head, features where they are not the head's own, what it is trained on."""
+    features = f", {run.features}" if run.features == CHOSEN else ""
+    trained = f", trained on clean + {' + '.join(run.trained)}" if run.trained else ""
+    return f"{run.head}{features}{trained}"
