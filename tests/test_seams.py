@@ -21,10 +21,12 @@ from classify.dataset import Selection
 from classify.evaluation import folds
 from classify.inference.files import output
 from classify.stats import metrics
-from data import corpora
+from data import Cache, corpora
 from data.console import show
 from data.errors import UsageError
 from extract.__main__ import main as extract
+from extract.degradations.degradation import Degradation
+from extract.degradations.registry import DEGRADATIONS
 from extract.encoders import architectures
 
 CORPUS = '''
@@ -266,3 +268,20 @@ def test_an_output_format(toy, tmp_path, capsys, monkeypatch) -> None:
     assert set(capsys.readouterr().out.split()) <= {"anger", "happiness"}
     with pytest.raises(UsageError, match="expected one of table, csv, json, jsonl, tally"):
         predict([str(model), str(toy[1]), "--format", "none"])
+
+
+def test_a_degradation(toy, tmp_path, capsys, monkeypatch) -> None:
+    def backwards(waveform, given):
+        return waveform[::-1][: len(waveform) // int(given.level)].copy(), given.level
+
+    entry = Degradation(backwards, "played backwards, only a part", "PART", 1, 4, whole=True)
+    monkeypatch.setitem(DEGRADATIONS, "backwards", entry)
+    cache = tmp_path / "c.h5"
+    corpus = [str(toy[1]), "--model", "untrained:tiny", "-o", str(cache)]
+    assert extract([*corpus, "--degrade", "backwards:2"]) == 0
+    with Cache(cache, degraded=True) as found:
+        assert found.conditions == ("backwards:2",)
+        half = found.utterances["condition"] == "backwards:2"
+        assert found.utterances[half]["duration"].tolist() == [0.2] * 24
+    with pytest.raises(UsageError, match="got '9' for PART, expected 1 to 4"):
+        extract([*corpus, "--degrade", "backwards:9"])

@@ -14,13 +14,13 @@ COMMANDS = {  # name → module, and what it does
         "classify.commands.transfer",
         "train on one corpus and test on another: the matrix of corpora or languages",
     ),
-    "fairness": (
-        "classify.commands.fairness",
-        "compare groups of speakers, such as by sex or age",
-    ),
     "robustness": (
         "classify.commands.robustness",
         "test in degraded speech: noise, rooms, telephones, codecs",
+    ),
+    "fairness": (
+        "classify.commands.fairness",
+        "compare groups of speakers, such as by sex or age",
     ),
     "train": ("classify.commands.train", "fit one head on all of a cache and save it"),
     "predict": ("classify.commands.predict", "predict recordings or a stream with a saved head"),

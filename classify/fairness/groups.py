@@ -8,13 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import Selection, as_text, is_quantity
+from classify.fairness.options import CUTS
 from data.errors import UsageError
-
-KNOWN = (  # columns of groups of people
-    "sex", "gender", "age", "age_group", "language", "accent", "dialect", "ethnicity", "race",
-    "nationality", "first_language",
-)  # fmt: skip
-CUTS: Mapping[str, tuple[float, ...]] = {"age": (18, 30, 45, 60)}  # column → where a range begins
 
 Rows = npt.NDArray[np.intp]
 

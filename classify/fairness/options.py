@@ -5,9 +5,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from classify.fairness.groups import CUTS
 from classify.options import Options
 from data.errors import UsageError
+
+KNOWN = (  # columns of groups of people
+    "sex", "gender", "age", "age_group", "language", "accent", "dialect", "ethnicity", "race",
+    "nationality", "first_language",
+)  # fmt: skip
+CUTS: Mapping[str, tuple[float, ...]] = {"age": (18, 30, 45, 60)}  # column → where a range begins
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class FairnessOptions:
 
     Attributes:
         shared: of the cross-validation.
-        by: columns of groups; none: those of `classify.fairness.groups.KNOWN` with two values.
+        by: columns of groups; none: those of `KNOWN` with two values.
         cuts: column of numbers → numbers at which a group begins, beside those of `CUTS`.
     """
 

@@ -55,6 +55,10 @@ class Group:
     parts: dict[str, Part]
     others: dict[str, float | None]  # ece, overconfidence; or rmse, bias
 
+    def of(self, name: str, part: str = "") -> float | None:
+        """A statistic by its name: of the group, or of one of its parts."""
+        return self.parts[part].value if part else self.others.get(name, self.value)
+
 
 @dataclass(frozen=True)
 class TooSmall:

@@ -12,9 +12,9 @@ from classify.dataset import Selection
 from classify.evaluation.folds import Folds, units
 from classify.evaluation.run import Run, evaluate
 from classify.fairness.comparison import Comparison, defined
-from classify.fairness.groups import CUTS, KNOWN, Grouping, Rows, grouping
+from classify.fairness.groups import Grouping, Rows, grouping
 from classify.fairness.measures import Concordance, Measure, Recalls
-from classify.fairness.options import FairnessOptions
+from classify.fairness.options import CUTS, KNOWN, FairnessOptions
 from classify.fairness.result import Column, Fairness, Group, Part, Test, TooSmall
 from classify.options import Options
 from classify.stats.intervals import as_json
@@ -27,6 +27,7 @@ from data.text import several
 FEWEST_SPEAKERS = 2  # of a group that is scored
 FEWEST_OF_CLASS = 5  # utterances; a group that has fewer of a class is taken to lack it
 FEWEST_CLASSES = 2  # that all groups have
+MANY = 5  # groups; a message does not list more
 FEWEST = 10  # utterances of a group, where numbers are predicted
 
 
@@ -164,7 +165,8 @@ class _Study:
             if number in reasons
         )
         if len(used) < 2:
-            listed = ", ".join(f"{one.name}: {one.reason}" for one in too_small)
+            listed = ", ".join(f"{one.name}: {one.reason}" for one in too_small[:MANY])
+            listed += f" and {len(too_small) - MANY} more" if len(too_small) > MANY else ""
             return f"fewer than two groups can be scored ({listed})"
         scored = np.isin(grouped.group, used)
         if chosen.classes:

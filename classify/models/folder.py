@@ -7,9 +7,11 @@ from typing import Any
 
 from classify.heads import storage
 from classify.models import schema
+from classify.models.rules import Malformed
 from data.errors import ModelError, UsageError
 
 CARD, README = "model.json", "README.md"
+DOMAIN = "domain.safetensors"  # see `classify.models.domain`; a model may lack it
 FILES = (storage.SAFETENSORS, storage.SKOPS)  # a model has one of them
 MOST_OF_CARD = 16 << 20  # bytes
 
@@ -24,7 +26,7 @@ def check(folder: Path) -> None:
         raise UsageError(f"{folder}: a file is there; name a folder for the model")
     if not folder.is_dir():
         return
-    parts = {CARD, *FILES}
+    parts = {CARD, DOMAIN, *FILES}
     names = {entry.name for entry in folder.iterdir() if not _is_temporary(entry.name)}
     if names - parts - {README} or names == {README}:
         raise UsageError(
@@ -34,7 +36,7 @@ def check(folder: Path) -> None:
 
 def _is_temporary(name: str) -> bool:
     """Whether a file was left by a `save` that was killed."""
-    parts = tuple(f".{part}." for part in (CARD, README, *FILES))
+    parts = tuple(f".{part}." for part in (CARD, DOMAIN, README, *FILES))
     return name.startswith(parts) and name.endswith(".tmp")
 
 
@@ -56,7 +58,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         )
     try:
         return schema.parse(read(file, MOST_OF_CARD))
-    except schema.Malformed as error:
+    except Malformed as error:
         raise ModelError(f"{file}: {error}; train again") from None
 
 

@@ -1,4 +1,4 @@
-"""Rules of a schema: the type and range of a value of JSON, and the first fault of one."""
+"""Rules of the values in a JSON document, and the first fault of a document."""
 
 import json
 import math
@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+ROUNDING = 1e-9
+
 Schema = Any  # a `Rule`, or a dict of them by name
 OTHER = ""  # in such a dict: of any name that is not in it, such as a metric's
-ROUNDING = 1e-9
+
+
+class Malformed(ValueError):
+    """A field has the wrong type or value."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +102,21 @@ SUM = number(0, math.inf, whole=True)
 SHARE = number(0, 1 + ROUNDING)
 CORRELATION = number(-1 - ROUNDING, 1 + ROUNDING)
 POSITIVE = number(0, math.inf)
-FLAG = one_of(True, False)
 ANY = number(-math.inf, math.inf)
 SCALAR = Rule(
     "a number, text, true, false or null",
     lambda value: value is None or isinstance(value, (bool, int, float, str)),
 )
+
+
+def verify(value: Any, schema: Schema) -> None:
+    """Verify a value against a schema.
+
+    Raises:
+        Malformed: a value is invalid; the message names the field.
+    """
+    if fault := fault_of(value, schema):
+        raise Malformed(fault)
 
 
 def fault_of(value: Any, schema: Schema, place: str = "") -> str | None:

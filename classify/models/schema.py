@@ -9,11 +9,11 @@ from typing import Any
 from classify.heads import HEADS, find
 from classify.heads.storage import storable
 from classify.models.calibration import LEAST, MOST
+from classify.models.ranges import MEASURED
 from classify.models.rules import (
     ANY,
     CORRELATION,
     COUNT,
-    FLAG,
     OBJECT,
     OTHER,
     POSITIVE,
@@ -22,6 +22,7 @@ from classify.models.rules import (
     SHARE,
     SUM,
     TEXT,
+    Malformed,
     Rule,
     Schema,
     ascending,
@@ -32,6 +33,7 @@ from classify.models.rules import (
     number,
     one_of,
     optional,
+    verify,
 )
 from classify.options import split_one
 from classify.training_options import SETTINGS
@@ -41,10 +43,6 @@ FORMAT = "wav2emo model"
 VERSION = 2
 
 Card = Mapping[str, Any]
-
-
-class Malformed(ValueError):
-    """A field has the wrong type or value."""
 
 
 SUMMARY = {
@@ -98,6 +96,7 @@ IN_CONDITION = {
     "unchanged": SHARE,
     "ece": SHARE,
 }
+FLAG = one_of(True, False)
 AUGMENT = {
     "asked": list_of(TEXT),
     "conditions": list_of(TEXT),
@@ -159,7 +158,7 @@ SCHEMA: dict[str, Schema] = {
         ),
         "layers": ascending(int),
         "poolings": list_of(TEXT),
-        "sequences": FLAG,
+        "sequences": one_of(True, False),
     },
     "dim": COUNT,
     "recipe": OBJECT,
@@ -201,6 +200,18 @@ SCHEMA: dict[str, Schema] = {
             "bins": COUNT,
         }
     ),
+    "ranges": replace(
+        optional(
+            {
+                **dict.fromkeys(MEASURED, list_of(ANY, 2)),
+                "languages": ascending(str),
+            }
+        ),
+        may_lack=True,
+    ),  # see `classify.models.ranges`
+    "domain": replace(
+        optional({"threshold": POSITIVE, "false_alarms": SHARE, "sha256": SHA256}), may_lack=True
+    ),  # see `classify.models.domain`
     "head_sha256": SHA256,
     "sha256": SHA256,
 }
@@ -221,20 +232,10 @@ def parse(content: bytes) -> dict[str, Any]:
         raise Malformed("not the card of a model")
     if card.get("version") != VERSION:
         raise Malformed(f"version {card.get('version')!r:.20}, this program reads {VERSION}")
-    check(card, SCHEMA)
+    verify(card, SCHEMA)
     for fault in _inconsistencies(card):
         raise Malformed(fault)
     return card
-
-
-def check(value: Any, schema: Schema) -> None:
-    """Verify a value against a schema.
-
-    Raises:
-        Malformed: a value is invalid; the message names the field.
-    """
-    if fault := fault_of(value, schema):
-        raise Malformed(fault)
 
 
 def seal(card: Card) -> str:

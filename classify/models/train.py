@@ -31,10 +31,11 @@ from classify.evaluation.tuning import Settings
 from classify.fairness.study import of_predictions, of_run
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
-from classify.models import scores
+from classify.models import ranges, scores
 from classify.models.across import corpora_left_out
 from classify.models.calibration import calibrate, tempered
 from classify.models.degraded import Degraded, degraded
+from classify.models.domain import Domain, summarised
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
@@ -42,6 +43,7 @@ from classify.stats.scores import Json
 from data.cache import Cache
 from data.cache.by_fold import FoldedCache
 from data.cache.file import require_sound
+from data.condition import clean_id
 from data.errors import UsageError
 
 UNSCORED = Folds("none", [], by_speaker=False)
@@ -145,9 +147,10 @@ def _classes(
         return _augmented(found, options, selection, folds, cache, augment, jobs)
 
     predicted = hold_out(selection, folds)
-    data, temperature = predicted.dataset, 1.0
+    data, temperature, held_out_of = predicted.dataset, 1.0, folds
     found: Json = {}
     if data.by_fold:
+        held_out_of = UNSCORED  # the model's encoder was trained on all utterances
         data = with_features(selection, options, _of_everything(cache))
     if scored:
         tested = folds.tested
@@ -180,7 +183,9 @@ def _classes(
     support = dict(sorted(Counter(data.truth.tolist()).items()))
     choice = predicted.choice.as_json() if predicted.choice else None
     card = _card(options, data, head, given) | {"support": support, "choice": choice} | found
-    return TrainedHead(head, data.features, card)
+    card["ranges"] = ranges.of_training(fitted_to.utterances)
+    domain = _domain(fitted_to, fitted_to.y, selection, held_out_of)
+    return TrainedHead(head, data.features, card, domain)
 
 
 def _hold_out(
@@ -226,12 +231,13 @@ def _augmented(
 
 
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
-    data, run = load(options, folds=scored), None
+    data, run, folds = load(options, folds=scored), None, UNSCORED
     if scored:
         data, folds = divide(data, options)
         run = evaluate_folds(options, data, folds, jobs)
     outcome = run.outcome if run else None
     if data.by_fold:
+        folds = UNSCORED  # the model's encoder was trained on all utterances
         with sound(options.cache) as cache:
             data = with_features(data, options, _of_everything(cache))
     head = _fitted(new_head(options, data), options, data, data.y)
@@ -240,7 +246,25 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
         "scores": _agreement(run, outcome) if run and isinstance(outcome, NumberOutcome) else None,
         "fairness": of_run(run).as_json() if run else None,
     }
-    return TrainedHead(head, data.features, card)
+    zeros = np.zeros(len(data.y), int)
+    return TrainedHead(head, data.features, card, _domain(data, zeros, data, folds))
+
+
+def _domain(
+    data: Dataset, y: npt.NDArray[np.integer], selection: Selection, folds: Folds
+) -> Domain | None:
+    """The distribution of the training utterances and their copies; None without folds.
+
+    The folds are those of the clean utterances of `selection`.
+    """
+    if not len(folds):
+        return None
+    of_clean = np.full(len(selection.y), -1)
+    for number, (_, test) in enumerate(folds.parts):
+        of_clean[test] = number
+    place = {name: row for row, name in enumerate(selection.utterances["id"])}
+    fold = of_clean[[place[clean_id(name)] for name in data.utterances["id"]]]
+    return Domain.calibrated(summarised(data.X, data.features, _dim(data)), y, fold)
 
 
 def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
@@ -277,6 +301,7 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "fairness": None,
         "temperature": 1.0,
         "calibration": None,
+        "ranges": ranges.of_training(data.utterances),
     }
 
 

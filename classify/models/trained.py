@@ -1,7 +1,8 @@
 """A trained head and its folder.
 
 ``model.json`` describes the head and its encoder; ``head.safetensors`` (linear and torch heads) or
-``head.skops`` (other heads of scikit-learn) holds what it learned; ``README.md`` is the model card.
+``head.skops`` (other heads of scikit-learn) holds what it learned; ``domain.safetensors`` the
+distribution of its training utterances (`classify.models.domain`); ``README.md`` is the model card.
 Nothing in the folder can run code when it is loaded: `classify.heads.storage`,
 `classify.models.schema`.
 """
@@ -9,23 +10,30 @@ Nothing in the folder can run code when it is loaded: `classify.heads.storage`,
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 
 from classify.features import Features
 from classify.heads import build, build_regressor, scores, storage
 from classify.heads.probabilities import probabilities
 from classify.models import schema as model_schema
 from classify.models.calibration import tempered
-from classify.models.folder import CARD, FILES, README, check, read, read_card
+from classify.models.domain import FALSE_ALARMS, Domain, summarised, width
+from classify.models.folder import CARD, DOMAIN, FILES, README, check, read, read_card
+from classify.models.ranges import warnings as outside
+from classify.models.rules import verify
 from classify.options import split_one
 from data.atomic import publish_bytes, remove_stale
 from data.cache.recipe import in_words
 from data.errors import ModelError
+
+if TYPE_CHECKING:
+    from extract.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class TrainedHead:
     head: Any  # a fitted classifier with scikit-learn's interface, or a regressor
     features: Features
     card: Mapping[str, Any]  # what ``model.json`` holds, see `classify.models.schema`
+    domain: Domain | None = None  # None: there is no out-of-domain score
 
     @property
     def classes(self) -> list[str]:
@@ -88,6 +97,27 @@ class TrainedHead:
             return self.head.predict(X).reshape(len(X), -1)
         return tempered(probabilities(self.head, X), self.temperature)
 
+    def out_of_domain(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(utterance,) out-of-domain scores of features as of `of_features`; NaN without one."""
+        if self.domain is None:
+            return np.full(len(X), np.nan)
+        return self.domain.score(summarised(X, self.features, self.card["dim"]))
+
+    def warnings(
+        self, quality: "Quality", seconds: float | None, language: str | None, score: float
+    ) -> dict[str, str]:
+        """What of a recording lies outside of training: quantity → text.
+
+        Args:
+            quality: of the recording.
+            seconds: its duration; None: a window.
+            language: if it is known.
+            score: of `out_of_domain`.
+        """
+        ranges = self.card.get("ranges")
+        found = outside(ranges, quality, seconds, language) if ranges else {}
+        return found | (self.domain.warnings(score) if self.domain else {})
+
     def save(self, folder: Path) -> None:
         """Write the model's folder, over an older model if one is there.
 
@@ -107,15 +137,26 @@ class TrainedHead:
             **self.card,
             "head_sha256": hashlib.sha256(content).hexdigest(),
         }
+        if self.domain is not None:
+            of_domain = safetensors.numpy.save(self.domain.tensors())
+            card["domain"] = {
+                "threshold": self.domain.threshold,
+                "false_alarms": FALSE_ALARMS,
+                "sha256": hashlib.sha256(of_domain).hexdigest(),
+            }
         card["sha256"] = model_schema.seal(card)
         readme = model_card.render(card)
-        model_schema.check(card, model_schema.SCHEMA)
+        verify(card, model_schema.SCHEMA)
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale(folder)
         (folder / CARD).unlink(missing_ok=True)
         publish_bytes(folder / file, content)
         for other in set(FILES) - {file}:  # not before: one of them marks the folder
             (folder / other).unlink(missing_ok=True)
+        if self.domain is None:
+            (folder / DOMAIN).unlink(missing_ok=True)
+        else:
+            publish_bytes(folder / DOMAIN, of_domain)
         publish_bytes(folder / README, readme.encode())
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         publish_bytes(folder / CARD, text.encode())
@@ -152,6 +193,10 @@ class TrainedHead:
             head = storage.loads(file.name, content, unfitted, classes)
             model = cls(head, features, card)
             model._require_fit()
+            file = folder / DOMAIN
+            model = replace(model, domain=_domain(file, card, features))
+        except ModelError:
+            raise
         except Exception as error:  # skops raises nearly everything on what it refuses
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(f"{file}: refused: {reason:.200}") from error
@@ -176,3 +221,18 @@ class TrainedHead:
         expected = (1, len(classes or self.targets))
         if found.shape != expected or not np.isfinite(found).all():
             raise ValueError(f"its output is not {expected[1]} finite numbers")
+
+
+def _domain(file: Path, card: Mapping[str, Any], features: Features) -> Domain | None:
+    """The distribution of training, if the model has one.
+
+    Raises:
+        ModelError, ValueError: the file is missing, altered or does not fit the card.
+    """
+    if not (described := card.get("domain")):
+        return None
+    content = read(file, storage.MOST_BYTES)
+    if hashlib.sha256(content).hexdigest() != described["sha256"]:
+        raise ModelError(f"{file}: altered since it was trained; train again")
+    tensors = safetensors.numpy.load(content)
+    return Domain.restore(tensors, described["threshold"], width(features, card["dim"]))

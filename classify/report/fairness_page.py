@@ -62,15 +62,17 @@ def _gaps(found: Fairness) -> Section:
         for gap in column.gaps:
             of = fairness_section.OTHERS.get(gap.of, found.label if not gap.part else gap.of)
             rows.append((
-                column.name, f"{of} of {gap.part}" if gap.part else of, gap.highest, gap.lowest,
+                column.name, f"{of} of {gap.part}" if gap.part else of,
+                *fairness_section.extremes(gap, column),
                 f"{score(gap.test.difference)} {interval(gap.test.interval)}".removesuffix(" –"),
                 fairness_section.p(gap.test.p), fairness_section.p(gap.test.corrected),
             ))  # fmt: skip
     text = (
         "The highest of the groups less the lowest. A gap of the recall of a class violates equal "
         "opportunity (Hardt et al. 2016). ECE: expected calibration error; it is higher in smaller "
-        "groups by chance, which p accounts for. p is corrected by Holm for all rows of the same "
-        "kind; the interval is not, and does not account for the choice of the two groups."
+        "groups by chance, which p accounts for. Overconfidence: mean confidence less accuracy. p "
+        "is corrected by Holm for all rows of the same kind; the interval is not, and does not "
+        "account for the choice of the two groups."
     )
     head = ["column", "of", "highest", "lowest", "difference [95 %]", "p", "p, corrected"]
     return Section("Largest differences", table=Table(head, rows, words=True), text=text)

@@ -7,7 +7,7 @@ from classify.formats import interval, score, signed
 from classify.report.page import Section, Table
 from classify.stats.tests import ALPHA
 
-OTHERS = {"ece": "ECE", "overconfidence": "confidence less accuracy", "rmse": "RMSE",
+OTHERS = {"ece": "ECE", "overconfidence": "overconfidence", "rmse": "RMSE",
           "bias": "mean error"}  # fmt: skip
 PARTS = {"recall": "the recall of", "target": "the CCC of"}
 ABOUT = (
@@ -105,6 +105,15 @@ def line(found: Fairness) -> str:
     return f"differs significantly: {'; '.join(words)}" if words else ""
 
 
+def extremes(gap: Gap, column: Column) -> tuple[str, str]:
+    """The two groups of a gap with their values."""
+    high, low = (
+        f"{name} {score(column.group(name).of(gap.of, gap.part))}"
+        for name in (gap.highest, gap.lowest)
+    )
+    return high, low
+
+
 def p(value: float | None) -> str:
     """Format a p-value."""
     return "–" if value is None else f"{value:.2g}"
@@ -119,12 +128,8 @@ def _significant_parts(column: Column, found: Fairness) -> list[Gap]:
 
 def _groups(gap: Gap, column: Column) -> str:
     """The two groups of a gap with their values, and p."""
-    values = (
-        (column.group(name).parts[gap.part].value if gap.part else column.group(name).value)
-        for name in (gap.highest, gap.lowest)
-    )
-    high, low = map(score, values)
-    return f"{gap.highest} {high}, {gap.lowest} {low}, p {p(gap.test.corrected)}"
+    high, low = extremes(gap, column)
+    return f"{high}, {low}, p {p(gap.test.corrected)}"
 
 
 def _tested(test: Test) -> tuple[str, str]:

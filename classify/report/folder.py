@@ -22,11 +22,12 @@ FORMAT = "wav2emo run"
 MARK, RESULT, PROBE = "run.json", "metrics.json", "probe.json"
 COMPARE, TRANSFER = "compare.json", "transfer.json"
 ROBUSTNESS, FAIRNESS = "robustness.json", "fairness.json"
+RESULTS = RESULT, PROBE, COMPARE, TRANSFER, ROBUSTNESS, FAIRNESS
 FIGURES = (  # of every kind of run; the files are <name>.png and <name>.svg
     "confusion", "f1", "curves", "layers", "attention", "predictions", "plane", "scores", "ranks",
     "targets", "selection", "description_length", "recall", "speakers", "similarity", "against",
-    "maps", "matrix", "transfer_layers", "alignment", "levels", "conditions", "condition_layers",
-    "layer_means", "groups", "group_recall",
+    "maps", "matrix", "transfer_layers", "alignment", "groups", "group_recall", "levels",
+    "conditions", "condition_layers", "layer_means",
 )  # fmt: skip
 LIBRARIES = ("wav2emo", "numpy", "scikit-learn", "torch", "h5py", "pandas")
 
@@ -61,8 +62,7 @@ def begin(out: Path | None, name: str, about: Mapping[str, Any]) -> Path:
     check(out)
     folder = _new_folder(name) if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    results = (RESULT, PROBE, COMPARE, TRANSFER, ROBUSTNESS, FAIRNESS)
-    for stale in (*results, "predictions.csv", "report.html"):
+    for stale in (*RESULTS, "predictions.csv", "report.html"):
         (folder / stale).unlink(missing_ok=True)
     for figure in FIGURES:
         for kind in (".png", ".svg"):

@@ -149,25 +149,6 @@ def of_transfer(found: "Transfer") -> Report:
     )
 
 
-def of_fairness(found: "Study") -> Report:
-    """The report of a fairness study."""
-    from classify.report import fairness_figures, fairness_page
-
-    options, run = found.options, found.run
-    return Report(
-        name="fairness",
-        result=folders.FAIRNESS,
-        options=_with_path(options.as_json(), options.shared),
-        seed=options.shared.seed,
-        fingerprint=run.dataset.fingerprint,
-        more={"recipe": run.dataset.recipe},
-        metrics=found.metrics,
-        predictions=run.predictions(),
-        draw=lambda folder: fairness_figures.draw(found, folder),
-        html=lambda figures, folder: fairness_page.html(found, figures, folder),
-    )
-
-
 def of_robustness(found: "Robustness") -> Report:
     """The report of a robustness study."""
     from classify.report import robustness_figures, robustness_page
@@ -184,6 +165,25 @@ def of_robustness(found: "Robustness") -> Report:
         predictions=found.predictions(),
         draw=lambda folder: robustness_figures.draw(found, folder),
         html=lambda figures, folder: robustness_page.html(found, figures, folder),
+    )
+
+
+def of_fairness(found: "Study") -> Report:
+    """The report of a fairness study."""
+    from classify.report import fairness_figures, fairness_page
+
+    options, run = found.options, found.run
+    return Report(
+        name="fairness",
+        result=folders.FAIRNESS,
+        options=_with_path(options.as_json(), options.shared),
+        seed=options.shared.seed,
+        fingerprint=run.dataset.fingerprint,
+        more={"recipe": run.dataset.recipe},
+        metrics=found.metrics,
+        predictions=run.predictions(),
+        draw=lambda folder: fairness_figures.draw(found, folder),
+        html=lambda figures, folder: fairness_page.html(found, figures, folder),
     )
 
 

@@ -62,7 +62,7 @@ def _screen(content: dict[str, Any]) -> Lines:
         width = max(map(len, content["conditions"]))
         for name, found in content["conditions"].items():
             level = "" if found["achieved"] is None else f", {found['achieved']:.4g}"
-            text.append(f"  {name:{width}} {found['utterances']} utterances{level}")
+            text.append(f"  {name:{width}}  {found['utterances']} utterances{level}")
     text += ["", f"recipe {content['fingerprint'][:16]}…"]
     for key, value in content["recipe"].items():
         if key not in ("layers", "pooling", "layer_convention", "sequence_layers", "baselines"):

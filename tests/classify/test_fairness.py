@@ -4,6 +4,8 @@ import dataclasses
 import html
 import itertools
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -442,3 +444,13 @@ def test_unknown_speakers_count_as_one() -> None:
     assert [(group.speakers, group.interval) for group in column.groups] == [(None, None)] * 2
     assert (column.gap.test.p, column.smallest_p) == (1, 1)
     assert "The speakers are unknown and count as one" in verdict(column, found)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom classify.commands.fairness import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(f'loaded {heavy}' if (heavy := {'numpy', 'torch'} & set(sys.modules)) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -25,6 +25,7 @@ from data.cache.file import parts_folder
 from data.errors import SchedulerError
 from extract import pipeline
 from extract.__main__ import main
+from extract.degradations import conditions
 from extract.parallel import dask
 from extract.parallel.workers import Cluster
 
@@ -69,6 +70,26 @@ def test_the_cache_is_that_of_one_process_byte_for_byte(crew, corpus, tmp_path):
     assert not parts_folder(tmp_path / "c.h5").exists()
     logged = (tmp_path / "c.h5.errors.jsonl").read_text()
     assert json.loads(logged)["file"] == str(corpus / "anger" / "noise.wav")
+
+
+def test_conditions_are_those_of_one_process(crew, corpus, tmp_path):
+    utterances = degraded(corpus, ["noise:10:babble", "crop:100"])
+    settings = pipeline.Settings(batch_seconds=1.0)
+    on = Cluster(crew.scheduler)
+    _, summary = dask.extract(utterances, Source(), tmp_path / "c.h5", settings, on)
+    assert summary.embedded == summary.total == 180
+    pipeline.extract(utterances, StandIn(), tmp_path / "alone.h5")
+    one, other = (storm.without_provenance(tmp_path / name) for name in ("c.h5", "alone.h5"))
+    assert one == other
+
+
+def degraded(corpus, specs):
+    utterances = listed(corpus)
+    made = conditions(specs, utterances)
+    return [
+        *utterances,
+        *(u.degraded(c) for of in made for u, c in zip(utterances, of, strict=True)),
+    ]
 
 
 def test_what_is_cached_is_not_done_again(crew, corpus, tmp_path):
