@@ -33,14 +33,13 @@ def signed(value: float) -> str:
 def shortly(value: float | None) -> str:
     """A measured quantity in few digits; "" if there is none.
 
-    >>> shortly(19.98), shortly(0.304), shortly(7000.0), shortly(None)
-    ('20', '0.3', '7000', '')
+    >>> shortly(19.98), shortly(0.304), shortly(7000.0), shortly(-0.001), shortly(None)
+    ('20', '0.3', '7000', '0', '')
     """
     if value is None:
         return ""
-    digits = 0 if abs(value) >= 100 else 2 if abs(value) < 1 else 1
-    text = f"{value:.{digits}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
+    return f"{round(value, digits) + 0.0:.6g}".replace("-", "−")
 
 
 def interval(bounds: Sequence[float] | None) -> str:

@@ -37,7 +37,9 @@ from classify.stats.metrics import uar
 from data.cache.recipe import in_words
 
 ACROSS = 3  # panels in a row
+FEW = 3  # runs; of more, only the first has a band
 CLEAN_LINE: dict[str, Any] = {"lw": 0.8, "ls": DASHED}
+SHOWN = (CLEAN, CONDITION)
 UNITS = {"noise": "SNR in dB", "reverb": "RT60 in s", "gain": "gain in dB", "mp3": "kbit/s",
          "opus": "kbit/s", "clip": "share clipped", "speed": "speed", "crop": "samples",
          "lowpass": "Hz", "highpass": "Hz"}  # fmt: skip
@@ -54,15 +56,13 @@ def draw(found: Robustness, folder: Path) -> list[Illustration]:
         ))  # fmt: skip
     planned.append(Illustration(
         "conditions", "UAR by condition", "UAR in each condition, with 95 % intervals over the "
-        "speakers. Dashed: clean speech; dotted: chance.",
+        "speakers. Dashed: clean speech, of the first; dotted: chance.",
         partial(conditions_figure, named_runs(found), found.chance),
     ))  # fmt: skip
     if found.layers and found.layer_counts is not None:
         names = [group.name for group in found.groups.groups]
         scores = uar(found.layer_counts.sum(0)).T
-        some = [
-            n for n, group in enumerate(found.groups.groups) if group.what in (CLEAN, CONDITION)
-        ]
+        some = [n for n, group in enumerate(found.groups.groups) if group.what in SHOWN]
         numbers, chosen = found.layers.layers, [found.layers.layers[n] for n in found.layers.chosen]
         planned += [
             Illustration(
@@ -89,7 +89,7 @@ def named_runs(found: Robustness) -> dict[str, Scored]:
 
 def levels_figure(runs: dict[str, Scored], kinds: Sequence[str], chance: float) -> Figure:
     """A panel for each kind of condition: UAR of each run over its levels."""
-    across = min(ACROSS, len(kinds))
+    across, top = min(ACROSS, len(kinds)), _top(runs)
     down = -(-len(kinds) // across)
     figure, every = panels(down, across, PAGE, 0.3 + 1.8 * down)
     for number, (axes, kind) in enumerate(zip(every, kinds, strict=False)):
@@ -101,14 +101,14 @@ def levels_figure(runs: dict[str, Scored], kinds: Sequence[str], chance: float) 
                 axes,
                 levels,
                 [row.scores.uar for row in rows],
-                band=_band(rows),
+                band=_band(rows) if place == 0 or len(runs) <= FEW else None,
                 clip_on=False,
                 **look,
             )
             axes.axhline(scored.row(CLEAN).scores.uar, color=look["color"], **CLEAN_LINE)
         axes.axhline(chance, **CHANCE)
         axes.set_title(wrapped([kind], 24)[0])
-        axes.set(xlabel=UNITS.get(kind.partition(":")[0], "level"), ylim=(0, 1.01),
+        axes.set(xlabel=UNITS.get(kind.partition(":")[0], "level"), ylim=(0, top),
                  ylabel="UAR" if number % across == 0 else "")  # fmt: skip
         axes.set_xticks(levels[:: -(-len(levels) // 5)])
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -119,24 +119,25 @@ def levels_figure(runs: dict[str, Scored], kinds: Sequence[str], chance: float) 
 
 
 def conditions_figure(runs: dict[str, Scored], chance: float) -> Figure:
-    """The UAR of each run in each condition, with its interval."""
-    rows = next(iter(runs.values())).of(CONDITION)
-    names = wrapped([row.group.name for row in rows])
+    """The UAR of each run in clean speech and in each condition, with its interval."""
+    first = next(iter(runs.values()))
+    names = wrapped([row.group.name for row in first.rows if row.group.what in SHOWN])
     height = max(1.25 * height_of(names), 0.09 * (len(runs) + 1))
     figure, (axes,) = panels(1, 1, PAGE, 0.6 + height * max(3, len(names)))
     for place, scored in enumerate(runs.values()):
         look = _look(place)
         offset = (place - (len(runs) - 1) / 2) * 0.7 / len(runs)
-        for number, row in enumerate(scored.of(CONDITION)):
+        rows = [row for row in scored.rows if row.group.what in SHOWN]
+        for number, row in enumerate(rows):
             y = number + offset
             if row.scores.interval:
                 axes.plot(row.scores.interval, [y, y], color=look["color"], lw=1.2, alpha=0.45)
             axes.plot(row.scores.uar, y, look["marker"], color=look["color"], ms=4, clip_on=False)
-        axes.axvline(scored.row(CLEAN).scores.uar, color=look["color"], **CLEAN_LINE)
+    axes.axvline(first.row(CLEAN).scores.uar, color=_look(0)["color"], **CLEAN_LINE)
     axes.axvline(chance, **CHANCE)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="UAR", xlim=(0, 1.01), ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlabel="UAR", xlim=(0, _top(runs)), ylim=(len(names) - 0.5, -0.5))
     legend(figure, [*_entries(runs), *_marks()])
     return figure
 
@@ -170,7 +171,8 @@ def layers_figure(
         entry("chosen by training parts", look["color"], marker="o", mfc="none", ms=8, ls=""),
         entry("chance", **CHANCE),
     ]
-    axes.set(xlabel="hidden layer", ylabel="UAR", ylim=(0, 1.01))
+    top = min(1.01, 1.05 * axes.dataLim.y1)
+    axes.set(xlabel="hidden layer", ylabel="UAR", ylim=(0, top))
     axes.xaxis.set_major_locator(MaxNLocator(13, integer=True))
     legend(figure, entries)
     return figure
@@ -186,6 +188,12 @@ def heat_figure(
     )  # fmt: skip
     axes.set(xlabel="hidden layer")
     return figure
+
+
+def _top(runs: dict[str, Scored]) -> float:
+    """Upper limit of an axis of UAR."""
+    rows = [row for scored in runs.values() for row in scored.rows]
+    return min(1.01, 1.05 * max((row.scores.interval or [0, row.scores.uar])[1] for row in rows))
 
 
 def _band(rows: Sequence[Row]) -> tuple[list[float], list[float]] | None:

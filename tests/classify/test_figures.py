@@ -41,9 +41,11 @@ from classify.report import (
     fairness_figures,
     matrix_figures,
     regression_figures,
+    robustness_figures,
 )
 from classify.report.published import ANCHORS
 from classify.report.style import TYPE, Illustration, style, write
+from classify.robustness import scores as of_conditions
 from classify.stats import metrics
 from classify.stats.scores import Scores
 from classify.stats.tests import Best
@@ -136,6 +138,24 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
     lone = Column("sex", "", 0.1, 0, (), tuple(people[:2]), (), (), ())
     columns = (lone, Column(names[0], "", 0.1, 0, (), tuple(people), (), (), ()))
     fairness = Fairness("uar", "UAR", "recall", 0.6, columns, {})
+    conditions = [LONG.format(n) if long else f"noise:{n}" for n in range(count)]
+    kinds = [f"kind {n // 2} {LONG if long else ''}" for n in range(count)]
+    tested = [of_conditions.Group("clean", "clean", (0,), "", None, None, 300, 0)] + [
+        of_conditions.Group("condition", name, (n + 1,), kind, n, n, 300, 0)
+        for n, (name, kind) in enumerate(zip(conditions, kinds, strict=True))
+    ]
+    runs = {
+        name: of_conditions.Scored(
+            np.empty(0, np.intp),
+            np.empty(0),
+            tuple(
+                of_conditions.Row(group, scores(*random.poisson(40, count)), 0.1, None, 1.0, None)
+                for group in tested
+            ),
+        )
+        for name in names[:5]
+    }
+    of_units = random.poisson(3, (6, 25, 2, count, count)) + 9 * np.eye(count, dtype=int)
     starts = np.arange(60.0)
     shares = random.dirichlet(np.ones(count), 60)
     shares[20:25] = np.nan
@@ -163,6 +183,14 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
         "description": lambda: curve_figures.description_length_figure(targets),
         "scores": lambda: compare_figures.scores_figure(heads, best(heads, 0, 1), 1 / count),
         "ranks": lambda: compare_figures.ranks_figure(heads, nemenyi, 10),
+        "levels": lambda: robustness_figures.levels_figure(runs, kinds[::2], 1 / count),
+        "conditions": lambda: robustness_figures.conditions_figure(runs, 1 / count),
+        "layer_means": lambda: robustness_figures.layers_figure(
+            range(25), of_units, [3, 7, 7, 20], 1 / count
+        ),
+        "condition_layers": lambda: robustness_figures.heat_figure(
+            random.uniform(0.1, 0.6, (count, 25)), conditions, range(25), 1 / count
+        ),
         "predictions": lambda: regression_figures.predictions_figure(
             names3, numbers, numbers / 2, dict.fromkeys(names3, 0.5)
         ),
