@@ -7,6 +7,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def parser() -> argparse.ArgumentParser:
     _add_pcm(parser)
     parser.add_argument(
         "--encoder", metavar="PATH", help="folder of the model's encoder, if it was moved"
+    )
+    parser.add_argument(
+        "--language",
+        metavar="CODE",
+        help="language of the recordings, such as de, if their table has no column language",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps")
     parser.add_argument(
@@ -162,6 +168,11 @@ def main(argv: Sequence[str]) -> int:
         for problem in problems:
             log.error("%s", problem)
         refused = bool(problems)
+        if options.language:
+            named = {"language": options.language}
+            utterances = [
+                replace(one, attributes={**named, **one.attributes}) for one in utterances
+            ]
         if utterances:  # else nothing large is imported
             from classify.inference.files.recordings import FilePredictions
             from classify.models.trained import TrainedHead
@@ -186,6 +197,7 @@ def _options(arguments: argparse.Namespace) -> PredictOptions:
         encoder=arguments.encoder,
         device=arguments.device,
         follow_links=arguments.follow_links,
+        language=arguments.language,
     )
 
 

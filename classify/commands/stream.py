@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
     fields = StreamOptions.__dataclass_fields__
     given = {name: value for name, value in vars(arguments).items() if name in fields}
     options = StreamOptions(**{name: value for name, value in given.items() if value is not None})
-    for option in ("csv", "out"):
+    for option in ("csv", "out", "language"):
         if getattr(arguments, option):
             raise UsageError(
                 f"--{option} is for recordings; a stream answers in JSON lines: leave it out"

@@ -34,6 +34,8 @@ class FairnessOptions:
             raise UsageError(
                 f"--by {target[0]}: it is what is predicted (--target); name another column"
             )
+        if unused := [name for name in self.cuts if name not in (self.by or KNOWN)]:
+            raise UsageError(f"--cut {unused[0]}: it is for columns of --by; add {unused[0]} there")
 
     @property
     def all_cuts(self) -> dict[str, tuple[float, ...]]:

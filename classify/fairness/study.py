@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from classify.dataset import Selection
 from classify.evaluation.folds import Folds, units
@@ -65,6 +66,10 @@ def study(options: FairnessOptions, jobs: int = -1) -> Study:
         HeadError: the head cannot be fitted.
     """
     run = evaluate(options.shared, jobs)
+    for column in options.cuts:
+        values = run.dataset.utterances.get(column)
+        if values is not None and not pd.api.types.is_numeric_dtype(values):
+            raise UsageError(f"--cut {column}: it holds text, and only numbers can be cut")
     found = of_run(run, options.by, options.all_cuts)
     if not found.columns:
         reasons = [f"{name}: {reason}" for name, reason in found.left_out.items()]

@@ -28,6 +28,8 @@ class Answer:
     utterance: Utterance
     probabilities: dict[str, float]  # class → probability, in the order of the classes
     numbers: dict[str, float] = field(default_factory=dict)  # of a regression: target → number
+    out_of_domain: float = math.nan  # above 1: out of domain; NaN: the model has no such score
+    warnings: dict[str, str] = field(default_factory=dict)  # what lies outside of training → text
     refused: ClassVar[bool] = False  # True of a `Refusal`
 
     @property
@@ -58,12 +60,21 @@ class Answer:
         return {"emotion": self.emotion, "probabilities": probabilities}
 
     @property
+    def outside(self) -> dict[str, Any]:
+        """The out-of-domain score, if the model has one, and the warnings, if there are any."""
+        score = self.out_of_domain
+        found = {} if math.isnan(score) else {"out_of_domain": round(score, 4)}
+        return found | ({"warnings": list(self.warnings.values())} if self.warnings else {})
+
+    @property
     def cells(self) -> dict[str, str]:
         """The result as cells of a table: column → text."""
         shares = self.numbers or self.probabilities
         emotion = {} if self.numbers else {"emotion": self.emotion}
         texts = {name: "" if self.silent else f"{share:.6f}" for name, share in shares.items()}
-        return {**emotion, **texts}
+        score = "" if math.isnan(self.out_of_domain) else f"{self.out_of_domain:.4f}"
+        outside = {"out_of_domain": score, "warnings": "; ".join(self.warnings.values())}
+        return {**outside, **emotion, **texts}  # a class may have the name of a column
 
 
 def name_of(utterance: Utterance) -> str:
@@ -131,7 +142,7 @@ class Predictor:
         A `Refusal` applies to the whole recording, even after predictions of its windows.
         """
         for track, result in slide(tracks, sliding, self.embedder):
-            yield track, self._answer(result)
+            yield track, self._answer(result, whole=False)
 
     def timeline(
         self,
@@ -172,22 +183,28 @@ class Predictor:
         return Timeline(starts, ends, np.array(rows), names, regression, track.peaks)
 
     def waveform(self, waveform: Waveform) -> Answer | Refusal:
-        """Predict one (sample,) waveform at 16 kHz, without threads."""
-        return self._answer(self.embedder.waveform(waveform))
+        """Predict a window of a stream, (sample,) at 16 kHz, without threads."""
+        return self._answer(self.embedder.waveform(waveform), whole=False)
 
-    def _answer(self, result: Embedding | Refusal) -> Answer | Refusal:
+    def _answer(self, result: Embedding | Refusal, whole: bool = True) -> Answer | Refusal:
         model = self.model
         if isinstance(result, Silence):
             numbers = dict.fromkeys(model.targets, math.nan)
             return Answer(result.utterance, dict.fromkeys(model.classes, math.nan), numbers)
         if isinstance(result, Refusal):
             return result
-        embedded = result.layers, result.sequence
+        X = model.features.of_embedding(model.recipe, result.layers, result.sequence)
+        values = model.of_features(X)[0].tolist()
+        score = float(model.out_of_domain(X)[0])
+        seconds = result.duration if whole else None  # the length of a window was chosen
+        language = result.utterance.attributes.get("language")
+        named = str(language) if language else None
+        warnings = model.warnings(result.quality, seconds, named, score)
         if model.targets:
-            values = zip(model.targets, model.numbers(*embedded).tolist(), strict=True)
-            return Answer(result.utterance, {}, dict(values))
-        shares = zip(model.classes, model.probabilities(*embedded).tolist(), strict=True)
-        return Answer(result.utterance, dict(shares))
+            numbers = dict(zip(model.targets, values, strict=True))
+            return Answer(result.utterance, {}, numbers, score, warnings)
+        shares = dict(zip(model.classes, values, strict=True))
+        return Answer(result.utterance, shares, {}, score, warnings)
 
 
 def named(number: int, recording: Audio) -> tuple[Utterance, npt.NDArray[np.floating] | None]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from classify.fairness.result import ACROSS
 from classify.features import Features
 from classify.formats import score
 from classify.stats.metrics import METRICS
@@ -46,6 +47,7 @@ def render(card: Mapping[str, Any]) -> str:
         features=str(Features.from_json(card["features"])),
         utterances=sum(card["corpora"].values()),
         speakers=_speakers((card["scores"] or {}).get("speakers", {})),
+        across=ACROSS,
         label="UAR" if card["classes"] else "CCC",
         targets=[] if card["classes"] else list(card["support"]),
         **_metrics(card),

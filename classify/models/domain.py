@@ -13,6 +13,7 @@ their utterances are above it (a conformal anomaly detector, Laxhammar & Falkman
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -20,10 +21,10 @@ import numpy.typing as npt
 
 from classify.features import Features
 
-RANK = 64  # eigenvectors that are kept
+RANK = 256  # eigenvectors that are kept
 FALSE_ALARMS = 0.05  # share of held-out utterances above the threshold
 FOLDS = 5  # at most so many groups of held-out speakers
-MOST = 5000  # utterances that a distribution is fitted to
+MOST = 2000  # utterances that a distribution is fitted to
 
 Array = npt.NDArray[np.floating]
 
@@ -105,13 +106,21 @@ class Domain:
     def distance(self, X: Array) -> npt.NDArray[np.float64]:
         """(utterance,) Mahalanobis distance of features (utterance, dim) to the nearest class."""
         Z = (X.astype(np.float64) - self.mean) / self.scale
-        axes, rest = self.axes.astype(np.float64), float(self.variances[-1])
+        axes, centres = self._projections
+        rest = float(self.variances[-1])
         weights = 1 / self.variances[:-1].astype(np.float64) - 1 / rest
+        along = Z @ axes
         squares = [
-            np.square(Z - centre).sum(1) / rest + np.square((Z - centre) @ axes.T) @ weights
-            for centre in self.centres
+            np.square(Z - centre).sum(1) / rest + np.square(along - projected) @ weights
+            for centre, projected in zip(self.centres, centres, strict=True)
         ]
         return np.sqrt(np.maximum(np.min(squares, axis=0), 0))
+
+    @cached_property
+    def _projections(self) -> tuple[Array, Array]:
+        """The axes (dim, rank), and the centres along them."""
+        axes = np.ascontiguousarray(self.axes.T, np.float64)
+        return axes, self.centres @ axes
 
     def score(self, X: Array) -> npt.NDArray[np.float64]:
         """(utterance,) distance relative to the threshold: above 1 is out of domain."""

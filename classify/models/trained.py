@@ -104,18 +104,18 @@ class TrainedHead:
         return self.domain.score(summarised(X, self.features, self.card["dim"]))
 
     def warnings(
-        self, quality: "Quality", seconds: float | None, language: str | None, score: float
+        self, quality: "Quality | None", seconds: float | None, language: str | None, score: float
     ) -> dict[str, str]:
         """What of a recording lies outside of training: quantity → text.
 
         Args:
-            quality: of the recording.
+            quality: of the recording; None: it was not measured.
             seconds: its duration; None: a window.
             language: if it is known.
             score: of `out_of_domain`.
         """
         ranges = self.card.get("ranges")
-        found = outside(ranges, quality, seconds, language) if ranges else {}
+        found = outside(ranges, quality, seconds, language) if ranges and quality else {}
         return found | (self.domain.warnings(score) if self.domain else {})
 
     def save(self, folder: Path) -> None:

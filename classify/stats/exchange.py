@@ -60,7 +60,7 @@ def p_of_difference(exchanged: Values, observed: Values) -> Values:
     defined = np.isfinite(exchanged)
     mean = np.where(defined, exchanged, 0).sum(0) / np.maximum(defined.sum(0), 1)
     far = np.abs(exchanged - mean) >= np.abs(observed - mean) - ROUNDING
-    return _share(far, exchanged)
+    return _share(far, exchanged, observed)
 
 
 def p_of_range(exchanged: Values, observed: Values) -> Values:
@@ -73,13 +73,15 @@ def p_of_range(exchanged: Values, observed: Values) -> Values:
     """
     if len(observed) == 2:
         return p_of_difference(exchanged[:, 0] - exchanged[:, 1], observed[0] - observed[1])
-    ranges = np.ptp(exchanged, axis=1)
-    return _share(ranges >= np.ptp(observed, axis=0) - ROUNDING, ranges)
+    ranges, found = np.ptp(exchanged, axis=1), np.ptp(observed, axis=0)
+    return _share(ranges >= found - ROUNDING, ranges, found)
 
 
-def _share(far: npt.NDArray[np.bool_], of: Values) -> Values:
-    defined = np.isfinite(of).sum(0)
-    return np.divide(far.sum(0), defined, out=np.full(defined.shape, np.nan), where=defined > 0)
+def _share(far: npt.NDArray[np.bool_], exchanged: Values, observed: Values) -> Values:
+    """Share of the defined exchanges that are far; NaN where the observed value is not defined."""
+    known = np.isfinite(observed)
+    defined = np.isfinite(exchanged).sum(0)
+    return np.divide(far.sum(0), defined, out=np.full(defined.shape, np.nan), where=known)
 
 
 def _logarithm(groups: Labels) -> float:

@@ -123,6 +123,9 @@ def test_p_of_two_groups_and_of_three_by_hand() -> None:
     three = np.array([[0.1, 0.2, 0.3], [0.1, 0.1, 0.9], [0.5, 0.5, np.nan]])
     assert p_of_range(three, three[0]) == 1.0
     assert p_of_range(three, three[1]) == 0.5
+    assert np.isnan(
+        [p_of_range(three, three[2]), p_of_difference(values[:, 0], np.array(np.nan))]
+    ).all()
 
 
 def test_scores_of_groups_are_those_of_scikit_learn() -> None:
@@ -350,6 +353,14 @@ def test_columns_without_groups_are_refused(make_cache, by: str, message: str) -
     assert message in str(error.value)
 
 
+def test_cuts_of_other_columns_and_of_text_are_refused(unfair: Path) -> None:
+    shared = Options(head="logreg", cache=unfair)
+    with pytest.raises(UsageError, match="--cut duration: it is for columns of --by; add duration"):
+        FairnessOptions(shared, by=("sex",), cuts={"duration": (2.0,)})
+    with pytest.raises(UsageError, match="--cut sex: it holds text"):
+        study(FairnessOptions(shared, cuts={"sex": (2.0,)}))
+
+
 def test_a_cache_without_groups_names_the_known_columns(cache: Path) -> None:
     with pytest.raises(UsageError, match=r"no column of sex, gender, age, .* has two groups"):
         study(FairnessOptions(Options(head="logreg", cache=cache)))
@@ -454,3 +465,22 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_utterances_and_names_of_speakers_do_not_matter(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    speaker, y, predicted = drawn(random, 6)
+    sex = np.where(speaker % 2, "f", "m")
+    order = random.permutation(len(y))
+    renamed = np.array([f"s{n}" for n in random.permutation(6)])
+    found = [
+        compared(*selection(names[rows], y[rows], sex=sex[rows]), one_hot(predicted[rows]))
+        for names, rows in ((speaker.astype(str), np.arange(len(y))), (renamed[speaker], order))
+    ]
+    one, other = (each.columns[0] for each in found)
+    for a, b in zip(one.gaps, other.gaps, strict=True):
+        assert (a.of, a.part) == (b.of, b.part)
+        assert a.test.difference == pytest.approx(b.test.difference)
+        assert a.test.p == pytest.approx(b.test.p)
+        assert 0 < a.test.p <= a.test.corrected <= 1

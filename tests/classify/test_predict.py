@@ -50,7 +50,8 @@ def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str)
     assert "broken.wav" in problems
     assert "gone.wav" in problems
     rows = list(csv.DictReader(io.StringIO(answers)))
-    assert list(rows[0]) == ["file", "emotion", "anger", "sadness"]
+    columns = ["file", "emotion", "anger", "sadness", "out_of_domain", "warnings"]
+    assert list(rows[0]) == columns
 
     model = Model.load(out)
     training = TrainingOptions(epochs=5 if epochs else None)
@@ -341,5 +342,7 @@ def test_missing_recordings_are_refused_before_anything_large_is_imported(tiny_m
     arguments = [str(tiny_model), str(tmp_path / "gone.wav"), "--csv"]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True)
     assert done.returncode == 3, done.stderr.decode()
-    assert done.stdout.decode().splitlines() == ["file,emotion,anger,sadness"]
+    assert done.stdout.decode().splitlines() == [
+        "file,emotion,anger,sadness,out_of_domain,warnings"
+    ]
     assert b"gone.wav" in done.stderr

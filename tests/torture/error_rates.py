@@ -19,6 +19,7 @@ from scipy.special import expit, logit, ndtri
 
 from classify.stats import best, interval
 from classify.stats.agreement import ccc
+from classify.stats.exchange import exchanges, p_of_difference
 from classify.stats.intervals import of_ccc as interval_of_ccc
 from classify.stats.intervals import of_difference as interval_of_difference
 from classify.stats.metrics import uar
@@ -214,6 +215,34 @@ def of_best(studies: int) -> list[tuple[int, int, float, str, float, float, floa
     return rows
 
 
+def of_groups(studies: int) -> list[tuple[str, str, float, float, float]]:
+    """(scenario, speakers, coverage and width of the difference of two groups, share of studies in
+    which p is at most 0.05); the groups are alike."""
+    rows = []
+    sizes = ((3, 7), (4, 4), (4, 12), (12, 12), (30, 60))
+    for number, (scenario, (one, two)) in enumerate(product((SCENARIOS[0], SCENARIOS[4]), sizes)):
+        random = np.random.default_rng(5000 + number)
+        counts = draw(scenario, one + two, studies, random)
+        group = np.repeat([0, 1], [one, two])
+        mask = group[:, None] == np.arange(2)
+        low, high = interval_of_difference(counts[:, :, None] * mask[:, None, :, None, None])
+        labels = exchanges(group, np.zeros_like(group))
+        marked = (labels[:, None] == np.arange(2)[:, None]).astype(float)  # (exchange, 2, speaker)
+        p = []
+        for study in range(studies // 4):
+            support = counts[:, study].sum(-1)
+            hits = np.diagonal(counts[:, study], axis1=-2, axis2=-1)
+            with np.errstate(invalid="ignore"):
+                scores = ((marked @ hits) / (marked @ support)).mean(-1)
+                observed = (mask.T @ hits / (mask.T @ support)).mean(-1)
+            p.append(p_of_difference(scores[:, 0] - scores[:, 1], observed[0] - observed[1]))
+        rows.append((
+            scenario.name, f"{one} and {two}", covered(low, high, 0.0),
+            float(np.nanmean(high - low)), float(np.mean(np.array(p)[np.isfinite(p)] <= 0.05)),
+        ))  # fmt: skip
+    return rows
+
+
 def by_speakers(title: str, rows: list[tuple], column: int = 2) -> None:
     """Print a rate (mean width) in Markdown: a row a case, a column a number of speakers."""
     print(f"\n| {title} | {' | '.join(map(str, SPEAKERS))} |\n|{' --- |' * (len(SPEAKERS) + 1)}")
@@ -250,10 +279,13 @@ def main() -> int:
     tests = of_best(max(studies // 2, 100))
     table(("speakers", "layers", "correlation", "quality", "some layer declared worse",
            "layers declared worse", "the best declared worse"), tests)  # fmt: skip
+    groups = of_groups(studies)
+    table(("groups alike", "speakers", "coverage", "mean width", "p at most 0.05"), groups)
     slack = 2.6 * (0.95 * 0.05 / studies) ** 0.5  # what a simulation of so many studies cannot tell
     failed = [row[:3] for row in (*found, *concordance) if not within(row[2], COVERAGE, slack)]
     failed += [row[:3] for row in differences if not within(row[2], OF_DIFFERENCES, slack)]
     failed += [row[:5] for row in tests if row[3] == "all alike" and row[4] > ERROR + slack]
+    failed += [row for row in groups if row[2] < COVERAGE[0] - slack or row[4] > ERROR + 2 * slack]
     for row in failed:
         print("outside of what is promised:", row)
     return bool(failed)

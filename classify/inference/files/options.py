@@ -24,6 +24,7 @@ class PredictOptions:
         encoder: where the model's encoder is, if it has moved.
         device: auto, cpu, cuda[:N] or mps.
         follow_links: whether to read recordings outside of a corpus.
+        language: of the recordings whose table has no column language.
     """
 
     model: Path
@@ -36,6 +37,7 @@ class PredictOptions:
     encoder: str | None = None
     device: str = "auto"
     follow_links: bool = False
+    language: str | None = None
 
     def __post_init__(self) -> None:
         if self.inputs.count(STANDARD_INPUT) > 1:

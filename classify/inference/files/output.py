@@ -40,19 +40,22 @@ def print_json_lines(answers: Iterable["Answer"], columns: Sequence[str], parts:
 
 def as_object(answer: "Answer") -> dict[str, Any]:
     """Convert a prediction to JSON."""
-    return {**answer.place, **answer.result}
+    return {**answer.place, **answer.result, **answer.outside}
 
 
 def print_table(answers: Iterable["Answer"], columns: Sequence[str], parts: bool) -> None:
     """Print the two most probable classes, or all numbers, and the recording."""
-    width = max(len(name) for name in columns if name != "emotion") + 2
+    width = max(len(name) for name in columns if name not in ("emotion", *OUTSIDE)) + 2
     for answer in answers:
         ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])[:2]
         shown = answer.numbers.items() or ranked
         cells = "".join(f"{name:{width}}{share:4.2f}   " for name, share in shown)
         file, *seconds = map(str, answer.place.values())
-        show(cells + " ".join([file, "–".join(seconds)]).rstrip())
+        outside = f"   ({', '.join(answer.warnings)})" if answer.warnings else ""
+        show(cells + " ".join([file, "–".join(seconds)]).rstrip() + outside)
 
+
+OUTSIDE = ("out_of_domain", "warnings")  # columns of models that know what they were trained on
 
 # (predictions, columns, whether they are of parts of recordings)
 Format = Callable[[Iterable["Answer"], Sequence[str], bool], None]
@@ -80,7 +83,9 @@ def print_answers(
 ) -> None:
     """Print predictions in the format `form`; `card` is the content of the model's
     ``model.json``."""
-    columns = ["emotion", *card["classes"]] if card["classes"] else split_one(card["target"])
+    columns = ["emotion", *card["classes"]] if card["classes"] else [*split_one(card["target"])]
+    if card.get("domain") or card.get("ranges"):
+        columns += [name for name in OUTSIDE if name not in columns]
     format_of(form)(answers, columns, parts)
 
 

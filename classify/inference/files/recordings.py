@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from classify.inference.files import output
 from classify.inference.files.options import PredictOptions
+from classify.inference.files.outside import OutsideLog
 from classify.inference.predictor import Answer, Predictor, name_of
 from classify.inference.timeline import Timeline
 from classify.models.trained import TrainedHead
@@ -33,6 +34,7 @@ class FilePredictions:
         self.options = options
         self.sliding = sliding
         self.refused = 0
+        self._outside = OutsideLog()
         self._names = _Names()
 
     def show(self, utterances: Sequence[Utterance]) -> None:
@@ -47,6 +49,7 @@ class FilePredictions:
         else:
             for _ in answers:
                 pass  # the segments of a recording are printed at its end
+        self._outside.summarise()
 
     def _answers(self, utterances: Sequence[Utterance]) -> Iterator[Answer]:
         predictor = Predictor.open(self.model, self.options.device, self.options.encoder)
@@ -55,6 +58,7 @@ class FilePredictions:
             return
         for result in self._watched(predictor(utterances), " recordings", len(utterances)):
             if isinstance(result, Answer):
+                self._outside.add(name_of(result.utterance), [result.warnings])
                 yield result
             else:
                 self._refuse(result)
@@ -65,14 +69,16 @@ class FilePredictions:
         kept = self.options.out is not None or self.options.form == "table"
         windows = self._watched(predictor.windows(map(Track, utterances), sliding), " windows")
         for track, results in groupby(windows, key=lambda item: item[0]):
-            answers, refused = [], False
+            answers, warnings, refused = [], [], False
             for _, result in results:
                 if isinstance(result, Answer):
                     answers += [result] if kept else []
+                    warnings += [] if result.silent else [result.warnings]
                     yield result
                 elif not refused:
                     self._refuse(result)
                     refused = True
+            self._outside.add(name_of(track.utterance), warnings)
             if kept and not refused:
                 self._keep(track.utterance, predictor.collected(track, answers))
 

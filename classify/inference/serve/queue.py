@@ -42,6 +42,7 @@ class Prediction:
         return {
             "seconds": round(self.seconds, 3),
             **self.answer.result,
+            **self.answer.outside,
             "timeline": [
                 {
                     "start": round(float(start), 3),

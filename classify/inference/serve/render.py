@@ -47,6 +47,7 @@ def prediction(found: Prediction) -> str:
         ranked=sorted(shares.items(), key=lambda item: -item[1]),
         colours=dict(zip(shares, cycle(PALETTE), strict=False)),  # those of the timeline
         numbers=found.answer.numbers,
+        warnings=found.answer.warnings.values(),
         seconds=found.seconds,
         timeline=_timeline(found),
     )

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections import Counter
 
 from classify.inference.stream.latency import Latencies
 from classify.inference.stream.loop import Moment
@@ -29,6 +30,7 @@ class JSONLines:
             self._kind: _rounded(moment.values),
             "smoothed": _rounded(moment.smoothed),
             **({"refused": moment.refused} if moment.refused else {}),
+            **moment.outside,
             "skipped": moment.skipped,
             "latency": round(moment.latency, 4),
         }
@@ -59,7 +61,8 @@ class LiveLine:
         end = (
             f"{'voice' if moment.activity.voice else 'no voice':8}  {moment.latency:.2f} s{skipped}"
         )
-        return f"{moment.time:7.1f} s  {self._said(moment)}  {end}"
+        outside = f"  ({', '.join(moment.warnings)})" if moment.warnings else ""
+        return f"{moment.time:7.1f} s  {self._said(moment)}  {end}{outside}"
 
     def _said(self, moment: Moment) -> str:
         if moment.smoothed is None:
@@ -79,12 +82,14 @@ class Summary:
     def __init__(self) -> None:
         self.latencies = Latencies()
         self.moments = self.voiceless = self.skipped = self.refused = 0
+        self.outside: Counter[str] = Counter()
 
     def add(self, moment: Moment, latency: float) -> None:
         """Count a moment whose answer came `latency` seconds after its last sample."""
         self.moments += 1
         self.skipped += moment.skipped
         self.refused += moment.refused is not None
+        self.outside.update(moment.warnings)
         if moment.values is None and moment.refused is None:
             self.voiceless += 1
         else:
@@ -99,6 +104,9 @@ class Summary:
         parts += [f"{several(self.skipped, 'hop')} skipped" if self.skipped else "no hop skipped"]
         parts += [f"samples lost {several(lost, 'time')} by the microphone"] if lost else []
         text = ", ".join(parts)
+        if self.outside:
+            counts = ", ".join(f"{kind} {count}" for kind, count in self.outside.most_common())
+            text += f"\nwindows outside of what the model was trained on: {counts}"
         if not answers:
             return text
         median, high = (self.latencies.quantile(share) for share in (0.5, 0.95))

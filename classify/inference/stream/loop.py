@@ -3,8 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Moment:
         refused: why the encoder gave no answer, if it was asked.
         skipped: number of hops that were skipped before this one.
         arrived: time at which the last sample arrived, by `time.monotonic`.
+        outside: out-of-domain score and warnings of the window, see `Answer.outside`.
+        warnings: what of the window lies outside of training, by its names.
     """
 
     time: float
@@ -49,6 +51,8 @@ class Moment:
     refused: str | None
     skipped: int
     arrived: float
+    outside: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def latency(self) -> float:
@@ -121,13 +125,17 @@ class Stream:
     def _answer(self, window: Window) -> Moment:
         activity = self._voice(window)
         values = refused = None
+        outside: dict[str, Any] = {}
+        warnings: tuple[str, ...] = ()
         if activity.voice or not self.options.voice_only:
             result = self._listener.waveform(window.samples)
             if isinstance(result, Refusal):
                 refused = result.reason
             else:
                 values = result.numbers or result.probabilities
+                outside, warnings = result.outside, tuple(result.warnings)
         smoothed = self._smoothing(window.seconds, values)
         return Moment(
-            window.seconds, activity, values, smoothed, refused, window.skipped, window.arrived
-        )
+            window.seconds, activity, values, smoothed, refused, window.skipped, window.arrived,
+            outside, warnings,
+        )  # fmt: skip
