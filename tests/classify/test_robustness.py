@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -26,7 +27,9 @@ from classify.robustness.options import RobustnessOptions
 from classify.robustness.study import robustness
 from classify.stats.tests import holm
 from data import Cache
+from data.cache.by_fold import write
 from data.errors import UsageError, Wav2emoError
+from extract.__main__ import main as extract
 
 CONDITIONS = {
     "noise:0": (3.0, 3.0, 0.5),
@@ -290,6 +293,32 @@ def test_what_cannot_be_done_is_refused(degraded: Path, options: dict, message: 
 def test_a_cache_without_conditions_names_the_next_step(cache: Path) -> None:
     with pytest.raises(UsageError, match=r"it has no conditions; add them by .* with --degrade"):
         robustness(RobustnessOptions(cache))
+
+
+def test_a_cache_by_fold_is_refused(degraded: Path) -> None:
+    with Cache(degraded) as cache:
+        ids = cache.utterances["id"].tolist()
+    write(degraded.parent, "tuned", {degraded.name: ids}, "of a test")
+    with pytest.raises(UsageError, match="it has an encoder per fold, of which each would need"):
+        robustness(RobustnessOptions(degraded.parent))
+
+
+def test_recordings_are_degraded_embedded_and_tested(tmp_path: Path, waveform, capsys) -> None:
+    for number in range(12):
+        name = f"{('anger', 'sadness')[number % 2]}/s{number % 4}_{number}.wav"
+        (tmp_path / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "corpus" / name, waveform(number, 0.5), 16_000)
+    cache, corpus = str(tmp_path / "cache.h5"), str(tmp_path / "corpus")
+    command = [corpus, "--pattern", "{emotion}/{speaker}_{take}", "--model", "untrained:tiny"]
+    degrade = ["--degrade", "noise:0", "telephone", "gain:-1"]
+    assert extract([*command, "-o", cache, "-q", *degrade]) == 0
+    capsys.readouterr()
+    found = robustness(RobustnessOptions(Path(cache))).metrics
+    (row,) = (one for one in found["runs"][0]["groups"] if one["name"] == "noise:0:white")
+    assert row["achieved"] == pytest.approx(0, abs=1)
+    assert row["missing"] == 0
+    assert found["runs"][0]["corruption"]["all"]["all"]["error"] >= 0
+    assert rows(found["runs"][0])["small"]["utterances"] == 12
 
 
 def test_copies_are_those_of_the_selection(degraded: Path) -> None:
