@@ -325,6 +325,8 @@ def test_copies_are_those_of_the_selection(degraded: Path) -> None:
     assert len(copies) == 80  # 40 of two emotions, clean and by telephone
     assert {*table["emotion"]} == {"W", "T"}
     assert {*table["condition"]} == {"", "telephone"}
+    assert copies.as_selection().utterances["id"].tolist() == table["id"].tolist()
+    assert copies.as_selection().speakers_known
     with Cache(degraded) as clean:
         np.testing.assert_array_equal(whole[: len(clean)], clean.layer(1))
 
