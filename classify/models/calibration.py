@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.stats.calibration import BINS, Shares, calibration_error
-
 LEAST, MOST = 0.05, 20.0  # temperatures; where every answer is right, the best would be 0
 FLOOR = np.finfo(np.float64).eps  # a true class of less counts as so much; as scikit-learn does
+
+Shares = npt.NDArray[np.floating]
 
 
 def tempered(probabilities: Shares, temperature: float) -> npt.NDArray[np.float64]:
@@ -60,6 +60,8 @@ class Quality:
     @classmethod
     def of(cls, probabilities: Shares, y: npt.NDArray[np.integer]) -> "Quality":
         """Of probabilities (utterance, class)."""
+        from classify.stats.calibration import calibration_error  # late: imports scipy
+
         return cls(negative_log_likelihood(probabilities, y), calibration_error(probabilities, y))
 
 
@@ -73,6 +75,8 @@ class Calibration:
 
     def as_json(self) -> dict[str, Any]:
         """As plain JSON, without the temperature."""
+        from classify.stats.calibration import BINS
+
         return {"before": asdict(self.before), "after": asdict(self.after), "bins": BINS}
 
 

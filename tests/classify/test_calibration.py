@@ -12,11 +12,11 @@ from classify.models.calibration import (
     LEAST,
     MOST,
     calibrate,
-    calibration_error,
     fit_temperature,
     negative_log_likelihood,
     tempered,
 )
+from classify.stats.calibration import calibration_error
 
 WEIGHTS = arrays(np.float64, (5, 3), elements=st.sampled_from([0.0, 1e-300, 1e-9, 0.1, 1.0, 3.0]))
 
