@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import Selection
@@ -139,7 +138,7 @@ class Copies:
     condition: Rows  # (sample,) number of its condition
     utterance: Rows  # (sample,) row of the selection
     row: Rows  # (sample,) row of the cache with all conditions
-    achieved: npt.NDArray[np.float64]  # (sample,) level as it was measured
+    table: pd.DataFrame  # (sample,) these rows
 
     @classmethod
     def of(cls, selection: Selection, cache: Cache, names: Sequence[str]) -> "Copies":
@@ -155,14 +154,14 @@ class Copies:
         utterance = pd.Index(ids).get_indexer([clean_id(name) for name in table["id"]])
         rows = np.flatnonzero((condition > 0) & (utterance >= 0))
         clean = pd.Index(table["id"]).get_indexer(ids)
-        count = len(ids)
+        every = np.concatenate([clean, rows])
         return cls(
             selection,
             (CLEAN, *names),
-            np.concatenate([np.zeros(count, np.intp), condition[rows]]),
-            np.concatenate([np.arange(count), utterance[rows]]),
-            np.concatenate([clean, rows]),
-            np.concatenate([np.full(count, np.nan), table[ACHIEVED].to_numpy(float)[rows]]),
+            np.concatenate([np.zeros(len(ids), np.intp), condition[rows]]),
+            np.concatenate([np.arange(len(ids)), utterance[rows]]),
+            every,
+            table.iloc[every].reset_index(drop=True),
         )
 
     def __len__(self) -> int:
@@ -196,11 +195,10 @@ class Copies:
     def as_selection(self) -> Selection:
         """All samples as utterances of the cache with all conditions."""
         chosen = self.selection
-        table = chosen.utterances.iloc[self.utterance].reset_index(drop=True)
-        return Selection(table, self.row, self.y, chosen.classes, chosen.targets)
+        return Selection(self.table, self.row, self.y, chosen.classes, chosen.targets)
 
     def mean_achieved(self, number: int) -> float | None:
         """Mean of the levels that a condition achieved; None: it has none."""
-        values = self.achieved[self.condition == number]
+        values = self.table[ACHIEVED].to_numpy(float)[self.condition == number]
         values = values[np.isfinite(values)]
         return float(values.mean()) if len(values) else None

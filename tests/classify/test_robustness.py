@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -303,16 +302,11 @@ def test_a_cache_by_fold_is_refused(degraded: Path) -> None:
         robustness(RobustnessOptions(degraded.parent))
 
 
-def test_recordings_are_degraded_embedded_and_tested(tmp_path: Path, waveform, capsys) -> None:
-    for number in range(12):
-        name = f"{('anger', 'sadness')[number % 2]}/s{number % 4}_{number}.wav"
-        (tmp_path / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(tmp_path / "corpus" / name, waveform(number, 0.5), 16_000)
-    cache, corpus = str(tmp_path / "cache.h5"), str(tmp_path / "corpus")
+def test_recordings_are_degraded_embedded_and_tested(tmp_path: Path, folder_corpus) -> None:
+    cache, corpus = str(tmp_path / "cache.h5"), str(folder_corpus())
     command = [corpus, "--pattern", "{emotion}/{speaker}_{take}", "--model", "untrained:tiny"]
     degrade = ["--degrade", "noise:0", "telephone", "gain:-1"]
     assert extract([*command, "-o", cache, "-q", *degrade]) == 0
-    capsys.readouterr()
     found = robustness(RobustnessOptions(Path(cache))).metrics
     (row,) = (one for one in found["runs"][0]["groups"] if one["name"] == "noise:0:white")
     assert row["achieved"] == pytest.approx(0, abs=1)
@@ -331,6 +325,8 @@ def test_copies_are_those_of_the_selection(degraded: Path) -> None:
     assert len(copies) == 80  # 40 of two emotions, clean and by telephone
     assert {*table["emotion"]} == {"W", "T"}
     assert {*table["condition"]} == {"", "telephone"}
+    assert copies.as_selection().utterances["id"].tolist() == table["id"].tolist()
+    assert copies.as_selection().speakers_known
     with Cache(degraded) as clean:
         np.testing.assert_array_equal(whole[: len(clean)], clean.layer(1))
 
