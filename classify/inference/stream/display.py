@@ -104,18 +104,19 @@ class Summary:
         parts += [f"{several(self.skipped, 'hop')} skipped" if self.skipped else "no hop skipped"]
         parts += [f"samples lost {several(lost, 'time')} by the microphone"] if lost else []
         text = ", ".join(parts)
+        if answers:
+            median, high = (self.latencies.quantile(share) for share in (0.5, 0.95))
+            text += (
+                f"\nlatency: median {median:.3f} s, 95th percentile {high:.3f} s, largest "
+                f"{self.latencies.largest:.3f} s"
+            )
+            if median > hop:
+                text += (
+                    f"; slower than a hop of {hop:g} s: this machine cannot keep up with live audio"
+                )
         if self.outside:
             counts = ", ".join(f"{kind} {count}" for kind, count in self.outside.most_common())
             text += f"\nwindows outside of what the model was trained on: {counts}"
-        if not answers:
-            return text
-        median, high = (self.latencies.quantile(share) for share in (0.5, 0.95))
-        text += (
-            f"\nlatency: median {median:.3f} s, 95th percentile {high:.3f} s, largest "
-            f"{self.latencies.largest:.3f} s"
-        )
-        if median > hop:
-            text += f"; slower than a hop of {hop:g} s: this machine cannot keep up with live audio"
         return text
 
 

@@ -64,7 +64,7 @@ def test_a_wav_file_through_a_pipe(
     whole = audio.read(file).waveform
     cut = [whole[round(t * 16_000) - 32_000 : round(t * 16_000)] for t in (2, 2.5, 3, 3.5, 4)]
     for line, answer in zip(lines, tiny_predictor.waveforms(cut), strict=True):
-        assert list(line) == [
+        assert [name for name in line if name != "warnings"] == [
             "time", "voice", "level", "floor", "emotion", "probabilities", "smoothed", "skipped",
             "latency",
         ]  # fmt: skip
