@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 import torch
 import transformers
@@ -20,6 +21,7 @@ from extract.encoders.encoder import UNTRAINED, load, untrained_model
 from extract.encoders.framing import step_of_frames, steps_in
 from extract.encoders.identity import Remembered
 from extract.engines import LateEngine, open_engine
+from extract.engines.kept import read
 from extract.recipe import Request
 
 TINY = "untrained:tiny"
@@ -71,21 +73,31 @@ def test_graphs_are_kept_and_made_again_if_any_file_is_damaged(kept, waveform):
         return graphs(kept)
 
     assert again() == before
+    (folder,) = (kept / "graphs").iterdir()
+    core = openvino.Core()
     for number, file in enumerate(before):
         whole = file.read_bytes()
         middle = len(whole) // 2
         flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
         for damaged in (flipped, (whole[:middle], b"", None)[number % 3]):
             file.unlink() if damaged is None else file.write_bytes(damaged)
-            made = again()
-            assert made.keys() == before.keys()
-            assert made != before, "all are made again"
+            assert read(folder, core, "CPU") is None
+        file.write_bytes(whole)
+    assert read(folder, core, "CPU") is not None
+    (folder / "transformer.bin").write_bytes(b"")
+    made = again()
+    assert made.keys() == before.keys()
+    assert made != before, "all are made again"
     assert again() == made, "the new graphs are kept"
 
 
 def test_only_so_many_graphs_are_kept(kept):
-    for layers in ("0", "1", "2", "0-1"):
-        open_engine(TINY, Request(layers=layers), "cpu")
+    others = [kept / "graphs" / name for name in "abc"]
+    for age, folder in enumerate(others):
+        folder.mkdir(parents=True)
+        os.utime(folder, (1000 + age,) * 2)
+    open_engine(TINY, Request(), "cpu")
+    assert [folder.exists() for folder in others] == [False, True, True]
     assert len(list((kept / "graphs").iterdir())) == 3
 
 
