@@ -10,15 +10,21 @@ import pytest
 
 from data import Cache
 from data.commands.scan import main as scan
+from extract.engines import open_engine
+from extract.recipe import Request
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "slurm"
 SCRIPTS = sorted(FOLDER.glob("*.sh"))
-TINY = ("--model", "untrained:tiny", "--engine", "torch")
+TINY = ("--model", "untrained:tiny", "--device", "cpu")
 
 
 @pytest.fixture
 def listed(folder_corpus, tmp_path):
-    """A list of twelve utterances, in a folder whose name needs quoting."""
+    """A list of twelve utterances, in a folder whose name needs quoting.
+
+    The encoder is kept beforehand, so that no task imports torch.
+    """
+    open_engine("untrained:tiny", Request(), "cpu")
     (folder := tmp_path / "shared folder").mkdir()
     scan([str(folder_corpus(12)), "-o", str(folder / "all.jsonl"), "-q"])
     return folder
