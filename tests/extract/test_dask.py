@@ -259,7 +259,12 @@ def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, logged):
 
 
 @pytest.mark.parametrize(
-    ("signum", "local"), [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)]
+    ("signum", "local"),
+    [
+        (signal.SIGINT, True),
+        (signal.SIGTERM, False),
+        pytest.param(signal.SIGINT, False, marks=pytest.mark.torture),
+    ],
 )
 def test_a_signal_publishes_what_is_done(crew, tmp_path, signum, local):
     storm.make_corpus(tmp_path / "corpus", 200)
