@@ -334,13 +334,13 @@ def test_a_pruned_utterance_stays_away_after_a_crash(corpus, utterances, tmp_pat
     assert gone.id not in set(Cache(tmp_path / "c.h5").utterances["id"])
 
 
-def test_a_thousand_shards_need_few_descriptors(folder_corpus, utterances, tmp_path, monkeypatch):
+def test_many_shards_need_few_descriptors(folder_corpus, utterances, tmp_path, monkeypatch):
     monkeypatch.setattr(shard_writer, "SHARD_UTTERANCES", 1)
-    listed = utterances(folder_corpus(200, seconds=(0.05,)))
+    listed = utterances(folder_corpus(80, seconds=(0.05,)))
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = len(list(Path("/proc/self/fd").iterdir()))
     resource.setrlimit(resource.RLIMIT_NOFILE, (used + 40, before[1]))
     try:
-        assert extract(listed, StandIn(), tmp_path / "c.h5").total == 200
+        assert extract(listed, StandIn(), tmp_path / "c.h5").total == 80
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
