@@ -69,7 +69,14 @@ def test_logreg_equals_scikit_learn_by_hand(cache: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("head", [name for name, head in HEADS.items() if not head.finetuned])
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(name, marks=[pytest.mark.torture] * (name in ("gru", "transformer")))
+        for name, head in HEADS.items()
+        if not head.finetuned
+    ],
+)
 def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
     """Features tell the speaker alone, and speakers have favourite emotions: only folds that share
     speakers could tell the emotion."""
