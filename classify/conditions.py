@@ -73,12 +73,18 @@ def _level_place(words: Sequence[str]) -> int | None:
     return next((n for n, word in enumerate(words) if n and NUMBER.fullmatch(word)), None)
 
 
+def is_named(name: str, word: str) -> bool:
+    """Whether a word is the name of a condition, its kind with or without what follows the level,
+    or `ALL`."""
+    return word in (ALL, name, kind(name), name.partition(":")[0])
+
+
 def named(stored: Sequence[str], asked: Sequence[str], option: str) -> tuple[str, ...]:
     """Those of the stored conditions that have one of the names or kinds asked for.
 
     Args:
         stored: names of conditions.
-        asked: names, kinds with or without what follows the level, or `ALL`.
+        asked: words, see `is_named`.
         option: for the message.
 
     Raises:
@@ -87,17 +93,12 @@ def named(stored: Sequence[str], asked: Sequence[str], option: str) -> tuple[str
     >>> named(["gain:-20", "noise:10:white", "noise:20:babble"], ["noise:babble", "gain"], "--only")
     ('gain:-20', 'noise:20:babble')
     """
-
-    def found(word: str) -> set[str]:
-        return {one for one in stored if word in (ALL, one, kind(one), one.partition(":")[0])}
-
-    if unknown := [word for word in asked if not found(word)]:
+    if unknown := [word for word in asked if not any(is_named(one, word) for one in stored)]:
         raise UsageError(
             f"{option} {','.join(unknown)}: the cache has the conditions {', '.join(stored)}; "
             f"expected one of these, a kind of them, or {ALL}"
         )
-    chosen = {one for word in asked for one in found(word)}
-    return tuple(one for one in stored if one in chosen)
+    return tuple(one for one in stored if any(is_named(one, word) for word in asked))
 
 
 def require_conditions(cache: Cache) -> None:

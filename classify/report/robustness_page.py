@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from classify.conditions import is_named
 from classify.formats import counted, interval, score, scored, shortly, signed
 from classify.report.page import (
     UNKNOWN_SPEAKERS,
@@ -55,11 +56,12 @@ def html(found: Robustness, figures: Sequence[Illustration], folder: Path) -> st
 
 
 def _warnings(found: Robustness) -> list[str]:
-    babble = any("babble" in group.name for group in found.groups.groups)
+    babble = [name for name in found.groups.copies.names if "babble" in name]
+    trained = {word for run in found.runs for word in run.trained}
     warnings = {
         UNTRAINED: found.recipe.get("control"),
         UNKNOWN_SPEAKERS: not found.groups.folds.by_speaker,
-        BABBLE: babble and any(run.trained for run in found.runs),
+        BABBLE: any(is_named(name, word) for name in babble for word in trained),
     }
     refused = [f"Not tested: {name}, {reason}." for name, reason in found.refused.items()]
     return [text for text, holds in warnings.items() if holds] + refused
