@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,12 @@ from classify.commands.predict import main as predict
 from classify.commands.train import main as train
 from classify.inference.files.outside import OutsideLog
 from classify.inference.model import Model
-from classify.models import ranges
+from classify.models import ranges, schema
+from classify.models.folder import DOMAIN
 from data.cache import Cache
 from data.cache.columns import QUALITY
 from data.cache.writer import write_cache
+from data.errors import ModelError
 from extract.__main__ import main as extract
 from extract.quality import Quality
 
@@ -165,3 +168,24 @@ def test_caches_of_earlier_versions_give_models_without_ranges(home, tmp_path, c
     assert model.domain is None
     (answer,) = model.predict([np.full(8_000, 0.5, np.float32)])
     assert answer.outside == {}
+
+
+def test_models_of_earlier_versions_load_and_altered_ones_do_not(home, tmp_path):
+    folder = shutil.copytree(home / "model", tmp_path / "model")
+    card = json.loads((folder / "model.json").read_text())
+    older = {name: value for name, value in card.items() if name not in ("ranges", "domain")}
+    (folder / "model.json").write_text(json.dumps(older | {"sha256": schema.seal(older)}))
+    model = Model.load(folder)
+    assert model.domain is None
+    assert model.warnings(USUAL, 60.0, "fr", float("nan")) == {}
+
+    (folder / "model.json").write_text(json.dumps(card))
+    assert Model.load(folder).domain is not None
+    content = (folder / DOMAIN).read_bytes()
+    for damaged in (content[:-1], content[:-1] + bytes([content[-1] ^ 1])):
+        (folder / DOMAIN).write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"domain\.safetensors: altered since it was trained"):
+            Model.load(folder)
+    (folder / DOMAIN).unlink()
+    with pytest.raises(ModelError, match=r"domain\.safetensors is missing"):
+        Model.load(folder)

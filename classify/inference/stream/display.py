@@ -116,7 +116,7 @@ class Summary:
                 )
         if self.outside:
             counts = ", ".join(f"{kind} {count}" for kind, count in self.outside.most_common())
-            text += f"\nwindows outside of what the model was trained on: {counts}"
+            text += f"; windows outside of what the model was trained on: {counts}"
         return text
 
 
