@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 import transformers
+from tunings import PATTERN, PLAIN
 
 from data import corpora
+from extract.__main__ import main as extract
 from extract.encoders.encoder import UNTRAINED
 
 LENGTHS = (0.6, 0.75, 0.9, 0.6)  # seconds
@@ -47,3 +49,32 @@ def still(tmp_path_factory) -> Path:
     transformers.set_seed(0)
     transformers.Wav2Vec2Model(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tuned(recordings, tmp_path_factory) -> Path:
+    """A fine-tuning in 3 folds, and of all speakers."""
+    out = tmp_path_factory.mktemp("scores") / "tuned"
+    command = ["finetune", str(recordings), "-o", str(out), *PATTERN, "--model", "untrained:tiny",
+               "--folds", "3", "--epochs", "1", "--method", "full", "--all", "--device", "cpu",
+               "-q"]  # fmt: skip
+    assert extract(command) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def by_fold(tuned, recordings) -> Path:
+    """The corpus by the encoders of all folds."""
+    out = tuned.parent / "by_fold"
+    command = [str(recordings), *PATTERN, "--model", str(tuned), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def of_one(tuned, recordings) -> Path:
+    """The corpus by the encoder of fold 0."""
+    out = tuned.parent / "fold-0.h5"
+    command = [str(recordings), *PATTERN, "--model", str(tuned / "fold-0"), "-o", str(out), *PLAIN]
+    assert extract(command) == 0
+    return out
