@@ -81,7 +81,11 @@ class Domain:
 
     @classmethod
     def calibrated(
-        cls, X: Array, y: npt.NDArray[np.integer], fold: npt.NDArray[np.integer]
+        cls,
+        X: Array,
+        y: npt.NDArray[np.integer],
+        fold: npt.NDArray[np.integer],
+        rank: int = RANK,
     ) -> Self | None:
         """Fit to all utterances, with the threshold from held-out folds.
 
@@ -89,6 +93,7 @@ class Domain:
             X: (utterance, dim) features.
             y: (utterance,) class numbers.
             fold: (utterance,) number of the fold that holds the utterance out; -1: none does.
+            rank: see `fit`.
 
         Returns:
             None if there are fewer than two folds, or too few utterances for the threshold.
@@ -100,8 +105,8 @@ class Domain:
         distance = np.full(len(y), np.nan)
         for number in np.unique(group[tested]):
             held_out = group == number
-            distance[held_out] = cls.fit(X[~held_out], y[~held_out]).distance(X[held_out])
-        return replace(cls.fit(X, y), threshold=threshold(distance[tested]))
+            distance[held_out] = cls.fit(X[~held_out], y[~held_out], rank).distance(X[held_out])
+        return replace(cls.fit(X, y, rank), threshold=threshold(distance[tested]))
 
     def distance(self, X: Array) -> npt.NDArray[np.float64]:
         """(utterance,) Mahalanobis distance of features (utterance, dim) to the nearest class."""
