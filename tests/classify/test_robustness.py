@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from classify.commands.robustness import main
-from classify.conditions import Copies, clean_table, kind, level, named
+from classify.conditions import Copies, clean_table, is_small, kind, level, named
 from classify.dataset import select, sound
 from classify.evaluation.division import divide
 from classify.evaluation.folds import inner_folds
@@ -29,6 +29,7 @@ from data import Cache
 from data.cache.by_fold import write
 from data.errors import UsageError, Wav2emoError
 from extract.__main__ import main as extract
+from extract.degradations.specs import SETS
 
 CONDITIONS = {
     "noise:0": (3.0, 3.0, 0.5),
@@ -360,3 +361,8 @@ def test_parts_that_share_samples_give_what_each_gives_alone(seed: int) -> None:
     for part, found in zip(parts, linear("ridge", None, X, y, 3, parts), strict=True):
         (alone,) = linear("ridge", None, X, y, 3, [part])
         np.testing.assert_allclose(found, alone, atol=1e-5)
+
+
+def test_small_changes_are_those_of_the_set():
+    assert all(is_small(name) for name in SETS["small"])
+    assert not any(is_small(name) for name in (*SETS["robuser"], *SETS["ser-tests"]))
