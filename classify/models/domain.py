@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from classify.features import Features
 
-RANK = 256  # eigenvectors that are kept
+RANK = 16  # eigenvectors that are kept; more find less, see docs/out-of-domain.md
 FALSE_ALARMS = 0.05  # share of held-out utterances above the threshold
 FOLDS = 5  # at most so many groups of held-out speakers
 MOST = 2000  # utterances that a distribution is fitted to
