@@ -113,6 +113,10 @@ class Cache:
             parts = [{k: v for k, v in part.items() if k not in columns.OF_CONDITION}
                      for part in parts]  # fmt: skip
         joined = columns.join(parts, [len(file) for file in self.files])
+        if self.degraded:  # files lack columns in which nothing is known
+            count = sum(len(file) for file in self.files)
+            for name in columns.OF_CONDITION:
+                joined.setdefault(name, columns.unknown(count, name in columns.TEXT))
         starts = np.cumsum([0, *(len(file) for file in self.files)])
         rows = starts[self._rows.file] + self._rows.row
         return pandas.DataFrame(

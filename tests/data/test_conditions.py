@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from data import Cache
 from data.cache.file import CacheFile
 from data.cache.shards import Shards
+from data.cache.summary import summary
 from data.cache.writer import merge, write_cache
 from data.condition import Condition, clean_id
 from data.errors import CacheError
@@ -81,6 +82,20 @@ def test_the_columns_tell_the_conditions_apart(tmp_path):
         assert table["achieved"].tolist()[2:] == [20.0, 20.0]
         assert table["id"].map(clean_id).tolist() == ["c/0", "c/1", "c/1", "c/1"]
         assert file["utterances/condition"].asstr()[()].tolist() == table["condition"].tolist()
+
+
+def test_conditions_without_levels_have_the_column(tmp_path):
+    ids, _ = written(tmp_path / "c.h5", [("", 1), ("telephone", 1)])
+    with h5py.File(tmp_path / "c.h5", "a") as file:
+        del file["utterances/achieved"]  # packing drops columns in which nothing is known
+    written(tmp_path / "clean.h5", [("", 1)])
+    for name in ("c.h5", "clean.h5"):
+        with Cache(tmp_path / name, degraded=True) as cache:
+            assert cache.utterances["achieved"].isna().all()
+            assert cache.utterances["condition"].tolist() == ["", "telephone"][: len(cache)]
+    with Cache(tmp_path / "c.h5") as cache:
+        assert summary(cache)["conditions"] == {"telephone": {"utterances": 1, "achieved": None}}
+    assert ids[0] == "c/1"
 
 
 def test_another_digest_is_another_version(tmp_path):
