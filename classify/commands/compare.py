@@ -2,14 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from classify.commands import arguments as shared
+from classify.commands.studies import add_output, finish
 from classify.compare.options import CompareOptions
 from classify.evaluation.scheduling import scheduled
 from classify.heads import HEADS, Head, find
 from classify.options import split_one
-from data.console import SOME_REFUSED, Parser, common_options, configure_logging, show, show_json
+from data.console import SOME_REFUSED, Parser, common_options, configure_logging
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,13 +30,7 @@ def parser() -> argparse.ArgumentParser:
     )
     shared.add_arguments(parser, head=False)
     shared.add_allow_heard(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the run; an older run in it is overwritten (default: runs/<time>-compare)",
-    )
-    parser.add_argument("--json", action="store_true", help="print compare.json, not the table")
+    add_output(parser, "compare")
     shared.add_scheduler(parser)
     common_options(parser)
     return parser
@@ -63,15 +57,10 @@ def main(argv: Sequence[str]) -> int:
     from classify.compare.result import compare
     from classify.report import compare_text as table
     from classify.report import folder as run_folder
-    from classify.report.write import of_comparison, write
+    from classify.report.write import of_comparison
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):
         comparison = compare(options)
-    folder = write(of_comparison(comparison), arguments.out)
-    if arguments.json:
-        show_json(comparison.metrics, indent=2)
-    else:
-        show(table.render(comparison))
-        show("", f"report  {folder / 'report.html'}")
+    finish(of_comparison(comparison), arguments, lambda: table.render(comparison))
     return SOME_REFUSED if comparison.study.failed else 0

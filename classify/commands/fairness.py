@@ -2,13 +2,13 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from classify.commands import arguments as shared
+from classify.commands.studies import add_output, finish
 from classify.evaluation.scheduling import scheduled
 from classify.fairness.options import FairnessOptions, parse_cut
 from classify.options import split_one
-from data.console import Parser, common_options, configure_logging, importing, show, show_json
+from data.console import Parser, common_options, configure_logging, importing
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,13 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     shared.add_arguments(parser)
     shared.add_allow_heard(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the run; an older run in it is overwritten (default: runs/<time>-fairness)",
-    )
-    parser.add_argument("--json", action="store_true", help="print fairness.json, not the tables")
+    add_output(parser, "fairness", "tables")
     shared.add_jobs(parser)
     shared.add_scheduler(parser)
     common_options(parser)
@@ -64,16 +58,11 @@ def main(argv: Sequence[str]) -> int:
     with importing():
         from classify.fairness.study import study
         from classify.report import fairness_text
-        from classify.report.write import of_fairness, write
+        from classify.report.write import of_fairness
 
     with scheduled(arguments.scheduler):
         found = study(options, arguments.jobs)
-    folder = write(of_fairness(found), arguments.out)
-    if arguments.json:
-        show_json(found.metrics, indent=2)
-    else:
-        show(fairness_text.render(found))
-        show("", f"report  {folder / 'report.html'}")
+    finish(of_fairness(found), arguments, lambda: fairness_text.render(found))
     return 0
 
 

@@ -13,6 +13,7 @@ from classify.commands.arguments import (
     add_seed,
     add_selection,
 )
+from classify.commands.studies import add_output, finish
 from classify.evaluation.scheduling import scheduled
 from classify.options import split_names, split_one
 from classify.probing.options import CONFOUNDS, PROBES, REMOVALS, ProbeOptions
@@ -22,8 +23,6 @@ from data.console import (
     complain,
     configure_logging,
     importing,
-    show,
-    show_json,
 )
 
 
@@ -38,13 +37,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 if a check of the audit fails"
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the run; an older run in it is overwritten (default: runs/<time>-probe)",
-    )
-    parser.add_argument("--json", action="store_true", help="print probe.json, not the table")
+    add_output(parser, "probe")
     add_scheduler(parser)
     common_options(parser)
     return parser
@@ -128,17 +121,12 @@ def main(argv: Sequence[str]) -> int:
         from classify.probing.study import probe
         from classify.report import folder as run_folder
         from classify.report import probe_text as table
-        from classify.report.write import of_probe, write
+        from classify.report.write import of_probe
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):
         result = probe(options, command_line(options))
-    folder = write(of_probe(result), arguments.out)
-    if arguments.json:
-        show_json(result.metrics, indent=2)
-    else:
-        show(table.render(result))
-        show("", f"report  {folder / 'report.html'}")
+    finish(of_probe(result), arguments, lambda: table.render(result))
     if arguments.strict and not result.audit.passed:
         complain("error: --strict: the audit failed; see above")
         return 1

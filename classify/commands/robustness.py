@@ -2,12 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from classify.commands import arguments as shared
+from classify.commands.studies import add_output, finish
 from classify.options import split_names, split_one
 from classify.robustness.options import RobustnessOptions
-from data.console import Parser, common_options, configure_logging, show, show_json
+from data.console import Parser, common_options, configure_logging
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,14 +57,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-curves", action="store_true", help="do not score every layer")
     shared.add_seed(parser)
     shared.add_allow_heard(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the run; an older run in it is overwritten (default: "
-        "runs/<time>-robustness)",
-    )
-    parser.add_argument("--json", action="store_true", help="print robustness.json, not the table")
+    add_output(parser, "robustness")
     common_options(parser)
     return parser
 
@@ -86,15 +79,10 @@ def main(argv: Sequence[str]) -> int:
 
     from classify.report import folder as run_folder
     from classify.report import robustness_text
-    from classify.report.write import of_robustness, write
+    from classify.report.write import of_robustness
     from classify.robustness.study import robustness
 
     run_folder.check(arguments.out)
     found = robustness(options)
-    folder = write(of_robustness(found), arguments.out)
-    if arguments.json:
-        show_json(found.metrics, indent=2)
-    else:
-        show(robustness_text.render(found))
-        show("", f"report  {folder / 'report.html'}")
+    finish(of_robustness(found), arguments, lambda: robustness_text.render(found))
     return 0

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.commands import arguments as shared
+from classify.commands.studies import add_output, finish
 from classify.options import split_names, split_one
 from classify.transfer.options import ADAPTATIONS, TransferOptions
-from data.console import Parser, common_options, configure_logging, show, show_json
+from data.console import Parser, common_options, configure_logging
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,13 +78,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-curves", action="store_true", help="do not score every layer")
     shared.add_seed(parser)
     shared.add_allow_heard(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the run; an older run in it is overwritten (default: runs/<time>-transfer)",
-    )
-    parser.add_argument("--json", action="store_true", help="print transfer.json, not the matrix")
+    add_output(parser, "transfer", "matrix")
     common_options(parser)
     return parser
 
@@ -118,15 +113,10 @@ def main(argv: Sequence[str]) -> int:
 
     from classify.report import folder as run_folder
     from classify.report import transfer_text
-    from classify.report.write import of_transfer, write
+    from classify.report.write import of_transfer
     from classify.transfer.study import transfer
 
     run_folder.check(arguments.out)
     found = transfer(options)
-    folder = write(of_transfer(found), arguments.out)
-    if arguments.json:
-        show_json(found.metrics, indent=2)
-    else:
-        show(transfer_text.render(found))
-        show("", f"report  {folder / 'report.html'}")
+    finish(of_transfer(found), arguments, lambda: transfer_text.render(found))
     return 0
