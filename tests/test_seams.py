@@ -34,26 +34,10 @@ CORPUS = '''
 
 import re
 
-from data.corpora.tree import by_name, mostly
-from data.utterance import Utterance
-
 TITLE, SIZE, ORIGIN, TERMS, CITATION = "Toy", 24, "a test", "none", "none"
 LANGUAGES = ("de",)
 LABELS = {"Freude": "happiness", "Wut": "anger"}
-GRAMMAR = re.compile(r"(?P<speaker>t[0-9]+)_(?P<emotion>Freude|Wut)_(?P<take>[0-9]+)")
-
-
-def recognise(tree):
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree):
-    recordings, warnings = by_name(tree, GRAMMAR, "Toy", lambda parts: parts[0])
-    found = []
-    for name, parts, path in recordings:
-        speaker, emotion, _ = name.split("_")
-        found.append(Utterance(f"toy/{name}", "toy", tree.root, path, speaker, emotion))
-    return found, warnings
+GRAMMAR = re.compile(r"(?P<speaker>t[0-9]+)_(?P<emotion>Freude|Wut)_[0-9]+")
 '''
 
 

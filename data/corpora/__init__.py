@@ -2,8 +2,13 @@
 
 To add a corpus, add a module to this folder. It has the constants ``TITLE, SIZE, ORIGIN, TERMS,
 CITATION``; ``LANGUAGES``, ISO 639-1 codes, of which a single one becomes the ``language`` of all
-utterances; ``LABELS``, from native to shared emotions; and two functions, ``recognise(tree) ->
-bool`` and ``read(tree) -> (utterances, warnings)``. A module is imported when it is needed.
+utterances; ``LABELS``, from native to shared emotions; and ``GRAMMAR``, the expression of the file
+names, whose named groups are the speaker, the emotion and attributes. Codes of groups are explained
+by ``VALUES``. Three functions are optional: ``fields(match)`` and ``rows(tree)`` add what the
+groups do not state, and ``name(match)`` makes the name of a recording, see
+`data.corpora.tree.read_names`. If the grammar is not enough, ``recognise(tree) -> bool`` and
+``read(tree) -> (utterances, warnings)`` replace what is done with it. A module is imported when it
+is needed.
 """
 
 import importlib
@@ -16,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 from data import listing
-from data.corpora.tree import Tree, no_audio, walk
+from data.corpora.tree import Found, Tree, mostly, no_audio, read_names, walk
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
@@ -82,6 +87,14 @@ def recognise(root: str | Path, follow_links: bool = False) -> str:
     return _recognise(walk(Path(root), follow_links))
 
 
+def recognises(name: str, tree: Tree) -> bool:
+    """Whether the files of a tree are those of the corpus `name`."""
+    corpus = _import(name)
+    if hasattr(corpus, "recognise"):
+        return bool(corpus.recognise(tree))
+    return mostly(tree, corpus.GRAMMAR)
+
+
 def read(
     root: str | Path,
     name: str | None = None,
@@ -106,7 +119,8 @@ def read(
         raise UsageError("--table names a table of an audformat database; leave the others out")
     if pattern is not None and name not in (None, "folder"):
         raise UsageError(f"a pattern describes a folder, not {name!r}; leave one of the two out")
-    chosen = None if name is None else module(name)
+    if name is not None:
+        module(name)  # an unknown name is an error before the files are listed
     tree = walk(Path(root), follow_links)
     if pattern is not None:
         kind, (utterances, warnings) = "folder", module("folder").read(tree, pattern)
@@ -114,7 +128,7 @@ def read(
         kind, (utterances, warnings) = "audformat", module("audformat").read(tree, table)
     else:
         kind = name or _recognise(tree)
-        utterances, warnings = (chosen or module(kind)).read(tree)
+        utterances, warnings = read_tree(kind, tree)
     utterances.sort(key=lambda utterance: utterance.id)
     languages: tuple[str, ...] = getattr(module(kind), "LANGUAGES", ())
     if len(languages) == 1:
@@ -123,6 +137,22 @@ def read(
     return Corpus(
         utterances[0].corpus, kind, Path(root), tuple(utterances), (*tree.warnings, *warnings)
     )
+
+
+def read_tree(name: str, tree: Tree) -> Found:
+    """Read the utterances of the corpus `name`, without a common language, and warnings.
+
+    Raises:
+        CorpusError: the tree does not contain the corpus.
+    """
+    corpus = _import(name)
+    if hasattr(corpus, "read"):
+        found: Found = corpus.read(tree)
+        return found
+    rows = corpus.rows(tree) if hasattr(corpus, "rows") else None
+    optional = {hook: getattr(corpus, hook) for hook in ("fields", "name") if hasattr(corpus, hook)}
+    values = getattr(corpus, "VALUES", {})
+    return read_names(tree, name, corpus.GRAMMAR, values, rows=rows, **optional)
 
 
 def read_all(
@@ -190,7 +220,7 @@ def _listed(path: Path, follow_links: bool) -> list[Corpus]:
 
 def _recognise(tree: Tree) -> str:
     for name in sorted(names(), key=lambda name: name not in _FIRST):
-        if _import(name).recognise(tree):
+        if recognises(name, tree):
             return name
     raise no_audio(tree)
 

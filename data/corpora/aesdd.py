@@ -6,10 +6,6 @@ such names, too. ``s05 (3).wav`` is damaged.
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "AESDD, Acted Emotional Speech Dynamic Database"
 SIZE = None  # it grows
@@ -21,7 +17,7 @@ CITATION = (
 )
 
 LANGUAGES = ("el",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "a": "anger",
     "d": "disgust",
     "f": "fear",
@@ -33,13 +29,3 @@ GRAMMAR = re.compile(
     r"(?:.*/)?(?:anger/(?=a)|disgust/(?=d)|fear/(?=f)|happiness/(?=h)|sadness/(?=s))"
     r"(?P<name>(?P<emotion>[adfhs])(?P<sentence>\d\d) ?\(0?(?P<speaker>\d)\)(?P<version>[a-z]?))"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have names of AESDD."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "aesdd")

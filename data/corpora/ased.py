@@ -5,10 +5,8 @@ One name begins with a capital letter.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "ASED, Amharic Speech Emotion Dataset"
 SIZE = 2474
@@ -20,14 +18,14 @@ CITATION = (
 )
 
 LANGUAGES = ("am",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "a": "anger",
     "f": "fear",
     "h": "happiness",
     "n": "neutral",
     "s": "sadness",
 }
-SEXES = {"01": "female", "02": "male"}
+VALUES = {"sex": {"01": "female", "02": "male"}}
 
 GRAMMAR = re.compile(
     rf"(?P<emotion>[{''.join(LABELS)}])[1-5]-(?P<sentence>\d\d)-(?P<repetition>\d\d)"
@@ -36,15 +34,9 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of ASED."""
-    return mostly(tree, GRAMMAR)
+def name(codes: re.Match[str]) -> str:
+    return codes[0].lower()
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "ased", _fields, lambda codes: codes[0].lower())
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return {"emotion": codes["emotion"].lower(), "sex": SEXES[codes["sex"]]}
+def fields(codes: re.Match[str]) -> Fields:
+    return {"emotion": codes["emotion"].lower()}

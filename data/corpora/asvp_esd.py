@@ -7,10 +7,8 @@ of the language's codes disagree, so languages are unknown.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields, numbered
 
 TITLE = "ASVP-ESD, Audio, Speech and Vision Processing Lab Emotional Sound Database"
 SIZE = None  # versions differ
@@ -22,7 +20,7 @@ CITATION = (
 )
 
 LANGUAGES: tuple[str, ...] = ()
-LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order of the codes
+LABELS = {  # native → shared emotion, in the order of the codes
     "boredom": "boredom",
     "neutral": "neutral",
     "happy": "happiness",
@@ -37,10 +35,12 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order 
     "disappointed": "disappointment",
     "breath": None,
 }
-CODES = {f"{code:02}": label for code, label in enumerate(LABELS, start=1)}
-CHANNELS = {"01": "speech", "02": "non-speech"}
-INTENSITIES = {"01": "normal", "02": "high"}
-AGES = {"01": "over 65", "02": "20 to 64", "03": "under 20", "04": "baby"}
+VALUES = {
+    "vocal_channel": {"01": "speech", "02": "non-speech"},
+    "emotion": numbered(LABELS),
+    "intensity": {"01": "normal", "02": "high"},
+    "age_group": {"01": "over 65", "02": "20 to 64", "03": "under 20", "04": "baby"},
+}
 
 GRAMMAR = re.compile(
     r"\d\d-(?P<vocal_channel>0[12])-(?P<emotion>0[1-9]|1[0-3])-(?P<intensity>\d\d)-\d+"
@@ -48,21 +48,5 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of ASVP-ESD."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "asvp-esd", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return {
-        "emotion": CODES[codes["emotion"]],
-        "sex": "female" if int(codes["speaker"]) % 2 else "male",
-        "age_group": AGES.get(codes["age_group"]),
-        "vocal_channel": CHANNELS[codes["vocal_channel"]],
-        "intensity": INTENSITIES.get(codes["intensity"]),
-    }
+def fields(codes: re.Match[str]) -> Fields:
+    return {"sex": "female" if int(codes["speaker"]) % 2 else "male"}

@@ -6,10 +6,8 @@ sentence, the third repetition, and actors above 24 tell the corpus from RAVDESS
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields, Tree, mostly, numbered
 
 TITLE = "BanglaSER, Bangla speech emotion recognition dataset"
 SIZE = 1467
@@ -21,15 +19,14 @@ CITATION = (
 )
 
 LANGUAGES = ("bn",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order of the codes
+LABELS = {  # native → shared emotion, in the order of the codes
     "happy": "happiness",
     "sad": "sadness",
     "angry": "anger",
     "surprise": "surprise",
     "neutral": "neutral",
 }
-CODES = {f"{code:02}": label for code, label in enumerate(LABELS, start=1)}
-INTENSITIES = {"01": "normal", "02": "strong"}
+VALUES = {"emotion": numbered(LABELS), "intensity": {"01": "normal", "02": "strong"}}
 
 GRAMMAR = re.compile(
     r"03-01-(?P<emotion>0[1-5])-(?P<intensity>0[12])-(?P<sentence>0[1-3])"
@@ -45,14 +42,5 @@ def recognise(tree: Tree) -> bool:
     )
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "bangla-ser", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return {
-        "emotion": CODES[codes["emotion"]],
-        "sex": "male" if int(codes["speaker"]) % 2 else "female",
-        "intensity": INTENSITIES[codes["intensity"]],
-    }
+def fields(codes: re.Match[str]) -> Fields:
+    return {"sex": "male" if int(codes["speaker"]) % 2 else "female"}

@@ -5,10 +5,6 @@ normal, 2 high) are intensities; which emotion it is, is unknown.
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "BAVED, Basic Arabic Vocal Emotions Dataset"
 SIZE = 1935
@@ -17,23 +13,9 @@ TERMS = "see its page"
 CITATION = "Basic Arabic Vocal Emotions Dataset (BAVED)."
 
 LANGUAGES = ("ar",)
-LEVELS = {"0": "low", "1": "normal", "2": "high"}
-LABELS: Mapping[str, str | None] = dict.fromkeys(LEVELS.values())  # they are no emotions
+VALUES = {"intensity": {"0": "low", "1": "normal", "2": "high"}}
+LABELS = dict.fromkeys(VALUES["intensity"].values())  # they are no emotions
 
 GRAMMAR = re.compile(
     r"(?P<speaker>\d+)-(?P<sex>[FMfm])-(?P<age>\d+)-(?P<word>[0-6])-(?P<intensity>[0-2])(?:-\d+)?"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of BAVED."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances, without emotions, and warnings."""
-    return read_names(tree, GRAMMAR, "baved", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return {"intensity": LEVELS[codes["intensity"]]}

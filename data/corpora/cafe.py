@@ -6,10 +6,8 @@ download with 192 kHz and 48 kHz contains each recording twice.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "CaFE, Canadian French Emotional Speech Dataset"
 SIZE = 936
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("fr",)
-LABELS: Mapping[str, str | None] = {  # French initial → shared emotion
+LABELS = {  # French initial → shared emotion
     "C": "anger",  # colère
     "D": "disgust",  # dégoût
     "J": "happiness",  # joie
@@ -30,7 +28,7 @@ LABELS: Mapping[str, str | None] = {  # French initial → shared emotion
     "S": "surprise",
     "T": "sadness",  # tristesse
 }
-INTENSITIES = {"1": "weak", "2": "strong"}  # faible, fort
+VALUES = {"intensity": {"1": "weak", "2": "strong"}}  # faible, fort
 
 GRAMMAR = re.compile(
     rf"(?P<speaker>0[1-9]|1[0-2])-(?P<emotion>[{''.join(LABELS)}])"
@@ -38,19 +36,7 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of CaFE."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings; neutral has no intensity."""
-    return read_names(tree, GRAMMAR, "cafe", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    neutral = LABELS[codes["emotion"]] == "neutral"
-    return {
-        "intensity": None if neutral else INTENSITIES[codes["intensity"]],
-        "sex": "male" if int(codes["speaker"]) % 2 else "female",
-    }
+def fields(codes: re.Match[str]) -> Fields:
+    """Neutral has no intensity."""
+    neutral = {"intensity": None} if codes["emotion"] == "N" else {}
+    return {"sex": "male" if int(codes["speaker"]) % 2 else "female", **neutral}

@@ -5,11 +5,9 @@ File names have four codes, ``AudioWAV/1001_DFA_ANG_XX.wav``: actor, sentence, e
 """
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
-from data.corpora.tree import Tree, by_name, mostly, read_table
-from data.utterance import Utterance
+from data.corpora.tree import Fields, Found, Tree, read_names, read_table
 
 TITLE = "CREMA-D, Crowd-sourced Emotional Multimodal Actors Dataset"
 SIZE = 7442
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "ANG": "anger",
     "DIS": "disgust",
     "FEA": "fear",
@@ -37,7 +35,15 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "S": "sadness",
 }
 EMOTIONS = tuple(label for label in LABELS if len(label) == 3)
-INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
+VALUES = {
+    "intensity": {
+        "LO": "low",
+        "MD": "medium",
+        "HI": "high",
+        "XX": "unspecified",
+        "X": "unspecified",
+    }
+}
 SENTENCES = {
     "DFA": "Don't forget a jacket",
     "IEO": "It's eleven o'clock",
@@ -55,62 +61,45 @@ SENTENCES = {
 VOTES = tuple(label for label in LABELS if len(label) == 1)
 
 GRAMMAR = re.compile(  # some copies have 1040_ITH_SAD_X in place of _XX
-    rf"(?P<actor>1\d{{3}})_(?P<sentence>{'|'.join(SENTENCES)})"
-    rf"_(?P<emotion>{'|'.join(EMOTIONS)})_(?P<intensity>{'|'.join(INTENSITIES)})"
+    rf"(?P<speaker>1\d{{3}})_(?P<sentence>{'|'.join(SENTENCES)})"
+    rf"_(?P<emotion>{'|'.join(EMOTIONS)})_(?P<intensity>{'|'.join(VALUES['intensity'])})"
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of CREMA-D."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances, with demographics and ratings if their tables exist, and warnings."""
-    recordings, warnings = by_name(tree, GRAMMAR, "CREMA-D", _proper_name)
-    demographics = _demographics(tree.find("VideoDemographics.csv"))
-    votes = _votes(tree.find("summaryTable.csv", "processedResults/summaryTable.csv"))
-    utterances = [
-        Utterance(
-            id=f"crema-d/{name}",
-            corpus="crema-d",
-            root=tree.root,
-            path=path,
-            speaker=codes["actor"],
-            emotion=codes["emotion"],
-            attributes={
-                "intensity": INTENSITIES[codes["intensity"]],
-                "sentence": codes["sentence"],
-                "text": SENTENCES[codes["sentence"]],
-                **demographics.get(codes["actor"], {}),
-                **votes.get(name, {}),
-            },
-        )
-        for name, codes, path in recordings
-    ]
-    return utterances, warnings
-
-
-def _proper_name(codes: re.Match[str]) -> str:
+def name(codes: re.Match[str]) -> str:
     return codes[0] + "X" if codes["intensity"] == "X" else codes[0]
 
 
-def _demographics(table: Path | None) -> dict[str, dict[str, str | float]]:
+def read(tree: Tree) -> Found:
+    """Read utterances, with demographics and ratings if their tables exist, and warnings."""
+    actors = _actors(tree.find("VideoDemographics.csv"))
+    votes = _votes(tree.find("summaryTable.csv", "processedResults/summaryTable.csv"))
+
+    def fields(codes: re.Match[str]) -> Fields:
+        return {
+            "text": SENTENCES[codes["sentence"]],
+            **actors.get(codes["speaker"], {}),
+            **votes.get(name(codes), {}),
+        }
+
+    return read_names(tree, "crema-d", GRAMMAR, VALUES, fields, name)
+
+
+def _actors(table: Path | None) -> dict[str, Fields]:
     """Age in years, sex, race and ethnicity of each actor."""
-    actors = {}
     columns = ("ActorID", "Age", "Sex", "Race", "Ethnicity")
-    for row in read_table(table, columns, "CREMA-D") if table else ():
-        actor: dict[str, str | float] = {
+    return {
+        row["ActorID"]: {
             "sex": row["Sex"].lower(),
-            "age": int(row["Age"]) if row["Age"].isdecimal() else "",
+            "age": int(row["Age"]) if row["Age"].isdecimal() else None,
             "race": row["Race"],
             "ethnicity": row["Ethnicity"],
         }
-        actors[row["ActorID"]] = {key: value for key, value in actor.items() if value != ""}
-    return actors
+        for row in (read_table(table, columns, "CREMA-D") if table else ())
+    }
 
 
-def _votes(table: Path | None) -> dict[str, dict[str, str | float]]:
+def _votes(table: Path | None) -> dict[str, Fields]:
     """The emotion that most listeners chose; none if there is a tie ("A:F")."""
     return {
         row["FileName"]: {"emotion_perceived": row["VoiceVote"]}

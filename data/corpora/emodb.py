@@ -5,11 +5,9 @@ name), version a. ``erkennung.txt`` contains the ratings of twenty listeners.
 """
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
-from data.corpora.tree import Tree, by_name, mostly
-from data.utterance import Utterance
+from data.corpora.tree import Fields, Found, Tree, mostly, read_names
 
 TITLE = "Emo-DB, Berlin Database of Emotional Speech"
 SIZE = 535
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("de",)
-LABELS: Mapping[str, str | None] = {  # German initial → shared emotion
+LABELS = {  # German initial → shared emotion
     "W": "anger",  # Wut
     "L": "boredom",  # Langeweile
     "E": "disgust",  # Ekel
@@ -70,35 +68,19 @@ def recognise(tree: Tree) -> bool:
     return mostly(tree, GRAMMAR) and not mostly(tree, OREAU)
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree) -> Found:
     """Read utterances, with ratings if ``erkennung.txt`` exists, and warnings."""
-    recordings, warnings = by_name(tree, GRAMMAR, "Emo-DB")
     ratings = _ratings(tree.find("erkennung.txt"))
-    utterances = []
-    for name, codes, path in recordings:
+
+    def fields(codes: re.Match[str]) -> Fields:
         sex, age = SPEAKERS[codes["speaker"]]
-        utterances.append(
-            Utterance(
-                id=f"emodb/{name}",
-                corpus="emodb",
-                root=tree.root,
-                path=path,
-                speaker=codes["speaker"],
-                emotion=codes["emotion"],
-                attributes={
-                    "sex": sex,
-                    "age": age,
-                    "sentence": codes["sentence"],
-                    "text": SENTENCES[codes["sentence"]],
-                    "version": codes["version"],
-                    **ratings.get(name, {}),
-                },
-            )
-        )
-    return utterances, warnings
+        text = SENTENCES[codes["sentence"]]
+        return {"sex": sex, "age": age, "text": text, **ratings.get(codes[0], {})}
+
+    return read_names(tree, "emodb", GRAMMAR, fields=fields)
 
 
-def _ratings(table: Path | None) -> dict[str, dict[str, float]]:
+def _ratings(table: Path | None) -> dict[str, Fields]:
     """Percentages of the listeners that recognised the emotion, and that found it natural.
 
     The table is Latin-1 with tabs, no-break spaces and decimal commas.

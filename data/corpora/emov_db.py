@@ -6,10 +6,8 @@ that of the file. Not every speaker has all emotions.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "EmoV-DB, Emotional Voices Database"
 SIZE = None  # copies differ
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "amused": "amusement",
     "anger": "anger",
     "disgust": "disgust",
@@ -37,21 +35,11 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have paths of EmoV-DB."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "emov-db", _fields, _name)
-
-
-def _name(codes: re.Match[str]) -> str:
+def name(codes: re.Match[str]) -> str:
     return f"{codes['speaker']}/{codes['name']}".lower()
 
 
-def _fields(codes: re.Match[str]) -> Fields:
+def fields(codes: re.Match[str]) -> Fields:
     speaker = codes["speaker"].lower()
     return {
         "speaker": speaker,

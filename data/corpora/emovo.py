@@ -4,10 +4,6 @@ Files are ``f2/gio-f2-b2.wav``: emotion (the beginning of its Italian name), spe
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "EMOVO, Italian Emotional Speech Database"
 SIZE = 588
@@ -19,7 +15,7 @@ CITATION = (
 )
 
 LANGUAGES = ("it",)
-LABELS: Mapping[str, str | None] = {  # Italian → shared emotion
+LABELS = {  # Italian → shared emotion
     "dis": "disgust",  # disgusto
     "gio": "happiness",  # gioia
     "neu": "neutral",
@@ -32,13 +28,3 @@ LABELS: Mapping[str, str | None] = {  # Italian → shared emotion
 GRAMMAR = re.compile(
     rf"(?P<emotion>{'|'.join(LABELS)})-(?P<speaker>(?P<sex>[fm])[1-3])-(?P<sentence>[bdln]\d)"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of EMOVO."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "emovo")

@@ -5,10 +5,8 @@ Files are ``audio/1612871026347.wav``; ``metadata/samples.csv`` describes them, 
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Fields, Tree, has_columns, number, read_names, read_table
-from data.utterance import Utterance
+from data.corpora.tree import SEXES, Fields, Tree, has_columns, number, read_table
 
 TITLE = "Emozionalmente"
 SIZE = 6902
@@ -17,7 +15,7 @@ TERMS = "CC BY 4.0"
 CITATION = "Catania. Emozionalmente. Zenodo. doi:10.5281/zenodo.6569824."
 
 LANGUAGES = ("it",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "anger": "anger",
     "disgust": "disgust",
     "fear": "fear",
@@ -37,19 +35,15 @@ def recognise(tree: Tree) -> bool:
     return has_columns(tree.find(SAMPLES), COLUMNS)
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances, with the speakers' sex and age if their table exists, and warnings.
-
-    Raises:
-        CorpusError: the table is missing, is another one, or describes no recording.
-    """
+def rows(tree: Tree) -> dict[str, Fields]:
+    """Describe each recording, by its name."""
     users: dict[str, Fields] = {}
     if table := tree.find(USERS):
         users = {
             row["username"]: {"sex": SEXES.get(row["gender"][:1]), "age": number(row["age"])}
             for row in read_table(table, ("username", "gender", "age"), TITLE)
         }
-    rows = {
+    return {
         row["file_name"].rpartition("/")[2].removesuffix(".wav"): {
             "speaker": row["actor"],
             "emotion": row["emotion_expressed"],
@@ -58,4 +52,3 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
         }
         for row in read_table(tree.require(SAMPLES), COLUMNS, TITLE)
     }
-    return read_names(tree, GRAMMAR, "emozionalmente", rows=rows)

@@ -6,10 +6,8 @@ the subject. Each emotion has sentences of its own.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "eNTERFACE'05, audio-visual emotion database"
 SIZE = None
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "an": "anger",
     "di": "disgust",
     "fe": "fear",
@@ -36,19 +34,9 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have paths of eNTERFACE'05."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "enterface", _fields, _name)
-
-
-def _name(codes: re.Match[str]) -> str:
+def name(codes: re.Match[str]) -> str:
     return "_".join((f"s{codes['speaker']}", *filter(None, codes.group("emotion", "sentence"))))
 
 
-def _fields(codes: re.Match[str]) -> Fields:
+def fields(codes: re.Match[str]) -> Fields:
     return {"sentence": codes["sentence"] and codes["emotion"] + codes["sentence"]}

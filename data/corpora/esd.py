@@ -7,10 +7,8 @@ of the text files are Chinese words for some speakers.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "ESD, Emotional Speech Dataset"
 SIZE = 35000
@@ -22,7 +20,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en", "zh")
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "Angry": "anger",
     "Happy": "happiness",
     "Neutral": "neutral",
@@ -37,17 +35,7 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have paths of ESD."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "esd", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
+def fields(codes: re.Match[str]) -> Fields:
     language = "zh" if codes["speaker"] <= "0010" else "en"
     sentence = (int(codes["sentence"]) - 1) % SENTENCES + 1
     return {"language": language, "sentence": f"{language}{sentence:03}"}

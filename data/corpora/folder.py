@@ -16,9 +16,7 @@ from data.utterance import Utterance
 
 TITLE = "Folder of recordings"
 SIZE = None
-ORIGIN = TERMS = CITATION = "your own"
-LANGUAGES: tuple[str, ...] = ()
-LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
+LABELS: dict[str, str | None] = {}  # English words, see `data.emotions`
 
 
 def recognise(tree: Tree) -> bool:

@@ -6,12 +6,10 @@ letter of the dialogue is the actor with the motion capture markers.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
-from data.corpora.tree import Tree, by_name, mostly, tally
+from data.corpora.tree import Fields, Found, Tree, mostly, read_names
 from data.errors import CorpusError
-from data.utterance import Utterance
 
 TITLE = "IEMOCAP, Interactive Emotional Dyadic Motion Capture Database"
 SIZE = 10039  # turns
@@ -24,7 +22,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "ang": "anger",
     "hap": "happiness",
     "exc": "excitement",
@@ -37,12 +35,9 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "oth": "other",
     "xxx": None,  # the annotators did not agree
 }
-SEXES = {"F": "female", "M": "male"}
-STYLES = {"impro": "improvised", "script": "scripted"}
+VALUES = {"style": {"impro": "improvised", "script": "scripted"}}
 
-GRAMMAR = re.compile(
-    r"(?P<session>Ses0(?P<number>[1-5]))[FM]_(?P<style>impro|script)\w+_(?P<speaker>[FM])\w*\d+"
-)
+GRAMMAR = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<style>impro|script)\w+_(?P<sex>[FM])\w*\d+")
 EVALUATION = re.compile(r"(.*/)?EmoEvaluation/[^/]+\.txt")
 TURN = re.compile(  # [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
     rf"\[[\d.]+ - [\d.]+\]\s+(?P<turn>\w+)\s+(?P<emotion>{'|'.join(LABELS)})"
@@ -56,46 +51,17 @@ def recognise(tree: Tree) -> bool:
     return mostly(_turns(tree), GRAMMAR)
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree) -> Found:
     """Read utterances for turns with a recording and an annotation, and warnings.
 
     Raises:
         CorpusError: the annotations are missing.
     """
-    annotations = _annotations(tree)
-    recordings, warnings = by_name(_turns(tree), GRAMMAR, "IEMOCAP")
-    utterances = []
-    for name, codes, path in recordings:
-        if name not in annotations:
-            continue
-        turn = annotations[name]
-        utterances.append(
-            Utterance(
-                id=f"iemocap/{name}",
-                corpus="iemocap",
-                root=tree.root,
-                path=path,
-                speaker=codes["session"] + codes["speaker"],
-                emotion=turn["emotion"],
-                attributes={
-                    "sex": SEXES[codes["speaker"]],
-                    "session": codes["number"],
-                    "style": STYLES[codes["style"]],
-                    "valence": float(turn["valence"]),
-                    "arousal": float(turn["arousal"]),
-                    "dominance": float(turn["dominance"]),
-                },
-            )
-        )
-    if not utterances:
-        raise CorpusError(f"{tree.root}: the EmoEvaluation files describe none of its recordings")
-    recorded = {name: path for name, _, path in recordings}
-    silent, unlabelled = annotations.keys() - recorded.keys(), recorded.keys() - annotations.keys()
-    warnings += tally("annotated turns without a recording, left out", sorted(silent))
-    warnings += tally(
-        "recordings without an annotation, left out", [recorded[name] for name in unlabelled]
-    )
-    return utterances, warnings
+    return read_names(_turns(tree), "iemocap", GRAMMAR, VALUES, fields, rows=_annotations(tree))
+
+
+def fields(codes: re.Match[str]) -> Fields:
+    return {"speaker": f"Ses0{codes['session']}{codes['sex']}"}
 
 
 def _turns(tree: Tree) -> Tree:
@@ -104,8 +70,8 @@ def _turns(tree: Tree) -> Tree:
     return replace(tree, recordings=tuple(turns))
 
 
-def _annotations(tree: Tree) -> dict[str, re.Match[str]]:
-    """Summary line of each turn; valence, arousal and dominance have scales from 1 to 5."""
+def _annotations(tree: Tree) -> dict[str, Fields]:
+    """Labels of each turn; valence, arousal and dominance have scales from 1 to 5."""
     files = [path for path in tree.others if EVALUATION.fullmatch(path)]
     if not files:
         raise CorpusError(
@@ -113,4 +79,12 @@ def _annotations(tree: Tree) -> dict[str, re.Match[str]]:
             "Session*/dialog/EmoEvaluation/*.txt. Give the folder with Session1 to Session5."
         )
     text = "\n".join((tree.root / path).read_text("utf-8", "replace") for path in files)
-    return {match["turn"]: match for match in TURN.finditer(text)}
+    return {
+        turn["turn"]: {
+            "emotion": turn["emotion"],
+            "valence": float(turn["valence"]),
+            "arousal": float(turn["arousal"]),
+            "dominance": float(turn["dominance"]),
+        }
+        for turn in TURN.finditer(text)
+    }

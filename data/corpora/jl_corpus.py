@@ -4,10 +4,6 @@ Files are ``male2_concerned_6b_1.wav``: speaker, emotion, sentence, take.
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "JL corpus"
 SIZE = 2400
@@ -19,7 +15,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "angry": "anger",
     "anxious": "anxiety",
     "apologetic": "apology",
@@ -36,13 +32,3 @@ GRAMMAR = re.compile(
     rf"(?P<speaker>(?P<sex>female|male)[12])_(?P<emotion>{'|'.join(LABELS)})"
     r"_(?P<sentence>\d+[ab])_(?P<take>\d)"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of the JL corpus."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "jl-corpus")

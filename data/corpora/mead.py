@@ -4,10 +4,8 @@ Files are ``W019/audio/neutral/level_1/020.m4a``: speaker (with the sex), emotio
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "MEAD, Multi-view Emotional Audio-visual Dataset"
 SIZE = None  # published in parts
@@ -19,7 +17,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "angry": "anger",
     "contempt": "contempt",
     "disgusted": "disgust",
@@ -29,28 +27,21 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "sad": "sadness",
     "surprised": "surprise",
 }
-SEXES = {"M": "male", "W": "female"}
-INTENSITIES = {"1": "weak", "2": "medium", "3": "strong"}
+VALUES = {
+    "sex": {"M": "male", "W": "female"},
+    "intensity": {"1": "weak", "2": "medium", "3": "strong"},
+}
 
 GRAMMAR = re.compile(
-    rf"(?:.*/)?(?P<speaker>[MW]\d{{3}})/audio/(?P<emotion>{'|'.join(LABELS)})"
+    rf"(?:.*/)?(?P<speaker>(?P<sex>[MW])\d{{3}})/audio/(?P<emotion>{'|'.join(LABELS)})"
     r"/level_(?P<intensity>[1-3])/(?P<clip>\d+)"
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have paths of MEAD."""
-    return mostly(tree, GRAMMAR)
+def name(codes: re.Match[str]) -> str:
+    return "/".join(codes.group("speaker", "emotion", "intensity", "clip"))
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings; neutral has no intensity."""
-    return read_names(tree, GRAMMAR, "mead", _fields, lambda codes: "/".join(codes.groups()))
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    neutral = codes["emotion"] == "neutral"
-    return {
-        "sex": SEXES[codes["speaker"][0]],
-        "intensity": None if neutral else INTENSITIES[codes["intensity"]],
-    }
+def fields(codes: re.Match[str]) -> Fields:
+    """Neutral has no intensity."""
+    return {"intensity": None} if codes["emotion"] == "neutral" else {}

@@ -6,10 +6,8 @@ damaged. Some speakers are groups, such as "Joey and Chandler", and most speak i
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names, read_table
-from data.utterance import Utterance
+from data.corpora.tree import Fields, Tree, read_table
 
 TITLE = "MELD, Multimodal EmotionLines Dataset"
 SIZE = 13708
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "anger": "anger",
     "disgust": "disgust",
     "fear": "fear",
@@ -35,30 +33,24 @@ GRAMMAR = re.compile(r"(?:.*/)?[^/]*(?P<split>train|dev|test)[^/]*/(dia\d+_utt\d
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have paths of MELD."""
-    return mostly(tree, GRAMMAR)
+def name(codes: re.Match[str]) -> str:
+    return "/".join(codes.groups())
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings.
-
-    Raises:
-        CorpusError: all tables are missing, or describe no recording.
-    """
-    rows: dict[str, Fields] = {}
+def rows(tree: Tree) -> dict[str, Fields]:
+    """Describe each recording, by its name."""
+    found: dict[str, Fields] = {}
     for split in ("train", "dev", "test"):
         if table := tree.find(f"{split}_sent_emo.csv"):
             for row in read_table(table, COLUMNS, "MELD"):
                 dialogue = f"{split}/dia{row['Dialogue_ID']}"
-                rows[f"{dialogue}_utt{row['Utterance_ID']}"] = {
+                found[f"{dialogue}_utt{row['Utterance_ID']}"] = {
                     "speaker": row["Speaker"],
                     "emotion": row["Emotion"],
                     "sentiment": row["Sentiment"],
                     "text": row["Utterance"],
                     "dialogue": dialogue,
-                    "split": split,
                 }
-    if not rows:
+    if not found:
         tree.require("train_sent_emo.csv")
-    return read_names(tree, GRAMMAR, "meld", name=lambda codes: "/".join(codes.groups()), rows=rows)
+    return found

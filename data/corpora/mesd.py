@@ -5,10 +5,6 @@ women, M men, C children), and the speakers are unknown.
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import SEXES, Fields, Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "MESD, Mexican Emotional Speech Database"
 SIZE = 864
@@ -21,7 +17,7 @@ CITATION = (
 )
 
 LANGUAGES = ("es",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "Anger": "anger",
     "Disgust": "disgust",
     "Fear": "fear",
@@ -29,22 +25,12 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "Neutral": "neutral",
     "Sadness": "sadness",
 }
+VALUES = {  # the sex of children is unknown
+    "sex": {"F": "female", "M": "male"},
+    "age_group": {"F": "adult", "M": "adult", "C": "child"},
+}
 
 GRAMMAR = re.compile(
-    rf"(?P<emotion>{'|'.join(LABELS)})_(?P<age_group>[FMC])_(?P<word_list>[AB])_(?P<word>.+)"
+    rf"(?P<emotion>{'|'.join(LABELS)})_(?P<age_group>(?P<sex>[FMC]))"
+    r"_(?P<word_list>[AB])_(?P<word>.+)"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of MESD."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings; the sex of children is unknown."""
-    return read_names(tree, GRAMMAR, "mesd", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    voice = codes["age_group"]
-    return {"sex": SEXES.get(voice), "age_group": "child" if voice == "C" else "adult"}

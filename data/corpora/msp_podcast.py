@@ -6,10 +6,8 @@ which the listeners agree, and their mean ratings from 1 to 7. ``X`` (no agreeme
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Tree, mostly, number, read_names, read_table
-from data.utterance import Utterance
+from data.corpora.tree import SEXES, Fields, Tree, number, read_table
 
 TITLE = "MSP-Podcast"
 SIZE = None  # it grows
@@ -22,7 +20,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "A": "anger",
     "C": "contempt",
     "D": "disgust",
@@ -40,19 +38,10 @@ TABLES = ("labels_consensus.csv", "labels_concensus.csv")  # misspelt in some re
 COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of MSP-Podcast."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings.
-
-    Raises:
-        CorpusError: the table is missing, is another one, or describes no recording.
-    """
+def rows(tree: Tree) -> dict[str, Fields]:
+    """Describe each recording, by its name."""
     table = tree.require(*(f"Labels/{name}" for name in TABLES))
-    rows = {
+    return {
         row["FileName"].removesuffix(".wav"): {
             "speaker": row["SpkrID"] if row["SpkrID"].lower() != "unknown" else None,
             "emotion": row["EmoClass"],
@@ -64,4 +53,3 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
         }
         for row in read_table(table, COLUMNS, "MSP-Podcast")
     }
-    return read_names(tree, GRAMMAR, "msp-podcast", rows=rows)

@@ -4,10 +4,8 @@ Files are in ``samples/``, and ``data.tsv`` describes each of them.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import SEXES, Tree, has_columns, number, read_names, read_table
-from data.utterance import Utterance
+from data.corpora.tree import SEXES, Fields, Tree, has_columns, number, read_table
 
 TITLE = "nEMO, Polish emotional speech"
 SIZE = 4481
@@ -16,7 +14,7 @@ TERMS = "CC BY-NC-SA 4.0"
 CITATION = "Christop (2024). nEMO: Dataset of emotional speech in Polish. arXiv:2404.06292."
 
 LANGUAGES = ("pl",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "anger": "anger",
     "fear": "fear",
     "happiness": "happiness",
@@ -35,13 +33,9 @@ def recognise(tree: Tree) -> bool:
     return has_columns(tree.find(TABLE), COLUMNS, "\t")
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings.
-
-    Raises:
-        CorpusError: the table is missing, is another one, or describes no recording.
-    """
-    rows = {
+def rows(tree: Tree) -> dict[str, Fields]:
+    """Describe each recording, by its name."""
+    return {
         row["file_id"].removesuffix(".wav"): {
             "speaker": row["speaker_id"],
             "emotion": row["emotion"],
@@ -51,4 +45,3 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
         }
         for row in read_table(tree.require(TABLE), COLUMNS, "nEMO", "\t")
     }
-    return read_names(tree, GRAMMAR, "nemo", rows=rows)

@@ -6,10 +6,8 @@ names of Emo-DB, so the folders must agree.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "Oréau, French emotional speech database"
 SIZE = 434  # of the second version
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("fr",)
-LABELS: Mapping[str, str | None] = {  # French initial → shared emotion
+LABELS = {  # French initial → shared emotion
     "C": "anger",  # colère
     "D": "disgust",  # dégoût
     "J": "happiness",  # joie
@@ -38,15 +36,5 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have paths of Oréau."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "oreau", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
+def fields(codes: re.Match[str]) -> Fields:
     return {"sentence": codes["emotion"] + codes["sentence"]}

@@ -4,10 +4,6 @@ Files are ``m3.s_trzymaj_5.wav``: speaker, emotion, word, take. The emotion of `
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "Emotions in Polish speech recordings"
 SIZE = 450
@@ -19,7 +15,7 @@ CITATION = (
 )
 
 LANGUAGES = ("pl",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "a": "anger",
     "n": "neutral",
     "s": "fear",  # strach
@@ -29,13 +25,3 @@ GRAMMAR = re.compile(
     r"(?P<speaker>(?P<sex>[fm])\d)\.(?P<emotion>[ans])"
     r"_(?P<word>nie|oddaj|podaj|stop|tak|trzymaj)_(?P<take>\d)"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of the corpus."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "polish")

@@ -6,10 +6,8 @@ second copy of the corpus in a nested folder.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Tree, by_name, mostly, tally
-from data.utterance import Utterance
+from data.corpora.tree import Fields, Found, Tree, mostly, numbered, read_names, tally
 
 TITLE = "RAVDESS, Ryerson Audio-Visual Database of Emotional Speech and Song"
 SIZE = 2452  # 1,440 spoken and 1,012 sung (actor 18 does not sing)
@@ -21,8 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-CHANNELS = {"01": "speech", "02": "song"}
-LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order of the codes
+LABELS = {  # native → shared emotion, in the order of the codes
     "neutral": "neutral",
     "calm": "calm",
     "happy": "happiness",
@@ -32,20 +29,23 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion, in the order 
     "disgust": "disgust",
     "surprised": "surprise",
 }
-EMOTIONS = {f"{code:02}": label for code, label in enumerate(LABELS, start=1)}
-INTENSITIES = {"01": "normal", "02": "strong"}
-STATEMENTS = {"01": "kids", "02": "dogs"}
-SENTENCES = {"kids": "Kids are talking by the door", "dogs": "Dogs are sitting by the door"}
+VALUES = {
+    "vocal_channel": {"01": "speech", "02": "song"},
+    "emotion": numbered(LABELS),
+    "intensity": {"01": "normal", "02": "strong"},
+    "statement": {"01": "kids", "02": "dogs"},
+}
+SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 
 GRAMMAR = re.compile(
     r"0[13]"  # modality: audio with video, audio only; 02 is silent video
-    r"-(?P<channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])"
-    r"-(?P<statement>0[12])-(?P<repetition>0[12])-(?P<actor>0[1-9]|1\d|2[0-4])"
+    r"-(?P<vocal_channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])"
+    r"-(?P<statement>0[12])-(?P<repetition>0[12])-(?P<speaker>0[1-9]|1\d|2[0-4])"
 )
 BANGLA_SER = re.compile(  # the same seven codes, with a third sentence and trial, and 34 actors
     r"03-01-(?:\d\d-){2}(?:03-\d\d-\d\d|\d\d-03-\d\d|\d\d-\d\d-(?:2[5-9]|3\d))"
 )
-ACTOR_FOLDER = re.compile(r"Actor_(\d\d)", re.IGNORECASE)
+ACTOR_FOLDER = re.compile(r"Actor_(\d\d)[^/]*/[^/]+$", re.IGNORECASE)
 
 
 def recognise(tree: Tree) -> bool:
@@ -53,32 +53,18 @@ def recognise(tree: Tree) -> bool:
     return mostly(tree, GRAMMAR) and not any(map(BANGLA_SER.fullmatch, tree.stems))
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree) -> Found:
     """Read utterances, with the actor of the file name, and warnings."""
-    recordings, warnings = by_name(tree, GRAMMAR, "RAVDESS")
-    utterances, misfiled = [], []
-    for name, codes, path in recordings:
-        actor, statement = codes["actor"], STATEMENTS[codes["statement"]]
-        folder = ACTOR_FOLDER.search(path.rpartition("/")[0].rpartition("/")[2])
-        if folder and folder[1] != actor:
-            misfiled.append(path)
-        utterances.append(
-            Utterance(
-                id=f"ravdess/{name}",
-                corpus="ravdess",
-                root=tree.root,
-                path=path,
-                speaker=actor,
-                emotion=EMOTIONS[codes["emotion"]],
-                attributes={
-                    "sex": "male" if int(actor) % 2 else "female",
-                    "vocal_channel": CHANNELS[codes["channel"]],
-                    "intensity": INTENSITIES[codes["intensity"]],
-                    "statement": statement,
-                    "sentence": SENTENCES[statement],
-                    "repetition": int(codes["repetition"]),
-                },
-            )
-        )
+    found, warnings = read_names(tree, "ravdess", GRAMMAR, VALUES, fields)
+    misfiled = [
+        utterance.path
+        for utterance in found
+        if (folder := ACTOR_FOLDER.search(utterance.path)) and folder[1] != utterance.speaker
+    ]
     warnings += tally("recordings in another actor's folder; the file name is used", misfiled)
-    return utterances, warnings
+    return found, warnings
+
+
+def fields(codes: re.Match[str]) -> Fields:
+    sex = "male" if int(codes["speaker"]) % 2 else "female"
+    return {"sex": sex, "sentence": SENTENCES[codes["statement"]]}

@@ -5,10 +5,6 @@ parts, initial of the turn's emotion, turn. Speakers are unknown; dialogues are 
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "RESD, Russian Emotional Speech Dialogs"
 SIZE = 1396
@@ -17,7 +13,7 @@ TERMS = "MIT licence"
 CITATION = "Aniemore. Russian Emotional Speech Dialogs (RESD). Hugging Face. doi:10.57967/hf/1273."
 
 LANGUAGES = ("ru",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "anger": "anger",
     "disgust": "disgust",
     "enthusiasm": "enthusiasm",
@@ -26,23 +22,9 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "neutral": "neutral",
     "sadness": "sadness",
 }
-INITIALS = {label[0]: label for label in LABELS}
+VALUES = {"emotion": {label[0]: label for label in LABELS}}
 
 GRAMMAR = re.compile(
     rf"(?P<dialogue>\d\d_(?:{'|'.join(LABELS)})_(?:{'|'.join(LABELS)}))"
-    rf"[ _](?P<emotion>[{''.join(INITIALS)}])_\d+"
+    rf"[ _](?P<emotion>[{''.join(VALUES['emotion'])}])_\d+"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of RESD."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "resd", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return {"emotion": INITIALS[codes["emotion"]]}

@@ -5,10 +5,8 @@ sentence. A number stands for another sentence in each emotion.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "SAVEE, Surrey Audio-Visual Expressed Emotion"
 SIZE = 480
@@ -20,7 +18,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "a": "anger",
     "d": "disgust",
     "f": "fear",
@@ -31,23 +29,13 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 }
 
 GRAMMAR = re.compile(
-    rf"(?:.*/)?(?P<speaker>DC|JE|JK|KL)[_/](?P<emotion>{'|'.join(LABELS)})(?P<sentence>\d\d)"
+    rf"(?:.*/)?(?P<speaker>DC|JE|JK|KL)[_/](?P<sentence>(?P<emotion>{'|'.join(LABELS)})\d\d)"
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have names of SAVEE."""
-    return mostly(tree, GRAMMAR)
+def name(codes: re.Match[str]) -> str:
+    return f"{codes['speaker']}_{codes['sentence']}"
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "savee", _fields, _name)
-
-
-def _name(codes: re.Match[str]) -> str:
-    return f"{codes['speaker']}_{codes['emotion']}{codes['sentence']}"
-
-
-def _fields(codes: re.Match[str]) -> Fields:
-    return {"sex": "male", "sentence": codes["emotion"] + codes["sentence"]}
+def fields(codes: re.Match[str]) -> Fields:
+    return {"sex": "male"}

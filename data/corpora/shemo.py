@@ -5,10 +5,6 @@ surprise, that of ``S`` is sadness.
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "ShEMO, Sharif Emotional Speech Database"
 SIZE = 3000
@@ -20,7 +16,7 @@ CITATION = (
 )
 
 LANGUAGES = ("fa",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "A": "anger",
     "F": "fear",
     "H": "happiness",
@@ -33,13 +29,3 @@ GRAMMAR = re.compile(  # 31 women and 56 men
     r"(?P<speaker>(?P<sex>F(?=[0-2]|3[01])|M)(?:0[1-9]|[1-4]\d|5[0-6]))"
     rf"(?P<emotion>[{''.join(LABELS)}])\d\d+"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of ShEMO."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "shemo")

@@ -5,10 +5,8 @@ repeat between the sexes, so the speaker is the sex with the number. One name en
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Fields, Tree, mostly, read_names
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "SUBESCO, SUST Bangla Emotional Speech Corpus"
 SIZE = 7000
@@ -20,7 +18,7 @@ CITATION = (
 )
 
 LANGUAGES = ("bn",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "ANGRY": "anger",
     "DISGUST": "disgust",
     "FEAR": "fear",
@@ -36,15 +34,5 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of SUBESCO."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "subesco", _fields)
-
-
-def _fields(codes: re.Match[str]) -> Fields:
+def fields(codes: re.Match[str]) -> Fields:
     return {"speaker": codes["sex"] + codes["speaker"]}

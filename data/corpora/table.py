@@ -5,7 +5,6 @@ The columns are ``file`` (relative to the table), ``start`` and ``end`` (seconds
 `data.spreadsheet` is removed. A folder with exactly one table is read by this table.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
 
 TITLE = "Table of recordings"
 SIZE = None
-ORIGIN = TERMS = CITATION = "your own"
-LANGUAGES: tuple[str, ...] = ()
-LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
+LABELS: dict[str, str | None] = {}  # English words, see `data.emotions`
 
 
 def recognise(tree: Tree) -> bool:

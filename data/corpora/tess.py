@@ -6,10 +6,8 @@ common download contains a second copy of the corpus in a nested folder.
 """
 
 import re
-from collections.abc import Mapping
 
-from data.corpora.tree import Tree, by_name, mostly
-from data.utterance import Utterance
+from data.corpora.tree import Fields
 
 TITLE = "TESS, Toronto Emotional Speech Set"
 SIZE = 2800
@@ -21,7 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "angry": "anger",
     "disgust": "disgust",
     "fear": "fear",
@@ -30,7 +28,7 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
     "ps": "surprise",  # pleasant surprise
     "sad": "sadness",
 }
-SPEAKERS: dict[str, dict[str, str | float]] = {
+SPEAKERS: dict[str, Fields] = {
     "OAF": {"sex": "female", "age": 64, "age_group": "older"},
     "YAF": {"sex": "female", "age": 26, "age_group": "younger"},
 }
@@ -40,31 +38,11 @@ GRAMMAR = re.compile(
 )
 
 
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of TESS."""
-    return mostly(tree, GRAMMAR)
+def name(codes: re.Match[str]) -> str:
+    speaker = "OAF" if codes["speaker"].upper() == "OA" else codes["speaker"].upper()
+    return f"{speaker}_{codes['word'].lower()}_{codes['emotion'].lower()}"
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings from the file names; folders are ignored."""
-    recordings, warnings = by_name(tree, GRAMMAR, "TESS", _proper_name)
-    utterances = []
-    for name, _, path in recordings:
-        speaker, word, emotion = name.split("_")
-        utterances.append(
-            Utterance(
-                id=f"tess/{name}",
-                corpus="tess",
-                root=tree.root,
-                path=path,
-                speaker=speaker,
-                emotion=emotion,
-                attributes={**SPEAKERS[speaker], "word": word},
-            )
-        )
-    return utterances, warnings
-
-
-def _proper_name(parts: re.Match[str]) -> str:
-    speaker = "OAF" if parts["speaker"].upper() == "OA" else parts["speaker"].upper()
-    return f"{speaker}_{parts['word'].lower()}_{parts['emotion'].lower()}"
+def fields(codes: re.Match[str]) -> Fields:
+    speaker, word, emotion = name(codes).split("_")
+    return {"speaker": speaker, "emotion": emotion, "word": word, **SPEAKERS[speaker]}

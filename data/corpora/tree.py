@@ -4,11 +4,12 @@ import csv
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from data.errors import CorpusError
 from data.utterance import Utterance
@@ -18,10 +19,14 @@ CONTAINERS = (".m4a", ".mp4", ".webm", ".avi")  # read if PyAV is installed
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", *CONTAINERS)
 TABLES = (".csv", ".tsv", ".parquet")
 LISTS = (".jsonl", ".jsonl.gz")
-SEXES = {"f": "female", "F": "female", "m": "male", "M": "male"}
+SEXES = {
+    **dict.fromkeys(("f", "F", "female"), "female"),
+    **dict.fromkeys(("m", "M", "male"), "male"),
+}
 INTEGERS = {"age", "repetition", "take"}
 
 Fields = Mapping[str, str | float | None]  # speaker, emotion and attributes; None, "": unknown
+Found = tuple[list[Utterance], list[str]]  # utterances and warnings
 
 
 @dataclass(frozen=True)
@@ -131,12 +136,12 @@ def by_name(
         tree: the files.
         grammar: expression for the file name of a recording, without extension; for its whole
             path, if the expression contains a slash.
-        corpus: title of the corpus, for messages.
+        corpus: name of the corpus, for messages.
         name: makes the name of a recording; by default it is the group ``name`` of the grammar or,
             without such a group, all that the grammar matches.
 
     Returns:
-        (corrected name, match, path) of each recording, sorted by name; warnings about other files.
+        (name, match, path) of each recording, sorted by name; warnings about other files.
 
     Raises:
         CorpusError: no file name matches.
@@ -160,22 +165,26 @@ def by_name(
 
 def read_names(
     tree: Tree,
-    grammar: re.Pattern[str],
     corpus: str,
+    grammar: re.Pattern[str],
+    values: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     fields: Callable[[re.Match[str]], Fields] = lambda match: {},
     name: Callable[[re.Match[str]], str] | None = None,
     rows: Mapping[str, Fields] | None = None,
-) -> tuple[list[Utterance], list[str]]:
+) -> Found:
     """Read the utterances of a corpus, one for each recording of `by_name`, and warnings.
+
+    The named groups of the grammar are fields: ``speaker``, ``emotion`` and attributes.
 
     Args:
         tree: the files.
-        grammar: see `by_name`.
         corpus: name of the corpus, in ids and messages.
-        fields: from a match to fields that the named groups of the grammar do not state. All other
-            groups are fields, with `SEXES` and `INTEGERS` converted.
+        grammar: see `by_name`.
+        values: group → code → value, beside those of `SEXES` and `INTEGERS`.
+        fields: further fields of a match, which replace those of the groups.
         name: see `by_name`.
-        rows: fields by name, of a corpus with a table. A recording without a row is left out.
+        rows: further fields by name, of a corpus with a table. A recording without a row is left
+            out.
 
     Raises:
         CorpusError: no file name matches, or no recording has a row.
@@ -184,29 +193,39 @@ def read_names(
     if rows is not None:
         described = [recording for recording in recordings if recording[0] in rows]
         if not described:
-            raise CorpusError(f"{tree.root}: the table of {corpus} describes no recording")
-        unknown = [path for key, _, path in recordings if key not in rows]
-        warnings += tally("recordings without a row in the table, left out", unknown)
+            raise CorpusError(f"{tree.root}: the labels of {corpus} describe no recording")
+        unlabelled = [path for key, _, path in recordings if key not in rows]
+        warnings += tally("recordings without labels, left out", unlabelled)
         silent = rows.keys() - {key for key, _, _ in recordings}
-        warnings += tally("rows without a recording, left out", sorted(silent))
+        warnings += tally("labels without a recording, left out", sorted(silent))
         recordings = described
     utterances = []
     for key, match, path in recordings:
-        all_fields = {**_groups(match), **fields(match), **(rows[key] if rows else {})}
-        known = {k: v for k, v in all_fields.items() if v not in (None, "") and k != "name"}
-        speaker, emotion = known.pop("speaker", None), known.pop("emotion", None)
+        found: dict[str, str | float | None] = {**match.groupdict()}
+        found |= {group: int(match[group]) for group in INTEGERS & found.keys()}
+        for group, meanings in {"sex": SEXES, **values}.items():
+            if group in found:
+                found[group] = meanings.get(match[group])
+        found |= {**fields(match), **(rows or {}).get(key, {})}
+        known = {k: v for k, v in found.items() if v not in (None, "") and k != "name"}
+        speaker, emotion = (known.pop(field, None) for field in ("speaker", "emotion"))
         utterances.append(
             Utterance(
-                f"{corpus}/{key}",
-                corpus,
-                tree.root,
-                path,
-                None if speaker is None else str(speaker),
-                None if emotion is None else str(emotion),
+                id=f"{corpus}/{key}",
+                corpus=corpus,
+                root=tree.root,
+                path=path,
+                speaker=None if speaker is None else str(speaker),
+                emotion=None if emotion is None else str(emotion),
                 attributes=known,
             )
         )
     return utterances, warnings
+
+
+def numbered(labels: Iterable[str]) -> dict[str, str]:
+    """The label of each code, if codes are the positions 01, 02, … of labels."""
+    return {f"{code:02}": label for code, label in enumerate(labels, start=1)}
 
 
 def read_table(
@@ -252,15 +271,6 @@ def number(text: str) -> float | None:
 def tally(what: str, paths: Sequence[str]) -> list[str]:
     """A list with the warning ``what: count (first: path)``, or empty without paths."""
     return [f"{what}: {len(paths)} (first: {min(paths)})"] if paths else []
-
-
-def _groups(match: re.Match[str]) -> Fields:
-    fields: dict[str, str | float | None] = {**match.groupdict()}
-    for key in INTEGERS & fields.keys():
-        fields[key] = int(match[key])
-    if "sex" in fields:
-        fields["sex"] = SEXES.get(match["sex"], match["sex"])
-    return fields
 
 
 def _name(match: re.Match[str]) -> str:

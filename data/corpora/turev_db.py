@@ -5,10 +5,6 @@ The initials are the same for all recordings of an emotion, so they are no speak
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "TurEV-DB, Turkish Emotion-Voice Database"
 SIZE = 1735
@@ -20,7 +16,7 @@ CITATION = (
 )
 
 LANGUAGES = ("tr",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "Angry": "anger",
     "Calm": "calm",
     "Happy": "happiness",
@@ -31,13 +27,3 @@ GRAMMAR = re.compile(
     rf"(?:.*/)?(?P<name>(?P<emotion>{'|'.join(LABELS)})/(?P<speaker>\d{{4}})_(?:kz|sk|mt|hl)"
     r"_(?P<word>[^/]+))"
 )
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have paths of TurEV-DB."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "turev-db")

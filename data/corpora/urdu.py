@@ -5,10 +5,6 @@ repeat between the sexes, so the speaker is the whole first part: SM1 and SF1 di
 """
 
 import re
-from collections.abc import Mapping
-
-from data.corpora.tree import Tree, mostly, read_names
-from data.utterance import Utterance
 
 TITLE = "URDU, Urdu-language speech emotion database"
 SIZE = 400
@@ -20,7 +16,7 @@ CITATION = (
 )
 
 LANGUAGES = ("ur",)
-LABELS: Mapping[str, str | None] = {  # native → shared emotion
+LABELS = {  # native → shared emotion
     "A": "anger",
     "H": "happiness",
     "N": "neutral",
@@ -28,13 +24,3 @@ LABELS: Mapping[str, str | None] = {  # native → shared emotion
 }
 
 GRAMMAR = re.compile(rf"(?P<speaker>S(?P<sex>[FM])\d+)_F\d+_(?P<emotion>[{''.join(LABELS)}])\d+")
-
-
-def recognise(tree: Tree) -> bool:
-    """Whether most recordings have file names of URDU."""
-    return mostly(tree, GRAMMAR)
-
-
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
-    """Read utterances and warnings."""
-    return read_names(tree, GRAMMAR, "urdu")

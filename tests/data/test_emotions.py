@@ -54,9 +54,8 @@ def test_what_has_no_agreed_emotion_has_no_shared_name() -> None:
 
 def test_every_native_label_of_every_corpus_is_mapped() -> None:
     for corpus in CORPORA:
-        natives = getattr(module(corpus), "EMOTIONS", ())
-        values = natives.values() if corpus == "ravdess" else natives
-        assert set(values) <= labels(corpus).keys()
+        natives = getattr(module(corpus), "VALUES", {}).get("emotion", {})
+        assert set(natives.values()) <= labels(corpus).keys()
         assert set(labels(corpus).values()) <= {*SHARED, None}
 
 
@@ -98,7 +97,7 @@ def test_iemocap_4() -> None:
 
 
 def test_ravdess_7_has_seven_classes_and_leaves_nothing_out() -> None:
-    natives = list(module("ravdess").EMOTIONS.values())
+    natives = list(module("ravdess").VALUES["emotion"].values())
     classes = parse_labels("ravdess-7").apply(["ravdess"] * 8, natives)
     assert None not in classes
     assert len(set(classes)) == 7

@@ -19,7 +19,7 @@ LAYOUTS = Path(os.environ.get("CORPORA") or ".") / "layouts"
 
 
 def recognised(tree: Tree) -> list[str]:
-    return [name for name in corpora.names() if corpora.module(name).recognise(tree)]
+    return [name for name in corpora.names() if corpora.recognises(name, tree)]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -70,7 +70,7 @@ def test_the_documented_table_is_that_of_the_modules(tmp_path: Path) -> None:
             attributes = {key for u in found for key in u.attributes} - {"language"}
             assert set(columns.split(", ")) == attributes
         if not hasattr(module, "COLUMNS"):
-            assert module.recognise(Tree(tmp_path, (path.strip("`"),)))
+            assert corpora.recognises(name, Tree(tmp_path, (path.strip("`"),)))
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,8 @@ def test_tables_that_do_not_fit_their_recordings(tmp_path: Path) -> None:
     corpus = corpora.read(root)
     assert len(corpus.utterances) == 2
     assert corpus.warnings == (
-        "recordings without a row in the table, left out: 1 "
-        "(first: Audio/MSP-PODCAST_0009_0001.wav)",
-        "rows without a recording, left out: 1 (first: MSP-PODCAST_0001_0008)",
+        "recordings without labels, left out: 1 (first: Audio/MSP-PODCAST_0009_0001.wav)",
+        "labels without a recording, left out: 1 (first: MSP-PODCAST_0001_0008)",
     )
     table = root / "Labels/labels_concensus.csv"
     table.write_text("FileName,EmoClass\nx.wav,A\n")
@@ -275,7 +274,7 @@ def test_published_names(name: str, tmp_path: Path) -> None:
     tree = Tree(tmp_path, tuple(sorted(row["path"] for row in rows)), tuple(written))
 
     assert [n for n in recognised(tree) if n not in OWN] == [name]
-    utterances, warnings = corpora.module(name).read(tree)
+    utterances, warnings = corpora.read_tree(name, tree)
     assert warnings == []
     assert sorted(u.path for u in utterances) == list(tree.recordings)
     assert len({u.id for u in utterances}) == len(rows)
