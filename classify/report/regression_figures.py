@@ -87,13 +87,13 @@ def plane_figure(names: Sequence[str], truth: Values, prediction: Values) -> Fig
     every = {"truth": (truth, BLUE, True), "prediction": (prediction, VERMILION, False)}
     for values, colour, filled in every.values():
         x, y = values[:, along], values[:, up]
-        before = len(axes.collections)
         look: dict[str, Any] = {"color": colour, "levels": OUTSIDE}
         if filled:
             shades = seaborn.light_palette(colour, as_cmap=True)
             look = {"cmap": shades, "levels": (*OUTSIDE, 1), "fill": True}
-        seaborn.kdeplot(x=x, y=y, ax=axes, cut=1, warn_singular=False, **look)
-        if len(axes.collections) == before:  # all values lie on a line and have no density
+        if np.linalg.matrix_rank(np.cov(x, y), rtol=1e-9) == 2:
+            seaborn.kdeplot(x=x, y=y, ax=axes, cut=1, **look)
+        else:  # values on a line have no density
             seaborn.scatterplot(x=x, y=y, ax=axes, s=9, color=colour, lw=0, rasterized=True)
         axes.plot(x.mean(), y.mean(), "X", color=colour, mec="white", mew=0.8, ms=7, zorder=5)
     both = np.vstack([truth, prediction])
