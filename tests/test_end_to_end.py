@@ -216,8 +216,8 @@ def test_ctrl_c_keeps_what_is_finished(corpus, tmp_path):
     for file in [*corpus.glob("[01]*.wav"), corpus / "labels.csv"]:
         shutil.copy(file, some)
     process = subprocess.Popen(
-        [sys.executable, "-m", "extract", some, "--model", "untrained", "-o", tmp_path / "e.h5",
-         "--batch-seconds", "1"],
+        [sys.executable, "-m", "extract", some, "--model", "untrained:small",
+         "-o", tmp_path / "e.h5", "--batch-seconds", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as from a terminal
     )  # fmt: skip
@@ -234,7 +234,7 @@ def test_ctrl_c_keeps_what_is_finished(corpus, tmp_path):
     if (tmp_path / "e.h5.parts").exists():  # not if the very first batch was interrupted
         with Cache(tmp_path / "e.h5.parts") as finished:
             kept = len(finished)
-    out = succeeds("extract", some, "--model", "untrained", "-o", tmp_path / "e.h5", "--json")
+    out = succeeds("extract", some, "--model", "untrained:small", "-o", tmp_path / "e.h5", "--json")
     assert json.loads(out)["cached"] == kept
     assert json.loads(out)["utterances"] == 24
 

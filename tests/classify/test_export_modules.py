@@ -88,7 +88,13 @@ EXPORTED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "normalise"), list(zip(EXPORTED, [True, False] * 4, strict=True)))
+@pytest.mark.parametrize(
+    ("name", "normalise"),
+    [
+        pytest.param(name, number % 2 == 0, marks=[pytest.mark.torture] * (number % 3 == 1))
+        for number, name in enumerate(EXPORTED)
+    ],
+)
 def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     """Held against the engine, which test_exactness holds against transformers alone."""
     network = lively(ARCHITECTURES[name]())

@@ -203,7 +203,9 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
     }
 
 
-@pytest.mark.parametrize(("count", "long"), [(2, True), (7, False), (30, True)])
+@pytest.mark.parametrize(
+    ("count", "long"), [(2, True), pytest.param(7, False, marks=pytest.mark.torture), (30, True)]
+)
 @pytest.mark.parametrize("name", figures(2, False))
 def test_no_text_is_cut_and_no_legend_covers_a_line(name: str, count: int, long: bool) -> None:
     with style(), matplotlib.rc_context({"figure.dpi": 72}):  # small, and so quick

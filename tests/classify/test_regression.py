@@ -34,6 +34,10 @@ from data.errors import HeadError, UsageError
 from extract.__main__ import main as extract
 
 ABLE = [name for name, head in HEADS.items() if head.regressor]
+SOME = [
+    name if name in ("ridge", "svm", "mlp") else pytest.param(name, marks=pytest.mark.torture)
+    for name in ABLE
+]
 MAKERS = {
     "ridge": regressors.ridge,
     "svm": regressors.svm,
@@ -107,7 +111,7 @@ def test_every_regressor_learns_is_cloned_and_keeps_the_scale(rated, name: str) 
     assert alone.shape == (80, 1)
 
 
-@pytest.mark.parametrize("head", ABLE)
+@pytest.mark.parametrize("head", SOME)
 def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
     """Features tell the speaker alone, and each speaker has a level: only folds that share speakers
     could tell it."""
@@ -121,7 +125,7 @@ def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
     assert scores[1] > scores[0] + 0.15
 
 
-@pytest.mark.parametrize("head", ABLE)
+@pytest.mark.parametrize("head", SOME)
 def test_jobs_change_nothing(rated, head: str) -> None:
     options = options_of(rated(), head, "valence,")
     one, other = (evaluate(options, jobs).metrics for jobs in (1, 2))

@@ -28,7 +28,14 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "folds",
+        "targets",
+        *(pytest.param(name, marks=pytest.mark.torture) for name in ("linear", "tune", "heads")),
+    ],
+)
 def test_the_same_bytes(crew, make_cache, tmp_path, monkeypatch, capsys, name):
     main, options, result = COMMANDS[name]
     make_cache(speakers=4, takes=3)
@@ -40,6 +47,7 @@ def test_the_same_bytes(crew, make_cache, tmp_path, monkeypatch, capsys, name):
     assert here.read_bytes() == there.read_bytes()
 
 
+@pytest.mark.torture
 def test_workers_of_its_own(make_cache, tmp_path, capsys):
     cache = make_cache(speakers=4, takes=3)
     argv = ["--head", "svm", "--cache", str(cache), "--json", "-q"]

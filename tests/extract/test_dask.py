@@ -141,6 +141,7 @@ def test_an_utterance_that_kills_its_workers_is_found_and_refused(tmp_path, corp
     assert summary.total == 59
 
 
+@pytest.mark.torture
 def test_a_worker_that_joins_late_is_given_chunks(empty, corpus, tmp_path, logged):
     empty.start_worker()
     counts = []
@@ -166,6 +167,7 @@ def test_a_lost_scheduler_ends_the_run_and_the_same_command_goes_on(tmp_path, co
         assert extracted(corpus, tmp_path / "c.h5", crew).total == 60
 
 
+@pytest.mark.torture
 def test_a_worker_that_hangs_costs_its_chunk_alone(crew, corpus, tmp_path, logged):
     hanging = crew.start_worker()
     try:
@@ -202,7 +204,7 @@ def with_version(folder, name, version):
     return os.pathsep.join([str(about.parent), str(Path.cwd()), str(Path(storm.__file__).parent)])
 
 
-@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("there", [False, pytest.param(True, marks=pytest.mark.torture)])
 def test_a_worker_with_other_transformers_is_refused(crew, corpus, tmp_path, capsys, there):
     argv = ["--model", "untrained:tiny", "-o", str(tmp_path / "c.h5"), "--engine", "torch"]
     if there:
@@ -283,7 +285,7 @@ def test_workers_see_the_audio_elsewhere(empty, corpus, tmp_path, logged):
     ("signum", "local"),
     [
         (signal.SIGINT, True),
-        (signal.SIGTERM, False),
+        pytest.param(signal.SIGTERM, False, marks=pytest.mark.torture),
         pytest.param(signal.SIGINT, False, marks=pytest.mark.torture),
     ],
 )
@@ -349,6 +351,7 @@ def test_only_workers_with_a_gpu_where_one_announces_it(crew, corpus, tmp_path):
     assert counts == [1]
 
 
+@pytest.mark.torture
 def test_other_versions_are_reported_in_a_line(empty, corpus, tmp_path, logged):
     empty.start_worker(PYTHONPATH=with_version(tmp_path, "cloudpickle", "3.0.9"))
     empty.wait(1)

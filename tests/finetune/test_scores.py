@@ -180,7 +180,10 @@ def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_pat
         train(["--cache", str(folds), "-o", str(tmp_path / "model"), "--head", "logreg", "-q"])
 
 
-@pytest.mark.parametrize("method", ["top:1", "lora", "encoder", "full"])
+@pytest.mark.parametrize(
+    "method",
+    ["lora", *(pytest.param(m, marks=pytest.mark.torture) for m in ("top:1", "encoder", "full"))],
+)
 def test_what_encoders_share_is_computed_once(recordings, tmp_path, capsys, method):
     """Oracle: the cache of each encoder alone."""
     tuned = tmp_path / "tuned"

@@ -44,8 +44,8 @@ def task(*args, **options):
 @pytest.mark.parametrize(
     ("tasks", "more"),
     [
-        (4, ()),
         (2, ("--elsewhere",)),
+        pytest.param(4, (), marks=pytest.mark.torture),
         pytest.param(2, (), marks=pytest.mark.torture),
         pytest.param(4, ("--elsewhere",), marks=pytest.mark.torture),
     ],
@@ -117,6 +117,7 @@ def test_machines_with_other_roots_make_the_same_cache(corpus, alone, tmp_path):
     assert storm.without_provenance(tmp_path / "c.h5") == alone
 
 
+@pytest.mark.torture
 def test_machines_in_namespaces_of_their_own(corpus, alone, tmp_path):
     """Each sees its copy of the recordings alone, at its own place, and no network."""
     if subprocess.run(["unshare", "-mn", "true"], capture_output=True, check=False).returncode:

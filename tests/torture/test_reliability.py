@@ -71,7 +71,9 @@ def test_disk_full_at_any_call(tmp_path):
     assert not failures
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.torture)]
+)
 def test_a_signal_publishes_what_is_finished(corpus, tmp_path, signum):
     cache = tmp_path / "c.h5"
     process = extractor(
@@ -194,6 +196,7 @@ def test_damaged_caches_are_named_as_such(tmp_path):
     assert result["outcomes"].get("clean", 0) < count / 2
 
 
+@pytest.mark.torture
 def test_memory_does_not_grow_with_the_corpus():
     few, many = (growth.extraction(count)["megabytes"] for count in (500, 2_000))
     assert many <= 1.15 * few
