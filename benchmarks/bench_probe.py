@@ -27,6 +27,7 @@ from classify.dataset import of_corpora
 from classify.evaluation.folds import INNER
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from classify.probing.curves import ChoiceOfC, candidates, curve
+from classify.probing.layers import ALL
 from classify.probing.options import ProbeOptions
 from classify.probing.targets import tasks
 from data import Cache
@@ -80,14 +81,15 @@ def sklearn_nested(study: Study, layers: int) -> np.ndarray:
 
 def ours(study: Study, layers: int, choice: ChoiceOfC) -> np.ndarray:
     """The same as the probe does it."""
-    return curve(study.task, study.layers(layers), "logreg", choice, "mean").predictions
+    read = ((layer, [(ALL, X)]) for layer, X in study.layers(layers))
+    return curve(study.task, read, "logreg", choice, "mean").predictions
 
 
 def shuffled(study: Study, shuffles: int) -> None:
     """Refit all folds of a layer to shuffled labels."""
     random = np.random.default_rng(0)
     labels = np.array([random.permutation(study.y) for _ in range(shuffles)])
-    train, classes = study.task.train, len(study.task.classes)
+    train, classes = study.task.folds.train, len(study.task.classes)
     problems = Problems(np.tile(train, (shuffles, 1)), labels.repeat(len(train), 0), classes, C)
     predictions("logreg", study.X[SHUFFLED_LAYER], problems)
 

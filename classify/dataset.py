@@ -156,10 +156,19 @@ def sound(path: Path, degraded: bool = False) -> Iterator[Cache]:
         CacheError: the cache does not exist or is damaged.
     """
     with open_cache(path, degraded) as cache:
-        for one in cache.caches if isinstance(cache, FoldedCache) else [cache]:
-            for file in one.files:
-                require_sound(file)
-        yield cache
+        yield verified(cache)
+
+
+def verified(cache: Cache) -> Cache:
+    """The cache, if the checksums of its files are right.
+
+    Raises:
+        CacheError: it is damaged.
+    """
+    for one in cache.caches if isinstance(cache, FoldedCache) else [cache]:
+        for file in one.files:
+            require_sound(file)
+    return cache
 
 
 def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:

@@ -5,14 +5,16 @@ To add a scheme, write a function and add it to `SCHEMES`.
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Selection, grouping
 from classify.evaluation.folds_audit import FoldsAudit
+from classify.stats.metrics import confusions, uar
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
@@ -29,6 +31,7 @@ UNKNOWN_SPEAKERS = (
 )
 
 Rows = npt.NDArray[np.intp]
+Parts = Sequence[tuple[Rows, Rows]]  # training and test rows of each fold
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Folds:
         """Rows of all parts, sorted."""
         return np.unique(np.concatenate([rows for part in self.parts for rows in part]))
 
-    @property
+    @cached_property
     def tested(self) -> Rows:
         """Rows of the test parts, sorted."""
         return np.sort(np.concatenate([test for _, test in self.parts]))
@@ -64,15 +67,17 @@ class Folds:
             self, parts=[(numbered(train), numbered(test)) for train, test in self.parts]
         )
 
-    @property
+    @cached_property
     def train(self) -> npt.NDArray[np.bool_]:
         """(fold, utterance) whether it is in the training part."""
-        train = np.zeros((len(self), len(self.fold)), bool)
-        for row, (rows, _) in zip(train, self.parts, strict=True):
-            row[rows] = True
-        return train
+        return masks([train for train, _ in self.parts], len(self.fold))
 
-    @property
+    @cached_property
+    def test(self) -> npt.NDArray[np.bool_]:
+        """(fold, utterance) whether it is in the test part."""
+        return masks([test for _, test in self.parts], len(self.fold))
+
+    @cached_property
     def fold(self) -> npt.NDArray[np.intp]:
         """(utterance,) number of the fold whose test part it is in; -1: it is in none."""
         size = 1 + max(rows.max(initial=-1) for part in self.parts for rows in part)
@@ -261,6 +266,43 @@ def inner_folds(
     if np.bincount(y).max() < number:  # no class has two utterances
         return parted(np.arange(len(y)) % number), f"{number} folds of utterances"
     return stratified(y, number, seed), f"{number} folds of utterances"
+
+
+def nested_folds(
+    folds: Folds, y: npt.NDArray[np.intp], groups: npt.NDArray, by: str, seed: int
+) -> tuple[list[Parts], str]:
+    """The `inner_folds` of each training part, as rows of all utterances, and their description."""
+    found: list[Parts] = []
+    kinds = set()
+    for rows, _ in folds.parts:
+        parts, kind = inner_folds(y[rows], groups[rows], by, seed)
+        found.append([(rows[train], rows[test]) for train, test in parts])
+        kinds.add(kind)
+    return found, " or ".join(sorted(kinds))
+
+
+def inner_uar(
+    inner: Sequence[Parts], y: npt.NDArray[np.intp], answers: npt.NDArray[np.intp], classes: int
+) -> npt.NDArray[np.float64]:
+    """(fold, setting) UAR over the inner folds of each fold.
+
+    Args:
+        inner: see `nested_folds`.
+        y: (utterance,) number of the class.
+        answers: (setting, tested utterance) predicted classes; the test parts one after the other.
+        classes: how many there are.
+    """
+    tested = [np.concatenate([test for _, test in parts]) for parts in inner]
+    fold = np.repeat(np.arange(len(inner)), [len(rows) for rows in tested])
+    return uar(confusions(y[np.concatenate(tested)], answers, fold, classes))
+
+
+def masks(parts: Sequence[Rows], utterances: int) -> npt.NDArray[np.bool_]:
+    """(part, utterance) whether it is in the part."""
+    found = np.zeros((len(parts), utterances), bool)
+    for row, rows in zip(found, parts, strict=True):
+        row[rows] = True
+    return found
 
 
 def leave_one_out(groups: npt.NDArray) -> list[tuple[Rows, Rows]]:

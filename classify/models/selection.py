@@ -16,12 +16,12 @@ from classify.evaluation.crossvalidate import Heads, cross_validate, learning_fr
 from classify.evaluation.folds import Folds, inner_folds, with_everything
 from classify.evaluation.run import new_head
 from classify.evaluation.tuning import Settings, draw, tune
-from classify.features import Features, Matrix
+from classify.features import Features
 from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.options import Options
-from classify.probing.curves import ChoiceOfC, Curve, Layer, candidates, curve
-from classify.probing.selection import nested
+from classify.probing.curves import ChoiceOfC, Curve, candidates, curve
+from classify.probing.layers import ALL, Layer, Read
 from classify.probing.targets import Task
 from data.cache import Cache
 from data.errors import UsageError
@@ -84,9 +84,9 @@ def by_layer_and_C(
     C = candidates(options.head) if options.C is None else np.array([options.C])
     task = _task(options, selection, folds)
 
-    def matrices() -> Iterator[tuple[Layer, Matrix]]:
+    def matrices() -> Iterator[tuple[Layer, Read]]:
         for layer, each in zip(layers, features, strict=True):
-            yield layer, each.of_cache(cache, selection.rows)
+            yield layer, [(ALL, each.of_cache(cache, selection.rows))]
 
     with learning_from(len(selection.y)):
         found = curve(
@@ -96,13 +96,12 @@ def by_layer_and_C(
             ChoiceOfC.nested(task, C, options.seed),
             "choice of the layer",
         )
-        best = nested(found).chosen  # (fold,) the last is that of all utterances
+        best = found.chosen  # (fold,) the last is that of all utterances
         probabilities = _held_out(options.head, found, best, features, cache)
     settings = [
         {"layer": layers[index], "C": float(found.C[index, fold])}
         for fold, index in enumerate(best)
     ]
-    assert found.inner is not None
     tried = [
         ({"layer": layer, "C": float(strengths[-1])}, float(uar[-1]))
         for layer, strengths, uar in zip(layers, found.C, found.inner, strict=True)
@@ -159,7 +158,7 @@ def _held_out(
     for index in np.unique(best[:-1]):
         X = features[index].of_cache(cache, task.selection.rows)
         some = np.flatnonzero(best[:-1] == index)
-        problems = Problems(task.train[some], task.y, len(task.classes), found.C[index, some])
+        problems = Problems(task.folds.train[some], task.y, len(task.classes), found.C[index, some])
         with naming(head, features[index]):
             of_fits = log_probabilities(head, X, problems)
         for fold, fitted in zip(some, of_fits, strict=True):

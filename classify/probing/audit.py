@@ -1,8 +1,8 @@
 """Checks for what could invalidate the curves of a probe."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -14,9 +14,14 @@ import pandas as pd
 from classify.dataset import as_text
 from classify.features import Matrix
 from classify.heard import COLUMN, heard
-from classify.probing.controls import sentence_alone
+from classify.probing.controls import most_frequent
+from classify.probing.layers import CacheLayers
+from classify.probing.options import ProbeOptions
+from classify.probing.result import TargetResult
 from classify.probing.targets import Task
 from classify.stats.intervals import FEWEST
+from classify.stats.metrics import uar
+from data.cache.by_fold import FoldedCache
 from data.cache.recipe import Recipe
 from data.text import several
 
@@ -86,25 +91,55 @@ class Audit:
         }
 
 
+def audit(results: Mapping[str, TargetResult], source: CacheLayers, options: ProbeOptions) -> Audit:
+    """Audit the results of all targets.
+
+    Args:
+        results: by target.
+        source: the layers of all probed utterances.
+        options: of the probe.
+    """
+    cache = source.cache
+    table = cache.utterances.loc[source.rows]
+    one = [*source.of_encoder(cache.caches[0] if isinstance(cache, FoldedCache) else cache)]
+    pairs = same_sound(table, one[0][1])
+    looked = [check for result in results.values() for check in checks(result.task, pairs)]
+    of_encoder = encoder(cache.recipe, table)
+    kinds = defaultdict(list)
+    for name, result in results.items():
+        kinds[result.C].append(name)
+    fitted = [
+        ("encoder", f"elsewhere: {of_encoder.detail}"),
+        ("scaler and probe", "the training part of each fold"),
+        *((f"C ({', '.join(names)})", kind) for kind, names in kinds.items()),
+    ]
+    if not options.quick:
+        fitted += [
+            ("layer of the nested choice", "inner folds of each training part"),
+            ("C of shuffled labels", "that of the true labels in each training part"),
+        ]
+    fitted.append(("best layer", "the test parts: its score is that of a winner"))
+    if options.remove == "speaker":
+        where = "all utterances of that speaker, no labels: transductive"
+        fitted.append(("speaker's mean", where))
+    if options.remove == "speaker-subspace":
+        fitted.append(("speaker subspace", "the training part of each fold, with its labels"))
+    if options.mdl:
+        fitted.append(("C of the code", "the labels it codes; its choice is paid for in bits"))
+    return Audit((of_encoder, *looked, constant_features(one)), tuple(fitted))
+
+
 def checks(task: Task, pairs: Pairs) -> list[Check]:
     """Check the folds of one target."""
-    looks: tuple[Callable[[Task], tuple[str, str]], ...] = (
-        _speakers,
-        _sentences,
-        lambda task: _same_sound(task, pairs.identical, "byte-identical"),
-        lambda task: _same_sound(task, pairs.near, "near-identical"),
-        _missing_classes,
-        _tiny_groups,
-    )
-    names = (
-        "speaker overlap",
-        "sentence overlap",
-        "identical audio",
-        "near-identical audio",
-        "missing classes",
-        "tiny groups",
-    )
-    return [Check(name, task.target, *look(task)) for name, look in zip(names, looks, strict=True)]
+    found = {
+        "speaker overlap": _speakers(task),
+        "sentence overlap": _sentences(task),
+        "identical audio": _same_sound(task, pairs.identical, "byte-identical"),
+        "near-identical audio": _same_sound(task, pairs.near, "near-identical"),
+        "missing classes": _missing_classes(task),
+        "tiny groups": _tiny_groups(task),
+    }
+    return [Check(name, task.target, *result) for name, result in found.items()]
 
 
 def _speakers(task: Task) -> tuple[str, str]:
@@ -126,7 +161,7 @@ def _sentences(task: Task) -> tuple[str, str]:
     shared = _shared(task, sentences)
     if not shared:
         return OK, "none"
-    alone, chance = sentence_alone(task, sentences), 1 / len(task.classes)
+    alone, chance = uar(most_frequent(task, sentences)), 1 / len(task.classes)
     return FAIL, (
         f"{shared:.0%} of the tested utterances have a sentence of the training part; "
         f"the sentence alone gives a UAR of {alone:.3f} (chance {chance:.3f})"
@@ -135,12 +170,10 @@ def _sentences(task: Task) -> tuple[str, str]:
 
 def _shared(task: Task, groups: npt.NDArray) -> float:
     """Share of the utterances whose group is in the training part of their fold; "" is none."""
-    names, group = np.unique(groups.astype(str), return_inverse=True)
-    in_training = np.zeros((len(task.folds), len(names)), bool)
-    for row, (train, _) in zip(in_training, task.folds.parts, strict=True):
-        row[group[train]] = True
-    in_training[:, names == ""] = False
-    return float(in_training[task.fold[task.tested], group[task.tested]].mean())
+    group = np.unique(groups.astype(str), return_inverse=True)[1]
+    known = groups != ""
+    found = [np.isin(group[test], group[train]) & known[test] for train, test in task.folds.parts]
+    return float(np.concatenate(found).mean())
 
 
 def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str, str]:
@@ -149,11 +182,10 @@ def _same_sound(task: Task, pairs: npt.NDArray[np.intp], kind: str) -> tuple[str
     if not len(here):
         return OK, "none"
     one, other = (position[column].to_numpy() for column in here.T)
-    train, fold = task.train, task.fold
-    across = (fold[other] >= 0) & train[fold[other], one]
-    across |= (fold[one] >= 0) & train[fold[one], other]
+    train, test = task.folds.train, task.folds.test
+    across = (test[:, other] & train[:, one] | test[:, one] & train[:, other]).any(0)
     ids = task.selection.utterances["id"].to_numpy(object)
-    first = int(np.flatnonzero(across)[0]) if across.any() else 0
+    first = across.argmax()
     example = f"{ids[one[first]]} and {ids[other[first]]}"
     if across.any():
         pairs_across = several(int(across.sum()), f"{kind} pair")
@@ -254,8 +286,7 @@ def encoder(recipe: Recipe, table: pd.DataFrame) -> Check:
         recipe: of the cache.
         table: the utterances.
     """
-    status, detail = _encoder(recipe, table)
-    return Check("encoder", "all", status, detail)
+    return Check("encoder", "all", *_encoder(recipe, table))
 
 
 def _encoder(recipe: Recipe, table: pd.DataFrame) -> tuple[str, str]:
@@ -283,12 +314,9 @@ def constant_features(layers: Iterable[tuple[int, Matrix]]) -> Check:
     """Whether some features never change; a scaler leaves them at 0."""
     counts = {layer: int((np.ptp(X, axis=0) == 0).sum()) for layer, X in layers}
     found = {layer: count for layer, count in counts.items() if count}
-    if not found:
-        return Check("constant features", "all", OK, "none")
-    most = max(found, key=found.__getitem__)
-    return Check(
-        "constant features",
-        "all",
-        NOTE,
-        f"in {len(found)} of {len(counts)} layers, most in layer {most}: {found[most]}",
-    )
+    status, detail = OK, "none"
+    if found:
+        most = max(found, key=found.__getitem__)
+        status = NOTE
+        detail = f"in {len(found)} of {len(counts)} layers, most in layer {most}: {found[most]}"
+    return Check("constant features", "all", status, detail)

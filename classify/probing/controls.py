@@ -1,43 +1,34 @@
-"""Controls of a probe: the majority class, shuffled labels, other features."""
+"""Controls of a probe: the majority class, what a sentence gives away, shuffled labels."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from classify.features import Matrix
 from classify.heads import naming
 from classify.heads.linear.batched import Problems
 from classify.probing.curves import Curve, counts_by, layer_name, predict
-from classify.probing.layers import FoldedMatrix
+from classify.probing.layers import Read
+from classify.probing.result import ShuffledCurve, ShuffledLayer
 from classify.probing.targets import Task, is_constant
-from classify.stats.metrics import Values, confusion, uar
+from classify.stats.metrics import Counts, confusion, uar
 
 
-def majority(task: Task) -> npt.NDArray[np.intp]:
-    """(utterance,) the most frequent class of each one's training part."""
-    classes = len(task.classes)
-    winners = [
-        np.bincount(task.y[rows], minlength=classes).argmax() for rows, _ in task.folds.parts
-    ]
-    return np.array(winners)[task.fold]
+def most_frequent(task: Task, groups: npt.NDArray) -> Counts:
+    """(truth, prediction) counts of predicting the most frequent class of the group in training.
 
-
-@dataclass(frozen=True)
-class Shuffled:
-    """Scores of the same probes on labels that features cannot predict."""
-
-    scheme: str  # as text
-    scores: Values  # (layer, shuffle) UAR
-
-    def selectivity(self, scores: Values) -> Values:
-        """(layer,) UAR on the labels less the mean UAR on shuffled ones."""
-        return scores - self.scores.mean(1)
-
-    def p(self, scores: Values) -> Values:
-        """(layer,) of so high a UAR by chance: (1 + those as high) / (1 + shuffles)."""
-        return (1 + (self.scores >= scores[:, None]).sum(1)) / (1 + self.scores.shape[1])
+    Args:
+        task: classes and folds.
+        groups: (utterance,) name of the group, such as the sentence; of one group, the most
+            frequent class of the training part is predicted.
+    """
+    group = np.unique(groups.astype(str), return_inverse=True)[1]
+    predicted = np.zeros(len(task.y), np.intp)
+    for train, test in task.folds.parts:
+        table = np.zeros((group.max() + 1, len(task.classes)), np.int64)
+        np.add.at(table, (group[train], task.y[train]), 1)
+        predicted[test] = table[group[test]].argmax(1)
+    return counts_by(task, predicted[None]).sum((0, 1))
 
 
 def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp], str]:
@@ -46,11 +37,10 @@ def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp],
     Hewitt and Liang 2019 (Designing and Interpreting Probes with Control Tasks) assign a random
     label to every word type; a probe with a high score has memorised types. With
     speaker-independent folds, no types recur in the test part. Shuffled labels therefore control
-    for class sizes, folds and the capacity of the probe. Labels
-    are exchanged where they could have been (Winkler et al. 2014, NeuroImage 92, exchangeability
-    blocks): within a speaker, so that each keeps the same number of each class; or between whole
-    speakers, where one speaker has one class. Training and test labels are shuffled
-    together.
+    for class sizes, folds and the capacity of the probe. Labels are exchanged where they could have
+    been (Winkler et al. 2014, NeuroImage 92, exchangeability blocks): within a speaker, so that
+    each keeps the same number of each class; or between whole speakers, where one speaker has one
+    class. Training and test labels are shuffled together.
     """
     random = np.random.default_rng(seed)
     by = task.grouped_by
@@ -70,56 +60,36 @@ def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp],
 
 
 def shuffled(
-    curve: Curve,
-    layers: Iterable[tuple[int | None, Matrix | FoldedMatrix]],
-    head: str,
-    shuffles: int,
-    seed: int,
-) -> Shuffled:
+    curve: Curve, layers: Iterable[tuple[int, Read]], head: str, shuffles: int, seed: int
+) -> ShuffledCurve:
     """Refit every layer of `curve` to shuffled labels.
 
-    C is that of the true labels in each fold.
+    C is that of the true labels in each fold. The p of a layer is of so high a UAR by chance:
+    (1 + those as high) / (1 + shuffles).
     """
     task = curve.task
     labels, scheme = shuffle(task, shuffles, seed)
-    train, tested = task.train, task.tested
-
-    def fit(X: Matrix, some: npt.NDArray[np.intp], C: npt.NDArray[np.float64]) -> npt.NDArray:
-        """(shuffle, fold, utterance) predictions by heads of some folds."""
-        masks, of_fold = np.tile(train[some], (shuffles, 1)), np.tile(C[some], shuffles)
-        problems = Problems(masks, labels.repeat(len(some), 0), len(task.classes), of_fold)
-        return predict(head, X, problems).reshape(shuffles, len(some), -1)
-
-    scores = []
-    for (layer, X), C in zip(layers, curve.C, strict=True):
+    train, tested, classes = task.folds.train, task.folds.tested, len(task.classes)
+    true = uar(curve.counts.sum(0))  # (layer,)
+    found = []
+    for place, (layer, read) in enumerate(layers):
+        predicted = np.empty((shuffles, *train.shape), np.intp)  # (shuffle, fold, utterance)
         with naming(head, f"{layer_name(layer, curve.pooling)}, shuffled labels"):
-            if isinstance(X, FoldedMatrix):
-                each = [fit(own, np.array([number]), C) for number, own in enumerate(X.of)]
-                predicted = np.concatenate(each, 1)
-            else:
-                predicted = fit(X, np.arange(len(train)), C)
-        predicted = predicted[:, task.fold[tested], tested]
-        scores.append(uar(confusions(labels[:, tested], predicted, len(task.classes))))
-    return Shuffled(scheme, np.array(scores))
-
-
-def confusions(
-    truths: npt.NDArray[np.intp], predicted: npt.NDArray[np.intp], classes: int
-) -> npt.NDArray[np.int64]:
-    """(row, truth, prediction) counts of truths and predictions (row, utterance)."""
-    return np.stack([confusion(*row, classes) for row in zip(truths, predicted, strict=True)])
-
-
-def sentence_alone(task: Task, sentences: npt.NDArray) -> float:
-    """UAR of predicting the class from the sentence alone: its most frequent class in training.
-
-    It is near chance where every sentence occurs in every class.
-    """
-    sentence = np.unique(sentences.astype(str), return_inverse=True)[1]
-    classes = len(task.classes)
-    predicted = np.zeros(len(task.y), np.intp)
-    for train, test in task.folds.parts:
-        table = np.zeros((sentence.max() + 1, classes), np.int64)
-        np.add.at(table, (sentence[train], task.y[train]), 1)
-        predicted[test] = table[sentence[test]].argmax(1)
-    return float(uar(counts_by(task, predicted[None]).sum(0))[0])
+            for folds, X in read:
+                some, C = train[folds], np.tile(curve.C[place, folds], shuffles)
+                masks, y = np.tile(some, (shuffles, 1)), labels.repeat(len(some), 0)
+                answers = predict(head, X, Problems(masks, y, classes, C))
+                predicted[:, folds] = answers.reshape(shuffles, len(some), -1)
+        held_out = predicted[:, task.folds.fold[tested], tested]
+        pairs = zip(labels[:, tested], held_out, strict=True)
+        scores = uar(np.stack([confusion(truth, answer, classes) for truth, answer in pairs]))
+        found.append(
+            ShuffledLayer(
+                layer=layer,
+                uar=float(scores.mean()),
+                deviation=float(scores.std()),
+                selectivity=float(true[place] - scores.mean()),
+                p=float((1 + (scores >= true[place]).sum()) / (1 + shuffles)),
+            )
+        )
+    return ShuffledCurve(shuffles, scheme, found)

@@ -1,7 +1,7 @@
 """Held-out predictions of a probe on every layer."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,21 +9,18 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from classify.evaluation.folds import Rows, inner_folds
+from classify.evaluation.folds import Parts, inner_uar, masks, nested_folds
 from classify.features import Matrix
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
-from classify.probing.layers import FoldedMatrix
+from classify.probing.layers import Layer, Read
 from classify.probing.targets import Task
-from classify.stats.metrics import Counts, confusions, uar
+from classify.stats.metrics import Counts, confusions
 from data.text import escaped
 
 log = logging.getLogger("wav2emo")
 
 CANDIDATES = 7  # values of C
-
-Layer = int | str | None  # str: the mean of some; None: a baseline, which has no layers
-Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
 
 
 def candidates(head: str) -> npt.NDArray[np.float64]:
@@ -39,7 +36,7 @@ class ChoiceOfC:
     """How C and the layer are chosen without the test fold."""
 
     C: npt.NDArray[np.float64]  # (candidate,)
-    inner: list[list[tuple[Rows, Rows]]] | None  # of each fold, parts of all rows; None: C is given
+    inner: list[Parts] | None  # of each training part; None: C is given
     kind: str  # of C, as text: "3 folds of speakers", "0.01"
 
     @classmethod
@@ -50,12 +47,8 @@ class ChoiceOfC:
     @classmethod
     def nested(cls, task: Task, C: npt.NDArray[np.float64], seed: int) -> "ChoiceOfC":
         """Folds of each training part, by what the outer folds are made of where that suffices."""
-        inner, kinds = [], set()
-        for rows, _ in task.folds.parts:
-            parts, kind = inner_folds(task.y[rows], task.groups[rows], task.grouped_by, seed)
-            inner.append([(rows[train], rows[test]) for train, test in parts])
-            kinds.add(kind)
-        return cls(C, inner, " or ".join(sorted(kinds)) if len(C) > 1 else f"{C[0]:g}")
+        inner, kind = nested_folds(task.folds, task.y, task.groups, task.grouped_by, seed)
+        return cls(C, inner, kind if len(C) > 1 else f"{C[0]:g}")
 
 
 @dataclass(frozen=True)
@@ -67,48 +60,61 @@ class Curve:
     pooling: str
     predictions: npt.NDArray[np.intp]  # (layer, utterance)
     C: npt.NDArray[np.float64]  # (layer, fold)
-    inner: npt.NDArray[np.float64] | None  # (layer, fold) UAR in the training part by the C chosen
+    inner: npt.NDArray[np.float64]  # (layer, fold) UAR in the training part by the C chosen; or NaN
 
     @cached_property
     def counts(self) -> Counts:
         """(speaker, layer, truth, prediction) confusion matrices."""
         return counts_by(self.task, self.predictions)
 
+    @property
+    def chosen(self) -> npt.NDArray[np.intp]:
+        """(fold,) place of the layer that each training part chooses: that of the highest UAR by
+        its own C, the lowest of equal ones.
+
+        The score of the best layer on the test parts is too high, especially with many layers and
+        few utterances (Cawley and Talbot 2010, On Over-fitting in Model Selection, section 5).
+        Nested cross-validation scores the choice of each training part on utterances that did not
+        influence it.
+        """
+        if np.isnan(self.inner).any():
+            raise ValueError("a curve of one C and no inner folds: there is nothing to choose by")
+        return self.inner.argmax(0)
+
+    @property
+    def nested(self) -> npt.NDArray[np.intp]:
+        """(utterance,) predictions by the layer and C that each training part chooses."""
+        fold = self.task.folds.fold
+        return self.predictions[self.chosen[fold], np.arange(len(fold))]
+
 
 def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
     """(speaker, layer, truth, prediction) confusion matrices of predictions (layer, utterance)."""
-    tested, speakers = task.tested, task.tested_speakers[1]
+    tested, speakers = task.folds.tested, task.tested_speakers[1]
     return confusions(task.y[tested], predictions[:, tested], speakers, len(task.classes))
 
 
 def curve(
-    task: Task,
-    layers: Iterable[tuple[Layer, Matrix | FoldedMatrix]],
-    head: str,
-    choice: ChoiceOfC,
-    pooling: str,
-    remove: Remove | None = None,
+    task: Task, layers: Iterable[tuple[Layer, Read]], head: str, choice: ChoiceOfC, pooling: str
 ) -> Curve:
-    """Probe each of `layers`, given with its features (utterance, dim).
+    """Probe each of `layers`.
 
     Args:
         task: classes and folds.
-        layers: number and features of each; with an encoder per fold those of each fold.
-        head: logreg, ridge or lda.
+        layers: number of each, and its features with the folds that read them.
+        head: logreg, ridge or lda, or an imported one.
         choice: of C.
         pooling: description of the features.
-        remove: maps features and a training part (utterance,) to features in which something that
-            was learned from that part is missing.
     """
     numbers, found = [], []
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
-    for number, X in tqdm(layers, escaped(f"{task.target}, {pooling}"), disable=quiet, leave=False):
+    for number, read in tqdm(
+        layers, escaped(f"{task.target}, {pooling}"), disable=quiet, leave=False
+    ):
         numbers.append(number)
         with naming(head, layer_name(number, pooling)):
-            found.append(_held_out(task, X, head, choice, remove))
-    predictions, C, inner = zip(*found, strict=True)
-    scores = None if choice.inner is None else np.stack(inner)
-    return Curve(task, tuple(numbers), pooling, np.stack(predictions), np.stack(C), scores)
+            found.append(_held_out(task, read, head, choice))
+    return Curve(task, tuple(numbers), pooling, *map(np.stack, zip(*found, strict=True)))
 
 
 def layer_name(layer: Layer, pooling: str) -> str:
@@ -118,74 +124,34 @@ def layer_name(layer: Layer, pooling: str) -> str:
     return f"layer {layer}" if isinstance(layer, int) else f"{layer} of the layers"
 
 
-HeldOut = tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]
-
-
 def _held_out(
-    task: Task,
-    X: Matrix | FoldedMatrix,
-    head: str,
-    choice: ChoiceOfC,
-    remove: Remove | None,
-) -> HeldOut:
+    task: Task, read: Read, head: str, choice: ChoiceOfC
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """One layer: predictions (utterance,), C (fold,) and its UAR in the training part (fold,)."""
-    train = task.train
-    if remove is None and not isinstance(X, FoldedMatrix):
-        return _fit(task, X, head, choice, train, np.arange(len(train)))
-    parts = []
-    for fold in range(len(train)):
-        own = X.of[fold] if isinstance(X, FoldedMatrix) else X
-        own = remove(own, train[fold]) if remove else own
-        parts.append(_fit(task, own, head, choice, train[[fold]], np.array([fold])))
-    predictions = np.select(
-        [task.fold == fold for fold in range(len(parts))], [part[0] for part in parts]
-    )
-    C, inner = (np.concatenate([part[place] for part in parts]) for place in (1, 2))
-    return predictions, C, inner
-
-
-def _fit(
-    task: Task,
-    X: Matrix,
-    head: str,
-    choice: ChoiceOfC,
-    train: npt.NDArray[np.bool_],
-    folds: npt.NDArray[np.intp],
-) -> HeldOut:
-    """Choose C in each of some folds and predict; values of other folds have no meaning."""
-    if choice.inner is None:
-        C, scores = np.repeat(choice.C, len(folds)), np.full(len(folds), np.nan)
-    else:
-        parts = [(place, part) for place, fold in enumerate(folds) for part in choice.inner[fold]]
-        by_C = _inner_uar(task, X, head, choice.C, parts)
-        best = by_C.argmax(1)  # of equal ones the smallest C, the simplest probe
-        C, scores = choice.C[best], by_C[np.arange(len(folds)), best]
-    given = float(choice.C[0]) if len(choice.C) == 1 else C
-    predicted = predict(head, X, Problems(train, task.y, len(task.classes), given))
-    position = np.searchsorted(folds, task.fold).clip(max=len(folds) - 1)
-    return predicted[position, np.arange(len(task.y))], C, scores
+    train, classes = task.folds.train, len(task.classes)
+    predicted = np.empty(train.shape, np.intp)  # (fold, utterance)
+    C, inner = np.full(len(train), choice.C[0]), np.full(len(train), np.nan)
+    for folds, X in read:
+        if choice.inner is not None:
+            by_C = _inner_uar(task, X, head, choice.C, choice.inner[folds])
+            best = by_C.argmax(1)  # of equal ones the smallest C, the simplest probe
+            C[folds], inner[folds] = choice.C[best], by_C.max(1)
+        given = float(choice.C[0]) if len(choice.C) == 1 else C[folds]
+        predicted[folds] = predict(head, X, Problems(train[folds], task.y, classes, given))
+    return predicted[task.folds.fold, np.arange(len(task.y))], C, inner
 
 
 def _inner_uar(
-    task: Task,
-    X: Matrix,
-    head: str,
-    candidates: npt.NDArray[np.float64],
-    parts: Sequence[tuple[int, tuple[Rows, Rows]]],
+    task: Task, X: Matrix, head: str, candidates: npt.NDArray[np.float64], inner: list[Parts]
 ) -> npt.NDArray[np.float64]:
-    """(fold, candidate) UAR over the inner folds, `parts`, each with the fold that it is of."""
-    train = np.zeros((len(parts), len(candidates), len(task.y)), bool)
-    for number, (_, (rows, _)) in enumerate(parts):
-        train[number, :, rows] = True
-    C = np.tile(candidates, len(parts))
-    problems = Problems(train.reshape(-1, len(task.y)), task.y, len(task.classes), C)
-    predicted = predict(head, X, problems).reshape(len(parts), len(candidates), -1)
-    classes, folds = len(task.classes), 1 + max(fold for fold, _ in parts)
-    counts = np.zeros((folds, len(candidates), classes, classes), np.int64)
-    for answers, (fold, (_, test)) in zip(predicted, parts, strict=True):
-        for candidate, row in enumerate(answers[:, test]):
-            np.add.at(counts[fold, candidate], (task.y[test], row), 1)
-    return uar(counts)
+    """(fold, candidate) UAR over the inner folds of some folds."""
+    parts = [part for of_fold in inner for part in of_fold]
+    train = masks([rows for rows, _ in parts], len(task.y)).repeat(len(candidates), 0)
+    C, classes = np.tile(candidates, len(parts)), len(task.classes)
+    predicted = predict(head, X, Problems(train, task.y, classes, C))
+    of_parts = zip(predicted.reshape(len(parts), len(candidates), -1), parts, strict=True)
+    answers = np.concatenate([by_C[:, test] for by_C, (_, test) in of_parts], axis=1)
+    return inner_uar(inner, task.y, answers, classes)
 
 
 def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:

@@ -7,7 +7,6 @@ easy to find give short codes.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +15,11 @@ from classify.features import Matrix
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.probing.curves import layer_name
+from classify.probing.result import CodeLength
 from classify.probing.targets import Task
 from classify.stats.metrics import Values
 
 ORDERS = 8  # random orders of the blocks, over which the lengths are averaged
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Code lengths of the labels, in bits."""
-
-    bits: Values  # (layer, order) with the best C, which costs log2 of their number itself
-    C: Values  # (layer,) the best C in most orders
-    uniform: float  # bits of the uniform code, N log2 K
 
 
 def blocks(groups: npt.NDArray, seed: int) -> npt.NDArray[np.bool_]:
@@ -71,29 +62,30 @@ def online_code_length(
 
 def description_length(
     task: Task,
-    layers: Iterable[tuple[int | None, Matrix]],
+    layers: Iterable[tuple[int, Matrix]],
     head: str,
     C: npt.NDArray[np.float64],
     seed: int,
-) -> Lengths:
-    """Send the labels of `task` given each layer.
+) -> list[CodeLength]:
+    """Send the labels of `task` given each layer, by the C that is best in most orders.
 
     Args:
         task: classes and groups.
         layers: number and features (utterance, dim) of each.
         head: logreg or lda.
-        C: (candidate,) the best is taken for each order, and costs log2(candidates) bits.
+        C: (candidate,) the best is taken for each order; to send it costs log2(candidates) bits.
         seed: of the orders.
     """
     known = np.stack([blocks(task.groups, seed + order) for order in range(ORDERS)])
-    bits, best = [], []
+    uniform = float(len(task.y) * np.log2(len(task.classes)))
+    found = []
     for layer, X in layers:
         with naming(head, layer_name(layer, "description length")):
             lengths = np.array([_lengths(task, X, head, value, known) for value in C])
-        bits.append(lengths.min(0) + np.log2(len(C)))
-        best.append(C[np.bincount(lengths.argmin(0), minlength=len(C)).argmax()])
-    uniform = len(task.y) * np.log2(len(task.classes))
-    return Lengths(np.array(bits), np.array(best), float(uniform))
+        bits = lengths.min(0) + np.log2(len(C))  # (order,)
+        best = C[np.bincount(lengths.argmin(0)).argmax()]
+        found.append(CodeLength(layer, float(best), float(bits.mean()), float(bits.std()), uniform))
+    return found
 
 
 def _lengths(task: Task, X: Matrix, head: str, C: float, known: npt.NDArray[np.bool_]) -> Values:
@@ -104,10 +96,5 @@ def _lengths(task: Task, X: Matrix, head: str, C: float, known: npt.NDArray[np.b
     if able.any():
         fit = log_probabilities if head in DEFAULT_C else imported.log_probabilities
         log_p[able] = fit(head, X, Problems(flat[able], task.y, classes, C))
-    of_order = log_p.reshape(*known.shape, classes)
-    return np.array(
-        [
-            online_code_length(log_p, task.y, rows)
-            for log_p, rows in zip(of_order, known, strict=True)
-        ]
-    )
+    of_orders = zip(log_p.reshape(*known.shape, classes), known, strict=True)
+    return np.array([online_code_length(own, task.y, rows) for own, rows in of_orders])

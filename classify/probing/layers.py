@@ -1,7 +1,7 @@
 """Features of the probed utterances, from the cache and from that of the control."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,18 +16,10 @@ from data.errors import CacheError, UsageError
 log = logging.getLogger("wav2emo")
 
 
-@dataclass(frozen=True)
-class FoldedMatrix:
-    """Features (utterance, dim) by the encoder of each fold."""
+Layer = int | str | None  # str: the mean of some; None: a baseline, which has no layers
+Read = Iterable[tuple[slice, Matrix]]  # features (utterance, dim), and the folds that read them
 
-    of: tuple[Matrix, ...]
-
-
-def mapped(X: Matrix | FoldedMatrix, function: Callable[[Matrix], Matrix]) -> Matrix | FoldedMatrix:
-    """Apply a function to features, of each fold where there are several."""
-    if isinstance(X, FoldedMatrix):
-        return FoldedMatrix(tuple(map(function, X.of)))
-    return function(X)
+ALL = slice(None)  # folds
 
 
 @dataclass(frozen=True)
@@ -46,14 +38,16 @@ class CacheLayers:
     def __len__(self) -> int:
         return len(self.cache.layers)
 
-    def __iter__(self) -> Iterator[tuple[int, Matrix | FoldedMatrix]]:
-        """Number and features (utterance, pooling · dim) of each layer; with an encoder per fold
-        those of each."""
+    def __iter__(self) -> Iterator[tuple[int, Read]]:
+        """Number and features (utterance, pooling · dim) of each layer: of all folds, or with an
+        encoder per fold those of each."""
         if not isinstance(self.cache, FoldedCache):
-            yield from self.of_encoder(self.cache)
+            for layer, X in self.of_encoder(self.cache):
+                yield layer, [(ALL, X)]
             return
-        for rows in zip(*map(self.of_encoder, self.cache.caches), strict=True):
-            yield rows[0][0], FoldedMatrix(tuple(X for _, X in rows))
+        for of_folds in zip(*map(self.of_encoder, self.cache.caches), strict=True):
+            read = [(slice(fold, fold + 1), X) for fold, (_, X) in enumerate(of_folds)]
+            yield of_folds[0][0], read
 
     def of_encoder(self, cache: Cache) -> Iterator[tuple[int, Matrix]]:
         """Number and features of each layer by one encoder."""

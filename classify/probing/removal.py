@@ -1,10 +1,13 @@
 """Remove speaker information from features."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from classify.features import Matrix
-from classify.probing.curves import Remove
+
+Remove = Callable[[Matrix, npt.NDArray[np.bool_]], Matrix]
 
 
 def without_speaker_means(X: Matrix, speakers: npt.NDArray) -> Matrix:

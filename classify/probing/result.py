@@ -46,7 +46,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from classify.probing.audit import Audit
 from classify.probing.options import ProbeOptions
 from classify.probing.targets import Task
 from classify.stats.intervals import Pair
@@ -55,6 +54,7 @@ from classify.stats.tests import Best
 from data.cache.recipe import Recipe, encoder_json
 
 if TYPE_CHECKING:
+    from classify.probing.audit import Audit
     from classify.probing.maps import LayerMaps
     from classify.probing.similarity import Similarities
 
@@ -242,9 +242,9 @@ class TargetResult:
     @property
     def support(self) -> dict[str, int]:
         """Class → its utterances."""
-        task = self.task
-        counts = np.bincount(task.y[task.tested], minlength=len(task.classes))
-        return dict(zip(task.classes, counts.tolist(), strict=True))
+        classes = self.task.classes
+        counts = np.bincount(self.task.y[self.task.folds.tested], minlength=len(classes))
+        return dict(zip(classes, counts.tolist(), strict=True))
 
     @property
     def numbers(self) -> list[int]:
@@ -263,7 +263,7 @@ class TargetResult:
 
     def as_json(self) -> Json:
         """Its part of ``probe.json``."""
-        folds, utterances = self.task.folds, len(self.task.tested)
+        folds, utterances = self.task.folds, len(self.task.folds.tested)
         found: Json = {
             "utterances": utterances,
             "classes": list(self.task.classes),
@@ -324,7 +324,7 @@ class Probe:
     corpora: dict[str, int]  # corpus → utterances
     targets: dict[str, TargetResult]
     skipped: dict[str, str]  # target → why it is not probed
-    audit: Audit
+    audit: "Audit"
     similarities: "Similarities | None" = None  # none, nor maps, of a quick probe
     maps: "LayerMaps | None" = None  # coloured by the first target
 
@@ -345,18 +345,17 @@ class Probe:
         yield ["target", "id", "speaker", "fold", "truth", "nested", *layers]
         for target in self.targets.values():
             chosen, names = target.task.selection, np.array(target.task.classes)
-            nested = target.nested_predictions
+            nested, fold = target.nested_predictions, target.task.folds.fold
             columns = (
                 chosen.utterances["id"],
                 chosen.speakers,
-                target.task.fold,
+                fold,
                 names[chosen.y],
                 np.full(len(chosen.y), "") if nested is None else names[nested],
                 *names[target.predictions],
             )
-            for fold, values in zip(target.task.fold, zip(*columns, strict=True), strict=True):
-                if fold >= 0:
-                    yield [target.name, *map(str, values)]
+            for row in zip(*(column[fold >= 0] for column in columns), strict=True):
+                yield [target.name, *map(str, row)]
 
     @property
     def metrics(self) -> Json:

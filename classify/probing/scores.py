@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from classify.probing.curves import Curve, Layer, counts_by
+from classify.probing.curves import Curve, counts_by
 from classify.probing.result import Difference, FoldChoice, LayerScores, NestedScores
-from classify.probing.selection import Nested
 from classify.probing.targets import Task
 from classify.stats import intervals
 from classify.stats.metrics import Counts, uar
@@ -15,37 +14,22 @@ from classify.stats.tests import permutation_test, uar_shares
 
 def of_layers(curve: Curve) -> list[LayerScores]:
     """The scores of a curve, a layer each."""
-    task = curve.task
     return [
-        LayerScores(_number(layer), C, scores, by_speaker(task, counts))
-        for layer, C, scores, counts in zip(
-            curve.layers,
-            curve.C.tolist(),
-            _scores(task, curve.counts),
-            curve.counts.swapaxes(0, 1),
-            strict=True,
+        LayerScores(layer if isinstance(layer, int) else None, C, *scores)
+        for layer, C, scores in zip(
+            curve.layers, curve.C.tolist(), _scores(curve.task, curve.counts), strict=True
         )
     ]
 
 
-def of_nested(curve: Curve, nested: Nested, best_on_test: float) -> NestedScores:
+def of_nested(curve: Curve, best_on_test: float) -> NestedScores:
     """The scores of the nested choice beside that of the layer best on test."""
-    counts = counts_by(curve.task, nested.predictions[None])
-    (scores,) = _scores(curve.task, counts)
+    (scores,) = _scores(curve.task, counts_by(curve.task, curve.nested[None]))
     folds = [
-        FoldChoice(fold, layer, float(curve.C[index, fold]))
-        for fold, index in enumerate(nested.chosen)
-        if (layer := _number(curve.layers[index])) is not None
+        FoldChoice(fold, int(curve.layers[place]), float(curve.C[place, fold]))
+        for fold, place in enumerate(curve.chosen)
     ]
-    return NestedScores(scores, by_speaker(curve.task, counts[:, 0]), best_on_test, folds)
-
-
-def by_speaker(task: Task, counts: Counts) -> dict[str, Scores]:
-    """Speaker → scores of counts (speaker, truth, prediction)."""
-    return {
-        str(speaker): Scores.without_intervals(own, task.classes)
-        for speaker, own in zip(task.tested_speakers[0], counts, strict=True)
-    }
+    return NestedScores(*scores, best_on_test, folds)
 
 
 def difference(task: Task, predictions: npt.NDArray[np.intp], seed: int) -> Difference:
@@ -59,11 +43,18 @@ def difference(task: Task, predictions: npt.NDArray[np.intp], seed: int) -> Diff
     )
 
 
-def _number(layer: Layer) -> int | None:
-    return layer if isinstance(layer, int) else None
-
-
-def _scores(task: Task, counts: Counts) -> list[Scores]:
-    """Of counts (speaker, layer, truth, prediction). Where the speaker is predicted, intervals are
-    over the classes."""
-    return Scores.of_each(counts, task.classes, over_classes=task.target == "speaker")
+def _scores(task: Task, counts: Counts) -> list[tuple[Scores, dict[str, Scores]]]:
+    """Of counts (speaker, layer, truth, prediction), and by speaker. Where the speaker is
+    predicted, intervals are over the classes."""
+    overall = Scores.of_each(counts, task.classes, over_classes=task.target == "speaker")
+    speakers = list(map(str, task.tested_speakers[0]))
+    return [
+        (
+            scores,
+            {
+                speaker: Scores.without_intervals(own, task.classes)
+                for speaker, own in zip(speakers, of_layer, strict=True)
+            },
+        )
+        for scores, of_layer in zip(overall, counts.swapaxes(0, 1), strict=True)
+    ]

@@ -3,23 +3,25 @@
 import contextlib
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import grouping, of_corpora
+from classify.dataset import grouping, of_corpora, sound, verified
 from classify.evaluation.scheduling import spread
+from classify.features import Features
 from classify.heads.linear.batched import DEFAULT_C
 from classify.heard import marked
 from classify.options import EMOTION_TARGETS
 from classify.probing import controls, scores
-from classify.probing.audit import Audit, checks, constant_features, encoder, same_sound
-from classify.probing.curves import ChoiceOfC, Curve, candidates, counts_by, curve
+from classify.probing.audit import audit
+from classify.probing.curves import ChoiceOfC, Curve, candidates, curve
 from classify.probing.description_length import description_length
-from classify.probing.layers import CacheLayers, Control, mapped
+from classify.probing.layers import ALL, CacheLayers, Control, Layer, Read
 from classify.probing.options import ProbeOptions
 from classify.probing.removal import without_speaker_means, without_speaker_subspace
 from classify.probing.result import (
@@ -28,23 +30,18 @@ from classify.probing.result import (
     LayerScores,
     Probe,
     RemovedCurve,
-    ShuffledCurve,
-    ShuffledLayer,
     TargetResult,
 )
-from classify.probing.selection import Nested, nested
+from classify.probing.similarity import Similarities, compare
 from classify.probing.targets import Task, tasks
 from classify.stats import best
-from classify.stats.metrics import uar
 from classify.stats.scores import Scores
 from data.cache import Cache
-from data.cache.by_fold import FoldedCache, open_cache
-from data.cache.file import require_sound
+from data.cache.by_fold import FoldedCache
 from data.errors import UsageError
 
 if TYPE_CHECKING:
     from classify.probing.maps import LayerMaps
-    from classify.probing.similarity import Similarities
 
 log = logging.getLogger("wav2emo")
 
@@ -61,22 +58,22 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
         UsageError: the cache lacks what the options require.
     """
     with contextlib.ExitStack() as opened:
-        cache = opened.enter_context(open_cache(options.cache))
-        _require_sound(cache)
+        cache = opened.enter_context(sound(options.cache))
         _require_one_encoder(cache, options)
         poolings = _poolings(options, cache)
         table = of_corpora(cache.utterances, options.selection("emotion"))
         control = None
         if options.control:
-            other = opened.enter_context(Cache(options.control))
-            _require_sound(other)
+            other = verified(opened.enter_context(Cache(options.control)))
             control = Control.of(other, table)
             table = table[table.index.isin(control.row)]
         found, skipped = tasks(cache.utterances if control is None else table, options)
         for name, why in skipped.items():
             log.info("%s is not probed: %s", name, why)
         rows = table.index.to_numpy()
-        alike = _similarities(cache, options, rows)
+        whole = not options.quick and not isinstance(cache, FoldedCache)  # one space of features
+        # first, so that a cache of other utterances is refused before anything is fitted
+        similarities = _similarities(cache, options, rows) if whole else None
         targets = (_Target(task, cache, poolings, options, control) for task in found)
         results = {result.name: result for result in spread(_Target.result, targets)}
         return Probe(
@@ -87,39 +84,30 @@ def probe(options: ProbeOptions, command: str = "") -> Probe:
             corpora=dict(sorted(Counter(table["corpus"]).items())),
             targets=results,
             skipped=skipped,
-            audit=_audit(results, CacheLayers(cache, poolings, rows), options),
-            similarities=alike,
-            maps=_maps(cache, results, options),
+            audit=audit(results, CacheLayers(cache, poolings, rows), options),
+            similarities=similarities,
+            maps=_maps(cache, options, next(iter(results.values()))) if whole else None,
         )
 
 
-def _similarities(
-    cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]
-) -> "Similarities | None":
-    """Compare the layers first, so that a cache of other utterances is refused before anything is
-    fitted."""
-    if options.quick or isinstance(cache, FoldedCache):  # there is no common space of layers
-        return None
-    from classify.probing.geometry import similarities
-
-    return similarities(cache, options, rows)
+def _similarities(cache: Cache, options: ProbeOptions, rows: npt.NDArray[np.intp]) -> Similarities:
+    against = None
+    if options.against:
+        with Cache(options.against) as other:
+            against = compare(cache, other, rows, options.poolings)
+    return Similarities(compare(cache, None, rows, options.poolings), against)
 
 
-def _maps(
-    cache: Cache, results: dict[str, TargetResult], options: ProbeOptions
-) -> "LayerMaps | None":
-    """Maps for the first target; none for a quick probe, as they take long to import."""
-    if options.quick or isinstance(cache, FoldedCache):
-        return None
-    from classify.probing.geometry import layer_maps
+def _maps(cache: Cache, options: ProbeOptions, target: TargetResult) -> "LayerMaps":
+    """Maps of the layer that most folds chose, the lowest of several."""
+    from classify.probing.maps import LayerMaps, draw_maps  # late: imports scikit-learn
 
-    return layer_maps(cache, options, next(iter(results.values())))
-
-
-def _require_sound(cache: Cache) -> None:
-    for one in cache.caches if isinstance(cache, FoldedCache) else [cache]:
-        for file in one.files:
-            require_sound(file)
+    votes = target.nested.votes if target.nested else {}
+    layer = min(votes, key=lambda layer: (-votes[layer], layer))
+    chosen = target.task.selection
+    features = Features(layer, (layer,), options.poolings or cache.poolings)
+    X = features.of_cache(cache, chosen.rows)
+    return LayerMaps(layer, draw_maps(X, chosen.y, chosen.speakers, options.seed))
 
 
 def _require_one_encoder(cache: Cache, options: ProbeOptions) -> None:
@@ -154,15 +142,30 @@ class _Target:
     def source(self) -> CacheLayers:
         return CacheLayers(self.cache, self.poolings, self.task.selection.rows)
 
+    @property
+    def C(self) -> npt.NDArray[np.float64]:
+        """(candidate,)"""
+        options = self.options
+        return candidates(options.head) if options.C is None else np.array([options.C])
+
+    @cached_property
+    def choice(self) -> ChoiceOfC:
+        options = self.options
+        if options.quick:
+            return ChoiceOfC.fixed(options.C or DEFAULT_C.get(options.head, 1.0))
+        return ChoiceOfC.nested(self.task, self.C, options.seed)
+
+    def curve(self, layers: Iterable[tuple[Layer, Read]], name: str) -> Curve:
+        return curve(self.task, layers, self.options.head, self.choice, name)
+
     def result(self) -> TargetResult:
         """Compute all parts that the options request."""
-        task, options = self.task, self.options
-        choice = self._choice()
-        main = curve(task, self.source, options.head, choice, self.source.name)
-        majority = counts_by(task, controls.majority(task)[None]).sum(0)[0]
+        task, options, source = self.task, self.options, self.source
+        main = self.curve(source, source.name)
+        majority = controls.most_frequent(task, np.full(len(task.y), ""))
         found = TargetResult(
             task=task,
-            C=choice.kind,
+            C=self.choice.kind,
             pooling=main.pooling,
             layers=scores.of_layers(main),
             predictions=main.predictions,
@@ -171,39 +174,29 @@ class _Target:
         )
         if options.quick:
             return found
-        honest = nested(main)
+        head, shuffles = options.head, options.shuffles
         removes = options.remove and task.target == removed_target(options)
         return replace(
             found,
-            nested=scores.of_nested(main, honest, found.top.scores.uar),
-            nested_predictions=honest.predictions,
-            poolings=self._poolings_alone(choice),
-            shuffled=self._shuffled(main) if options.shuffles else None,
-            control=self._of_control(self.control, honest, choice) if self.control else None,
-            baselines=self._baselines(choice),
-            removed=self._removed(choice) if removes else None,
+            nested=scores.of_nested(main, found.top.scores.uar),
+            nested_predictions=main.nested,
+            poolings=self._poolings_alone(),
+            shuffled=controls.shuffled(main, source, head, shuffles, options.seed)
+            if shuffles
+            else None,
+            control=self._of_control(self.control, main) if self.control else None,
+            baselines=self._baselines(),
+            removed=self._removed() if removes else None,
             description_length=self._description_length() if options.mdl else [],
         )
 
-    def _choice(self) -> ChoiceOfC:
-        options = self.options
-        if options.quick:
-            return ChoiceOfC.fixed(options.C or DEFAULT_C.get(options.head, 1.0))
-        C = candidates(options.head) if options.C is None else np.array([options.C])
-        return ChoiceOfC.nested(self.task, C, options.seed)
+    def _poolings_alone(self) -> dict[str, list[LayerScores]]:
+        """Probe each pooling, where there are several."""
+        names = self.poolings if len(self.poolings) > 1 else ()
+        alone = {name: CacheLayers(self.cache, (name,), self.source.rows) for name in names}
+        return {name: scores.of_layers(self.curve(source, name)) for name, source in alone.items()}
 
-    def _poolings_alone(self, choice: ChoiceOfC) -> dict[str, list[LayerScores]]:
-        if len(self.poolings) == 1:
-            return {}
-        sources = [CacheLayers(self.cache, (name,), self.source.rows) for name in self.poolings]
-        return {
-            source.name: scores.of_layers(
-                curve(self.task, source, self.options.head, choice, source.name)
-            )
-            for source in sources
-        }
-
-    def _baselines(self, choice: ChoiceOfC) -> dict[str, LayerScores]:
+    def _baselines(self) -> dict[str, LayerScores]:
         """Probe the features that are computed without an encoder."""
         rows = self.task.selection.rows
         names = sorted(self.cache.baselines, reverse=True)  # "logmel" before the others
@@ -211,104 +204,49 @@ class _Target:
         seconds = self.cache.utterances["duration"].to_numpy()[rows, None].astype(np.float32)
         if np.ptp(seconds) > 0:
             sources["duration"] = seconds
-        found = {}
-        for name, X in sources.items():
-            of = curve(self.task, [(None, X)], self.options.head, choice, name)
-            (found[name],) = scores.of_layers(of)
-        return found
+        curves = {name: self.curve([(None, [(ALL, X)])], name) for name, X in sources.items()}
+        return {name: scores.of_layers(of)[0] for name, of in curves.items()}
 
-    def _shuffled(self, main: Curve) -> ShuffledCurve:
-        options = self.options
-        result = controls.shuffled(main, self.source, options.head, options.shuffles, options.seed)
-        true = uar(main.counts.sum(0))
-        columns = (
-            result.scores.mean(1).tolist(),
-            result.scores.std(1).tolist(),
-            result.selectivity(true).tolist(),
-            result.p(true).tolist(),
-        )
-        layers = [ShuffledLayer(*row) for row in zip(self.cache.layers, *columns, strict=True)]
-        return ShuffledCurve(options.shuffles, result.scheme, layers)
-
-    def _of_control(self, control: Control, honest: Nested, choice: ChoiceOfC) -> ControlCurve:
-        options, cache = self.options, control.cache
+    def _of_control(self, control: Control, main: Curve) -> ControlCurve:
         source = control.source(self.poolings, self.task.selection.rows)
-        of = curve(self.task, source, options.head, choice, source.name)
-        both = np.stack([honest.predictions, nested(of).predictions])
+        of = self.curve(source, source.name)
+        both = np.stack([main.nested, of.nested])
         return ControlCurve(
-            recipe=cache.recipe,
-            fingerprint=cache.fingerprint,
+            recipe=control.cache.recipe,
+            fingerprint=control.cache.fingerprint,
             pooling=source.name,
             layers=scores.of_layers(of),
-            best=best(of.counts, seed=options.seed),
-            difference=scores.difference(self.task, both, options.seed),
+            best=best(of.counts, seed=self.options.seed),
+            difference=scores.difference(self.task, both, self.options.seed),
         )
 
-    def _removed(self, choice: ChoiceOfC) -> RemovedCurve:
+    def _removed(self) -> RemovedCurve:
         task, speakers = self.task, self.task.selection.speakers
         grouping(task.selection.utterances, "speaker", "--remove", "a probe without --remove")
-        source, head = self.source, self.options.head
         mean = self.options.remove == "speaker"
-        if mean:
-            remove = partial(without_speaker_means, speakers=speakers)
-            without = ((layer, mapped(X, remove)) for layer, X in source)
-            of = curve(task, without, head, choice, source.name)
-        else:
-            subspace = without_speaker_subspace(task.y, speakers)
-            of = curve(task, source, head, choice, source.name, subspace)
+        subspace = without_speaker_subspace(task.y, speakers)
+
+        def without(read: Read) -> Read:
+            for folds, X in read:
+                if mean:
+                    yield folds, without_speaker_means(X, speakers)
+                    continue
+                for fold in range(len(task.folds))[folds]:
+                    yield slice(fold, fold + 1), subspace(X, task.folds.train[fold])
+
+        layers = ((layer, without(read)) for layer, read in self.source)
         return RemovedCurve(
             what="mean of each speaker" if mean else "subspace of the training speakers",
             transductive=mean,
-            layers=scores.of_layers(of),
+            layers=scores.of_layers(self.curve(layers, self.source.name)),
         )
 
     def _description_length(self) -> list[CodeLength]:
-        options = self.options
-        C = candidates(options.head) if options.C is None else np.array([options.C])
         layers = self.source.of_encoder(self.cache)
-        lengths = description_length(self.task, layers, options.head, C, options.seed)
-        return [
-            CodeLength(layer, float(C), float(bits.mean()), float(bits.std()), lengths.uniform)
-            for layer, C, bits in zip(self.cache.layers, lengths.C, lengths.bits, strict=True)
-        ]
+        return description_length(self.task, layers, self.options.head, self.C, self.options.seed)
 
 
 def removed_target(options: ProbeOptions) -> str:
     """The target that is probed again without its speakers: the emotion, or the first."""
     targets = options.targets or ("emotion",)
     return next((name for name in targets if name in EMOTION_TARGETS), targets[0])
-
-
-def _audit(results: dict[str, TargetResult], source: CacheLayers, options: ProbeOptions) -> Audit:
-    cache = source.cache
-    table = cache.utterances.loc[source.rows]
-    one = [*source.of_encoder(cache.caches[0] if isinstance(cache, FoldedCache) else cache)]
-    pairs = same_sound(table, one[0][1])
-    looked = [check for result in results.values() for check in checks(result.task, pairs)]
-    kinds = {name: result.C for name, result in results.items()}
-    of_encoder = encoder(cache.recipe, table)
-    fitted = [("encoder", f"elsewhere: {of_encoder.detail}"), *_fitted(kinds, options)]
-    return Audit((of_encoder, *looked, constant_features(one)), tuple(fitted))
-
-
-def _fitted(kinds: dict[str, str], options: ProbeOptions) -> list[tuple[str, str]]:
-    """What was fitted, and on what; `kinds`: target → how C was chosen."""
-    lines = [
-        ("scaler and probe", "the training part of each fold"),
-    ]
-    for kind in dict.fromkeys(kinds.values()):
-        of = ", ".join(name for name, other in kinds.items() if other == kind)
-        lines.append((f"C ({of})", kind))
-    if options.quick:
-        lines.append(("best layer", "the test parts: its score is that of a winner"))
-        return lines
-    lines.append(("layer of the nested choice", "inner folds of each training part"))
-    lines.append(("C of shuffled labels", "that of the true labels in each training part"))
-    lines.append(("best layer", "the test parts: its score is that of a winner"))
-    if options.remove == "speaker":
-        lines.append(("speaker's mean", "all utterances of that speaker, no labels: transductive"))
-    if options.remove == "speaker-subspace":
-        lines.append(("speaker subspace", "the training part of each fold, with its labels"))
-    if options.mdl:
-        lines.append(("C of the code", "the labels it codes; its choice is paid for in bits"))
-    return lines

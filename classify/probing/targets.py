@@ -26,7 +26,6 @@ from classify.evaluation.folds import (
     DEFAULT_FOLDS,
     MANY_SPEAKERS,
     Folds,
-    Rows,
     crossed,
     grouped,
     leave_one_out,
@@ -61,30 +60,10 @@ class Task:
         return self.selection.classes
 
     @cached_property
-    def speakers(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp]]:
-        """The speakers' names (speaker,), sorted, and the number of each utterance's."""
-        return np.unique(self.selection.speakers.astype(str), return_inverse=True)
-
-    @cached_property
-    def tested(self) -> Rows:
-        """Rows of the test parts."""
-        return self.folds.tested
-
-    @cached_property
     def tested_speakers(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.intp]]:
-        """As `speakers`, of the tested utterances alone."""
-        speakers = self.selection.speakers[self.tested].astype(str)
+        """Names (speaker,), sorted, and the number of each tested utterance's speaker."""
+        speakers = self.selection.speakers[self.folds.tested].astype(str)
         return np.unique(speakers, return_inverse=True)
-
-    @cached_property
-    def train(self) -> npt.NDArray[np.bool_]:
-        """(fold, utterance) what each fold is trained on."""
-        return self.folds.train
-
-    @cached_property
-    def fold(self) -> npt.NDArray[np.intp]:
-        """(utterance,) the fold that each is tested in; -1: in none."""
-        return self.folds.fold
 
 
 def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[str, str]]:

@@ -128,7 +128,7 @@ def maps_figure(layer: "LayerMaps", task: "Task") -> Figure:
     """Maps of one layer: a row coloured by class, a row coloured by speaker."""
     count = len(layer.maps)
     figure, every = panels(2, count, PAGE, 4.6)
-    voices, speakers = task.speakers
+    voices, speakers = np.unique(task.selection.speakers.astype(str), return_inverse=True)
     colourings = (
         (task.y, task.classes, task.target),
         (speakers, _short(voices.tolist()), "speaker"),

@@ -116,7 +116,7 @@ def _layers(target: TargetResult) -> list[Section]:
     columns, task = _columns(target), target.task
     rows = list(zip(*(cells for _, cells in columns), strict=True))
     text = (
-        f"{len(task.tested)} utterances, {len(task.classes)} classes; {task.folds.kind} "
+        f"{len(task.folds.tested)} utterances, {len(task.classes)} classes; {task.folds.kind} "
         f"({len(task.folds)} folds); features: {target.pooling}; C: {target.C}; majority "
         f"{score(target.majority.uar)}."
     )

@@ -112,8 +112,8 @@ def _controls(target: TargetResult) -> list[str]:
     text = ["controls: " + "; ".join(lines)] if len(lines) > 1 else lines
     if control := target.control:
         text.append(
-            f"{in_words(control.recipe)} on the same {len(target.task.tested)} utterances: best "
-            f"{_top(control.layers)}"
+            f"{in_words(control.recipe)} on the same {len(target.task.folds.tested)} utterances: "
+            f"best {_top(control.layers)}"
         )
         apart = control.difference
         interval = " [{:+.2f},{:+.2f}]".format(*apart.interval) if apart.interval else ""

@@ -172,8 +172,10 @@ def test_no_subspace_is_taken_out_by_a_test_row(pairs) -> None:
             X = opened.layer(1, "mean")
         emotion = task(table, "emotion", options)
         remove = without_speaker_subspace(emotion.y, emotion.selection.speakers)
-        choice = ChoiceOfC.fixed(0.01)
-        return curve(emotion, [(1, X)], "logreg", choice, "mean", remove).predictions[..., None]
+        each = enumerate(emotion.folds.train)
+        read = [(slice(fold, fold + 1), remove(X, train)) for fold, train in each]
+        found = curve(emotion, [(1, read)], "logreg", ChoiceOfC.fixed(0.01), "mean")
+        return found.predictions[..., None]
 
     require_same(pairs(), predicted)
 
