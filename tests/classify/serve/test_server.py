@@ -133,6 +133,7 @@ def peak(process: subprocess.Popen) -> int:
     "size", [64 * MEGABYTE, pytest.param(1024 * MEGABYTE, marks=pytest.mark.e2e)]
 )
 def test_who_sends_too_much_regardless_reads_why(server, recordings: Path, size: int) -> None:
+    assert httpx.get(server.url, timeout=120).status_code == 200  # Gradio is imported by now
     ask(server.url, recordings / "anger" / "s0_00.wav")
     files, memory = server.files, peak(server.process)
     refused = send_on_and_on(server.url, size)
