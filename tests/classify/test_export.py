@@ -90,13 +90,12 @@ def exported(cache: Path, tmp_path_factory) -> tuple[Model, Path]:
 CHOICES = [
     ("mlp", {}),
     ("gru", {}),
-    ("transformer", {"axis": "layer"}),
     ("forest", {"layer": 1, "poolings": ("max",)}),
     ("ridge", {"target": "arousal,valence"}),
 ]
 MORE = [
     *((head, {}) for head in HEADS if head not in ("mlp", "gru", "finetuned")),
-    *((head, {"axis": "layer"}) for head in ("gru", "attention")),
+    *((head, {"axis": "layer"}) for head in ("gru", "attention", "transformer")),
     *((head, {"target": "arousal,valence"}) for head in REGRESSORS if head != "ridge"),
     ("mlp", {"layer": "mean", "poolings": ("std", "mean")}),
     ("mlp", {"normalize": "none"}),

@@ -24,11 +24,13 @@ def corpus(tmp_path):
     return tmp_path / "corpus"
 
 
-@pytest.fixture
-def alone(corpus, tmp_path):
-    """The bytes that a single process makes, provenance aside."""
-    job_array.run_array(corpus, tmp_path / "alone.h5", 1)
-    return storm.without_provenance(tmp_path / "alone.h5")
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The bytes that a single process makes of such a corpus, provenance aside."""
+    folder = tmp_path_factory.mktemp("alone")
+    storm.make_corpus(folder / "corpus", COUNT)
+    job_array.run_array(folder / "corpus", folder / "alone.h5", 1)
+    return storm.without_provenance(folder / "alone.h5")
 
 
 def ended(process):
