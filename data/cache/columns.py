@@ -3,7 +3,7 @@
 A column contains text (fixed-length UTF-8) or numbers (float64). An unknown value is "" or NaN.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -83,28 +83,9 @@ def column(name: str, values: Iterable[object]) -> npt.NDArray:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def join(parts: Sequence[Mapping[str, npt.NDArray]], lengths: Sequence[int]) -> Columns:
-    """Stack the columns of several files; a column that a file lacks is unknown there."""
-    return {
-        name: join_column([part.get(name) for part in parts], lengths)
-        for name in ordered(name for part in parts for name in part)
-    }
-
-
 def ordered(names: Iterable[str]) -> list[str]:
     """Names of columns in the order of a file: the required ones, then all others by name."""
     return [*REQUIRED, *sorted(set(names).difference(REQUIRED))]
-
-
-def join_column(parts: Sequence[npt.NDArray | None], lengths: Sequence[int]) -> npt.NDArray:
-    """Stack one column of several files."""
-    text = any(part is not None and part.dtype.kind == "S" for part in parts)
-    return np.concatenate(
-        [
-            unknown(length, text) if part is None else as_text(part, text)
-            for part, length in zip(parts, lengths, strict=True)
-        ]
-    )
 
 
 def unknown(length: int, text: bool) -> npt.NDArray:
@@ -112,9 +93,9 @@ def unknown(length: int, text: bool) -> npt.NDArray:
     return np.full(length, b"", "S1") if text else np.full(length, np.nan)
 
 
-def as_text(values: npt.NDArray, text: bool = True) -> npt.NDArray:
-    """Convert numbers to text if `text` is true, because another file has text."""
-    if not text or values.dtype.kind == "S":
+def as_text(values: npt.NDArray) -> npt.NDArray:
+    """Convert a column to text, because another file has text."""
+    if values.dtype.kind == "S":
         return values
     return np.array([_text(value) for value in values.tolist()], dtype="S")
 
@@ -123,10 +104,12 @@ def overwritten(
     old: npt.NDArray | None, where: npt.NDArray[np.bool_], new: npt.NDArray | None
 ) -> npt.NDArray:
     """Replace the rows of `old` that are marked in `where` by `new`; None is unknown."""
-    count = int(where.sum())
     text = any(part is not None and part.dtype.kind == "S" for part in (old, new))
-    kept = unknown(len(where) - count, text) if old is None else as_text(old[~where], text)
-    put = unknown(count, text) if new is None else as_text(new, text)
+    count = int(where.sum())
+    kept = unknown(len(where) - count, text) if old is None else old[~where]
+    put = unknown(count, text) if new is None else new
+    if text:
+        kept, put = as_text(kept), as_text(put)
     out = np.empty(len(where), np.promote_types(kept.dtype, put.dtype))
     out[~where], out[where] = kept, put
     return trimmed(out)

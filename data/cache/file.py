@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.cache import columns
-from data.cache.recipe import difference_lines, fingerprint
+from data.cache.recipe import Recipe, difference_lines, fingerprint
 from data.errors import CacheError
 
 log = logging.getLogger("wav2emo")
@@ -50,6 +50,15 @@ TYPE_NAMES = {
 }
 AGAIN = "move it away and extract again"
 NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES}
+
+
+def arrays(recipe: Recipe) -> list[str]:
+    """Names of the datasets in a file of a recipe, but for columns."""
+    names = [f"layers/{pooling}" for pooling in recipe["pooling"]]
+    names += [f"baselines/{name}" for name in recipe.get("baselines") or ()]
+    if recipe.get("sequence_layers"):
+        names += ["sequences/values", "sequences/offsets"]
+    return names
 
 
 def parts_folder(cache: Path) -> Path:
@@ -70,6 +79,11 @@ class _Stored:
     shape: tuple[int, ...]
     dtype: np.dtype
     offset: int  # bytes from the start of the file
+
+    @property
+    def bytes(self) -> int:
+        """Length of the dataset."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def row(self) -> tuple[int, ...]:
@@ -116,7 +130,7 @@ class CacheFile:
         """Open the file by HDF5."""
         descriptor = os.dup(self._open())  # a read of another thread may close the original
         try:
-            with h5py.File(_Positioned(descriptor), "r") as hdf5:
+            with h5py.File(_Descriptor(descriptor), "r") as hdf5:
                 yield hdf5
         except (CacheError, MemoryError):
             raise
@@ -141,11 +155,7 @@ class CacheFile:
                 for group in ("utterances", "layers", "baselines", "sequences")
                 for name in hdf5.get(group, ())
             )
-        expected = {f"utterances/{name}" for name in columns.REQUIRED}
-        expected |= {f"layers/{pooling}" for pooling in self.recipe["pooling"]}
-        expected |= {f"baselines/{name}" for name in self.recipe.get("baselines") or ()}
-        if self.recipe.get("sequence_layers"):
-            expected |= {"sequences/values", "sequences/offsets"}
+        expected = {f"utterances/{name}" for name in columns.REQUIRED} | {*arrays(self.recipe)}
         if missing := sorted(expected - set(found)):
             raise CacheError(f"{self.path}: damaged: {', '.join(missing)} is missing")
         return found
@@ -153,7 +163,7 @@ class CacheFile:
     def _locate(self, dataset: h5py.Dataset, name: str) -> None:
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             raise CacheError(f"{self.path}: damaged: {name} is not an array; {AGAIN}")
-        types = _types(name)
+        types, shape = self._schema(name, dataset.shape)
         if (dataset.dtype.kind if dataset.dtype.kind == "S" else dataset.dtype.str) not in types:
             expected = " or ".join(TYPE_NAMES[each] for each in types)
             raise CacheError(
@@ -162,27 +172,26 @@ class CacheFile:
             )
         offset = dataset.id.get_offset()
         stored = _Stored(dataset.shape, dataset.dtype, offset or 0)
-        length = math.prod(stored.shape) * stored.dtype.itemsize
-        contiguous = not dataset.chunks and (offset is not None or not length)
-        if not contiguous or stored.shape != self._expected(name, stored.shape):
+        contiguous = not dataset.chunks and (offset is not None or not stored.bytes)
+        if not contiguous or stored.shape != shape:
             how = "" if contiguous else ", not contiguous"
             raise CacheError(f"{self.path}: damaged: {name} has shape {stored.shape}{how}; {AGAIN}")
-        if stored.offset + length > os.fstat(self._open()).st_size:
+        if stored.offset + stored.bytes > os.fstat(self._open()).st_size:
             raise CacheError(f"{self.path}: damaged: {name} is cut short")
         self._stored[name] = stored
 
-    def _expected(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that the schema requires; axes of free length are taken from `shape`."""
+    def _schema(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Types that a dataset may have, and its shape; free axes are taken from `shape`."""
         group, _, leaf = name.partition("/")
         if group == "utterances":
-            return (self._count,)
+            return columns.types(leaf), (self._count,)
         if group == "layers":
-            return (len(self.recipe["layers"]), self._count, self.dim)
+            return ("<f4",), (len(self.recipe["layers"]), self._count, self.dim)
         if group == "baselines":
-            return (self._count, *shape[-1:])
+            return ("<f4",), (self._count, *shape[-1:])
         if leaf == "offsets":
-            return (self._count + 1,)
-        return (len(self.recipe.get("sequence_layers") or ()), *shape[1:2], self.dim)
+            return ("<i8",), (self._count + 1,)
+        return ("<f2",), (len(self.recipe.get("sequence_layers") or ()), *shape[1:2], self.dim)
 
     def stored(self, name: str) -> _Stored:
         """Shape, type and offset of one dataset."""
@@ -206,14 +215,6 @@ class CacheFile:
     def ids(self) -> npt.NDArray:
         """(utterance,) ids as bytes, sorted."""
         return self.read_all("utterances/id")
-
-    def columns(self) -> columns.Columns:
-        """All columns, each (utterance,)."""
-        return {
-            name.removeprefix("utterances/"): self.read_all(name)
-            for name in self.names
-            if name.startswith("utterances/")
-        }
 
     def read_all(self, name: str) -> npt.NDArray:
         """Read a whole dataset."""
@@ -264,9 +265,8 @@ class CacheFile:
         for name in self.names:
             stored = self.stored(name)
             checksum, position = hashlib.sha256(), 0
-            length = math.prod(stored.shape) * stored.dtype.itemsize
-            while position < length:
-                block = np.empty(min(HASH_BLOCK, length - position), np.uint8)
+            while position < stored.bytes:
+                block = np.empty(min(HASH_BLOCK, stored.bytes - position), np.uint8)
                 self._read(block, stored.offset + position)
                 checksum.update(block.data)
                 position += len(block)
@@ -308,16 +308,6 @@ class CacheFile:
         finally:
             if not self.keep_open:
                 self.close()
-
-
-def _types(name: str) -> tuple[str, ...]:
-    """Types that a dataset may have."""
-    group, _, leaf = name.partition("/")
-    if group == "utterances":
-        return columns.types(leaf)
-    return {"layers": ("<f4",), "baselines": ("<f4",)}.get(
-        group, ("<i8",) if leaf == "offsets" else ("<f2",)
-    )
 
 
 def _type_name(dataset: h5py.Dataset) -> str:
@@ -366,32 +356,41 @@ def _missing(path: Path) -> str:
     return f"{path}: no such cache; make one with 'python -m extract CORPUS -o {path}'"
 
 
-class _Positioned(io.RawIOBase):
-    """A file object with its own position, since forked processes share that of the descriptor."""
+class Positioned(io.RawIOBase):
+    """A file object for HDF5, with a position of its own and a `size` in bytes."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    size: int
+
+    def __init__(self) -> None:
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        size = os.fstat(self._descriptor).st_size
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
         self._position = origin + offset
         return self._position
 
     def tell(self) -> int:
         return self._position
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = os.preadv(self._descriptor, [buffer], self._position)
-        self._position += count
-        return count
-
     def readable(self) -> bool:
         return True
 
     def seekable(self) -> bool:
         return True
+
+
+class _Descriptor(Positioned):
+    """An open file. Forked processes share the position of its descriptor, but not that of this."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from data.cache import columns
 from data.cache.file import CacheFile, files_in, require_same_recipe
+from data.cache.merged import Merged
 from data.condition import CLEAN
 from data.errors import CacheError
 
@@ -83,13 +83,13 @@ class Cache:
     @cached_property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions in which utterances are stored, but for clean ones; sorted."""
-        stored = f"utterances/{columns.CONDITION}"
-        values = [file.read_all(stored) for file in self.files if stored in file.names]
-        return tuple(sorted({*columns.decode(np.unique(np.concatenate(values)))} - {CLEAN})
-                     if values else ())  # fmt: skip
+        if columns.CONDITION not in self._stored.names:
+            return ()
+        values = np.unique(self._stored.column(columns.CONDITION))
+        return tuple(sorted({*columns.decode(values)} - {CLEAN}))
 
     def __len__(self) -> int:
-        return len(self._rows.file)
+        return len(self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -108,21 +108,17 @@ class Cache:
         (seconds), sha256, and further columns of the corpora. Unknown values are "" or NaN."""
         import pandas
 
-        parts = [file.columns() for file in self.files]
-        if not self.degraded:
-            parts = [{k: v for k, v in part.items() if k not in columns.OF_CONDITION}
-                     for part in parts]  # fmt: skip
-        joined = columns.join(parts, [len(file) for file in self.files])
-        if self.degraded:  # files lack columns in which nothing is known
-            count = sum(len(file) for file in self.files)
-            for name in columns.OF_CONDITION:
-                joined.setdefault(name, columns.unknown(count, name in columns.TEXT))
-        starts = np.cumsum([0, *(len(file) for file in self.files)])
-        rows = starts[self._rows.file] + self._rows.row
+        names = dict.fromkeys(self._rows.names)
+        for name in columns.OF_CONDITION:  # files lack columns in which nothing is known
+            if self.degraded:
+                names[name] = None
+            else:
+                names.pop(name, None)
+        table = {name: self._rows.column(name) for name in names}
         return pandas.DataFrame(
             {
-                name: columns.decode(values[rows]) if values.dtype.kind == "S" else values[rows]
-                for name, values in joined.items()
+                name: columns.decode(values) if values.dtype.kind == "S" else values
+                for name, values in table.items()
             }
         )
 
@@ -133,7 +129,7 @@ class Cache:
         index, pooling = self._layer_index(layer), self._pooling(pooling)
         start, stop, _ = slice(start, stop).indices(len(self))
         out = np.empty((stop - start, self.dim), np.float32)
-        self._fill(out, f"layers/{pooling}", index, start)
+        self._rows.read_into(out, f"layers/{pooling}", index, start)
         return out
 
     def embeddings(self, pooling: str | None = None) -> npt.NDArray[np.float32]:
@@ -141,7 +137,7 @@ class Cache:
         pooling = self._pooling(pooling)
         out = np.empty((len(self.layers), len(self), self.dim), np.float32)
         for index in range(len(self.layers)):
-            self._fill(out[index], f"layers/{pooling}", index, start=0)
+            self._rows.read_into(out[index], f"layers/{pooling}", index, start=0)
         return out
 
     def baseline(self, name: str) -> npt.NDArray[np.float32]:
@@ -151,7 +147,7 @@ class Cache:
             raise CacheError(f"{self.path}: no baseline {name!r} (stored: {stored})")
         stored_as = f"baselines/{name}"
         out = np.empty((len(self), *self.files[0].stored(stored_as).row), np.float32)
-        self._fill(out, stored_as, index=0, start=0)
+        self._rows.read_into(out, stored_as, index=0, start=0)
         return out
 
     def __getitem__(self, ids: str | Sequence[str]) -> npt.NDArray[np.float32]:
@@ -178,55 +174,26 @@ class Cache:
         if layer not in self.sequence_layers:
             stored = ", ".join(map(str, self.sequence_layers)) or "none"
             raise CacheError(f"{self.path}: no sequences of layer {layer} (stored: {stored})")
-        index = self.sequence_layers.index(layer)
-        sequences: list[npt.NDArray[np.float16]] = [np.empty((0, self.dim), np.float16)] * len(self)
-        for number, file in enumerate(self.files):
-            offsets = file.offsets()
-            values = file.read("sequences/values", index, 0, int(offsets[-1]))
-            for position in np.flatnonzero(self._rows.file == number):
-                row = self._rows.row[position]
-                sequences[position] = values[offsets[row] : offsets[row + 1]]
-        return sequences
+        return [self.sequence(layer, position) for position in range(len(self))]
 
     def sequence(self, layer: int, position: int) -> npt.NDArray[np.float16]:
         """Sequence of one layer and utterance, (step, dim)."""
-        file, row = self.files[self._rows.file[position]], self._rows.row[position]
-        start, stop = self._offsets(self._rows.file[position])[row : row + 2]
-        index = self.sequence_layers.index(layer)
-        return file.read("sequences/values", index, int(start), int(stop))
+        return self._rows.sequence(self.sequence_layers.index(layer), position)
 
     def steps(self) -> npt.NDArray[np.int64]:
         """(utterance,) number of steps of the sequences."""
-        lengths = [np.diff(self._offsets(number)) for number in range(len(self.files))]
-        pairs = zip(self._rows.file, self._rows.row, strict=True)
-        return np.array([lengths[file][row] for file, row in pairs], np.int64)
-
-    def _offsets(self, number: int) -> npt.NDArray[np.int64]:
-        if number not in self._known_offsets:
-            self._known_offsets[number] = self.files[number].offsets()
-        return self._known_offsets[number]
+        return self._rows.steps()
 
     @cached_property
-    def _known_offsets(self) -> dict[int, npt.NDArray[np.int64]]:
-        return {}
+    def _stored(self) -> Merged:
+        """The utterances in all conditions."""
+        return Merged.of(self.files)
 
     @cached_property
-    def _rows(self) -> "Rows":
-        ids = [file.ids for file in self.files]
-        if len(ids) == 1:
-            rows = Rows(np.zeros(len(ids[0]), np.intp), np.arange(len(ids[0])))
-        else:
-            rows = newest_rows(ids)
-        if self.degraded or not self.conditions:
-            return rows
-        stored = f"utterances/{columns.CONDITION}"
-        clean = np.concatenate([
-            file.read_all(stored) == b"" if stored in file.names else np.ones(len(file), bool)
-            for file in self.files
-        ])  # fmt: skip
-        starts = np.cumsum([0, *map(len, ids)])
-        kept = clean[starts[rows.file] + rows.row]
-        return Rows(rows.file[kept], rows.row[kept])
+    def _rows(self) -> Merged:
+        if self.degraded or columns.CONDITION not in self._stored.names:
+            return self._stored
+        return self._stored.where(self._stored.column(columns.CONDITION) == CLEAN.encode())
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -245,34 +212,3 @@ class Cache:
             stored = ", ".join(self.poolings)
             raise CacheError(f"{self.path}: no pooling {pooling!r} (stored: {stored})")
         return pooling
-
-    def _fill(self, out: npt.NDArray[np.float32], name: str, index: int, start: int) -> None:
-        """Fill `out` (utterance, dim) with one layer of a dataset; `index` is ignored for a
-        baseline."""
-        file = self._rows.file[start : start + len(out)]
-        row = self._rows.row[start : start + len(out)]
-        if len(self.files) == 1 and (np.diff(row) == 1).all():
-            self.files[0].read_into(out, name, index, int(row[0]) if len(row) else 0)
-            return
-        for number in np.unique(file):
-            here = file == number
-            out[here] = self.files[number].read(name, index, 0, len(self.files[number]))[row[here]]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """File and row of each utterance, sorted by id."""
-
-    file: npt.NDArray[np.intp]  # (utterance,)
-    row: npt.NDArray[np.intp]  # (utterance,)
-
-
-def newest_rows(ids: Sequence[npt.NDArray]) -> Rows:
-    """Merge the ids of files from oldest to newest; for equal ids the newest file is used."""
-    joined = np.concatenate(ids)
-    file = np.repeat(np.arange(len(ids)), [len(part) for part in ids])
-    row = np.concatenate([np.arange(len(part)) for part in ids])
-    order = np.argsort(joined, kind="stable")
-    joined = joined[order]
-    last = np.append(joined[1:] != joined[:-1], True) if len(joined) else np.zeros(0, bool)
-    return Rows(file[order][last], row[order][last])

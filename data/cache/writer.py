@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data.cache import columns
-from data.cache.file import FORMAT, VERSION, CacheFile, require_same_recipe
+from data.cache.file import FORMAT, VERSION, CacheFile, arrays, require_same_recipe
+from data.cache.merged import Merged
 from data.cache.publish import Dataset, publish
-from data.cache.reader import Rows, newest_rows
 from data.cache.recipe import Recipe, canonical, fingerprint
 from data.condition import clean_id
 from data.errors import CacheError
@@ -114,40 +115,35 @@ def merge(
         CacheError: the recipes differ, or no utterance is left.
     """
     require_same_recipe(sources)
-    recipe = sources[0].recipe
-    rows = newest_rows([source.ids for source in sources])
+    rows = Merged.of(sources)
     if leave_out:
-        removed = {name.encode() for name in leave_out}
-        ids = np.concatenate(list(_column_blocks(sources, rows, "id")))
-        keep = np.array([name not in removed for name in ids.tolist()], bool)
-        rows = Rows(rows.file[keep], rows.row[keep])
-    if not len(rows.file):
+        removed = np.array([name.encode() for name in leave_out])
+        rows = rows.where(~np.isin(rows.column("id"), removed))
+    if not len(rows):
         raise CacheError(f"{destination}: no utterance would be left")
 
-    datasets = _merged_columns(sources, rows)
     if current:
-        stored = {name: _loaded(dataset) for name, dataset in datasets.items()}
-        datasets = {
-            name: Dataset.of(values) for name, values in _as_described(stored, current).items()
-        }
-    datasets = {f"utterances/{name}": dataset for name, dataset in datasets.items()}
-    for pooling in recipe["pooling"]:
-        datasets[f"layers/{pooling}"] = _merged_rows(sources, rows, f"layers/{pooling}")
-    for name in recipe.get("baselines") or ():
-        datasets[f"baselines/{name}"] = _merged_rows(sources, rows, f"baselines/{name}")
+        described = _as_described(_loaded(rows), current)
+        datasets = {f"utterances/{name}": Dataset.of(described[name]) for name in described}
+    else:
+        datasets = {f"utterances/{name}": _column(rows, name) for name in rows.names}
+    recipe = sources[0].recipe
+    for name in arrays(recipe):
+        if not name.startswith("sequences/"):
+            datasets[name] = _array(rows, name)
     if recipe.get("sequence_layers"):
-        datasets.update(_merged_sequences(sources, rows))
+        datasets |= _sequences(rows)
     newest = max(sources, key=lambda source: source.age)
     # with the time of the newest source, so that a shard published meanwhile is newer
     publish(destination, attributes(recipe, newest.provenance), datasets)
-    return len(rows.file)
+    return len(rows)
 
 
 def is_current(file: CacheFile, current: Mapping[str, Utterance] | None) -> bool:
     """Whether the columns of a file equal those of `current` (id → utterance)."""
     if not current:
         return True
-    stored = file.columns()
+    stored = _loaded(Merged.of([file]))
     now = _as_described(stored, current)
     return stored.keys() == now.keys() and all(
         np.array_equal(stored[name], now[name], equal_nan=stored[name].dtype.kind == "f")
@@ -171,104 +167,42 @@ def _as_described(stored: columns.Columns, current: Mapping[str, Utterance]) -> 
     }
 
 
-def _loaded(dataset: Dataset) -> npt.NDArray:
-    return np.concatenate([block.astype(dataset.dtype) for block in dataset.blocks()])
+def _loaded(rows: Merged) -> columns.Columns:
+    return {name: columns.trimmed(rows.column(name)) for name in rows.names}
 
 
-def _merged_columns(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
-    names = (
-        name.removeprefix("utterances/")
-        for source in sources
-        for name in source.names
-        if name.startswith("utterances/")
-    )
-    return {name: _merged_column(sources, rows, name) for name in columns.ordered(names)}
+def _column(rows: Merged, name: str) -> Dataset:
+    def blocks() -> Iterator[npt.NDArray]:
+        for start in range(0, len(rows), COLUMN_BLOCK):
+            yield columns.trimmed(rows.column(name, start, start + COLUMN_BLOCK))
+
+    dtype = reduce(np.promote_types, (block.dtype for block in blocks()))
+    return Dataset((len(rows),), dtype, blocks)
 
 
-def _merged_column(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
-    dtype = np.dtype(np.float64)
-    lengths = [
-        int(np.strings.str_len(block).max())
-        for block in _column_blocks(sources, rows, name)
-        if block.dtype.kind == "S"
-    ]
-    if lengths:
-        dtype = np.dtype(f"S{max(1, *lengths)}")
-    return Dataset(rows.file.shape, dtype, lambda: _column_blocks(sources, rows, name))
-
-
-def _column_blocks(sources: Sequence[CacheFile], rows: Rows, name: str) -> Iterator[npt.NDArray]:
-    """Yield blocks of one merged column; numbers become text if any file has text."""
-    stored = f"utterances/{name}"
-    text = any(
-        stored in source.names and source.stored(stored).dtype.kind == "S" for source in sources
-    )
-    for start in range(0, len(rows.file), COLUMN_BLOCK):
-        file, row = rows.file[start : start + COLUMN_BLOCK], rows.row[start : start + COLUMN_BLOCK]
-        parts, order = [], []
-        for number, here in _by_file(file):
-            source, own = sources[number], row[here]
-            order.append(here)
-            if stored not in source.names:
-                parts.append(columns.unknown(len(here), text))
-                continue
-            values = source.read(stored, 0, int(own[0]), int(own[-1]) + 1)
-            parts.append(columns.as_text(values[own - own[0]], text))
-        yield np.concatenate(parts)[np.argsort(np.concatenate(order))]
-
-
-def _merged_rows(sources: Sequence[CacheFile], rows: Rows, name: str) -> Dataset:
-    *layers, _, dim = sources[0].stored(name).shape  # baselines have no layers
-    dtype = np.dtype(sources[0].stored(name).dtype)
+def _array(rows: Merged, name: str) -> Dataset:
+    *layers, _, dim = rows.files[0].stored(name).shape  # baselines have no layers
+    dtype = np.dtype(np.float32)
     per_block = max(1, BLOCK // (dim * dtype.itemsize))
 
     def blocks() -> Iterator[npt.NDArray]:
         for layer in range(math.prod(layers)):
-            for start in range(0, len(rows.file), per_block):
-                stop = start + per_block
-                yield _gather(sources, name, layer, rows.file[start:stop], rows.row[start:stop])
+            for start in range(0, len(rows), per_block):
+                block = np.empty((min(per_block, len(rows) - start), dim), dtype)
+                rows.read_into(block, name, layer, start)
+                yield block
 
-    return Dataset((*layers, len(rows.file), dim), dtype, blocks)
-
-
-def _gather(
-    sources: Sequence[CacheFile],
-    name: str,
-    layer: int,
-    file: npt.NDArray[np.intp],
-    row: npt.NDArray[np.intp],
-) -> npt.NDArray:
-    """Read rows of one layer from several files: (utterance, dim).
-
-    All files are sorted by id, so the rows of one file in a block are contiguous in that file.
-    """
-    stored = sources[0].stored(name)
-    out = np.empty((len(file), *stored.row), stored.dtype)
-    for number, here in _by_file(file):
-        own = row[here]
-        values = sources[number].read(name, layer, int(own[0]), int(own[-1]) + 1)
-        out[here] = values[own - own[0]]
-    return out
+    return Dataset((*layers, len(rows), dim), dtype, blocks)
 
 
-def _by_file(file: npt.NDArray[np.intp]) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
-    """Yield each file of a block, and the positions of its rows in the block."""
-    order = np.argsort(file, kind="stable")
-    for here in np.split(order, np.flatnonzero(np.diff(file[order])) + 1):
-        yield int(file[here[0]]), here
-
-
-def _merged_sequences(sources: Sequence[CacheFile], rows: Rows) -> dict[str, Dataset]:
-    layers, _, dim = sources[0].stored("sequences/values").shape
-    offsets = [source.offsets() for source in sources]
-    begin = np.array([offsets[f][r] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
-    end = np.array([offsets[f][r + 1] for f, r in zip(rows.file, rows.row, strict=True)], np.int64)
-    total = np.concatenate([[0], np.cumsum(end - begin)])
+def _sequences(rows: Merged) -> dict[str, Dataset]:
+    layers, _, dim = rows.files[0].stored("sequences/values").shape
+    offsets = np.concatenate([[0], np.cumsum(rows.steps())])
 
     def blocks() -> Iterator[npt.NDArray]:
         for layer in range(layers):
-            for file, start, stop in zip(rows.file, begin, end, strict=True):
-                yield sources[file].read("sequences/values", layer, int(start), int(stop))
+            for position in range(len(rows)):
+                yield rows.sequence(layer, position)
 
-    values = Dataset((layers, int(total[-1]), dim), np.dtype(np.float16), blocks)
-    return {"sequences/values": values, "sequences/offsets": Dataset.of(total)}
+    values = Dataset((layers, int(offsets[-1]), dim), np.dtype(np.float16), blocks)
+    return {"sequences/values": values, "sequences/offsets": Dataset.of(offsets)}
