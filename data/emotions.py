@@ -1,4 +1,4 @@
-"""The shared vocabulary of emotions, and the mapping of labels to it.
+"""The mapping of labels to the shared vocabulary of emotions.
 
 Each module in `data.corpora` maps the labels of its corpus. Other labels are English words. Caches
 store native labels; they are mapped when a head is trained or tested.
@@ -9,38 +9,9 @@ from dataclasses import dataclass
 
 from data import corpora
 from data.errors import UsageError
-
-VERSION = 2  # of the vocabulary and its words; 1 had 13 emotions, and anxiety was fear
-
-_ENGLISH = {  # shared → other words for it
-    "amusement": "amused",
-    "anger": "angry ang mad rage",
-    "anxiety": "anxious",
-    "apology": "apologetic",
-    "assertiveness": "assertive",
-    "boredom": "bored bor boring",
-    "calm": "calmness relaxed",
-    "concern": "concerned worried",
-    "contempt": "contemptuous con",
-    "disappointment": "disappointed",
-    "disgust": "disgusted dis",
-    "encouragement": "encouraging",
-    "enthusiasm": "enthusiastic",
-    "excitement": "excited exc",
-    "fear": "fearful fea afraid scared",
-    "frustration": "frustrated fru",
-    "happiness": "happy hap joy joyful",
-    "neutral": "neu neutrality",
-    "pain": "",
-    "pleasure": "pleased",
-    "sadness": "sad",
-    "sarcasm": "sarcastic",
-    "sleepiness": "sleepy",
-    "surprise": "surprised sur ps pleasant_surprise pleasant_surprised",
-    "other": "oth",
-}
-SHARED = tuple(_ENGLISH)
-WORDS = {word: shared for shared in SHARED for word in (shared, *_ENGLISH[shared].split())}
+from data.vocabulary import SHARED as SHARED
+from data.vocabulary import VERSION as VERSION
+from data.vocabulary import shared_word
 
 PROTOCOLS = {
     "big4": "anger,happiness=happiness+excitement,neutral,sadness",
@@ -74,7 +45,7 @@ def to_shared(corpus: str, native: str | None) -> str | None:
     if not native:
         return None
     mapping = corpora.labels(corpus)
-    return mapping[native] if native in mapping else WORDS.get(_plain(native), native)
+    return mapping[native] if native in mapping else shared_word(native) or native
 
 
 @dataclass(frozen=True)
@@ -146,12 +117,8 @@ def _known(name: str, known: set[str], text: str) -> str:
     name = name.strip()
     if name in known:
         return name
-    if _plain(name) in WORDS:
-        return WORDS[_plain(name)]
+    if word := shared_word(name):
+        return word
     choices = ", ".join((*SHARED, *sorted(known - set(SHARED))))
     protocols = ", ".join((*PROTOCOLS, "native"))
     raise UsageError(f"--labels {text}: no label {name!r}; known: {choices}; or {protocols}")
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")

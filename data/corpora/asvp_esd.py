@@ -9,6 +9,7 @@ of the language's codes disagree, so languages are unknown.
 import re
 
 from data.corpora.tree import Fields, numbered
+from data.vocabulary import english
 
 TITLE = "ASVP-ESD, Audio, Speech and Vision Processing Lab Emotional Sound Database"
 SIZE = None  # versions differ
@@ -20,21 +21,8 @@ CITATION = (
 )
 
 LANGUAGES: tuple[str, ...] = ()
-LABELS = {  # native → shared emotion, in the order of the codes
-    "boredom": "boredom",
-    "neutral": "neutral",
-    "happy": "happiness",
-    "sad": "sadness",
-    "angry": "anger",
-    "fearful": "fear",
-    "disgust": "disgust",
-    "surprised": "surprise",
-    "excited": "excitement",
-    "pleasure": "pleasure",
-    "pain": "pain",
-    "disappointed": "disappointment",
-    "breath": None,
-}
+LABELS = english("boredom", "neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised",
+                 "excited", "pleasure", "pain", "disappointed") | {"breath": None}  # fmt: skip
 VALUES = {
     "vocal_channel": {"01": "speech", "02": "non-speech"},
     "emotion": numbered(LABELS),

@@ -8,6 +8,7 @@ sentence, the third repetition, and actors above 24 tell the corpus from RAVDESS
 import re
 
 from data.corpora.tree import Fields, Tree, mostly, numbered
+from data.vocabulary import english
 
 TITLE = "BanglaSER, Bangla speech emotion recognition dataset"
 SIZE = 1467
@@ -19,13 +20,7 @@ CITATION = (
 )
 
 LANGUAGES = ("bn",)
-LABELS = {  # native → shared emotion, in the order of the codes
-    "happy": "happiness",
-    "sad": "sadness",
-    "angry": "anger",
-    "surprise": "surprise",
-    "neutral": "neutral",
-}
+LABELS = english("happy", "sad", "angry", "surprise", "neutral")  # in the order of the codes
 VALUES = {"emotion": numbered(LABELS), "intensity": {"01": "normal", "02": "strong"}}
 
 GRAMMAR = re.compile(

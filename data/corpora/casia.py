@@ -5,6 +5,8 @@ Files are ``wangzhe/neutral/239.wav``: speaker, emotion, sentence.
 
 import re
 
+from data.vocabulary import english
+
 TITLE = "CASIA, Chinese emotional corpus"
 SIZE = 1200  # of the public part
 ORIGIN = "https://aistudio.baidu.com/aistudio/datasetdetail/209512"
@@ -12,14 +14,7 @@ TERMS = "see its page"
 CITATION = "Institute of Automation, Chinese Academy of Sciences. CASIA Chinese emotional corpus."
 
 LANGUAGES = ("zh",)
-LABELS = {  # native → shared emotion
-    "angry": "anger",
-    "fear": "fear",
-    "happy": "happiness",
-    "neutral": "neutral",
-    "sad": "sadness",
-    "surprise": "surprise",
-}
+LABELS = english("angry", "fear", "happy", "neutral", "sad", "surprise")
 
 GRAMMAR = re.compile(
     r"(?:.*/)?(?P<name>(?P<speaker>liuchanhg|wangzhe|zhaoquanyin|zhaozuoxiang)"

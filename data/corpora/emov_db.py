@@ -8,6 +8,7 @@ that of the file. Not every speaker has all emotions.
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import english
 
 TITLE = "EmoV-DB, Emotional Voices Database"
 SIZE = None  # copies differ
@@ -19,13 +20,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "amused": "amusement",
-    "anger": "anger",
-    "disgust": "disgust",
-    "neutral": "neutral",
-    "sleepiness": "sleepiness",
-}
+LABELS = english("amused", "anger", "disgust", "neutral", "sleepiness")
 SEXES = {"bea": "female", "jenie": "female", "josh": "male", "sam": "male"}
 
 GRAMMAR = re.compile(

@@ -7,6 +7,7 @@ Files are ``audio/1612871026347.wav``; ``metadata/samples.csv`` describes them, 
 import re
 
 from data.corpora.tree import SEXES, Fields, Tree, has_columns, number, read_table
+from data.vocabulary import english
 
 TITLE = "Emozionalmente"
 SIZE = 6902
@@ -15,15 +16,7 @@ TERMS = "CC BY 4.0"
 CITATION = "Catania. Emozionalmente. Zenodo. doi:10.5281/zenodo.6569824."
 
 LANGUAGES = ("it",)
-LABELS = {  # native → shared emotion
-    "anger": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "joy": "happiness",
-    "neutrality": "neutral",
-    "sadness": "sadness",
-    "surprise": "surprise",
-}
+LABELS = english("anger", "disgust", "fear", "joy", "neutrality", "sadness", "surprise")
 
 GRAMMAR = re.compile(r"\d+")
 SAMPLES, USERS = "metadata/samples.csv", "metadata/users.csv"

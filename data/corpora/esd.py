@@ -9,6 +9,7 @@ of the text files are Chinese words for some speakers.
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import english
 
 TITLE = "ESD, Emotional Speech Dataset"
 SIZE = 35000
@@ -20,13 +21,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en", "zh")
-LABELS = {  # native → shared emotion
-    "Angry": "anger",
-    "Happy": "happiness",
-    "Neutral": "neutral",
-    "Sad": "sadness",
-    "Surprise": "surprise",
-}
+LABELS = english("Angry", "Happy", "Neutral", "Sad", "Surprise")
 SENTENCES = 350  # in each emotion
 
 GRAMMAR = re.compile(

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from data.corpora.tree import Fields, Found, Tree, mostly, read_names
 from data.errors import CorpusError
+from data.vocabulary import english
 
 TITLE = "IEMOCAP, Interactive Emotional Dyadic Motion Capture Database"
 SIZE = 10039  # turns
@@ -22,19 +23,9 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "ang": "anger",
-    "hap": "happiness",
-    "exc": "excitement",
-    "sad": "sadness",
-    "neu": "neutral",
-    "fru": "frustration",
-    "fea": "fear",
-    "sur": "surprise",
-    "dis": "disgust",
-    "oth": "other",
-    "xxx": None,  # the annotators did not agree
-}
+LABELS = {"xxx": None} | english(  # xxx: the annotators did not agree
+    "ang", "hap", "exc", "sad", "neu", "fru", "fea", "sur", "dis", "oth"
+)
 VALUES = {"style": {"impro": "improvised", "script": "scripted"}}
 
 GRAMMAR = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<style>impro|script)\w+_(?P<sex>[FM])\w*\d+")

@@ -5,6 +5,8 @@ Files are ``male2_concerned_6b_1.wav``: speaker, emotion, sentence, take.
 
 import re
 
+from data.vocabulary import english
+
 TITLE = "JL corpus"
 SIZE = 2400
 ORIGIN = "https://www.kaggle.com/tli725/jl-corpus"
@@ -15,18 +17,8 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "angry": "anger",
-    "anxious": "anxiety",
-    "apologetic": "apology",
-    "assertive": "assertiveness",
-    "concerned": "concern",
-    "encouraging": "encouragement",
-    "excited": "excitement",
-    "happy": "happiness",
-    "neutral": "neutral",
-    "sad": "sadness",
-}
+LABELS = english("angry", "anxious", "apologetic", "assertive", "concerned", "encouraging",
+                 "excited", "happy", "neutral", "sad")  # fmt: skip
 
 GRAMMAR = re.compile(
     rf"(?P<speaker>(?P<sex>female|male)[12])_(?P<emotion>{'|'.join(LABELS)})"

@@ -6,6 +6,7 @@ Files are ``W019/audio/neutral/level_1/020.m4a``: speaker (with the sex), emotio
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import english
 
 TITLE = "MEAD, Multi-view Emotional Audio-visual Dataset"
 SIZE = None  # published in parts
@@ -17,16 +18,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "angry": "anger",
-    "contempt": "contempt",
-    "disgusted": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "neutral": "neutral",
-    "sad": "sadness",
-    "surprised": "surprise",
-}
+LABELS = english("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
 VALUES = {
     "sex": {"M": "male", "W": "female"},
     "intensity": {"1": "weak", "2": "medium", "3": "strong"},

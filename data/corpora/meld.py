@@ -8,6 +8,7 @@ damaged. Some speakers are groups, such as "Joey and Chandler", and most speak i
 import re
 
 from data.corpora.tree import Fields, Tree, read_table
+from data.vocabulary import english
 
 TITLE = "MELD, Multimodal EmotionLines Dataset"
 SIZE = 13708
@@ -19,15 +20,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "anger": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "joy": "happiness",
-    "neutral": "neutral",
-    "sadness": "sadness",
-    "surprise": "surprise",
-}
+LABELS = english("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 
 GRAMMAR = re.compile(r"(?:.*/)?[^/]*(?P<split>train|dev|test)[^/]*/(dia\d+_utt\d+)")
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")

@@ -6,6 +6,8 @@ women, M men, C children), and the speakers are unknown.
 
 import re
 
+from data.vocabulary import english
+
 TITLE = "MESD, Mexican Emotional Speech Database"
 SIZE = 864
 ORIGIN = "https://data.mendeley.com/datasets/cy34mh68j9"
@@ -17,14 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("es",)
-LABELS = {  # native → shared emotion
-    "Anger": "anger",
-    "Disgust": "disgust",
-    "Fear": "fear",
-    "Happiness": "happiness",
-    "Neutral": "neutral",
-    "Sadness": "sadness",
-}
+LABELS = english("Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness")
 VALUES = {  # the sex of children is unknown
     "sex": {"F": "female", "M": "male"},
     "age_group": {"F": "adult", "M": "adult", "C": "child"},

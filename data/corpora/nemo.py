@@ -6,6 +6,7 @@ Files are in ``samples/``, and ``data.tsv`` describes each of them.
 import re
 
 from data.corpora.tree import SEXES, Fields, Tree, has_columns, number, read_table
+from data.vocabulary import english
 
 TITLE = "nEMO, Polish emotional speech"
 SIZE = 4481
@@ -14,14 +15,7 @@ TERMS = "CC BY-NC-SA 4.0"
 CITATION = "Christop (2024). nEMO: Dataset of emotional speech in Polish. arXiv:2404.06292."
 
 LANGUAGES = ("pl",)
-LABELS = {  # native → shared emotion
-    "anger": "anger",
-    "fear": "fear",
-    "happiness": "happiness",
-    "neutral": "neutral",
-    "sadness": "sadness",
-    "surprise": "surprise",
-}
+LABELS = english("anger", "fear", "happiness", "neutral", "sadness", "surprise")
 
 GRAMMAR = re.compile(r".+")
 TABLE = "data.tsv"

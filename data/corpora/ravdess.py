@@ -8,6 +8,7 @@ second copy of the corpus in a nested folder.
 import re
 
 from data.corpora.tree import Fields, Found, Tree, mostly, numbered, read_names, tally
+from data.vocabulary import english
 
 TITLE = "RAVDESS, Ryerson Audio-Visual Database of Emotional Speech and Song"
 SIZE = 2452  # 1,440 spoken and 1,012 sung (actor 18 does not sing)
@@ -19,16 +20,9 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion, in the order of the codes
-    "neutral": "neutral",
-    "calm": "calm",
-    "happy": "happiness",
-    "sad": "sadness",
-    "angry": "anger",
-    "fearful": "fear",
-    "disgust": "disgust",
-    "surprised": "surprise",
-}
+LABELS = english(
+    "neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"
+)  # in the order of the codes
 VALUES = {
     "vocal_channel": {"01": "speech", "02": "song"},
     "emotion": numbered(LABELS),

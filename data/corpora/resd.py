@@ -6,6 +6,8 @@ parts, initial of the turn's emotion, turn. Speakers are unknown; dialogues are 
 
 import re
 
+from data.vocabulary import english
+
 TITLE = "RESD, Russian Emotional Speech Dialogs"
 SIZE = 1396
 ORIGIN = "https://huggingface.co/datasets/Aniemore/resd"
@@ -13,15 +15,7 @@ TERMS = "MIT licence"
 CITATION = "Aniemore. Russian Emotional Speech Dialogs (RESD). Hugging Face. doi:10.57967/hf/1273."
 
 LANGUAGES = ("ru",)
-LABELS = {  # native → shared emotion
-    "anger": "anger",
-    "disgust": "disgust",
-    "enthusiasm": "enthusiasm",
-    "fear": "fear",
-    "happiness": "happiness",
-    "neutral": "neutral",
-    "sadness": "sadness",
-}
+LABELS = english("anger", "disgust", "enthusiasm", "fear", "happiness", "neutral", "sadness")
 VALUES = {"emotion": {label[0]: label for label in LABELS}}
 
 GRAMMAR = re.compile(

@@ -7,6 +7,7 @@ repeat between the sexes, so the speaker is the sex with the number. One name en
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import english
 
 TITLE = "SUBESCO, SUST Bangla Emotional Speech Corpus"
 SIZE = 7000
@@ -18,15 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("bn",)
-LABELS = {  # native → shared emotion
-    "ANGRY": "anger",
-    "DISGUST": "disgust",
-    "FEAR": "fear",
-    "HAPPY": "happiness",
-    "NEUTRAL": "neutral",
-    "SAD": "sadness",
-    "SURPRISE": "surprise",
-}
+LABELS = english("ANGRY", "DISGUST", "FEAR", "HAPPY", "NEUTRAL", "SAD", "SURPRISE")
 
 GRAMMAR = re.compile(
     r"(?P<name>(?P<sex>[FM])_(?P<speaker>\d\d)_[A-Z]+_S_(?P<sentence>\d+)"

@@ -1,13 +1,14 @@
 """TESS: two actresses, 64 and 26 years old, say 200 words in seven emotions.
 
-File names are ``OAF_back_angry.wav``: speaker (older or younger adult female), word, emotion. The
-spelling of the folders varies. One file has a misspelt speaker (``OA_bite_neutral.wav``), and the
-common download contains a second copy of the corpus in a nested folder.
+File names are ``OAF_back_angry.wav``: speaker (older or younger adult female), word, emotion (``ps``
+is pleasant surprise). The spelling of the folders varies. One file has a misspelt speaker
+(``OA_bite_neutral.wav``), and the common download contains a second copy in a nested folder.
 """
 
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import english
 
 TITLE = "TESS, Toronto Emotional Speech Set"
 SIZE = 2800
@@ -19,15 +20,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "angry": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "neutral": "neutral",
-    "ps": "surprise",  # pleasant surprise
-    "sad": "sadness",
-}
+LABELS = english("angry", "disgust", "fear", "happy", "neutral", "ps", "sad")
 SPEAKERS: dict[str, Fields] = {
     "OAF": {"sex": "female", "age": 64, "age_group": "older"},
     "YAF": {"sex": "female", "age": 26, "age_group": "younger"},

@@ -6,6 +6,8 @@ The initials are the same for all recordings of an emotion, so they are no speak
 
 import re
 
+from data.vocabulary import english
+
 TITLE = "TurEV-DB, Turkish Emotion-Voice Database"
 SIZE = 1735
 ORIGIN = "https://github.com/Xeonen/TurEV-DB"
@@ -16,12 +18,7 @@ CITATION = (
 )
 
 LANGUAGES = ("tr",)
-LABELS = {  # native → shared emotion
-    "Angry": "anger",
-    "Calm": "calm",
-    "Happy": "happiness",
-    "Sad": "sadness",
-}
+LABELS = english("Angry", "Calm", "Happy", "Sad")
 
 GRAMMAR = re.compile(
     rf"(?:.*/)?(?P<name>(?P<emotion>{'|'.join(LABELS)})/(?P<speaker>\d{{4}})_(?:kz|sk|mt|hl)"
