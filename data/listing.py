@@ -9,7 +9,6 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from data.atomic import publish_bytes
 from data.errors import CorpusError
@@ -17,13 +16,18 @@ from data.utterance import Utterance
 
 SUFFIX = ".jsonl"
 TEXT = ("id", "corpus", "root", "path")
-OPTIONAL_TEXT = ("speaker", "emotion")
-OPTIONAL_SECONDS = ("start", "end", "seconds")
+OPTIONAL = {"speaker": str, "emotion": str, "start": int | float, "end": int | float}
+FIELDS = (*TEXT, *OPTIONAL)  # of an utterance
 
 
 def write(path: Path, utterances: Iterable[tuple[Utterance, float | None]]) -> int:
     """Write utterances with their lengths in seconds, atomically; return their number."""
-    lines = [json.dumps(_row(*item), ensure_ascii=False) + "\n" for item in utterances]
+    lines = []
+    for utterance, seconds in utterances:
+        row = {name: getattr(utterance, name) for name in FIELDS}
+        row |= {"root": os.path.abspath(utterance.root), "seconds": seconds}
+        row["attributes"] = dict(utterance.attributes)
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     publish_bytes(path, "".join(lines).encode())
     return len(lines)
 
@@ -49,42 +53,20 @@ def read(path: Path, follow_links: bool = False) -> Iterator[tuple[Utterance, fl
         raise CorpusError(f"{path}: cannot be read as a list of utterances: {error}") from error
 
 
-def _row(utterance: Utterance, seconds: float | None) -> dict[str, Any]:
-    return {
-        "id": utterance.id,
-        "corpus": utterance.corpus,
-        "root": os.path.abspath(utterance.root),
-        "path": utterance.path,
-        "speaker": utterance.speaker,
-        "emotion": utterance.emotion,
-        "start": utterance.start,
-        "end": utterance.end,
-        "seconds": seconds,
-        "attributes": dict(utterance.attributes),
-    }
-
-
 def _utterance(line: str, where: str) -> tuple[Utterance, float | None]:
     try:
         row = json.loads(line)
+        seconds, attributes = row.get("seconds"), row.get("attributes") or {}
         wrong = [name for name in TEXT if not isinstance(row[name], str) or not row[name]]
-        wrong += [n for n in OPTIONAL_TEXT if not isinstance(row.get(n, ""), str | None)]
-        wrong += [n for n in OPTIONAL_SECONDS if not isinstance(row.get(n), int | float | None)]
-        attributes = row.get("attributes") or {}
-        if wrong or not all(isinstance(v, (str, int, float)) for v in attributes.values()):
-            raise ValueError(f"{wrong[0] if wrong else 'attributes'} has an invalid value")
+        wrong += [n for n, of in OPTIONAL.items() if not isinstance(row.get(n), of | None)]
+        wrong += [] if isinstance(seconds, int | float | None) else ["seconds"]
+        if not all(isinstance(value, str | int | float) for value in attributes.values()):
+            wrong.append("attributes")
+        if wrong:
+            raise ValueError(f"{wrong[0]} has an invalid value")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorpusError(
             f"{where}: expected an utterance as 'python -m data scan CORPUS -o' writes it ({error})"
         ) from None
-    return Utterance(
-        row["id"],
-        row["corpus"],
-        Path(row["root"]),
-        row["path"],
-        row.get("speaker"),
-        row.get("emotion"),
-        row.get("start"),
-        row.get("end"),
-        attributes,
-    ), row.get("seconds")
+    fields = {name: row.get(name) for name in FIELDS} | {"root": Path(row["root"])}
+    return Utterance(**fields, attributes=attributes), seconds

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from data import containers
+from data import containers, listing
 from data.corpora import Corpus
 from data.corpora.tree import CONTAINERS, tally
 from data.emotions import to_shared
@@ -87,8 +87,7 @@ def seconds(found: Sequence[Corpus], quiet: bool = False) -> dict[str, float]:
     """
     known = {key: length for corpus in found for key, length in corpus.seconds.items()}
     unknown = [u for corpus in found for u in corpus.utterances if u.id not in known]
-    headers = read_headers([utterance.file for utterance in unknown], quiet)
-    return known | {u.id: _seconds(u, header) for u in unknown if (header := headers[u.file])}
+    return known | _lengths(unknown, read_headers([utterance.file for utterance in unknown], quiet))
 
 
 def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
@@ -96,7 +95,7 @@ def summarise(corpus: Corpus, headers: dict[Path, Header | None]) -> Summary:
     utterances = corpus.utterances
     files = list(dict.fromkeys(u.file for u in utterances))
     readable = [header for file in files if (header := headers[file])]
-    seconds = [_seconds(u, header) for u in utterances if (header := headers[u.file])]
+    seconds = _lengths(utterances, headers).values()
     emotions = _counted(u.emotion for u in utterances)
     speakers = _counted(u.speaker for u in utterances)
     return Summary(
@@ -144,11 +143,10 @@ def _problems(
             beyond.append(utterance.id)
         elif _seconds(utterance, header) < SHORTEST:
             short.append(utterance.path)
-    contained = [path for path in unreadable if path.lower().endswith(CONTAINERS)]
-    if contained and not containers.installed():
+    contained: list[str] = []
+    if not containers.installed():
+        contained = [path for path in unreadable if path.lower().endswith(CONTAINERS)]
         unreadable = [path for path in unreadable if path not in contained]
-    else:
-        contained = []
     warnings = [
         *tally(f"containers, which need {containers.INSTALL}", sorted(set(contained))),
         *tally("recordings that cannot be read as audio", sorted(set(unreadable))),
@@ -196,6 +194,12 @@ def _seconds(utterance: Utterance, header: Header) -> float:
     return max(0.0, end - (utterance.start or 0.0))
 
 
+def _lengths(
+    utterances: Iterable[Utterance], headers: dict[Path, Header | None]
+) -> dict[str, float]:
+    return {u.id: _seconds(u, header) for u in utterances if (header := headers[u.file])}
+
+
 def _attribute(utterance: Utterance, name: str) -> str | None:
     value = utterance.attributes.get(name)
     return None if value is None else str(value)
@@ -209,14 +213,6 @@ def _counted(values: Iterable[str | None]) -> dict[str | None, int]:
 
 def write_list(path: Path, found: Sequence[Corpus], headers: dict[Path, Header | None]) -> int:
     """Write the utterances of corpora and their lengths to a list; return their number."""
-    from data import listing
-
-    return listing.write(
-        path,
-        (
-            (utterance, None if header is None else _seconds(utterance, header))
-            for corpus in found
-            for utterance in corpus.utterances
-            for header in [headers[utterance.file]]
-        ),
-    )
+    utterances = [utterance for corpus in found for utterance in corpus.utterances]
+    lengths = _lengths(utterances, headers)
+    return listing.write(path, ((u, lengths.get(u.id)) for u in utterances))

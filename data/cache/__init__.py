@@ -4,6 +4,7 @@
 `recipe`        what determines the numbers, and its fingerprint
 `columns`       utterances as columns
 `file`          the file format; read one file
+`merged`        files of one recipe, read as one
 `reader`        `Cache`: one file or a folder of files
 `writer`        write a file from arrays; merge files
 `publish`       lay out an HDF5 file and write it atomically

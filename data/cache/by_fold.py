@@ -45,13 +45,8 @@ class FoldedCache(Cache):
         super().__init__(folder / about["folds"][0]["cache"])
         self.path = folder
         self._about = about
-        ids = [cache.utterances["id"].tolist() for cache in self.caches]
-        for cache, own in zip(self.caches, ids, strict=True):
-            if own != ids[0]:
-                raise CacheError(
-                    f"{cache.path}: it has other utterances than {self.caches[0].path.name}; run "
-                    "the same 'python -m extract' again to complete all folds"
-                )
+        for cache in self.caches:
+            self._require_same_utterances(cache)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -79,13 +74,15 @@ class FoldedCache(Cache):
         file = self.path / f"{EVERYTHING}.h5"
         if not file.exists():
             return None
-        cache = Cache(file)
+        self._require_same_utterances(cache := Cache(file))
+        return cache
+
+    def _require_same_utterances(self, cache: Cache) -> None:
         if cache.utterances["id"].tolist() != self.caches[0].utterances["id"].tolist():
             raise CacheError(
-                f"{file}: it has other utterances than {self.caches[0].path.name}; run the same "
-                "'python -m extract' again to complete it"
+                f"{cache.path}: it has other utterances than {self.caches[0].path.name}; run the "
+                "same 'python -m extract' again to complete it"
             )
-        return cache
 
     @cached_property
     def fold(self) -> npt.NDArray[np.intp]:

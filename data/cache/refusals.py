@@ -14,6 +14,8 @@ from typing import Any
 from data.atomic import publish_bytes
 from data.cache.file import parts_folder
 
+REPORTS = "part-*-of-*.json"
+
 Row = Mapping[str, Any]  # id, file, reason
 
 
@@ -53,7 +55,7 @@ def publish(cache: Path, report: Report) -> None:
 def read(cache: Path) -> list[Report]:
     """Read all reports of a cache."""
     reports = []
-    for path in sorted(parts_folder(cache).glob("part-*-of-*.json")):
+    for path in sorted(parts_folder(cache).glob(REPORTS)):
         with contextlib.suppress(FileNotFoundError):
             reports.append(Report(**json.loads(path.read_bytes())))
     return reports
@@ -61,11 +63,7 @@ def read(cache: Path) -> list[Report]:
 
 def refused(cache: Path, plan: str) -> dict[str, Row]:
     """Refused utterances by id, of the parts of one list and of the packed cache."""
-    rows = {row["id"]: row for row in _errors(cache)}
-    for report in read(cache):
-        if report.plan == plan:
-            rows |= {row["id"]: row for row in report.refused}
-    return rows
+    return _by_id(cache, [report for report in read(cache) if report.plan == plan])
 
 
 def collect(cache: Path, packed: Callable[[], Collection[str]]) -> dict[str, Row]:
@@ -82,19 +80,16 @@ def collect(cache: Path, packed: Callable[[], Collection[str]]) -> dict[str, Row
     """
     if not (reports := read(cache)):
         return {}
-    rows = {row["id"]: row for row in _errors(cache)}
-    for report in reports:
-        rows |= {row["id"]: row for row in report.refused}
     ids = packed()
-    rows = {name: rows[name] for name in sorted(rows) if name not in ids}
+    rows = {name: row for name, row in sorted(_by_id(cache, reports).items()) if name not in ids}
     write_errors(cache, list(rows.values()))
-    for path in parts_folder(cache).glob("part-*-of-*.json"):
+    for path in parts_folder(cache).glob(REPORTS):
         path.unlink(missing_ok=True)
     return rows
 
 
-def _errors(cache: Path) -> list[Row]:
-    try:
-        return [json.loads(line) for line in errors_file(cache).read_text("utf-8").splitlines()]
-    except FileNotFoundError:
-        return []
+def _by_id(cache: Path, reports: Sequence[Report]) -> dict[str, Row]:
+    rows: list[Row] = []
+    with contextlib.suppress(FileNotFoundError):
+        rows += map(json.loads, errors_file(cache).read_text("utf-8").splitlines())
+    return {row["id"]: row for row in [*rows, *(r for report in reports for r in report.refused)]}

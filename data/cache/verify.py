@@ -34,13 +34,10 @@ def _file_problems(file: CacheFile) -> Iterator[str]:
                     yield f"{name} has text that is not UTF-8: {value!r}"
         elif name.startswith("baselines/") and not np.isfinite(file.read_all(name)).all():
             yield f"{name}: NaN or infinite"
-        elif name.startswith("layers/"):
-            for layer, number in enumerate(file.recipe["layers"]):
-                if not np.isfinite(file.read(name, layer, 0, len(file))).all():
-                    yield f"{name}, layer {number}: NaN or infinite"
-        elif name == "sequences/values":
-            for layer, number in enumerate(file.recipe["sequence_layers"]):
-                if not np.isfinite(file.read(name, layer, 0, file.stored(name).shape[1])).all():
+        elif name.startswith("layers/") or name == "sequences/values":
+            numbers = file.recipe["layers" if name.startswith("layers/") else "sequence_layers"]
+            for index, number in enumerate(numbers):
+                if not np.isfinite(file.read(name, index, 0, file.stored(name).shape[1])).all():
                     yield f"{name}, layer {number}: NaN or infinite"
     if "utterances/id" not in damaged:
         ids = file.ids

@@ -130,8 +130,7 @@ class _Table:
         self.root, self.name, self.schemes = root, name, header["schemes"]
         self.segmented = table.get("type") == "segmented"
         self.split = table.get("split_id")
-        columns = table.get("columns") or {}
-        self.scheme = {str(key): (value or {}).get("scheme_id") for key, value in columns.items()}
+        self.scheme = _schemes(table)
         self.names = {name: name for name in self.scheme}
         for target in ("emotion", "speaker"):  # a column of this scheme, if none has the name
             of_scheme = [name for name, scheme in self.scheme.items() if scheme == target]
@@ -140,8 +139,7 @@ class _Table:
 
     def rows(self) -> Iterator[tuple[Key, Row]]:
         """Yield file, start and end of each row, and its other columns."""
-        types = {c: str(self.schemes.get(s, {}).get("dtype")) for c, s in self.scheme.items()}
-        frame = frame_of(self.root, self.name, types)
+        frame = frame_of(self.root, self.name, _types(self.scheme, self.schemes))
         if "file" not in frame.columns:
             raise CorpusError(f"{self.root}: table {self.name} has no column 'file'")
         for row in rows.of_frame(frame.rename(columns=self.names)):
@@ -165,7 +163,7 @@ def frame_of(root: Path, name: str, types: Mapping[str, str]) -> "pd.DataFrame":
         path = root / f"db.{name}.csv"
     if not path.is_file():
         raise CorpusError(f"{path}: not found; save the tables as csv or parquet, not as pickles")
-    try:
+    with rows.reading(path):
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
         else:
@@ -177,10 +175,6 @@ def frame_of(root: Path, name: str, types: Mapping[str, str]) -> "pd.DataFrame":
                 frame[column] = pd.to_timedelta(frame[column]).dt.total_seconds()
             elif path.suffix == ".csv" and kind in ("int", "float"):
                 frame[column] = pd.to_numeric(frame[column])
-    except (ValueError, OSError) as error:
-        raise CorpusError(
-            f"{path}: cannot be read as a table: {str(error).partition(chr(10))[0]}"
-        ) from error
     return frame
 
 
@@ -188,8 +182,7 @@ def _describe(root: Path, header: Mapping[str, Any], found: Iterable[Row]) -> No
     """Add the attributes of labels, and the language, to rows."""
     schemes: dict[str, str | None] = {"emotion": "emotion", "speaker": "speaker"}
     for table in header["tables"].values():
-        columns = (table.get("columns") or {}).items()
-        schemes |= {str(name): (column or {}).get("scheme_id") for name, column in columns}
+        schemes |= _schemes(table)
     labels = {name: _labels(root, header, scheme) for name, scheme in schemes.items()}
     languages = [LANGUAGES.get(code, code) for code in header.get("languages") or ()]
     for row in found:
@@ -200,16 +193,23 @@ def _describe(root: Path, header: Mapping[str, Any], found: Iterable[Row]) -> No
             row.setdefault("language", str(languages[0]))
 
 
+def _schemes(table: Mapping[str, Any]) -> dict[str, str | None]:
+    """Column → name of its scheme."""
+    columns = (table.get("columns") or {}).items()
+    return {str(name): (column or {}).get("scheme_id") for name, column in columns}
+
+
+def _types(named: Mapping[str, str | None], schemes: Mapping[str, Any]) -> dict[str, str]:
+    """Column → type of its scheme, in the words of audformat."""
+    return {column: str(schemes.get(name or "", {}).get("dtype")) for column, name in named.items()}
+
+
 def _labels(root: Path, header: Mapping[str, Any], scheme: str | None) -> dict[str | float, Row]:
     """Attributes of each label of a scheme."""
     labels = header["schemes"].get(scheme, {}).get("labels")
     if isinstance(labels, str) and labels in header["misc_tables"]:
-        columns = (header["misc_tables"][labels].get("columns") or {}).items()
-        named = {str(name): (column or {}).get("scheme_id") for name, column in columns}
-        types = {
-            name: str(header["schemes"].get(of, {}).get("dtype")) for name, of in named.items()
-        }
-        types |= dict(header["misc_tables"][labels].get("levels") or {})
+        table = header["misc_tables"][labels]
+        types = _types(_schemes(table), header["schemes"]) | dict(table.get("levels") or {})
         frame = frame_of(root, labels, types)
         key = str(frame.columns[0])
         return {row.pop(key): row for row in rows.of_frame(frame) if key in row}

@@ -261,13 +261,8 @@ def _listed(path: Path) -> Iterator[Row]:
     if path.suffix != ".jsonl":
         yield from rows.of_frame(rows.load(path))
         return
-    try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                values = json.loads(line).items()
-                yield {k: rows.plain(v) for k, v in values if isinstance(v, str | int | float)}
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise CorpusError(f"{path}: cannot be read as JSON lines: {error}") from None
+    for row in rows.json_lines(path, "JSON lines"):
+        yield {k: rows.plain(v) for k, v in row.items() if isinstance(v, str | int | float)}
 
 
 def _split(path: str) -> str | None:

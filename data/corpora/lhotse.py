@@ -9,7 +9,7 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from data.corpora import rows
 from data.corpora.rows import PREFIX, Row
@@ -25,7 +25,6 @@ CITATION = "Żelasko et al., lhotse"
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 
 FILE = "cuts.jsonl.gz"
-LONGEST_LINE = 1 << 24  # characters
 CUTS = ("MonoCut", "MultiCut", "Cut")
 OTHERS = ("MixedCut", "PaddingCut")
 SAME = 1e-3  # seconds: a cut as long as its recording is the whole recording
@@ -75,22 +74,7 @@ def _files(tree: Tree) -> list[str]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    opened: IO[str]
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8")
-        ) as opened:
-            number = 0
-            while line := opened.readline(LONGEST_LINE):
-                number += 1
-                value = json.loads(line)
-                if not isinstance(value, dict):
-                    raise ValueError(f"line {number} is not an object")
-                yield value
-    except (OSError, EOFError, ValueError, RecursionError) as error:
-        raise CorpusError(f"{path}: cannot be read as lhotse cuts: {error}") from None
+    return rows.json_lines(path, "lhotse cuts")
 
 
 def _utterances_of(cut: dict[str, Any], refused: list[str]) -> Iterator[Row]:

@@ -4,12 +4,16 @@ A row maps names of columns to text and numbers; unknown values are left out. ``
 ``end`` (seconds), ``emotion`` and ``speaker`` make the utterance, all others its attributes.
 """
 
+import contextlib
+import gzip
+import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.corpora.tree import tally
 from data.errors import CorpusError
@@ -28,6 +32,7 @@ PREFIX = "wav2emo_"
 OWN = ("id", "corpus", "path", "start", "end")  # written with PREFIX, so that nothing is lost
 SYNONYMS = {"label": "emotion", "speaker_id": "speaker", "gender": "sex"}
 SEXES = {"f": "female", "m": "male"}
+LONGEST_LINE = 1 << 24  # characters, of a file of JSON lines
 
 
 def load(table: Path) -> "pd.DataFrame":
@@ -39,7 +44,7 @@ def load(table: Path) -> "pd.DataFrame":
     import pandas as pd
 
     suffix = table.suffix.lower()
-    try:
+    with reading(table):
         if suffix == ".parquet":
             frame = pd.read_parquet(table)
         else:
@@ -52,11 +57,18 @@ def load(table: Path) -> "pd.DataFrame":
                 na_values=[""],
                 skipinitialspace=True,
             )
+    frame.columns = frame.columns.map(str)
+    return frame if suffix == ".parquet" else _restored(frame)
+
+
+@contextlib.contextmanager
+def reading(table: Path) -> Iterator[None]:
+    """Make a `CorpusError` of the errors that reading a table raises."""
+    try:
+        yield
     except (ValueError, OSError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CorpusError(f"{table}: cannot be read as a table: {reason}") from error
-    frame.columns = frame.columns.map(str)
-    return frame if suffix == ".parquet" else _restored(frame)
 
 
 def _restored(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -76,6 +88,29 @@ def of_frame(frame: "pd.DataFrame") -> Iterator[Row]:
             for name, value, gone in zip(frame.columns, values, absent, strict=True)
             if not gone
         }
+
+
+def json_lines(path: Path, what: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file of JSON lines, which gzip may have compressed.
+
+    Args:
+        path: the file.
+        what: its expected content, for the message.
+
+    Raises:
+        CorpusError: the file cannot be read.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as file:
+            for number in count(1):
+                if not (line := file.readline(LONGEST_LINE)):
+                    return
+                if not isinstance(value := json.loads(line), dict):
+                    raise ValueError(f"line {number} is not an object")
+                yield value
+    except (OSError, EOFError, ValueError, RecursionError) as error:
+        raise CorpusError(f"{path}: cannot be read as {what}: {error}") from None
 
 
 def plain(value: object) -> str | float:
@@ -121,12 +156,12 @@ def utterances(
     found: dict[str, Utterance] = {}
     missing, repeated, bad = [], [], []
     unusable: set[str] = set()
-    places = _Places(folder, follow_links)
+    locate = _locator(folder, follow_links)
     for number, row in enumerate(rows, start=1):
         where = f"{origin}, row {number}"
         unusable |= {k for k in row if k not in NAMED and not k.startswith(PREFIX) and _taken(k)}
         try:
-            path, exists = places.locate(row.get("file"), where)
+            path, exists = locate(row.get("file"), where)
             if not exists:
                 missing.append(path)
                 continue
@@ -210,29 +245,31 @@ def _text(value: str | float | None, exact: bool) -> str | None:
     return str(value).strip() or None
 
 
-class _Places:
-    """Locates recordings of the ``file`` column, each name once."""
+def _locator(
+    folder: Path, follow_links: bool
+) -> Callable[[str | float | None, str], tuple[str, bool]]:
+    """Make a function that locates the recording of a ``file`` column, each name once.
 
-    def __init__(self, folder: Path, follow_links: bool) -> None:
-        self.folder = os.path.abspath(folder)
-        self.inside = os.path.join(os.path.realpath(self.folder), "")
-        self.follow_links = follow_links
-        self.known: dict[str, tuple[str, bool]] = {}
+    It returns the path relative to `folder`, with forward slashes, and whether the file exists.
+    """
+    root = os.path.abspath(folder)
+    inside = os.path.join(os.path.realpath(root), "")
+    known: dict[str, tuple[str, bool]] = {}
 
-    def locate(self, name: str | float | None, where: str) -> tuple[str, bool]:
-        """Return the path relative to the folder, with forward slashes, and whether it exists."""
+    def locate(name: str | float | None, where: str) -> tuple[str, bool]:
         if not isinstance(name, str) or not name.strip() or "\0" in name:
             raise CorpusError(f"{where}: the file name is missing")
-        if name not in self.known:
-            place = os.path.normpath(os.path.join(self.folder, name.strip()))
-            if not self.follow_links and not os.path.realpath(place).startswith(self.inside):
+        if name not in known:
+            place = os.path.normpath(os.path.join(root, name.strip()))
+            if not follow_links and not os.path.realpath(place).startswith(inside):
                 raise CorpusError(
                     f"{where}: {name} lies outside of the table's folder; "
                     "move it there, or allow it with --follow-links"
                 )
-            path = os.path.relpath(place, self.folder).replace(os.sep, "/")
-            self.known[name] = path, os.path.isfile(place)
-        return self.known[name]
+            known[name] = os.path.relpath(place, root).replace(os.sep, "/"), os.path.isfile(place)
+        return known[name]
+
+    return locate
 
 
 def columns(found: Sequence[Utterance]) -> dict[str, list[str | float | None]]:

@@ -1,7 +1,7 @@
 """TESS: two actresses, 64 and 26 years old, say 200 words in seven emotions.
 
-File names are ``OAF_back_angry.wav``: speaker (older or younger adult female), word, emotion (``ps``
-is pleasant surprise). The spelling of the folders varies. One file has a misspelt speaker
+Files are ``OAF_back_angry.wav``: speaker (older or younger adult female), word, emotion (``ps`` is
+pleasant surprise). The spelling of the folders varies. One file has a misspelt speaker
 (``OA_bite_neutral.wav``), and the common download contains a second copy in a nested folder.
 """
 
