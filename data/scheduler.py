@@ -8,7 +8,6 @@
 import contextlib
 import json
 import logging
-import os
 import re
 import time
 import warnings
@@ -83,18 +82,20 @@ def connect(scheduler: str) -> "Client":
         SchedulerError: the scheduler does not answer.
         UsageError: Dask is not installed.
     """
-    _require_dask()
     import asyncio
 
-    import dask
-    import distributed
+    try:
+        import dask
+        import distributed
+    except ImportError:
+        raise UsageError("--scheduler needs Dask: pip install 'wav2emo[cluster]'") from None
 
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     dask.config.set({"distributed.comm.timeouts.connect": f"{ANSWER_SECONDS}s"})
 
     if local := LOCAL.fullmatch(scheduler):
-        return _start_local(int(local[1] or _cores()))
+        return _start_local(int(local[1]) if local[1] else None)
     address = _from_file(scheduler) if scheduler.startswith(FILE) else scheduler
     _require_certificates(scheduler, address)
     try:
@@ -177,20 +178,14 @@ def _warn_of_versions(caught: Sequence[warnings.WarningMessage]) -> None:
                 )  # fmt: skip
 
 
-def _require_dask() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("distributed") is None:
-        raise UsageError("--scheduler needs Dask: pip install 'wav2emo[cluster]'")
-
-
-def _start_local(count: int) -> "Client":
-    """Start `count` workers, each with its share of the cores."""
+def _start_local(count: int | None) -> "Client":
+    """Start `count` workers, each with its share of the cores. Default: one for each core."""
+    from dask.system import CPU_COUNT
     from distributed import Client, LocalCluster
 
     cluster = LocalCluster(
-        n_workers=count,
-        threads_per_worker=max(1, _cores() // count),
+        n_workers=count or CPU_COUNT,
+        threads_per_worker=max(1, CPU_COUNT // count) if count else 1,
         processes=True,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
@@ -200,10 +195,6 @@ def _start_local(count: int) -> "Client":
         silence_logs=logging.CRITICAL,
     )
     return Client(cluster, timeout=ANSWER_SECONDS, set_as_default=False)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _from_file(scheduler: str) -> str:
