@@ -53,7 +53,7 @@ class Merged:
         It is text if a file has text. The values are unknown in files without the column.
         """
         stored = f"utterances/{name}"
-        text = self._is_text(stored)
+        text = self._is_text(name)
         parts = [columns.unknown(0, text)]
         order = [np.zeros(0, np.intp)]
         for file, here, own in self._by_file(start, len(self) if stop is None else stop):
@@ -65,15 +65,16 @@ class Merged:
                 parts.append(columns.unknown(len(own), text))
         return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 
-    def _is_text(self, stored: str) -> bool:
-        if stored not in self._kinds:
+    def _is_text(self, name: str) -> bool:
+        if name not in self._kinds:
+            stored = f"utterances/{name}"
             having = (file for file in self.files if stored in file.names)
-            self._kinds[stored] = any(file.stored(stored).dtype.kind == "S" for file in having)
-        return self._kinds[stored]
+            self._kinds[name] = any(file.stored(stored).dtype.kind == "S" for file in having)
+        return self._kinds[name]
 
     @cached_property
     def _kinds(self) -> dict[str, bool]:
-        return {}
+        return dict.fromkeys(columns.TEXT, True)
 
     def read_into(self, out: npt.NDArray, name: str, index: int, start: int) -> None:
         """Fill `out`, (utterance, dim), from ``dataset[index]``, beginning at utterance `start`.

@@ -108,13 +108,10 @@ class Cache:
         (seconds), sha256, and further columns of the corpora. Unknown values are "" or NaN."""
         import pandas
 
-        names = dict.fromkeys(self._rows.names)
-        for name in columns.OF_CONDITION:  # files lack columns in which nothing is known
-            if self.degraded:
-                names[name] = None
-            else:
-                names.pop(name, None)
-        table = {name: self._rows.column(name) for name in names}
+        names = {*self._rows.names}.difference(columns.OF_CONDITION)
+        if self.degraded:  # files lack columns in which nothing is known
+            names |= {*columns.OF_CONDITION}
+        table = {name: self._rows.column(name) for name in columns.ordered(names)}
         return pandas.DataFrame(
             {
                 name: columns.decode(values) if values.dtype.kind == "S" else values
@@ -126,25 +123,23 @@ class Cache:
         self, layer: int, pooling: str | None = None, start: int = 0, stop: int | None = None
     ) -> npt.NDArray[np.float32]:
         """Embeddings of one hidden layer, (utterance, dim), for utterances `start` to `stop`."""
-        index, pooling = self._layer_index(layer), self._pooling(pooling)
+        index = self._index("layer", layer, self.layers)
         start, stop, _ = slice(start, stop).indices(len(self))
         out = np.empty((stop - start, self.dim), np.float32)
-        self._rows.read_into(out, f"layers/{pooling}", index, start)
+        self._rows.read_into(out, self._dataset(pooling), index, start)
         return out
 
     def embeddings(self, pooling: str | None = None) -> npt.NDArray[np.float32]:
         """Embeddings of all stored layers, (layer, utterance, dim)."""
-        pooling = self._pooling(pooling)
+        name = self._dataset(pooling)
         out = np.empty((len(self.layers), len(self), self.dim), np.float32)
         for index in range(len(self.layers)):
-            self._rows.read_into(out[index], f"layers/{pooling}", index, start=0)
+            self._rows.read_into(out[index], name, index, start=0)
         return out
 
     def baseline(self, name: str) -> npt.NDArray[np.float32]:
         """Features without a model, (utterance, dim); the recipe describes them."""
-        if name not in self.baselines:
-            stored = ", ".join(self.baselines) or "none; extract again to have them"
-            raise CacheError(f"{self.path}: no baseline {name!r} (stored: {stored})")
+        self._index("baseline", name, self.baselines, "none; extract again to have them")
         stored_as = f"baselines/{name}"
         out = np.empty((len(self), *self.files[0].stored(stored_as).row), np.float32)
         self._rows.read_into(out, stored_as, index=0, start=0)
@@ -171,14 +166,13 @@ class Cache:
 
         ``recipe["sequence_rate"]`` is the number of steps per second.
         """
-        if layer not in self.sequence_layers:
-            stored = ", ".join(map(str, self.sequence_layers)) or "none"
-            raise CacheError(f"{self.path}: no sequences of layer {layer} (stored: {stored})")
-        return [self.sequence(layer, position) for position in range(len(self))]
+        index = self._index("sequences of layer", layer, self.sequence_layers)
+        return [self._rows.sequence(index, position) for position in range(len(self))]
 
     def sequence(self, layer: int, position: int) -> npt.NDArray[np.float16]:
         """Sequence of one layer and utterance, (step, dim)."""
-        return self._rows.sequence(self.sequence_layers.index(layer), position)
+        index = self._index("sequences of layer", layer, self.sequence_layers)
+        return self._rows.sequence(index, position)
 
     def steps(self) -> npt.NDArray[np.int64]:
         """(utterance,) number of steps of the sequences."""
@@ -199,16 +193,15 @@ class Cache:
     def _positions(self) -> dict[str, int]:
         return {name: position for position, name in enumerate(self.utterances["id"])}
 
-    def _layer_index(self, layer: int) -> int:
-        if layer not in self.layers:
-            stored = ", ".join(map(str, self.layers))
-            raise CacheError(f"{self.path}: no layer {layer} (stored: {stored})")
-        return self.layers.index(layer)
+    def _index(
+        self, what: str, value: object, stored: Sequence[object], without: str = "none"
+    ) -> int:
+        if value not in stored:
+            names = ", ".join(map(str, stored)) or without
+            raise CacheError(f"{self.path}: no {what} {value!r} (stored: {names})")
+        return stored.index(value)
 
-    def _pooling(self, pooling: str | None) -> str:
-        if pooling is None:
-            return self.poolings[0]
-        if pooling not in self.poolings:
-            stored = ", ".join(self.poolings)
-            raise CacheError(f"{self.path}: no pooling {pooling!r} (stored: {stored})")
-        return pooling
+    def _dataset(self, pooling: str | None) -> str:
+        """Name of the dataset of a pooling."""
+        number = 0 if pooling is None else self._index("pooling", pooling, self.poolings)
+        return f"layers/{self.poolings[number]}"

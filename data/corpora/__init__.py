@@ -1,14 +1,14 @@
 """Corpora by name: each module reads utterances from the file names of a corpus.
 
-To add a corpus, add a module to this folder. It has the constants ``TITLE, SIZE, ORIGIN, TERMS,
-CITATION``; ``LANGUAGES``, ISO 639-1 codes, of which a single one becomes the ``language`` of all
-utterances; ``LABELS``, from native to shared emotions; and ``GRAMMAR``, the expression of the file
-names, whose named groups are the speaker, the emotion and attributes. Codes of groups are explained
-by ``VALUES``. Three functions are optional: ``fields(match)`` and ``rows(tree)`` add what the
-groups do not state, and ``name(match)`` makes the name of a recording, see
-`data.corpora.tree.read_names`. If the grammar is not enough, ``recognise(tree) -> bool`` and
-``read(tree) -> (utterances, warnings)`` replace what is done with it. A module is imported when it
-is needed.
+To add a corpus, add a module to this folder. Its constants are ``TITLE, SIZE, ORIGIN, CITATION``;
+``TERMS``, unless the page of the corpus states them; ``LANGUAGES``, ISO 639-1 codes, of which a
+single one becomes the ``language`` of all utterances; ``LABELS``, from native to shared emotions;
+``GRAMMAR``, the expression of the file names, whose named groups are the speaker, the emotion and
+attributes; and ``VALUES``, the meanings of the codes in a group. The functions ``fields(match)``
+and ``rows(tree)`` add what the groups do not state, and ``name(match)`` makes the name of a
+recording, see `data.corpora.tree.read_names`. They are optional. If this is not enough,
+``recognise(tree) -> bool`` and ``read(tree) -> (utterances, warnings)`` replace what is done with
+the grammar. A module is imported when it is needed.
 """
 
 import importlib
@@ -16,7 +16,6 @@ import os
 import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, repeat
 from pathlib import Path
 from types import ModuleType
 
@@ -185,12 +184,11 @@ def _apart(corpus: Corpus) -> list[Corpus]:
         apart.setdefault((utterance.corpus, utterance.root), []).append(utterance)
     if len(apart) == 1:
         return [corpus]
-    return [
-        replace(corpus, name=name, root=root, utterances=tuple(utterances), warnings=warnings)
-        for warnings, ((name, root), utterances) in zip(
-            chain([corpus.warnings], repeat(())), apart.items(), strict=False
-        )
+    parts = [
+        replace(corpus, name=name, root=root, utterances=tuple(utterances), warnings=())
+        for (name, root), utterances in apart.items()
     ]
+    return [replace(parts[0], warnings=corpus.warnings), *parts[1:]]
 
 
 def _listed(path: Path, follow_links: bool) -> list[Corpus]:

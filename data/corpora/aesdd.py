@@ -10,7 +10,6 @@ import re
 TITLE = "AESDD, Acted Emotional Speech Dynamic Database"
 SIZE = None  # it grows
 ORIGIN = "http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/"
-TERMS = "see its page"
 CITATION = (
     "Vryzas, Kotsakis, Liatsou, Dimoulas & Kalliris (2018). Speech emotion recognition for "
     "performance interaction. Journal of the Audio Engineering Society 66(6): 457-467."

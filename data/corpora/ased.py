@@ -11,7 +11,6 @@ from data.corpora.tree import Fields
 TITLE = "ASED, Amharic Speech Emotion Dataset"
 SIZE = 2474
 ORIGIN = "https://github.com/wgwangang/ASED_V1"
-TERMS = "see its page"
 CITATION = (
     "Retta, Almekhlafi, Sutcliffe, Mhamed, Ali & Feng (2022). A new Amharic speech emotion dataset "
     "and classification benchmark. arXiv:2201.02710."

@@ -14,7 +14,6 @@ from data.vocabulary import english
 TITLE = "ASVP-ESD, Audio, Speech and Vision Processing Lab Emotional Sound Database"
 SIZE = None  # versions differ
 ORIGIN = "https://zenodo.org/records/7132783"
-TERMS = "see its page"
 CITATION = (
     "Touko Landry, He & Xie. The Audio, Speech and Vision Processing Lab Emotional Sound database "
     "(ASVP-ESD). Zenodo. doi:10.5281/zenodo.7132783."

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 TITLE = "audformat database"
 SIZE = None
 ORIGIN = "https://audeering.github.io/audformat/"
-TERMS = "those of the database"
 CITATION = "Wagner et al., audformat"
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 

@@ -13,7 +13,6 @@ from data.vocabulary import english
 TITLE = "BanglaSER, Bangla speech emotion recognition dataset"
 SIZE = 1467
 ORIGIN = "https://data.mendeley.com/datasets/t9h6p943xy/5"
-TERMS = "see its page"
 CITATION = (
     "Das, Islam, Ahmed, Islam, Shatabda & Islam (2022). BanglaSER: A speech emotion recognition "
     "dataset for the Bangla language. Data in Brief 42: 108091."

@@ -9,7 +9,6 @@ import re
 TITLE = "BAVED, Basic Arabic Vocal Emotions Dataset"
 SIZE = 1935
 ORIGIN = "https://www.kaggle.com/a13x10/basic-arabic-vocal-emotions-dataset"
-TERMS = "see its page"
 CITATION = "Basic Arabic Vocal Emotions Dataset (BAVED)."
 
 LANGUAGES = ("ar",)

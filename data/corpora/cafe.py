@@ -12,7 +12,6 @@ from data.corpora.tree import Fields
 TITLE = "CaFE, Canadian French Emotional Speech Dataset"
 SIZE = 936
 ORIGIN = "https://zenodo.org/records/1478765"
-TERMS = "see its page"
 CITATION = (
     "Gournay, Lahaie & Lefebvre (2018). A Canadian French emotional speech dataset. ACM "
     "Multimedia Systems Conference, 399-402."

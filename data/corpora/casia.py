@@ -10,7 +10,6 @@ from data.vocabulary import english
 TITLE = "CASIA, Chinese emotional corpus"
 SIZE = 1200  # of the public part
 ORIGIN = "https://aistudio.baidu.com/aistudio/datasetdetail/209512"
-TERMS = "see its page"
 CITATION = "Institute of Automation, Chinese Academy of Sciences. CASIA Chinese emotional corpus."
 
 LANGUAGES = ("zh",)

@@ -13,7 +13,6 @@ from data.vocabulary import english
 TITLE = "EmoV-DB, Emotional Voices Database"
 SIZE = None  # copies differ
 ORIGIN = "https://github.com/numediart/EmoV-DB"
-TERMS = "see its page"
 CITATION = (
     "Adigwe, Tits, El Haddad, Ostadabbas & Dutoit (2018). The emotional voices database: Towards "
     "controlling the emotion dimension in voice generation systems. arXiv:1806.09514."

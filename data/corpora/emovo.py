@@ -8,7 +8,6 @@ import re
 TITLE = "EMOVO, Italian Emotional Speech Database"
 SIZE = 588
 ORIGIN = "http://voice.fub.it/activities/corpora/emovo/index.html"
-TERMS = "see its page"
 CITATION = (
     "Costantini, Iaderola, Paoloni & Todisco (2014). EMOVO Corpus: an Italian emotional speech "
     "database. LREC, 3501-3504."

@@ -12,7 +12,6 @@ from data.corpora.tree import Fields
 TITLE = "eNTERFACE'05, audio-visual emotion database"
 SIZE = None
 ORIGIN = "https://enterface.net/enterface05/main.php?frame=emotion"
-TERMS = "see its page"
 CITATION = (
     "Martin, Kotsia, Macq & Pitas (2006). The eNTERFACE'05 audio-visual emotion database. ICDE "
     "Workshops."

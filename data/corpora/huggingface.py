@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 TITLE = "Hugging Face data set"
 SIZE = None
 ORIGIN = "https://huggingface.co/docs/datasets/"
-TERMS = "those of the data set"
 CITATION = "Lhoest et al. 2021, EMNLP"
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 

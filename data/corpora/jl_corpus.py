@@ -10,7 +10,6 @@ from data.vocabulary import english
 TITLE = "JL corpus"
 SIZE = 2400
 ORIGIN = "https://www.kaggle.com/tli725/jl-corpus"
-TERMS = "see its page"
 CITATION = (
     "James, Tian & Watson (2018). An open source emotional speech corpus for human robot "
     "interaction applications. Interspeech, 2768-2772."

@@ -20,7 +20,6 @@ from data.utterance import Utterance
 TITLE = "lhotse cuts"
 SIZE = None
 ORIGIN = "https://lhotse.readthedocs.io/"
-TERMS = "those of the recordings"
 CITATION = "Żelasko et al., lhotse"
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 

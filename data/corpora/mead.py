@@ -11,7 +11,6 @@ from data.vocabulary import english
 TITLE = "MEAD, Multi-view Emotional Audio-visual Dataset"
 SIZE = None  # published in parts
 ORIGIN = "https://github.com/uniBruce/Mead"
-TERMS = "see its page"
 CITATION = (
     "Wang, Wu, Song, Yang, Wu, Qian, He, Qiao & Loy (2020). MEAD: A large-scale audio-visual "
     "dataset for emotional talking-face generation. ECCV."

@@ -13,7 +13,6 @@ from data.vocabulary import english
 TITLE = "MELD, Multimodal EmotionLines Dataset"
 SIZE = 13708
 ORIGIN = "https://affective-meld.github.io/"
-TERMS = "see its page"
 CITATION = (
     "Poria, Hazarika, Majumder, Naik, Cambria & Mihalcea (2019). MELD: A multimodal multi-party "
     "dataset for emotion recognition in conversations. ACL, 527-536."

@@ -11,7 +11,6 @@ from data.vocabulary import english
 TITLE = "MESD, Mexican Emotional Speech Database"
 SIZE = 864
 ORIGIN = "https://data.mendeley.com/datasets/cy34mh68j9"
-TERMS = "see its page"
 CITATION = (
     "Duville, Alonso-Valerdi & Ibarra-Zarate (2021). Mexican Emotional Speech Database based on "
     "semantic, frequency, familiarity, concreteness, and cultural shaping of affective prosody. "

@@ -12,7 +12,6 @@ from data.corpora.tree import Fields
 TITLE = "Oréau, French emotional speech database"
 SIZE = 434  # of the second version
 ORIGIN = "https://zenodo.org/records/4405783"
-TERMS = "see its page"
 CITATION = (
     "Kerkeni, Cleder, Serrestou & Raoof (2020). French emotional speech database - Oréau. Zenodo. "
     "doi:10.5281/zenodo.4405783."

@@ -8,7 +8,6 @@ import re
 TITLE = "Emotions in Polish speech recordings"
 SIZE = 450
 ORIGIN = "https://doi.org/10.34808/h46c-hb44"
-TERMS = "see its page"
 CITATION = (
     "Mięsikowska & Świsulski (2020). Emotions in Polish speech recordings. Gdańsk University of "
     "Technology. doi:10.34808/h46c-hb44."

@@ -11,7 +11,6 @@ from data.corpora.tree import Fields
 TITLE = "SAVEE, Surrey Audio-Visual Expressed Emotion"
 SIZE = 480
 ORIGIN = "http://kahlan.eps.surrey.ac.uk/savee/"
-TERMS = "see its page"
 CITATION = (
     "Haq & Jackson (2010). Multimodal emotion recognition. In Machine Audition: Principles, "
     "Algorithms and Systems, IGI Global, 398-423."

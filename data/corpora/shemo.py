@@ -9,7 +9,6 @@ import re
 TITLE = "ShEMO, Sharif Emotional Speech Database"
 SIZE = 3000
 ORIGIN = "https://github.com/mansourehk/ShEMO"
-TERMS = "see its page"
 CITATION = (
     "Mohamad Nezami, Jamshid Lou & Karami (2019). ShEMO: a large-scale validated database for "
     "Persian speech emotion detection. Language Resources and Evaluation 53(1): 1-16."

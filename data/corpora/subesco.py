@@ -12,7 +12,6 @@ from data.vocabulary import english
 TITLE = "SUBESCO, SUST Bangla Emotional Speech Corpus"
 SIZE = 7000
 ORIGIN = "https://zenodo.org/records/4526477"
-TERMS = "see its page"
 CITATION = (
     "Sultana, Rahman, Selim & Iqbal (2021). SUST Bangla Emotional Speech Corpus (SUBESCO): An "
     "audio-only emotional speech corpus for Bangla. PLoS ONE 16(4): e0250173."

@@ -9,7 +9,6 @@ import re
 TITLE = "URDU, Urdu-language speech emotion database"
 SIZE = 400
 ORIGIN = "https://github.com/siddiquelatif/urdu-dataset"
-TERMS = "see its page"
 CITATION = (
     "Latif, Qayyum, Usman & Qadir (2018). Cross lingual speech emotion recognition: Urdu vs. "
     "Western languages. Frontiers of Information Technology, 88-93."

@@ -84,7 +84,7 @@ def standin(name: str, folder: Path) -> Path:
 def test_contract(name: str, tmp_path: Path) -> None:
     root = standin(name, tmp_path)
     module = corpora.module(name)
-    stated = ("TITLE",) if name in OPEN else ("TITLE", "ORIGIN", "TERMS", "CITATION")
+    stated = ("TITLE",) if name in OPEN else ("TITLE", "ORIGIN", "CITATION")
     assert all(isinstance(getattr(module, constant), str) for constant in stated)
     assert module.SIZE is None or module.SIZE > 0
 

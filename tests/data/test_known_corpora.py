@@ -64,7 +64,7 @@ def test_the_documented_table_is_that_of_the_modules(tmp_path: Path) -> None:
         assert size == (f"{module.SIZE:,}" if module.SIZE else "–")
         shared = {label for label in module.LABELS.values() if label}
         assert emotions == (", ".join(sorted(shared)) or "none")
-        assert terms == module.TERMS
+        assert terms == getattr(module, "TERMS", "see its page")
         if name in EXAMPLES:
             found = corpora.read(plant(tmp_path / name, files(name))).utterances
             attributes = {key for u in found for key in u.attributes} - {"language"}
