@@ -22,7 +22,7 @@ from data.errors import CorpusError
 from data.utterance import Utterance
 
 if TYPE_CHECKING:
-    import pyarrow
+    pass
 
 TITLE = "Hugging Face data set"
 SIZE = None
@@ -58,7 +58,7 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
     warnings = []
     if tables := _tables(tree):
         for table in tables:
-            if any(content for _, _, content in islice(table.rows(content=True), 1)):
+            if any(content for _, _, content in islice(table.rows(), 1)):
                 raise CorpusError(
                     f"{tree.root}: recordings are inside of {table.path}; run 'python -m data "
                     f"unpack {tree.root} -o FOLDER' once, and give that folder"
@@ -94,7 +94,7 @@ def unpack(root: Path, folder: Path) -> int:
     for table in _tables(tree):
         place = PurePosixPath("audio", *PurePosixPath(table.path).with_suffix("").parts)
         (folder / place).mkdir(parents=True)
-        for number, (row, file, content) in enumerate(table.rows(content=True)):
+        for number, (row, file, content) in enumerate(table.rows()):
             if content is None:
                 raise CorpusError(f"{root}: row {number} of {table.path} has no recording inside")
             name = (place / f"{number:06}{_name(file, content)}").as_posix()
@@ -124,16 +124,13 @@ def _refuse_scripts(tree: Tree) -> None:
 
 
 def _scripts(tree: Tree) -> list[str]:
-    found = [path for path in tree.others if path.endswith(".py") and "/" not in path]
-    return [path for path in found if BUILDER.search(_start(tree.root / path))]
-
-
-def _start(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(SCRIPT_BYTES)
-    except OSError:
-        return b""
+    found = []
+    for path in tree.others:
+        if path.endswith(".py") and "/" not in path:
+            with contextlib.suppress(OSError), (tree.root / path).open("rb") as file:
+                if BUILDER.search(file.read(SCRIPT_BYTES)):
+                    found.append(path)
+    return found
 
 
 class _Table:
@@ -154,7 +151,8 @@ class _Table:
         else:
             with pyarrow.memory_map(str(file)) as source:
                 schema = pyarrow.ipc.open_stream(source).schema
-        features = self._features(schema)
+        text = (schema.metadata or {}).get(b"huggingface", b"{}")
+        features = json.loads(text).get("info", {}).get("features") or {}
         structs = {
             field.name
             for field in schema
@@ -173,20 +171,15 @@ class _Table:
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         }
 
-    @staticmethod
-    def _features(schema: "pyarrow.Schema") -> dict[str, Any]:
-        text = (schema.metadata or {}).get(b"huggingface", b"{}")
-        return dict(json.loads(text).get("info", {}).get("features") or {})
-
-    def rows(self, content: bool = False) -> Iterator[tuple[Row, str, bytes | None]]:
-        """Yield other columns, path and content of each recording; `content`: whether to read it.
+    def rows(self) -> Iterator[tuple[Row, str, bytes | None]]:
+        """Yield other columns, path and content of each recording.
 
         Raises:
             CorpusError: the file cannot be read.
         """
         split = _split(self.path.replace("-", "/"))
         try:
-            for record in self._records(content):
+            for record in self._records():
                 sound = record.pop(self.audio) or {}
                 row = {}
                 for name, value in record.items():
@@ -200,12 +193,11 @@ class _Table:
         except (ValueError, OSError, LookupError, TypeError) as error:
             raise CorpusError(f"{self.root / self.path}: cannot be read: {error}") from error
 
-    def _records(self, content: bool) -> Iterator[dict[str, Any]]:
+    def _records(self) -> Iterator[dict[str, Any]]:
         import pyarrow.parquet
 
-        parts = ["path", "bytes"] if content else ["path"]
+        wanted = [*self.names, self.audio]
         if self.is_parquet:
-            wanted = [*self.names, *(f"{self.audio}.{part}" for part in parts)]
             with pyarrow.parquet.ParquetFile(self.root / self.path) as file:
                 for batch in file.iter_batches(BATCH, columns=wanted):
                     yield from batch.to_pylist()
@@ -213,21 +205,14 @@ class _Table:
         with pyarrow.memory_map(str(self.root / self.path)) as source:
             for batch in pyarrow.ipc.open_stream(source):
                 for start in range(0, len(batch), BATCH):
-                    few = batch.slice(start, BATCH).select([*self.names, self.audio])
-                    if not content:
-                        paths = few[self.audio].field("path")
-                        struct = pyarrow.StructArray.from_arrays([paths], ["path"])
-                        few = few.set_column(len(self.names), self.audio, struct)
-                    yield from few.to_pylist()
+                    yield from batch.slice(start, BATCH).select(wanted).to_pylist()
 
 
 def _tables(tree: Tree) -> list[_Table]:
     found = []
     for path in tree.others:
-        if (
-            path.lower().endswith((".parquet", ".arrow"))
-            and PurePosixPath(path).name != METADATA[2]
-        ):
+        name = PurePosixPath(path).name
+        if name.lower().endswith((".parquet", ".arrow")) and name != METADATA[2]:
             with contextlib.suppress(ValueError, OSError, LookupError, TypeError, AttributeError):
                 found.append(_Table(tree.root, path))
     return found
@@ -235,12 +220,11 @@ def _tables(tree: Tree) -> list[_Table]:
 
 def _metadata(tree: Tree) -> list[str]:
     """Metadata files of an audiofolder."""
-    named = [path for path in tree.others if PurePosixPath(path).name in METADATA]
     found = []
-    for path in named:
-        with contextlib.suppress(CorpusError):
-            if any(True for _ in _of_metadata(tree.root, path)):
-                found.append(path)
+    for path in tree.others:
+        if PurePosixPath(path).name in METADATA:
+            with contextlib.suppress(CorpusError):
+                found += [path for _ in islice(_of_metadata(tree.root, path), 1)]
     return found
 
 

@@ -144,9 +144,8 @@ def _cut(
     start = utterance.start or 0.0
     duration = round((samples / rate if utterance.end is None else utterance.end) - start, 8)
     channel: int | list[int] = 0 if channels == 1 else list(range(channels))
-    described = {"speaker": own.get("speaker")}
-    described |= {name: own.get(key) for name, key in (("language",) * 2, ("gender", "sex"))}
-    texts = {name: str(value) for name, value in described.items() if value is not None}
+    described = (("speaker", "speaker"), ("language", "language"), ("gender", "sex"))
+    texts = {name: str(own[column]) for name, column in described if column in own}
     return {
         "id": utterance.id,
         "start": start,
