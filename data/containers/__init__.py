@@ -72,32 +72,13 @@ def opened(descriptor: int, format: str, seconds: float | None = None) -> Iterat
         process = _idle.pop()
     except IndexError:
         process = _Process()
-    finished = False
     try:
         answers = process.answers(descriptor, format, seconds)
-        kind, header = next(answers)
-        if kind == b"x":
-            finished = True
-            raise _refused(header)
-
-        def blocks() -> Iterator[bytes]:
-            nonlocal finished
-            for kind, content in answers:
-                if kind == b"b":
-                    process.waited -= len(content) / (4 * sound.channels * sound.rate)
-                    yield content
-                    continue
-                finished = True
-                if kind == b"x":
-                    raise _refused(content)
-                return
-
-        sound = Sound(**json.loads(header), blocks=blocks())
-        yield sound
-        for _ in sound.blocks:  # few, if `seconds` is given
+        yield Sound(**json.loads(next(answers)), blocks=answers)
+        for _ in answers:  # few, if `seconds` is given
             pass
     finally:
-        if finished:
+        if process.finished:
             _idle.append(process)
         else:
             process.end()
@@ -116,10 +97,6 @@ def header(path: Path) -> tuple[int, int, int] | None:
         return None
 
 
-def _refused(reason: bytes) -> AudioError:
-    return AudioError(f"damaged audio, or not supported: {reason.decode(errors='replace')}")
-
-
 class _Process:
     """A running decoder."""
 
@@ -135,22 +112,38 @@ class _Process:
             )
         self.socket = ours
         self.waited = 0.0  # seconds
+        self.finished = False  # whether the last request was answered
         with _lock:
             _running.add(self)
 
-    def answers(
-        self, descriptor: int, format: str, seconds: float | None
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """Send a request and yield kinds and contents of the answers."""
-        self.waited = 0.0
+    def answers(self, descriptor: int, format: str, seconds: float | None) -> Iterator[bytes]:
+        """Send a request and yield the header, and then blocks.
+
+        Raises:
+            AudioError: the file is refused.
+        """
+        self.waited, self.finished = 0.0, False
         request = json.dumps({"format": format, "seconds": seconds}).encode()
+        second = 0  # bytes of a second of audio
         try:
             socket.send_fds(self.socket, [request], [descriptor])
             while True:
                 kind, length = MESSAGE.unpack(self._receive(MESSAGE.size))
                 if length > LONGEST:
                     raise OSError("a message is too long")
-                yield kind, self._receive(length)
+                content = self._receive(length)
+                if kind == b"h":
+                    header = json.loads(content)
+                    second = 4 * header["channels"] * header["rate"]
+                elif kind == b"b":
+                    self.waited -= length / second
+                else:
+                    self.finished = True
+                    if kind == b"e":
+                        return
+                    reason = content.decode(errors="replace")
+                    raise AudioError(f"damaged audio, or not supported: {reason}")
+                yield content
         except TimeoutError:
             raise AudioError(f"decoding took over {PATIENCE:g} s: refused") from None
         except OSError:
