@@ -14,17 +14,14 @@ HDF5 locates the datasets, and the numbers are then read directly from the file.
 a memory map, but raises an error instead of a bus error if the file is cut short.
 """
 
-import contextlib
 import errno
 import hashlib
-import io
 import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +73,16 @@ def files_in(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Stored:
+    """A dataset in a file."""
+
     shape: tuple[int, ...]
     dtype: np.dtype
     offset: int  # bytes from the start of the file
+    sha256: str  # of its bytes
 
     @property
     def bytes(self) -> int:
-        """Length of the dataset."""
+        """Its length."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     @property
@@ -94,7 +94,11 @@ class _Stored:
 class CacheFile:
     """One file of a cache: its attributes and datasets.
 
-    A dataset is located when it is first read, so that opening a file with many columns is fast.
+    HDF5 is used when the file is opened, and not afterwards.
+
+    Raises:
+        CacheError: it is not a cache of this version, or damaged. Damage of a dataset is an error
+            when the dataset is read.
     """
 
     def __init__(self, path: Path, keep_open: bool = True) -> None:
@@ -102,83 +106,69 @@ class CacheFile:
         self.keep_open = keep_open  # False saves descriptors if there are many files
         self._descriptor: int | None = None
         self._identity: tuple[int, ...] | None = None
-        self._stored: dict[str, _Stored] = {}
-        with self._hdf5() as hdf5:
-            attributes = hdf5.attrs
-            if _text(attributes.get("format")) != FORMAT:
-                raise CacheError(f"{path}: an HDF5 file, but not a {FORMAT} cache")
-            version = _text(attributes["version"])
-            if version != str(VERSION):
-                raise CacheError(
-                    f"{path}: cache version {version}, but this program reads {VERSION}"
-                )
-            self.recipe: dict[str, Any] = json.loads(_text(attributes["recipe"]))
-            self.provenance: dict[str, Any] = json.loads(_text(attributes["provenance"]))
-            self.fingerprint = _text(attributes["fingerprint"])
-            if fingerprint(self.recipe) != self.fingerprint:
-                raise CacheError(f"{path}: damaged: its recipe does not match its fingerprint")
-            _check(self.recipe, self.provenance)
-            first = f"layers/{self.recipe['pooling'][0]}"
-            dataset = hdf5[first]
-            if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
-                raise CacheError(f"{path}: damaged: {first} is not an array of 3 axes; {AGAIN}")
-            _, self._count, self.dim = dataset.shape
-            self._locate(dataset, first)
-
-    @contextlib.contextmanager
-    def _hdf5(self) -> Iterator[h5py.File]:
-        """Open the file by HDF5."""
-        descriptor = os.dup(self._open())  # a read of another thread may close the original
         try:
-            with h5py.File(_Descriptor(descriptor), "r") as hdf5:
-                yield hdf5
+            with open(self._open(), "rb", closefd=False) as file, h5py.File(file, "r") as hdf5:
+                self._read_attributes(hdf5.attrs)
+                self._locate(hdf5, os.fstat(file.fileno()).st_size)
         except (CacheError, MemoryError):
             raise
         except Exception as error:  # HDF5 raises many types of errors for a damaged file
             if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
                 raise
-            log.debug("%s: %s", self.path, error)
+            log.debug("%s: %s", path, error)
             raise CacheError(
-                f"{self.path}: not a cache, or damaged; if it is damaged, {AGAIN}"
+                f"{path}: not a cache, or damaged; if it is damaged, {AGAIN}"
             ) from None
         finally:
-            os.close(descriptor)
-            if not self.keep_open:
+            if not keep_open:
                 self.close()
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Names of the datasets in the file."""
-        with self._hdf5() as hdf5:
-            found = tuple(
-                f"{group}/{name}"
-                for group in ("utterances", "layers", "baselines", "sequences")
-                for name in hdf5.get(group, ())
+    def _read_attributes(self, attributes: h5py.AttributeManager) -> None:
+        if _text(attributes.get("format")) != FORMAT:
+            raise CacheError(f"{self.path}: an HDF5 file, but not a {FORMAT} cache")
+        version = _text(attributes["version"])
+        if version != str(VERSION):
+            raise CacheError(
+                f"{self.path}: cache version {version}, but this program reads {VERSION}"
             )
-        expected = {f"utterances/{name}" for name in columns.REQUIRED} | {*arrays(self.recipe)}
-        if missing := sorted(expected - set(found)):
-            raise CacheError(f"{self.path}: damaged: {', '.join(missing)} is missing")
-        return found
+        self.recipe: dict[str, Any] = json.loads(_text(attributes["recipe"]))
+        self.provenance: dict[str, Any] = json.loads(_text(attributes["provenance"]))
+        self.fingerprint = _text(attributes["fingerprint"])
+        if fingerprint(self.recipe) != self.fingerprint:
+            raise CacheError(f"{self.path}: damaged: its recipe does not match its fingerprint")
+        _check(self.recipe, self.provenance)
 
-    def _locate(self, dataset: h5py.Dataset, name: str) -> None:
+    def _locate(self, hdf5: h5py.File, size: int) -> None:
+        """Locate the datasets in a file of `size` bytes."""
+        found = {
+            f"{group}/{name}": dataset
+            for group in ("utterances", "layers", "baselines", "sequences")
+            for name, dataset in hdf5.get(group, {}).items()
+        }
+        expected = {f"utterances/{name}" for name in columns.REQUIRED} | {*arrays(self.recipe)}
+        if missing := sorted(expected - found.keys()):
+            raise CacheError(f"{self.path}: damaged: {', '.join(missing)} is missing")
+        first = f"layers/{self.recipe['pooling'][0]}"
+        if not isinstance(found[first], h5py.Dataset) or found[first].ndim != 3:
+            raise CacheError(f"{self.path}: damaged: {first} is not an array of 3 axes; {AGAIN}")
+        _, self._count, self.dim = found[first].shape
+        self._datasets = {name: self._located(found[name], name, size) for name in found}
+        self.stored(first)
+
+    def _located(self, dataset: h5py.Dataset, name: str, size: int) -> _Stored | str:
+        """The place of a dataset, or what is wrong with it."""
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-            raise CacheError(f"{self.path}: damaged: {name} is not an array; {AGAIN}")
+            return f"{name} is not an array"
         types, shape = self._schema(name, dataset.shape)
         if (dataset.dtype.kind if dataset.dtype.kind == "S" else dataset.dtype.str) not in types:
             expected = " or ".join(TYPE_NAMES[each] for each in types)
-            raise CacheError(
-                f"{self.path}: damaged: {name} is {_type_name(dataset)}, expected {expected}; "
-                f"{AGAIN}"
-            )
-        offset = dataset.id.get_offset()
-        stored = _Stored(dataset.shape, dataset.dtype, offset or 0)
-        contiguous = not dataset.chunks and (offset is not None or not stored.bytes)
+            return f"{name} is {_type_name(dataset)}, expected {expected}"
+        offset, checksum = dataset.id.get_offset(), _text(dataset.attrs.get("sha256"))
+        stored = _Stored(dataset.shape, dataset.dtype, offset or 0, checksum)
+        contiguous = offset is not None or not (stored.bytes or dataset.chunks)
         if not contiguous or stored.shape != shape:
-            how = "" if contiguous else ", not contiguous"
-            raise CacheError(f"{self.path}: damaged: {name} has shape {stored.shape}{how}; {AGAIN}")
-        if stored.offset + stored.bytes > os.fstat(self._open()).st_size:
-            raise CacheError(f"{self.path}: damaged: {name} is cut short")
-        self._stored[name] = stored
+            return f"{name} has shape {stored.shape}{'' if contiguous else ', not contiguous'}"
+        return f"{name} is cut short" if stored.offset + stored.bytes > size else stored
 
     def _schema(self, name: str, shape: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Types that a dataset may have, and its shape; free axes are taken from `shape`."""
@@ -194,11 +184,25 @@ class CacheFile:
         return ("<f2",), (len(self.recipe.get("sequence_layers") or ()), *shape[1:2], self.dim)
 
     def stored(self, name: str) -> _Stored:
-        """Shape, type and offset of one dataset."""
-        if name not in self._stored:
-            with self._hdf5() as hdf5:
-                self._locate(hdf5[name], name)
-        return self._stored[name]
+        """Shape, type and offset of one dataset.
+
+        Raises:
+            CacheError: they are not those of the schema.
+        """
+        found = self._datasets[name]
+        if isinstance(found, str):
+            raise CacheError(f"{self.path}: damaged: {found}; {AGAIN}")
+        return found
+
+    @property
+    def names(self) -> Collection[str]:
+        """Names of the datasets in the file."""
+        return self._datasets.keys()
+
+    @property
+    def malformed(self) -> list[str]:
+        """What is wrong with the datasets whose type or shape is not that of the schema."""
+        return [found for found in self._datasets.values() if isinstance(found, str)]
 
     def __len__(self) -> int:
         return self._count
@@ -259,10 +263,6 @@ class CacheFile:
             CacheError: the shape or type of a dataset is not that of the schema.
         """
         for name in self.names:
-            self.stored(name)
-        with self._hdf5() as hdf5:
-            expected = {name: _text(hdf5[name].attrs["sha256"]) for name in self.names}
-        for name in self.names:
             stored = self.stored(name)
             checksum, position = hashlib.sha256(), 0
             while position < stored.bytes:
@@ -270,7 +270,7 @@ class CacheFile:
                 self._read(block, stored.offset + position)
                 checksum.update(block.data)
                 position += len(block)
-            if checksum.hexdigest() != expected[name]:
+            if checksum.hexdigest() != stored.sha256:
                 yield name
 
     def close(self) -> None:
@@ -354,43 +354,6 @@ def _missing(path: Path) -> str:
             f"continue, or 'python -m data pack {path}' to use the finished utterances"
         )
     return f"{path}: no such cache; make one with 'python -m extract CORPUS -o {path}'"
-
-
-class Positioned(io.RawIOBase):
-    """A file object for HDF5, with a position of its own and a `size` in bytes."""
-
-    size: int
-
-    def __init__(self) -> None:
-        self._position = 0
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        self._position = origin + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-
-class _Descriptor(Positioned):
-    """An open file. Forked processes share the position of its descriptor, but not that of this."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__()
-        self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = os.preadv(self._descriptor, [buffer], self._position)
-        self._position += count
-        return count
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ are then written at the offsets of that layout, block by block, into a temporary
 
 import errno
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from data.atomic import sync_folder, temporary_file, write_at
-from data.cache.file import Positioned
 
 ALIGNMENT = 64  # bytes: a cache line
 PROVENANCE_BLOCK = 4096  # bytes; padding keeps all other bytes in place when provenance changes
@@ -142,13 +142,21 @@ def _create(group: h5py.Group, name: str, dataset: Dataset) -> h5py.Dataset:
     return h5py.Dataset(h5py.h5d.create(group.id, name.encode(), kind, space, properties))
 
 
-class _MetadataOnly(Positioned):
+class _MetadataOnly(io.RawIOBase):
     """A file object that records its writes and its size."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.writes: list[tuple[int, bytes]] = []
         self.size = 0
+        self._position = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
 
     def write(self, content: bytes) -> int:  # type: ignore[override]
         self.writes.append((self._position, bytes(content)))
@@ -171,5 +179,11 @@ class _MetadataOnly(Positioned):
         self._position += len(content)
         return len(content)
 
+    def readable(self) -> bool:
+        return True
+
     def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
         return True

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data.cache.file import CacheFile
+from data.cache.file import AGAIN, CacheFile
 from data.cache.reader import Cache
 from data.errors import CacheError
 
@@ -17,9 +17,8 @@ def problems(cache: Cache) -> Iterator[str]:
 
 
 def _file_problems(file: CacheFile) -> Iterator[str]:
-    malformed = list(_malformed(file))
-    yield from malformed
-    if malformed:
+    if file.malformed:
+        yield from (f"{problem}; {AGAIN}" for problem in file.malformed)
         return
     damaged = set(file.damage())
     for name in sorted(damaged):
@@ -52,17 +51,3 @@ def _file_problems(file: CacheFile) -> Iterator[str]:
             fitting = False
         if not fitting:
             yield "sequences/offsets: do not fit the values"
-
-
-def _malformed(file: CacheFile) -> Iterator[str]:
-    """Yield datasets whose shape or type is not that of the schema."""
-    try:
-        names = file.names
-    except CacheError as error:
-        yield str(error).removeprefix(f"{file.path}: ")
-        return
-    for name in names:
-        try:
-            file.stored(name)
-        except CacheError as error:
-            yield str(error).removeprefix(f"{file.path}: ").removeprefix("damaged: ")
