@@ -142,9 +142,7 @@ class _Table:
         if "file" not in frame.columns:
             raise CorpusError(f"{self.root}: table {self.name} has no column 'file'")
         for row in rows.of_frame(frame.rename(columns=self.names)):
-            start, end = (
-                None if t is None else float(t) for t in (row.pop(n, None) for n in TIMES)
-            )
+            start, end = (float(row.pop(name)) if name in row else None for name in TIMES)
             if start == 0 and end is None:
                 start = None  # the whole file
             key = str(row.pop("file", "")), start, end
@@ -214,14 +212,11 @@ def _labels(root: Path, header: Mapping[str, Any], scheme: str | None) -> dict[s
         return {row.pop(key): row for row in rows.of_frame(frame) if key in row}
     if not isinstance(labels, dict):
         return {}
-    attributes = {
-        label: value if isinstance(value, dict) else {"label": value}
-        for label, value in labels.items()
-    }
-    return {
-        label: {str(k): rows.plain(v) for k, v in values.items() if v is not None}
-        for label, values in attributes.items()
-    }
+    found = {}
+    for label, value in labels.items():
+        attributes = value if isinstance(value, dict) else {"label": value}
+        found[label] = {str(k): rows.plain(v) for k, v in attributes.items() if v is not None}
+    return found
 
 
 def write(folder: Path, utterances: Sequence[Utterance], files: Sequence[str]) -> None:
@@ -250,14 +245,14 @@ def write(folder: Path, utterances: Sequence[Utterance], files: Sequence[str]) -
     columns |= rows.columns(utterances)
     types = {name: _type(name, values) for name, values in columns.items()}
     splits = [str(u.attributes.get("split", "")) for u in utterances]
-    named = {name for name in splits if _PLAIN.fullmatch(name)}
+    splits = [name if _PLAIN.fullmatch(name) else "" for name in splits]
     described = [name for name in columns if name not in ("file", *TIMES)]
     header: dict[str, Any] = {
         "name": utterances[0].corpus,
         "source": "wav2emo",
         "usage": "other",
         "schemes": {name: {"dtype": types[name][0]} for name in described},
-        "splits": {name: {"type": _SPLITS.get(name, "other")} for name in sorted(named)},
+        "splits": {name: {"type": _SPLITS.get(name, "other")} for name in sorted({*splits} - {""})},
         "tables": {},
     }
     for name in ("emotion", "speaker"):
@@ -267,15 +262,12 @@ def write(folder: Path, utterances: Sequence[Utterance], files: Sequence[str]) -
     longer = {short: long for long, short in LANGUAGES.items()}
     if known := sorted(longer[name] for name in languages if name in longer):
         header["languages"] = known
-    for split in sorted({name if name in named else "" for name in splits}):
+    whole = pyarrow.table(
+        {name: pyarrow.array(values, types[name][1]) for name, values in columns.items()}
+    )
+    for split in sorted({*splits}):
         table = f"emotion.{split}" if split else "emotion"
-        chosen = [k for k, name in enumerate(splits) if (name if name in named else "") == split]
-        arrow = pyarrow.table(
-            {
-                name: pyarrow.array([values[k] for k in chosen], types[name][1])
-                for name, values in columns.items()
-            }
-        )
+        arrow = whole.filter(pyarrow.array([name == split for name in splits]))
         pyarrow.parquet.write_table(arrow, folder / f"db.{table}.parquet")
         header["tables"][table] = {
             "type": "segmented" if segmented else "filewise",
