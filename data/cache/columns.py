@@ -35,19 +35,18 @@ def from_utterances(
 ) -> Columns:
     """Columns of shape (utterance,), from utterances, durations in seconds, SHA-256, the achieved
     levels of their conditions, and the `QUALITY` of each."""
-    named = {
-        "id": column("id", [utterance.id for utterance in utterances]),
-        "duration": column("duration", durations),
-        "sha256": column("sha256", checksums),
+    values: dict[str, Iterable[object]] = {
+        "id": [utterance.id for utterance in utterances],
+        "duration": durations,
+        "sha256": checksums,
     }
     conditions = [utterance.condition for utterance in utterances]
     if any(conditions):
-        named[CONDITION] = column(CONDITION, [one.name if one else "" for one in conditions])
-        named[DIGEST] = column(DIGEST, [one.digest if one else "" for one in conditions])
-        named[ACHIEVED] = column(ACHIEVED, achieved)
-    measured = zip(*quality, strict=True)
-    named |= {name: column(name, values) for name, values in zip(QUALITY, measured, strict=False)}
-    return described(utterances) | named
+        values[CONDITION] = [one.name if one else "" for one in conditions]
+        values[DIGEST] = [one.digest if one else "" for one in conditions]
+        values[ACHIEVED] = achieved
+    values |= zip(QUALITY, zip(*quality, strict=True), strict=False)
+    return described(utterances) | {name: column(name, values[name]) for name in values}
 
 
 def described(utterances: Sequence[Utterance]) -> Columns:
@@ -55,14 +54,10 @@ def described(utterances: Sequence[Utterance]) -> Columns:
     attributes = {name for utterance in utterances for name in utterance.attributes}
     if reserved := attributes.intersection((*REQUIRED, *EMBEDDED)):
         raise ValueError(f"{min(reserved)!r} is a reserved name; rename the attribute")
-    named = {
-        name: column(name, [getattr(utterance, name) for utterance in utterances])
-        for name in DESCRIBED
-    }
-    return named | {
-        name: column(name, [utterance.attributes.get(name) for utterance in utterances])
-        for name in sorted(attributes)
-    }
+    values = {name: [getattr(utterance, name) for utterance in utterances] for name in DESCRIBED}
+    for name in sorted(attributes):
+        values[name] = [utterance.attributes.get(name) for utterance in utterances]
+    return {name: column(name, values[name]) for name in values}
 
 
 def column(name: str, values: Iterable[object]) -> npt.NDArray:

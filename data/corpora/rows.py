@@ -159,7 +159,7 @@ def utterances(
     locate = _locator(folder, follow_links)
     for number, row in enumerate(rows, start=1):
         where = f"{origin}, row {number}"
-        unusable |= {k for k in row if k not in NAMED and not k.startswith(PREFIX) and _taken(k)}
+        unusable |= {name for name in row if _is_attribute(name) and _taken(name)}
         try:
             path, exists = locate(row.get("file"), where)
             if not exists:
@@ -185,6 +185,10 @@ def utterances(
     warnings += tally("rows that repeat another, left out", repeated)
     warnings += tally("columns with names that a cache cannot store, left out", sorted(unusable))
     return list(found.values()), warnings
+
+
+def _is_attribute(name: str) -> bool:
+    return name not in NAMED and not name.startswith(PREFIX)
 
 
 def _taken(name: str) -> bool:
@@ -217,11 +221,7 @@ def _utterance(name: str, folder: Path, path: str, row: Row, where: str) -> Utte
         emotion=_text(row.get("emotion"), "id" in own),
         start=start,
         end=end,
-        attributes={
-            key: value
-            for key, value in row.items()
-            if key not in NAMED and not key.startswith(PREFIX) and not _taken(key)
-        },
+        attributes={k: v for k, v in row.items() if _is_attribute(k) and not _taken(k)},
     )
 
 
