@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.conditions import Copies, clean_table
-from classify.dataset import select
+from classify.dataset import select, with_features
 from classify.models.domain import FALSE_ALARMS, RANK, Domain, summarised
 from classify.options import Options
-from classify.robustness.fits import dataset
 from data.cache import Cache
 
 
@@ -30,7 +29,7 @@ def shares(
     with Cache(options.cache, degraded=True) as cache:
         selection = select(clean_table(cache), options)
         copies = Copies.of(selection, cache, cache.conditions)
-        data = dataset(options, copies, cache)
+        data = with_features(copies.as_selection(), options, cache)
         X = summarised(data.X, data.features, cache.dim)
     _, speaker = np.unique(selection.speakers, return_inverse=True)
     group = np.random.default_rng(0).permutation(speaker.max() + 1)[speaker] % groups

@@ -6,32 +6,24 @@ The cache is made here: random numbers with class and speaker structure, of the 
 12 actors of RAVDESS (720 utterances, 8 classes) in 20 conditions on 13 layers of 768 numbers; the
 time does not depend on what they mean. Both sides fit a logistic regression to the clean training
 speakers of each fold (and of its inner folds, which choose the layer) on every layer, on all
-cores, and predict all conditions of the test speakers. scikit-learn fits
-``make_pipeline(StandardScaler(), LogisticRegression(C))`` one by one in as many processes as there
-are cores, as scripts do. The whole command, with start, statistics, figures and page, is timed too.
+cores, and predict all conditions of the test speakers; see `one_by_one.py`.
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+from joblib import cpu_count
+from one_by_one import compare
 
 from classify.conditions import Copies, clean_table
 from classify.dataset import select, sound
 from classify.evaluation.division import divide
 from classify.features import Features
-from classify.heads.linear.batched import DEFAULT_C
-from classify.robustness import fits
+from classify.robustness.design import Design
 from classify.robustness.options import RobustnessOptions
+from classify.studies.fits import linear
 from data.cache.writer import write_cache
 
 SPEAKERS, SENTENCES, DIM = 12, 60, 768
@@ -74,27 +66,6 @@ def make_cache(path: Path, layers: int, conditions: int) -> None:
     write_cache(path, recipe, columns, {"mean": values})
 
 
-def one_by_one(layers, y, parts) -> list[np.ndarray]:
-    """Predictions of every layer and part by scikit-learn."""
-
-    def fit(X: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        with threadpool_limits(1):
-            head = LogisticRegression(C=DEFAULT_C["logreg"], max_iter=10_000)
-            return make_pipeline(StandardScaler(), head).fit(X[train], y[train]).predict(X[test])
-
-    return Parallel(cpu_count())(delayed(fit)(X, *part) for X in layers for part in parts)
-
-
-def ours(layers, y, parts) -> list[np.ndarray]:
-    """The same by this package, in the same order."""
-    classes = int(y.max()) + 1
-    return [
-        output.argmax(1)
-        for X in layers
-        for output in fits.linear("logreg", None, X, y, classes, parts)
-    ]
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -108,38 +79,23 @@ def main() -> None:
         options = RobustnessOptions(path).of("logreg")
         with sound(path, degraded=True) as cache:
             selection, folds = divide(select(clean_table(cache), options), options)
-            design = fits.Design(
-                Copies.of(selection, cache, cache.conditions), folds, cache.conditions
-            )
-            parts = [*design.parts(), *design.inner(0)[1]]
+            copies = Copies.of(selection, cache, cache.conditions)
+            design = Design(copies, folds, cache.conditions, seed=0)
+            parts = [*design.parts(), *design.inner()[1]]
             layers = [
-                Features(layer, (layer,), cache.poolings).of_cache(cache, design.copies.row)
+                Features(layer, (layer,), cache.poolings).of_cache(cache, copies.row)
                 for layer in cache.layers
             ]
         print(
             f"{len(selection.y)} utterances × {args.conditions} conditions, {len(layers)} layers: "
             f"{len(layers) * len(parts)} fits, {cpu_count()} cores"
         )
-        times: dict[str, list[float]] = {"scikit-learn, fit by fit": [], "ours": []}
-        for _ in range(args.rounds):
-            answers = []
-            for name, run in zip(times, (one_by_one, ours), strict=True):
-                began = time.perf_counter()
-                answers.append(run(layers, design.copies.y, parts))
-                times[name].append(time.perf_counter() - began)
-        same = np.concatenate(answers[0]) == np.concatenate(answers[1])
-        ratio = float(np.median(np.divide(*times.values())))
-        command = [sys.executable, "-m", "classify", "robustness", "--cache", path, "-q",
-                   "--out", Path(folder) / "run"]  # fmt: skip
-        began = time.perf_counter()
-        subprocess.run(list(map(str, command)), check=True, capture_output=True)
-        whole = time.perf_counter() - began
-    print("| | s | ÷ scikit-learn |\n| --- | --- | --- |")
-    for name, taken in times.items():
-        shown = f"{ratio:.1f}" if name == "ours" else "1.0"
-        print(f"| {name} | {min(taken):.1f} | {shown} |")
-    print(f"| whole command `classify robustness` | {whole:.1f} | |")
-    print(f"\npredictions that agree: {same.mean():.2%} of {len(same)}")
+
+        def ours(X: np.ndarray) -> np.ndarray:
+            outputs = linear("logreg", None, X, copies.y, len(selection.classes), parts)
+            return np.concatenate([output.argmax(1) for output in outputs])
+
+        compare(layers, copies.y, parts, ours, ["robustness", "--cache", path], args.rounds)
 
 
 if __name__ == "__main__":

@@ -12,19 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.conditions import Copies, named
-from classify.dataset import Dataset, Selection
-from classify.evaluation.crossvalidate import Parts, fit_parts
+from classify.dataset import Dataset, Selection, with_features
+from classify.evaluation.crossvalidate import Parts
 from classify.evaluation.folds import Folds, with_everything
-from classify.evaluation.run import new_head
 from classify.evaluation.tuning import Settings
-from classify.heads import naming
-from classify.heads.linear.batched import DEFAULT_C
 from classify.models.calibration import tempered
 from classify.options import Options
-from classify.robustness.fits import Design, Probabilities, dataset, inner_uar, linear
-from classify.robustness.scores import ALL, CLEAN, CONDITION, Groups, Row
+from classify.robustness.design import ALL, CLEAN, CONDITION, Design, Probabilities, Row
 from classify.robustness.study import complete
 from classify.stats.scores import Json
+from classify.studies.fits import Output, is_batched, predict_parts
 from data.cache import Cache
 from data.condition import CLEAN as CLEAN_NAME
 
@@ -67,36 +64,24 @@ class _Fitter:
     jobs: int
     _read: dict[object, Dataset] = field(default_factory=dict)  # of the last layer alone
 
-    def __call__(self, numbers: Sequence[int], parts: Parts) -> list[npt.NDArray]:
+    def __call__(self, numbers: Sequence[int], parts: Parts) -> list[Output]:
         """Probabilities (tested sample, class) of parts, with the settings of some folds."""
         groups: dict[str, list[int]] = {}
         for place, number in enumerate(numbers):
-            groups.setdefault(self._key(self.settings[number]), []).append(place)
-        found: dict[int, npt.NDArray] = {}
+            own = self.settings[number]
+            together = own.get("layer") if is_batched(self.options) else sorted(own.items())
+            groups.setdefault(str(together), []).append(place)
+        found: dict[int, Output] = {}
         for places in groups.values():
-            of = [self.settings[numbers[place]] for place in places]
-            outputs = self._fit(of, [parts[place] for place in places])
+            given = [self.settings[numbers[place]] for place in places]
+            settings = {name: one for name, one in given[0].items() if name != "layer"}
+            if "C" in settings and is_batched(self.options):
+                settings["C"] = np.array([one["C"] for one in given])
+            some = [parts[place] for place in places]
+            data = self.data(given[0])
+            outputs = predict_parts(self.options, data, some, settings, self.jobs)
             found.update(zip(places, outputs, strict=True))
         return [found[place] for place in range(len(parts))]
-
-    @property
-    def _batched(self) -> bool:
-        return self.options.head in DEFAULT_C and not self.options.balance
-
-    def _key(self, settings: Settings) -> str:
-        """Equal of parts that are fitted together: linear heads with any C."""
-        return str(settings.get("layer") if self._batched else sorted(settings.items()))
-
-    def _fit(self, settings: Sequence[Settings], parts: Parts) -> Sequence[npt.NDArray]:
-        data = self.data(settings[0])
-        with naming(self.options.head, data.features):
-            if self._batched:
-                given = [one.get("C", self.options.C) for one in settings]
-                C = None if None in given else np.array(given, float)
-                return linear(self.options.head, C, data.X, data.y, len(data.classes), parts)
-            parameters = {name: one for name, one in settings[0].items() if name != "layer"}
-            head = new_head(self.options, data, parameters)
-            return [fit.output for fit in fit_parts((head,), data, parts, self.jobs)[0]]
 
     def data(self, settings: Settings) -> Dataset:
         """All samples with the features of some settings."""
@@ -104,7 +89,7 @@ class _Fitter:
         if layer not in self._read:
             self._read.clear()
             options = replace(self.options, layer=layer)
-            self._read[layer] = dataset(options, self.copies, self.cache)
+            self._read[layer] = with_features(self.copies.as_selection(), options, self.cache)
         return self._read[layer]
 
 
@@ -124,17 +109,17 @@ class Degraded:
             return None
         return self.held_out[: len(self.design.copies.selection.y)].astype(np.float64)
 
-    def as_json(self, temperature: float, seed: int) -> Json:
+    def as_json(self, temperature: float) -> Json:
         """The field of ``model.json``: the augmentation, and calibrated scores by condition."""
         found: Json = {"augment": self.augmentation.as_json() if self.augmentation else None,
                        "conditions": None}  # fmt: skip
         if self.held_out is not None and self.design.tested:
             calibrated = tempered(self.held_out, temperature).astype(np.float32)
-            scored = Groups.of(self.design, seed).scored(calibrated)
             found["conditions"] = {
                 row.group.name: _row(row)
-                for row in scored.rows if row.group.what in (CLEAN, CONDITION, ALL)
-            }  # fmt: skip
+                for row in self.design.scored(calibrated).rows
+                if row.group.what in (CLEAN, CONDITION, ALL)
+            }
         return found
 
 
@@ -187,7 +172,7 @@ def degraded(
     tested: tuple[str, ...] = ()
     if len(folds):
         tested = complete(copies, folds, cache.conditions)[0]
-    design = Design(copies, folds, tested)
+    design = Design(copies, folds, tested, options.seed)
     if len(folds):
         each = zip(design.parts(conditions), design.parts(), trained, strict=False)
         parts = [augmented if chosen else plain for augmented, plain, chosen in each]
@@ -207,10 +192,10 @@ def _choose(
     seed: int,
 ) -> Augmentation:
     folds = replace(folds, by_speaker=copies.selection.speakers_known)
-    design = Design(copies, with_everything(folds, len(copies.selection.y)), conditions)
+    design = Design(copies, with_everything(folds, len(copies.selection.y)), conditions, seed)
     scores, kind = [], ""
     for trained in ((), conditions):
-        numbers, parts, kind = design.inner(seed, trained)
+        inner = numbers, parts, kind = design.inner(trained)
         outputs = fit(numbers, parts)
-        scores.append(inner_uar(design, numbers, parts, outputs, (CLEAN_NAME, *conditions)))
+        scores.append(design.inner_uar(inner, outputs, (CLEAN_NAME, *conditions)))
     return Augmentation(tuple(asked), conditions, kind, np.stack(scores))

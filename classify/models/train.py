@@ -177,7 +177,7 @@ def _classes(
     in_conditions, fitted_to = predicted.degraded, data
     if in_conditions:
         fitted_to = in_conditions.everything
-        found["robustness"] = in_conditions.as_json(temperature, options.seed)
+        found["robustness"] = in_conditions.as_json(temperature)
     unfitted = new_head(options, data, predicted.settings)
     head = _fitted(unfitted, options, fitted_to, fitted_to.truth)
     support = dict(sorted(Counter(data.truth.tolist()).items()))

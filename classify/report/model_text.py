@@ -4,7 +4,7 @@ from typing import Any
 
 from classify.formats import counted, score
 from classify.models.trained import TrainedHead
-from classify.robustness.scores import ALL, CLEAN
+from classify.robustness.design import ALL, CLEAN
 from classify.stats.intervals import in_words
 from data import console
 

@@ -30,8 +30,8 @@ from classify.report.style import (
     panels,
     write,
 )
+from classify.robustness.design import CLEAN, CONDITION, Row, Scored
 from classify.robustness.result import Robustness, title
-from classify.robustness.scores import CLEAN, CONDITION, Row, Scored
 from classify.stats import intervals
 from classify.stats.metrics import uar
 from data.cache.recipe import in_words
@@ -60,9 +60,9 @@ def draw(found: Robustness, folder: Path) -> list[Illustration]:
         partial(conditions_figure, named_runs(found), found.chance),
     ))  # fmt: skip
     if found.layers and found.layer_counts is not None:
-        names = [group.name for group in found.groups.groups]
+        names = [group.name for group in found.design.groups]
         scores = uar(found.layer_counts.sum(0)).T
-        some = [n for n, group in enumerate(found.groups.groups) if group.what in SHOWN]
+        some = [n for n, group in enumerate(found.design.groups) if group.what in SHOWN]
         numbers, chosen = found.layers.layers, [found.layers.layers[n] for n in found.layers.chosen]
         planned += [
             Illustration(

@@ -18,8 +18,8 @@ from classify.report.page import (
 )
 from classify.report.robustness_text import bought, changed, lowest, robust_layer, unchanged
 from classify.report.style import Illustration
+from classify.robustness.design import ALL, CLEAN, CONDITION, SMALL, Row
 from classify.robustness.result import Robustness, title
-from classify.robustness.scores import ALL, CLEAN, CONDITION, SMALL, Row
 from classify.stats.intervals import as_json, of_score
 from classify.stats.metrics import uar
 from classify.stats.tests import ALPHA
@@ -34,7 +34,7 @@ BABBLE = (
 
 def html(found: Robustness, figures: Sequence[Illustration], folder: Path) -> str:
     """The page as HTML, with the figures that lie in `folder` inside of it."""
-    first, selection, folds = found.first, found.groups.copies.selection, found.groups.folds
+    first, selection, folds = found.first, found.design.copies.selection, found.design.folds
     files = (
         "<code>predictions.csv</code> has every prediction, <code>robustness.json</code> every "
         "number. Every figure is there as PNG and as SVG."
@@ -56,11 +56,11 @@ def html(found: Robustness, figures: Sequence[Illustration], folder: Path) -> st
 
 
 def _warnings(found: Robustness) -> list[str]:
-    babble = [name for name in found.groups.copies.names if "babble" in name]
+    babble = [name for name in found.design.copies.names if "babble" in name]
     trained = {word for run in found.runs for word in run.trained}
     warnings = {
         UNTRAINED: found.recipe.get("control"),
-        UNKNOWN_SPEAKERS: not found.groups.folds.by_speaker,
+        UNKNOWN_SPEAKERS: not found.design.folds.by_speaker,
         BABBLE: any(is_named(name, word) for name in babble for word in trained),
     }
     refused = [f"Not tested: {name}, {reason}." for name, reason in found.refused.items()]
@@ -157,7 +157,7 @@ def _runs(found: Robustness) -> list[Section]:
             f"{changed(one).strip()} {interval(one.interval)}"
             for one in (differences[place] for differences in found.compared.values())
         ))
-        for place, group in enumerate(found.groups.groups)
+        for place, group in enumerate(found.design.groups)
     ]  # fmt: skip
     text = (
         "UAR less that of the same head trained on clean speech alone, with 95 % intervals. "

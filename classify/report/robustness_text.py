@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from classify.formats import aligned, counted, score, scored, shortly, signed
+from classify.robustness.design import ALL, CLEAN, CONDITION, SMALL, Row
 from classify.robustness.result import CHOSEN, Robustness, title
-from classify.robustness.scores import ALL, CLEAN, CONDITION, SMALL, Difference, Row
 from classify.stats.tests import ALPHA
+from classify.studies.results import Difference
 from data import console
 from data.cache.recipe import in_words
 from data.text import several
@@ -13,13 +14,13 @@ from data.text import several
 
 def render(found: Robustness) -> console.Lines:
     """The first run condition by condition, then the others."""
-    first, selection = found.first, found.groups.copies.selection
+    first, selection = found.first, found.design.copies.selection
     lines = [
         f"encoder     {in_words(found.recipe)}",
-        f"utterances  {len(found.groups.folds.tested)} ({counted(selection.corpora)}) in each of "
+        f"utterances  {len(found.design.folds.tested)} ({counted(selection.corpora)}) in each of "
         f"{several(len(first.scored.of(CONDITION)), 'condition')}",
         f"classes     {', '.join(selection.classes)} (chance {score(found.chance)})",
-        f"folds       {found.groups.folds.kind} ({len(found.groups.folds)})",
+        f"folds       {found.design.folds.kind} ({len(found.design.folds)})",
         f"head        {first.head} on {first.features}, trained on clean speech",
         "",
         *_conditions(found),

@@ -70,7 +70,7 @@ def _cells(found: Transfer) -> Section:
         changes = [
             signed(compared.difference) + ("*" if compared.p < 0.05 else "")
             for run in found.runs[1:]
-            if (compared := found.compared_cell(run, place))
+            if (compared := found.compared(run, place))
         ]
         trained = sum(len(train) for train, _ in cell.parts) // len(cell.parts)
         rows.append((

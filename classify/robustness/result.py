@@ -2,8 +2,8 @@
 
 ``robustness.json`` contains no times or paths, so the same command gives the same bytes::
 
-    encoder, control (bool), engine, precision, fingerprint, corpora, utterances, classes, chance,
-    folds {kind, count, by_speaker}, options
+    encoder, control (bool), engine, precision, fingerprint, corpora, utterances, classes,
+    support {class: utterances}, chance, folds {kind, count, by_speaker, audit}, options
     refused {condition: reason}
     runs[k]                       the first: what is shown condition by condition
         head, features, trained [name or kind]      beside clean speech
@@ -28,28 +28,29 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from classify.robustness.fits import LayerFits
-from classify.robustness.options import RobustnessOptions
-from classify.robustness.scores import (
+from classify.evaluation.folds import Rows
+from classify.robustness.design import (
     ALL,
     CLEAN,
     CONDITION,
     KIND,
-    Difference,
+    Design,
     Group,
-    Groups,
+    Probabilities,
     Row,
     Scored,
 )
+from classify.robustness.options import RobustnessOptions
 from classify.stats import intervals
 from classify.stats.metrics import Counts, uar
 from classify.stats.scores import Json
 from classify.stats.tests import Best, best
-from data.cache.recipe import Recipe, encoder_json
+from classify.studies.results import Difference, described, table
+from data.cache.recipe import Recipe
 
 CHOSEN = "layer chosen in each fold"
 
@@ -99,13 +100,33 @@ def corruption(rows: Sequence[Row], baseline: Sequence[Row], clean: Row, base: R
 
 
 @dataclass(frozen=True)
+class LayerFits:
+    """Every layer, and the one that each training part chooses."""
+
+    layers: tuple[int, ...]
+    probabilities: npt.NDArray[np.float32]  # (layer, sample, class)
+    inner: npt.NDArray[np.float64]  # (layer, fold) mean UAR over the conditions, inner folds
+    kind: str  # of the inner folds, as text
+
+    @property
+    def chosen(self) -> Rows:
+        """(fold,) place of the layer with the highest mean; of equal ones the lowest."""
+        return self.inner.argmax(0)
+
+    def by_choice(self, design: Design) -> Probabilities:
+        """The predictions of the layer that each training part chooses."""
+        each = zip(self.chosen, design.parts(), strict=True)
+        return design.joined([self.probabilities[layer, test] for layer, (_, test) in each])
+
+
+@dataclass(frozen=True)
 class Robustness:
     """All runs, in all groups of conditions."""
 
     options: RobustnessOptions
     recipe: Recipe
     fingerprint: str
-    groups: Groups
+    design: Design
     runs: tuple[Run, ...]
     linear_head: str  # of the layers and the baseline
     layers: LayerFits | None
@@ -120,13 +141,13 @@ class Robustness:
     @property
     def chance(self) -> float:
         """UAR of guessing."""
-        return 1 / len(self.groups.copies.selection.classes)
+        return 1 / len(self.design.copies.selection.classes)
 
     @property
     def kinds(self) -> dict[str, list[Group]]:
         """Kind → its conditions, by level."""
         found: dict[str, list[Group]] = {}
-        for group in self.groups.groups:
+        for group in self.design.groups:
             if group.what == CONDITION:
                 found.setdefault(group.kind, []).append(group)
         return found
@@ -143,7 +164,7 @@ class Robustness:
         """Number of a run that is trained on more than clean speech → UAR of each group less that
         of the same head trained on clean speech."""
         return {
-            number: self.groups.compared(run.scored, self.plain(run).scored)
+            number: self.design.differences(run.scored.counts, self.plain(run).scored.counts)
             for number, run in enumerate(self.runs)
             if run.trained
         }
@@ -172,12 +193,9 @@ class Robustness:
         """(unit, layer, group, truth, prediction); None: layers are not scored."""
         if self.layers is None:
             return None
-        found = []
-        for probabilities in self.layers.probabilities:
-            known = ~np.isnan(probabilities[:, 0])
-            predicted = np.where(known, np.nan_to_num(probabilities).argmax(1), -1)
-            found.append(self.groups.grouped(self.groups.counts(predicted)))
-        return np.stack(found, axis=1)
+        design = self.design
+        each = [design.counts(design.predicted(of_layer)) for of_layer in self.layers.probabilities]
+        return np.stack(each, axis=1)
 
     @cached_property
     def best_layer(self) -> Best | None:
@@ -189,16 +207,10 @@ class Robustness:
     @cached_property
     def metrics(self) -> Json:
         """The content of ``robustness.json``."""
-        selection, folds = self.groups.copies.selection, self.groups.folds
+        folds = self.design.folds
+        tested, options = self.design.copies.selection.part(folds.tested), self.options.as_json()
         return {
-            **encoder_json(self.recipe),
-            "fingerprint": self.fingerprint,
-            "corpora": selection.corpora,
-            "utterances": len(folds.tested),
-            "classes": list(selection.classes),
-            "chance": self.chance,
-            "folds": {"kind": folds.kind, "count": len(folds), "by_speaker": folds.by_speaker},
-            "options": self.options.as_json(),
+            **described(self.recipe, self.fingerprint, tested, folds, options),
             "refused": self.refused,
             "runs": [self._run(number, run) for number, run in enumerate(self.runs)],
             "baseline": self._plain_json(self.baseline) if self.baseline else None,
@@ -223,7 +235,7 @@ class Robustness:
             },
             "compared": compared and [
                 {"name": group.name, **one.as_json()}
-                for group, one in zip(self.groups.groups, compared, strict=True)
+                for group, one in zip(self.design.groups, compared, strict=True)
             ],
         }  # fmt: skip
 
@@ -239,7 +251,7 @@ class Robustness:
             "layers": list(layers.layers),
             "uar": {
                 group.name: scores[:, number].tolist()
-                for number, group in enumerate(self.groups.groups)
+                for number, group in enumerate(self.design.groups)
             },
             "ci95": pairs,
             "best": found.as_json("layer", layers.layers, float(scores[found.index, -1])),
@@ -252,20 +264,17 @@ class Robustness:
 
     def predictions(self) -> Iterator[list[str]]:
         """Rows of ``predictions.csv``, the header first."""
-        copies = self.groups.copies
-        table, names = copies.selection.utterances, np.array(copies.selection.classes)
-        yield ["id", "speaker", "truth", "condition", *map(title, self.runs)]
+        copies = self.design.copies
+        names = np.array(copies.selection.classes)
         tested = np.flatnonzero(self.first.scored.predicted >= 0)
-        utterance = copies.utterance[tested]
-        columns: list[Any] = [
-            table["id"].to_numpy(str)[utterance],
-            table["speaker"].to_numpy(str)[utterance],
-            names[copies.y[tested]],
-            np.array(copies.names)[copies.condition[tested]],
-            *(names[run.scored.predicted[tested]] for run in self.runs),
-        ]
-        for values in zip(*columns, strict=True):
-            yield [*map(str, values)]
+        utterances = copies.selection.utterances.iloc[copies.utterance[tested]]
+        return table({
+            "id": utterances["id"],
+            "speaker": utterances["speaker"],
+            "truth": names[copies.y[tested]],
+            "condition": np.array(copies.names)[copies.condition[tested]],
+            **{title(run): names[run.scored.predicted[tested]] for run in self.runs},
+        })  # fmt: skip
 
 
 def title(run: Run) -> str:

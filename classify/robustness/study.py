@@ -1,23 +1,28 @@
 """Train heads on clean speech of some speakers, and test them in all conditions of the others."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from classify.conditions import Copies, clean_table, named
-from classify.dataset import require_classes, select, sound
+from classify.dataset import require_classes, select, sound, with_features
 from classify.evaluation.division import divide
 from classify.evaluation.folds import Folds
+from classify.features import Features
+from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C
 from classify.heard import marked
-from classify.robustness import fits
+from classify.options import Options
+from classify.robustness.design import Design
 from classify.robustness.options import RobustnessOptions
-from classify.robustness.result import CHOSEN, Robustness, Run
-from classify.robustness.scores import Groups
+from classify.robustness.result import CHOSEN, LayerFits, Robustness, Run
+from classify.studies.fits import linear, predict_parts
 from data.cache import Cache
 from data.errors import UsageError
 
 CLEAN_WORD = "clean"  # in --train-on, where clean speech is always
+LOGMEL = "logmel"
 
 
 def robustness(options: RobustnessOptions) -> Robustness:
@@ -43,19 +48,27 @@ def robustness(options: RobustnessOptions) -> Robustness:
                 f"no condition has all classes: {tested[0]} has {refused[tested[0]]}; extract "
                 "again with --degrade to complete it"
             )
-        design = fits.Design(copies, folds, kept)
-        groups = Groups.of(design, options.seed)
-        runs = [*_runs(options, design, groups, cache, sets)]
+        design = Design(copies, folds, kept, options.seed)
+        runs = []
+        for head in options.heads:
+            data = with_features(copies.as_selection(), options.of(head), cache)
+            for asked, conditions in {(): (), **sets}.items():
+                outputs = predict_parts(options.of(head), data, design.parts(conditions))
+                words = tuple(word for word in asked if word != CLEAN_WORD)
+                scored = design.scored(design.joined(outputs))
+                runs.append(Run(head, str(data.features), words, scored))
         head = next((head for head in options.heads if head in DEFAULT_C), "logreg")
         layers = baseline = None
         if options.curves:
-            layers = fits.of_layers(options.of(head), design, cache)
-            runs.append(Run(head, CHOSEN, (), groups.scored(layers.by_choice(design))))
-        if fits.LOGMEL in cache.baselines:
-            found = fits.of_baseline(head, options.of(head).C, design, cache)
-            baseline = Run(head, fits.LOGMEL, (), groups.scored(found))
+            layers = of_layers(options.of(head), design, cache)
+            runs.append(Run(head, CHOSEN, (), design.scored(layers.by_choice(design))))
+        if LOGMEL in cache.baselines:
+            of_logmel = replace(options.of(head), layer=LOGMEL, poolings=())
+            data = with_features(copies.as_selection(), of_logmel, cache)
+            outputs = predict_parts(of_logmel, data, design.parts())
+            baseline = Run(head, LOGMEL, (), design.scored(design.joined(outputs)))
         return Robustness(
-            options, marked(cache.recipe, selection.utterances), cache.fingerprint, groups,
+            options, marked(cache.recipe, selection.utterances), cache.fingerprint, design,
             tuple(runs), head, layers, baseline, refused,
         )  # fmt: skip
 
@@ -90,17 +103,21 @@ def complete(
     return tuple(kept), refused
 
 
-def _runs(
-    options: RobustnessOptions,
-    design: fits.Design,
-    groups: Groups,
-    cache: Cache,
-    sets: Mapping[tuple[str, ...], tuple[str, ...]],
-) -> Iterator[Run]:
-    """Every head, trained on clean speech, and on each set beside it."""
-    for head in options.heads:
-        data = fits.dataset(options.of(head), design.copies, cache)
-        for asked, trained in {(): (), **sets}.items():
-            found = fits.of_head(options.of(head), data, design, trained)
-            words = tuple(word for word in asked if word != CLEAN_WORD)
-            yield Run(head, str(data.features), words, groups.scored(found))
+def of_layers(options: Options, design: Design, cache: Cache) -> LayerFits:
+    """Fit a linear head to each layer.
+
+    In each training part, folds of its speakers give every layer a mean UAR over the conditions:
+    trained on clean speech of some, tested in all conditions of the others.
+    """
+    copies, inner = design.copies, design.inner()
+    folds, classes = len(design.folds), len(copies.selection.classes)
+    parts = [*design.parts(), *inner[1]]
+    probabilities, scores = [], []
+    for layer in cache.layers:
+        features = Features.chosen(replace(options, layer=layer), cache)
+        X = features.of_cache(cache, copies.row)
+        with naming(options.head, features):
+            outputs = linear(options.head, options.C, X, copies.y, classes, parts)
+        probabilities.append(design.joined(outputs[:folds]))
+        scores.append(design.inner_uar(inner, outputs[folds:], design.tested))
+    return LayerFits(cache.layers, np.stack(probabilities), np.stack(scores), inner[2])

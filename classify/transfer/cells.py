@@ -1,19 +1,22 @@
 """The cells of a matrix: what is trained on, what is tested, and the classes that both have."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import Selection, as_text
+from classify.dataset import Dataset, Selection, as_text
+from classify.evaluation.crossvalidate import Parts
 from classify.evaluation.folds import Rows, split
+from classify.stats.metrics import confusion, uar
 from data.errors import UsageError
 
 WITHIN, ACROSS = "within", "across"
 OTHERS, OTHER_LANGUAGES = "all others", "other languages"  # kinds, and rows of the matrix
 FEWEST = 2  # classes
-NONE = np.empty(0, np.intp)
+
+Mask = npt.NDArray[np.bool_]  # (utterance,)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Cell:
     tested: str
     kind: str
     parts: tuple[tuple[Rows, Rows], ...]
-    classes: npt.NDArray[np.intp]
+    classes: Rows
     left_out: tuple[int, int] = (0, 0)
     excluded: int = 0
     folds: str = ""
@@ -45,15 +48,21 @@ class Cell:
         """The tested rows, fold by fold."""
         return np.concatenate([test for _, test in self.parts])
 
-    @property
-    def rows_used(self) -> Rows:
-        """Rows of all parts, sorted."""
-        return np.unique(np.concatenate([rows for part in self.parts for rows in part]))
+    def truth(self, y: Rows) -> Rows:
+        """(tested utterance,) its class as a place in `classes`, of class numbers (utterance,)."""
+        return np.searchsorted(self.classes, y[self.rows])
 
-    def within(self, rows: Rows) -> "Cell":
-        """The cell of some rows alone (sorted), which are numbered anew."""
-        parts = [tuple(np.searchsorted(rows, part) for part in parts) for parts in self.parts]
-        return replace(self, parts=tuple((train, test) for train, test in parts))
+    def uar(self, y: Rows, output: npt.NDArray) -> float:
+        """UAR of probabilities (tested utterance, class of the cell)."""
+        return float(uar(confusion(self.truth(y), output.argmax(1), len(self.classes))))
+
+    def alone(self, data: Dataset) -> tuple[Dataset, Parts]:
+        """The utterances of the cell with its classes alone, and its parts as rows of these."""
+        used = np.unique(np.concatenate([rows for part in self.parts for rows in part]))
+        place = np.zeros(len(data.y), np.intp)
+        place[used] = np.arange(len(used))
+        parts = [(place[train], place[test]) for train, test in self.parts]
+        return data.part(used).with_own_classes(), parts
 
 
 @dataclass(frozen=True)
@@ -61,14 +70,14 @@ class Matrix:
     """All cells, and the reasons for those that are empty."""
 
     domains: tuple[str, ...]  # corpora, or values of another column, sorted
-    domain: npt.NDArray[np.intp]  # (utterance,) number of its domain
+    domain: Rows  # (utterance,) number of its domain
     cells: tuple[Cell, ...]
     empty: dict[tuple[str, str], str]  # trained, tested → reason
 
 
 def domains(
     selection: Selection, by: str, only: Sequence[str] = ()
-) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+) -> tuple[tuple[str, ...], Rows]:
     """Names of what is trained and tested on, and the number of each utterance's; -1: unknown, or
     not among `only`.
 
@@ -116,16 +125,14 @@ def matrix(
     empty: dict[tuple[str, str], str] = {}
     for number, tested in enumerate(names):
         mine = domain == number
-        try:
-            cells.append(_within(selection, tested, np.flatnonzero(mine), folds, seed))
-        except UsageError as error:
-            empty[tested, tested] = str(error)
-        for trained, kind, rows in _sources(selection, names, domain, number):
-            cell = _across(selection, rows, mine, Cell(trained, tested, kind, (), NONE))
-            if isinstance(cell, Cell):
-                cells.append(cell)
-            else:
-                empty[trained, tested] = cell
+        for trained, kind, source in _sources(selection, names, domain, number):
+            try:
+                if kind == WITHIN:
+                    cells.append(_within(selection, tested, np.flatnonzero(mine), folds, seed))
+                else:
+                    cells.append(_across(selection, source, mine, (trained, tested, kind)))
+            except UsageError as error:
+                empty[trained, tested] = str(error)
     if not any(cell.kind == ACROSS for cell in cells):
         raise UsageError(
             f"--by {by}: no head can be trained on one of {', '.join(names)} and tested on "
@@ -135,9 +142,10 @@ def matrix(
 
 
 def _sources(
-    selection: Selection, names: tuple[str, ...], domain: npt.NDArray[np.intp], tested: int
-) -> Iterator[tuple[str, str, npt.NDArray[np.bool_]]]:
+    selection: Selection, names: tuple[str, ...], domain: Rows, tested: int
+) -> Iterator[tuple[str, str, Mask]]:
     """What a test of one corpus may be trained on: name, kind, mask (utterance,)."""
+    yield names[tested], WITHIN, domain == tested
     for number, name in enumerate(names):
         if number != tested:
             yield name, ACROSS, domain == number
@@ -164,13 +172,8 @@ def _within(selection: Selection, name: str, rows: Rows, folds: int | str, seed:
     return Cell(name, name, WITHIN, parts, present, folds=made.kind)
 
 
-def _across(
-    selection: Selection,
-    source: npt.NDArray[np.bool_],
-    target: npt.NDArray[np.bool_],
-    cell: Cell,
-) -> Cell | str:
-    """The cell with its rows, or the reason why it is empty."""
+def _across(selection: Selection, source: Mask, target: Mask, names: tuple[str, str, str]) -> Cell:
+    """One training and one test, of the classes that both have; `names`: trained, tested, kind."""
     y, speakers = selection.y, selection.speakers
     sha256 = selection.utterances["sha256"].to_numpy(str)
     known = (selection.utterances["speaker"] != "").to_numpy(bool)
@@ -179,10 +182,8 @@ def _across(
     classes = np.intersect1d(y[train], y[target])
     if len(classes) < FEWEST:
         shared = ", ".join(selection.classes[number] for number in classes) or "none"
-        return f"they share {len(classes)} classes ({shared}); expected two or more"
+        raise UsageError(f"they share {len(classes)} classes ({shared}); expected two or more")
     of_both = np.isin(y, classes)
     parts = ((np.flatnonzero(train & of_both), np.flatnonzero(target & of_both)),)
     left_out = int((train & ~of_both).sum()), int((target & ~of_both).sum())
-    return replace(
-        cell, parts=parts, classes=classes, left_out=left_out, excluded=int((source & same).sum())
-    )
+    return Cell(*names, parts, classes, left_out, int((source & same).sum()))

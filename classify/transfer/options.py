@@ -8,7 +8,7 @@ from classify.heads import find
 from classify.options import Options
 from data.errors import UsageError
 
-ADAPTATIONS = ("prior", "coral")
+ADAPTATIONS = PRIOR, CORAL = "prior", "coral"
 BALANCED = "balance corpus"
 NORMALIZED = "normalize corpus"
 PLAIN = ""  # nothing is done about the shift

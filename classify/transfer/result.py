@@ -23,7 +23,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,33 +48,25 @@ class Tested:
     predicted: Rows  # (tested utterance,) numbers of the classes, in the order of `Cell.rows`
     counts: Counts  # (unit, truth, prediction) of the classes of the cell; units: speakers
     scores: Scores
-    units: npt.NDArray[np.str_]  # (unit,) their names
+    units: npt.NDArray[np.str_]  # (unit,) names of the speakers; unknown: ids of the utterances
 
     @classmethod
-    def of(
-        cls, cell: Cell, selection: Selection, probabilities: npt.NDArray[np.float64]
-    ) -> "Tested":
+    def of(cls, cell: Cell, selection: Selection, probabilities: npt.NDArray) -> "Tested":
         """Score probabilities (tested utterance, class of the cell)."""
-        rows, best = cell.rows, probabilities.argmax(1)
-        units, unit = _units(selection, rows)
-        truth = np.searchsorted(cell.classes, selection.y[rows])
+        best = probabilities.argmax(1)
+        table = selection.utterances.iloc[cell.rows]
+        known = (table["speaker"] != "").all()
+        names = selection.speakers[cell.rows] if known else table["id"].to_numpy(object)
+        units, unit = np.unique(names.astype(str), return_inverse=True)
+        truth = cell.truth(selection.y)
         counts = confusions(truth, best[None], unit, len(cell.classes))[:, 0]
-        names = [selection.classes[number] for number in cell.classes]
-        return cls(cell, cell.classes[best], counts, Scores.of(counts, names), units)
+        classes = [selection.classes[number] for number in cell.classes]
+        return cls(cell, cell.classes[best], counts, Scores.of(counts, classes), units)
 
     @property
     def chance(self) -> float:
         """UAR of guessing."""
         return 1 / len(self.cell.classes)
-
-
-def _units(selection: Selection, rows: Rows) -> tuple[npt.NDArray[np.str_], Rows]:
-    """Names of the speakers of some utterances, and the number of each one's; of the utterances
-    themselves if a speaker is not known."""
-    table = selection.utterances.iloc[rows]
-    known = (table["speaker"] != "").all()
-    names = selection.speakers[rows] if known else table["id"].to_numpy(object)
-    return np.unique(names.astype(str), return_inverse=True)
 
 
 @dataclass(frozen=True)
@@ -154,32 +145,25 @@ class Transfer:
         """Number of utterances that are in no corpus, or have no value of another column."""
         return int((as_text(self.selection.utterances[self.options.by]) == "").sum())
 
-    def compared(self, run: Run) -> Compared | None:
-        """The mean UAR across less that of the first run; None for the first itself.
+    def compared(self, run: Run, place: int | None = None) -> Compared | None:
+        """The mean UAR across less that of the first run, or the UAR of the cell at a place; None
+        for the first itself.
 
         Every speaker adds a share to the UAR of each cell that tests it; the test exchanges the
         runs speaker by speaker.
         """
         if run is self.first:
             return None
-        places = [n for n, one in enumerate(run.tested) if one.cell.kind == ACROSS]
+        across = [n for n, cell in enumerate(self.matrix.cells) if cell.kind == ACROSS]
+        places = across if place is None else [place]
         speakers: dict[str, float] = {}
-        for place in places:
-            for name, share in self._shares(run, place):
+        for own, first in ((run.tested[n], self.first.tested[n]) for n in places):
+            shares = uar_shares(own.counts) - uar_shares(first.counts)
+            for name, share in zip(own.units.tolist(), shares.tolist(), strict=True):
                 speakers[name] = speakers.get(name, 0.0) + share / len(places)
-        return _tested(np.array([*speakers.values()]), self.options.seed)
-
-    def compared_cell(self, run: Run, place: int) -> Compared | None:
-        """The same of one cell."""
-        if run is self.first:
-            return None
-        return _tested(np.array([x for _, x in self._shares(run, place)]), self.options.seed)
-
-    def _shares(self, run: Run, place: int) -> Iterator[tuple[str, float]]:
-        """Each speaker's part of the difference of the UAR in one cell."""
-        own, first = run.tested[place], self.first.tested[place]
-        differences = uar_shares(own.counts) - uar_shares(first.counts)
-        yield from zip(own.units.tolist(), differences.tolist(), strict=True)
+        differences = np.array([*speakers.values()])
+        p = permutation_test(differences, seed=self.options.seed)
+        return Compared(float(differences.sum()), float(p))
 
     @cached_property
     def metrics(self) -> Json:
@@ -216,7 +200,7 @@ class Transfer:
 
     def _cell(self, run: Run, place: int) -> Json:
         one = run.tested[place]
-        cell, compared = one.cell, self.compared_cell(run, place)
+        cell, compared = one.cell, self.compared(run, place)
         return {
             "trained": cell.trained,
             "tested": cell.tested,
@@ -247,24 +231,15 @@ class Transfer:
 
     def predictions(self) -> Iterator[list[str]]:
         """Rows of ``predictions.csv``, the header first."""
-        table, names = self.selection.utterances, np.array(self.selection.classes)
+        names, utterances = np.array(self.selection.classes), self.selection.utterances
         yield ["encoder", "head", "shift", "trained", "tested", "id", "speaker", "truth",
                "prediction"]  # fmt: skip
-        for run in self.runs:
-            about = [str(run.recipe["model"]), run.head, run.shift]
-            for one in run.tested:
-                columns: tuple[Any, ...] = (
-                    table["id"].iloc[one.cell.rows],
-                    table["speaker"].iloc[one.cell.rows],
-                    names[self.selection.y[one.cell.rows]],
-                    names[one.predicted],
-                )
-                for values in zip(*columns, strict=True):
-                    yield [*about, one.cell.trained, one.cell.tested, *map(str, values)]
-
-
-def _tested(shares: npt.NDArray[np.float64], seed: int) -> Compared:
-    return Compared(float(shares.sum()), float(permutation_test(shares, seed=seed)))
+        for run, one in [(each, one) for each in self.runs for one in each.tested]:
+            about = run.recipe["model"], run.head, run.shift, one.cell.trained, one.cell.tested
+            rows = utterances.iloc[one.cell.rows]
+            truth, predicted = names[self.selection.y[one.cell.rows]], names[one.predicted]
+            for values in zip(rows["id"], rows["speaker"], truth, predicted, strict=True):
+                yield [*map(str, (*about, *values))]
 
 
 def table(run: Run, matrix: Matrix) -> tuple[list[str], list[list[Tested | None]]]:

@@ -3,37 +3,35 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from inspect import signature
 
 import numpy as np
-import numpy.typing as npt
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from classify.dataset import Dataset, Selection, require_classes, select, sound, with_features
-from classify.evaluation.crossvalidate import learning_from
+from classify.evaluation.crossvalidate import converging, learning_from
 from classify.evaluation.division import is_given
 from classify.evaluation.folds import SCHEMES
 from classify.evaluation.run import new_head
-from classify.features import Features
-from classify.features import Matrix as Values
+from classify.features import Matrix as Features
 from classify.heads import find, naming
-from classify.heads.linear.batched import DEFAULT_C
+from classify.heads.probabilities import probabilities
 from classify.heard import marked, require_unheard
 from classify.normalize import by_speaker
-from classify.stats.metrics import confusions, uar
-from classify.transfer import fits
-from classify.transfer.cells import ACROSS, OTHER_LANGUAGES, OTHERS, Cell, Matrix, matrix
-from classify.transfer.options import BALANCED, NORMALIZED, PLAIN, TransferOptions
+from classify.options import Options
+from classify.studies.fits import Output, is_batched, predict_parts
+from classify.transfer.cells import ACROSS, Matrix, matrix
+from classify.transfer.options import BALANCED, CORAL, NORMALIZED, PLAIN, PRIOR, TransferOptions
 from classify.transfer.result import Alignment, LayerCurve, Run, Tested, Transfer
-from classify.transfer.shift import class_means_alignment
+from classify.transfer.shift import class_means_alignment, coral, prior_shift
 from data.cache import Cache
 from data.cache.by_fold import FoldedCache
 from data.cache.recipe import in_words
 from data.errors import UsageError
 
 log = logging.getLogger("wav2emo")
-
-Cells = Sequence[Cell]
 
 
 def transfer(options: TransferOptions) -> Transfer:
@@ -61,20 +59,20 @@ def transfer(options: TransferOptions) -> Transfer:
             require_unheard(selection.utterances, options.allow_heard)
         found = matrix(selections[0], options.by, options.folds, options.seed, options.only)
         encoders = [
-            _Encoder(options, cache, selection, found)
+            Encoder(options, cache, selection, found)
             for cache, selection in zip(caches, selections, strict=True)
         ]
         runs = [run for encoder in encoders for run in encoder.runs()]
-        names = [in_words(one.cache.recipe) for one in encoders]
+        names = [in_words(cache.recipe) for cache in caches]
         if len(set(names)) < len(names):  # the same encoder twice, such as with other layers
             names = [
                 f"{name} ({path.name})" for name, path in zip(names, options.caches, strict=True)
             ]
-        each = zip(names, encoders, strict=True)
-        curves = {name: one.curve() for name, one in each if one.has_curve}
-        return Transfer(
-            options, selections[0], found, tuple(runs), curves, tuple(encoders[0].alignments())
-        )
+        curves = {}
+        if options.curves and is_batched(first):  # all layers take seconds
+            curves = {name: one.curve() for name, one in zip(names, encoders, strict=True)}
+        alignments = tuple(encoders[0].alignments())
+        return Transfer(options, selections[0], found, tuple(runs), curves, alignments)
 
 
 def _same(selections: Sequence[Selection], options: TransferOptions) -> list[Selection]:
@@ -105,7 +103,7 @@ def _same(selections: Sequence[Selection], options: TransferOptions) -> list[Sel
 
 
 @dataclass(frozen=True)
-class _Encoder:
+class Encoder:
     """Fits on the embeddings of one cache."""
 
     options: TransferOptions
@@ -113,97 +111,92 @@ class _Encoder:
     selection: Selection
     matrix: Matrix
 
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The cells of the matrix."""
-        return self.matrix.cells
-
-    @property
-    def has_curve(self) -> bool:
-        """Whether each layer is scored: it is by linear heads, which fit all in one batch."""
-        return self.options.curves and self.options.heads[0] in DEFAULT_C
-
     def runs(self) -> Iterator[Run]:
         """Every head and every way to treat the shift, each by itself."""
+        recipe = marked(self.cache.recipe, self.selection.utterances)
         for head in self.options.heads:
             data = self._data(head)
-            plain: list[Tested] = []
+            plain: list[Output] = []
             for shift in self.options.shifts:
                 with naming(head, data.features), learning_from(len(data.y)):
                     outputs = self._outputs(head, data, shift, plain)
-                tested = [
-                    one if isinstance(one, Tested) else Tested.of(cell, self.selection, one)
-                    for cell, one in zip(self.cells, outputs, strict=True)
-                ]
-                plain = plain or tested
-                recipe = marked(self.cache.recipe, self.selection.utterances)
-                yield Run(recipe, self.cache.fingerprint, head, str(data.features), shift,
-                          tuple(tested))  # fmt: skip
+                plain = plain or outputs
+                each = zip(self.matrix.cells, outputs, strict=True)
+                tested = tuple(Tested.of(cell, self.selection, output) for cell, output in each)
+                yield Run(recipe, self.cache.fingerprint, head, str(data.features), shift, tested)
 
     def _data(self, head: str) -> Dataset:
-        return with_features(self.selection, self.options.of(head, self.cache.path), self.cache)
+        return with_features(self.selection, self._of(head), self.cache)
+
+    def _of(self, head: str) -> Options:
+        return self.options.of(head, self.cache.path)
 
     def _outputs(
-        self, head: str, data: Dataset, shift: str, plain: list[Tested]
-    ) -> list[fits.Probabilities | Tested]:
-        """Probabilities of each cell; its result without anything where the shift changes
-        nothing."""
+        self, head: str, data: Dataset, shift: str, plain: Sequence[Output]
+    ) -> list[Output]:
+        """Probabilities (tested utterance, class of the cell) of each cell; `plain` are those
+        without anything, which stay where the shift changes nothing."""
         if shift == PLAIN:
-            return [*self._fit(head, data, data.X, data.y, self.cells)]
+            return self.fit(head, data)
         if shift == NORMALIZED:
-            steps = data.parameters["layers"], data.parameters["steps"]
-            X = by_speaker(data.X, self.matrix.domain.astype(str), *steps)
-            return [*self._fit(head, data, X, data.y, self.cells)]
-        if shift == BALANCED:
-            chosen = [cell.kind in (OTHERS, OTHER_LANGUAGES) for cell in self.cells]
-        else:
-            chosen = [len(cell.parts) == 1 for cell in self.cells]
-        some = [cell for cell, holds in zip(self.cells, chosen, strict=True) if holds]
-        if shift == BALANCED:
-            unfitted = new_head(self.options.of(head, self.cache.path), data)
-            found = fits.balanced(
-                unfitted, data.X, data.y, self.matrix.domain, len(data.classes), some
-            )
-        elif shift == "coral":
-            if data.parameters["steps"] > 1 or np.isnan(data.X).any():
-                raise UsageError(f"--adapt coral: --head {head} reads steps; it is for one layer")
-            found = fits.aligned(partial(self._fit, head, data), data.X, data.y, some)
-        else:
-            fitted = self._fit(head, data, data.X, data.y, some)
-            each = zip(some, fitted, strict=True)
-            found = [fits.corrected(cell, data.y, one) for cell, one in each]
-        done = iter(found)
-        return [next(done) if holds else plain[n] for n, holds in enumerate(chosen)]
+            return self.fit(head, replace(data, X=self._standardised(data)))
+        unfitted = new_head(self._of(head), data)
+        if shift == BALANCED and "sample_weight" not in signature(unfitted.fit).parameters:
+            raise UsageError("--balance corpus: the head takes no weights; --heads logreg does")
+        if shift == CORAL and (data.parameters["steps"] > 1 or np.isnan(data.X).any()):
+            raise UsageError(f"--adapt coral: --head {head} reads steps; it is for one layer")
+        found = [*plain]
+        for place, cell in enumerate(self.matrix.cells):
+            if len(cell.parts) > 1:
+                continue
+            alone, [(train, test)] = cell.alone(data)
+            if shift == PRIOR:
+                shares = np.bincount(alone.y[train]) / len(train)
+                found[place] = prior_shift(plain[place], shares)[0]
+            elif shift == CORAL:
+                X = alone.X.copy()
+                X[train], X[test] = coral(X[train], X[test])
+                moved = replace(alone, X=X)
+                (found[place],) = predict_parts(self._of(head), moved, [(train, test)])
+            elif cell.kind != ACROSS:  # several corpora are trained on
+                domain = self.matrix.domain[cell.parts[0][0]]
+                counts = np.bincount(domain)
+                weights = len(train) / (counts > 0).sum() / counts[domain]
+                with threadpool_limits(1), converging(unfitted):
+                    fitted = clone(unfitted)
+                    fitted.fit(alone.X[train], alone.y[train], sample_weight=weights)
+                found[place] = probabilities(fitted, alone.X[test])
+        return found
 
-    def _fit(
-        self, head: str, data: Dataset, X: Values, y: npt.NDArray[np.intp], cells: Cells
-    ) -> list[fits.Probabilities]:
-        if head in DEFAULT_C:
-            return fits.linear(head, self.options.C, X, y, len(data.classes), cells)
-        unfitted = new_head(self.options.of(head, self.cache.path), data)
-        return fits.plain(unfitted, X, y, len(data.classes), cells)
+    def fit(self, head: str, data: Dataset) -> list[Output]:
+        """Probabilities of each cell: those with one part are fitted together, unless the head
+        needs all classes in training, and the folds of a corpus without the other utterances, which
+        would only cost time."""
+        options, cells = self._of(head), self.matrix.cells
+        together = [len(cell.parts) == 1 and not find(head).neural for cell in cells]
+        parts = [cell.parts[0] for cell, holds in zip(cells, together, strict=True) if holds]
+        outputs = iter(predict_parts(options, data, parts) if parts else ())
+        return [
+            next(outputs)[:, cell.classes]
+            if holds
+            else np.concatenate(predict_parts(options, *cell.alone(data)))
+            for cell, holds in zip(cells, together, strict=True)
+        ]
 
     def curve(self) -> LayerCurve:
-        """UAR of each layer in each cell."""
-        head, rows = self.options.heads[0], self.selection.rows
-        poolings = self.options.poolings or self.cache.poolings
-        scores = []
+        """UAR of each layer in each cell, by the first head."""
+        head, y, scores = self.options.heads[0], self.selection.y, []
         for layer in self.cache.layers:
-            features = Features(layer, (layer,), poolings)
-            X = features.of_cache(self.cache, rows)
-            with naming(head, features):
-                found = fits.linear(
-                    head, self.options.C, X, self.selection.y, len(self.selection.classes),
-                    self.cells,
-                )  # fmt: skip
-            scores.append([self._uar(*each) for each in zip(self.cells, found, strict=True)])
+            options = replace(self._of(head), layer=layer)
+            outputs = self.fit(head, with_features(self.selection, options, self.cache))
+            each = zip(self.matrix.cells, outputs, strict=True)
+            scores.append([cell.uar(y, output) for cell, output in each])
         return LayerCurve(self.cache.layers, np.array(scores))
 
-    def _uar(self, cell: Cell, probabilities: fits.Probabilities) -> float:
-        truth = np.searchsorted(cell.classes, self.selection.y[cell.rows])
-        one = np.zeros(len(truth), np.intp)
-        counts = confusions(truth, probabilities.argmax(1)[None], one, len(cell.classes))
-        return float(uar(counts[0, 0]))
+    def _standardised(self, data: Dataset) -> Features:
+        """The features standardised by each corpus."""
+        steps = data.parameters["layers"], data.parameters["steps"]
+        return by_speaker(data.X, self.matrix.domain.astype(str), *steps)
 
     def alignments(self) -> Iterator[Alignment]:
         """Similarity of the class means of each two corpora, standardised by corpus."""
@@ -211,16 +204,16 @@ class _Encoder:
         if head is None:
             return
         data = self._data(head)
-        X = by_speaker(data.X, self.matrix.domain.astype(str), 1, 1)
-        pairs = {tuple(sorted((cell.trained, cell.tested))): cell for cell in self.cells
+        X, names = self._standardised(data), self.matrix.domains
+        pairs = {tuple(sorted((cell.trained, cell.tested))): cell for cell in self.matrix.cells
                  if cell.kind == ACROSS}  # fmt: skip
         for (first, second), cell in sorted(pairs.items()):
-            means = []
-            for name in (first, second):
-                rows = np.concatenate([*cell.parts[0]])
-                own = rows[self.matrix.domain[rows] == self.matrix.domains.index(name)]
-                means.append([X[own[data.y[own] == number]].mean(0) for number in cell.classes])
-            a, b = map(np.array, means)
-            values = class_means_alignment(a, b, self.options.seed)
+            rows = np.concatenate(cell.parts[0])
+            domain = self.matrix.domain[rows]
+            one, other = (
+                np.array([X[own[data.y[own] == number]].mean(0) for number in cell.classes])
+                for own in (rows[domain == names.index(name)] for name in (first, second))
+            )
+            values = class_means_alignment(one, other, self.options.seed)
             if not np.isnan(values[0]):
                 yield Alignment(first, second, len(cell.classes), *values)

@@ -45,7 +45,7 @@ from classify.report import (
 )
 from classify.report.published import ANCHORS
 from classify.report.style import TYPE, Illustration, style, write
-from classify.robustness import scores as of_conditions
+from classify.robustness import design as of_conditions
 from classify.stats import metrics
 from classify.stats.scores import Scores
 from classify.stats.tests import Best

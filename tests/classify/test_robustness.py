@@ -21,10 +21,10 @@ from classify.dataset import select, sound
 from classify.evaluation.division import divide
 from classify.evaluation.folds import inner_folds
 from classify.report import robustness_text
-from classify.robustness.fits import linear
 from classify.robustness.options import RobustnessOptions
 from classify.robustness.study import robustness
 from classify.stats.tests import holm
+from classify.studies.fits import linear
 from data import Cache
 from data.cache.by_fold import write
 from data.errors import UsageError, Wav2emoError
