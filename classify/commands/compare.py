@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(arguments.verbose, arguments.quiet)
     options = options_of(arguments)
 
-    from classify.compare.result import compare
+    from classify.compare.study import compare
     from classify.report import compare_text as table
     from classify.report import folder as run_folder
     from classify.report.write import of_comparison
@@ -63,4 +63,4 @@ def main(argv: Sequence[str]) -> int:
     with scheduled(arguments.scheduler):
         comparison = compare(options)
     finish(of_comparison(comparison), arguments, lambda: table.render(comparison))
-    return SOME_REFUSED if comparison.study.failed else 0
+    return SOME_REFUSED if comparison.failed else 0

@@ -33,19 +33,31 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.compare.options import CompareOptions
-from classify.compare.study import Study, study
-from classify.evaluation.folds import units
+from classify.dataset import Selection
+from classify.evaluation.folds import Folds, units
 from classify.stats import best, ranks
 from classify.stats.metrics import Counts, confusions, uar
 from classify.stats.scores import Json, Scores
 from classify.stats.tests import ALPHA, Best
-from data.cache.recipe import encoder_json
+from classify.studies.results import described, table
+from data.cache.recipe import Recipe
 
 FEW_HEADS = "Friedman's test and critical difference: they are for three heads or more"
 UNKNOWN_SPEAKERS = (
     "Friedman's test and critical difference: the speakers are unknown. Intervals and p take "
     "utterances for independent; they are too narrow, and too small, where a voice is heard twice"
 )
+
+
+@dataclass(frozen=True)
+class HeadResult:
+    """The predictions of one cross-validated head."""
+
+    head: str
+    features: str  # as text: "mean of layers 0–12, mean + std"
+    prediction: npt.NDArray[np.intp]  # (utterance,) number of the class, of all seeds together
+    predictions: npt.NDArray[np.intp]  # (seed, utterance) number of the class
+    seconds: float  # duration of the cross-validation
 
 
 @dataclass(frozen=True)
@@ -83,34 +95,29 @@ class Nemenyi:
 class Comparison:
     """The scores of several heads under the same folds, and tests of their differences."""
 
-    study: Study
+    options: CompareOptions
+    selection: Selection  # the utterances of the test parts
+    folds: Folds  # of these; the audit is about all
+    results: tuple[HeadResult, ...]  # in the order of the options, without failed heads
+    failed: dict[str, str]  # head → reason
+    recipe: Recipe
+    fingerprint: str
 
     @property
     def heads(self) -> list[str]:
         """The fitted heads, in the order of the options."""
-        return [result.head for result in self.study.results]
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Head → duration of its cross-validation."""
-        return {result.head: round(result.seconds, 2) for result in self.study.results}
+        return [result.head for result in self.results]
 
     @property
     def chance(self) -> float:
         """UAR of guessing."""
-        return 1 / len(self.study.selection.classes)
-
-    @property
-    def support(self) -> dict[str, int]:
-        """Class → its utterances."""
-        data = self.study.selection
-        return dict(zip(data.classes, np.bincount(data.y).tolist(), strict=True))
+        return 1 / len(self.selection.classes)
 
     @property
     def unit(self) -> str:
         """The unit of intervals and tests: "speakers", or "utterances" where speakers are
         unknown."""
-        return "speakers" if self.study.folds.by_speaker else "utterances"
+        return "speakers" if self.folds.by_speaker else "utterances"
 
     @property
     def units(self) -> int:
@@ -120,33 +127,33 @@ class Comparison:
     @cached_property
     def rows(self) -> list[HeadScores]:
         """Scores of each head, in the order of the options."""
-        names, known = self._units[0].tolist(), self.study.folds.by_speaker
-        scores = Scores.of_each(self._counts, self.study.selection.classes)
+        names, known = self._units[0].tolist(), self.folds.by_speaker
+        scores = Scores.of_each(self._counts, self.selection.classes)
         of_speakers, mean_ranks = self._of_speakers, ranks.average_ranks(self._of_speakers)
         return [
             HeadScores(
                 head=result.head,
                 features=result.features,
-                seconds=round(result.seconds, 2),
+                seconds=result.seconds,
                 scores=scores[head],
                 rank=float(mean_ranks[head]) if known else None,
                 per_speaker=dict(zip(names, of_speakers[:, head].tolist(), strict=True))
                 if known
                 else {},
             )
-            for head, result in enumerate(self.study.results)
+            for head, result in enumerate(self.results)
         ]
 
     @cached_property
     def best(self) -> Best:
         """The head with the highest UAR, and the heads that are not distinguishable from it."""
-        return best(self._counts, seed=self.study.options.shared.seed)
+        return best(self._counts, seed=self.options.shared.seed)
 
     @property
     def left_out(self) -> list[str]:
         """Why the tests of ranks are left out; empty if they are not."""
         reasons = [FEW_HEADS] if len(self.heads) < ranks.FEWEST else []
-        return reasons + ([] if self.study.folds.by_speaker else [UNKNOWN_SPEAKERS])
+        return reasons + ([] if self.folds.by_speaker else [UNKNOWN_SPEAKERS])
 
     @cached_property
     def friedman(self) -> ranks.Friedman | None:
@@ -166,57 +173,41 @@ class Comparison:
     @cached_property
     def metrics(self) -> Json:
         """The content of ``compare.json``."""
-        study, data = self.study, self.study.selection
+        options = self.options.as_json()
         return {
-            **encoder_json(study.recipe),
-            "corpora": data.corpora,
-            "utterances": len(data.y),
-            "classes": list(data.classes),
-            "support": self.support,
-            "chance": self.chance,
-            "fingerprint": study.fingerprint,
-            "options": study.options.as_json(),
-            "folds": {
-                "kind": study.folds.kind,
-                "count": len(study.folds),
-                "by_speaker": study.folds.by_speaker,
-                **({"audit": study.folds.audit.as_json()} if study.folds.audit else {}),
-            },
+            **described(self.recipe, self.fingerprint, self.selection, self.folds, options),
             "units": {"what": self.unit, "count": self.units},
             "heads": [row.as_json() for row in self.rows],
             "best": self.best.as_json("head", self.heads, self.rows[self.best.index].scores.uar),
             "friedman": asdict(self.friedman) if self.friedman else None,
             "nemenyi": asdict(self.nemenyi) if self.nemenyi else None,
             "left_out": self.left_out,
-            "failed": study.failed,
+            "failed": self.failed,
         }
 
     def predictions(self) -> Iterator[list[str]]:
         """Rows of ``predictions.csv``, the header first, with the predictions of all heads for one
         utterance."""
-        data, names = self.study.selection, np.array(self.study.selection.classes)
-        yield ["id", "speaker", "fold", "truth", *self.heads]
-        columns = (
-            data.utterances["id"],
-            data.utterances["speaker"],
-            self.study.folds.fold,
-            data.truth,
-            *(names[result.prediction] for result in self.study.results),
-        )
-        for values in zip(*columns, strict=True):
-            yield [*map(str, values)]
+        names = np.array(self.selection.classes)
+        return table({
+            "id": self.selection.utterances["id"],
+            "speaker": self.selection.utterances["speaker"],
+            "fold": self.folds.fold,
+            "truth": self.selection.truth,
+            **{result.head: names[result.prediction] for result in self.results},
+        })  # fmt: skip
 
     @cached_property
     def _units(self) -> tuple[npt.NDArray, npt.NDArray[np.intp]]:
-        return units(self.study.selection, self.study.folds)
+        return units(self.selection, self.folds)
 
     @cached_property
     def _counts(self) -> Counts:
         """(unit, head, truth, prediction) confusion matrices, of all seeds together."""
-        data = self.study.selection
+        data = self.selection
         of_heads = [
             confusions(data.y, result.predictions, self._units[1], len(data.classes)).sum(1)
-            for result in self.study.results
+            for result in self.results
         ]
         return np.stack(of_heads, 1)
 
@@ -224,13 +215,3 @@ class Comparison:
     def _of_speakers(self) -> npt.NDArray[np.float64]:
         """(unit, head) UAR over the classes that a speaker has."""
         return uar(self._counts)
-
-
-def compare(options: CompareOptions) -> Comparison:
-    """Compare the heads of `options`.
-
-    Raises:
-        CacheError, UsageError: the cache does not exist, or lacks what the options require.
-        HeadError: all heads have failed.
-    """
-    return Comparison(study(options))

@@ -43,7 +43,7 @@ def draw(found: Comparison, folder: Path) -> list[Illustration]:
         )
         make = partial(ranks_figure, found.rows, found.nemenyi, found.units)
         planned.append(Illustration("ranks", "Ranks", words, make))
-    return write(planned, folder, f"Heads on {in_words(found.study.recipe)}")
+    return write(planned, folder, f"Heads on {in_words(found.recipe)}")
 
 
 def scores_figure(rows: Sequence[HeadScores], best: Best, chance: float) -> Figure:

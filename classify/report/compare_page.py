@@ -19,6 +19,7 @@ from classify.report.page import (
 )
 from classify.report.style import Illustration
 from classify.stats.tests import ALPHA
+from classify.studies.results import support
 from data.cache.recipe import in_words
 
 UNTRAINED = (
@@ -29,11 +30,10 @@ UNTRAINED = (
 
 def html(found: Comparison, figures: Sequence[Illustration], folder: Path) -> str:
     """The page as HTML, with the figures that lie in `folder` inside of it."""
-    study, rows = found.study, found.rows
-    data, folds = study.selection, study.folds
-    warnings = {UNTRAINED: study.recipe.get("control"), UNKNOWN_SPEAKERS: not folds.by_speaker}
+    rows, data, folds = found.rows, found.selection, found.folds
+    warnings = {UNTRAINED: found.recipe.get("control"), UNKNOWN_SPEAKERS: not folds.by_speaker}
     recalls = Table(
-        ["recall of", *(f"{name} ({count})" for name, count in found.support.items())],
+        ["recall of", *(f"{name} ({count})" for name, count in support(data).items())],
         [(row.head, *(score(one.recall) for one in row.scores.per_class.values())) for row in rows],
     )
     sections = [
@@ -53,16 +53,16 @@ def html(found: Comparison, figures: Sequence[Illustration], folder: Path) -> st
     files = ("<code>predictions.csv</code> has every prediction, <code>compare.json</code> every "
              "number. Every figure is there as PNG and as SVG.")  # fmt: skip
     page = Page(
-        title=f"Heads on {in_words(study.recipe)}",
+        title=f"Heads on {in_words(found.recipe)}",
         lead=f"{len(data.y)} utterances ({counted(data.corpora)}), {len(data.classes)} classes, "
         f"{folds.kind} ({len(folds)} folds, the same for all heads)",
         warnings=folds_section.warnings([folds])
         + [text for text, holds in warnings.items() if holds]
         + [
             Markup("<b>{}</b> failed and is left out: {}").format(head, reason)
-            for head, reason in study.failed.items()
+            for head, reason in found.failed.items()
         ],
-        sections=[*sections, made(study.options.as_json(), study.fingerprint, {}, files)],
+        sections=[*sections, made(found.options.as_json(), found.fingerprint, {}, files)],
     )
     return render(page, folder)
 

@@ -11,12 +11,12 @@ from data.cache.recipe import in_words
 
 def render(found: Comparison) -> console.Lines:
     """The table, without a line feed at its end."""
-    data, folds = found.study.selection, found.study.folds
+    data, folds = found.selection, found.folds
     findings = folds.audit.findings if folds.audit else {}
     count = f" ({len(folds)})" if folds.by_speaker else ""
     return console.lines(
         [
-            f"encoder     {in_words(found.study.recipe)}",
+            f"encoder     {in_words(found.recipe)}",
             f"utterances  {len(data.y)} ({counted(data.corpora)}) in {len(data.classes)} classes",
             f"folds       {folds.kind}{count}, the same for all",
             *(f"{name:10}  {text}" for name, text in findings.items()),
@@ -71,7 +71,7 @@ def _findings(found: Comparison) -> list[str]:
     if found.friedman:
         lines += _ranks(found, found.friedman)
     lines += [f"left out    {reason}" for reason in found.left_out]
-    return [*lines, *(f"FAILED      {head}: {why}" for head, why in found.study.failed.items())]
+    return [*lines, *(f"FAILED      {head}: {why}" for head, why in found.failed.items())]
 
 
 def _ranks(found: Comparison, test: Friedman) -> list[str]:

@@ -93,14 +93,14 @@ def of_comparison(found: "Comparison") -> Report:
     """The report of a comparison."""
     from classify.report import compare_figures, compare_page
 
-    options = found.study.options
+    options = found.options
     return Report(
         name="compare",
         result=folders.COMPARE,
         options=_with_path(options.as_json(), options.shared),
         seed=options.shared.seed,
-        fingerprint=found.study.fingerprint,
-        more={"seconds": found.seconds},
+        fingerprint=found.fingerprint,
+        more={"seconds": {row.head: row.seconds for row in found.rows}},
         metrics=found.metrics,
         predictions=found.predictions(),
         draw=lambda folder: compare_figures.draw(found, folder),

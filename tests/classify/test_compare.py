@@ -16,7 +16,8 @@ from sklearn.metrics import f1_score, recall_score
 
 from classify.commands.compare import main, options_of, parser
 from classify.compare.options import CompareOptions
-from classify.compare.result import Comparison, compare
+from classify.compare.result import Comparison
+from classify.compare.study import compare
 from classify.evaluation.run import evaluate
 from classify.heads import HEADS
 from classify.options import Options

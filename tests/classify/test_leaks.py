@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from classify.compare.options import CompareOptions
-from classify.compare.study import study
+from classify.compare.study import compare
 from classify.dataset import load, select, sound
 from classify.evaluation.crossvalidate import cross_validate
 from classify.evaluation.folds import split
@@ -184,7 +184,7 @@ def test_no_comparison_sees_a_test_row(pairs) -> None:
     def predicted(cache: Path) -> Values:
         heads = ("logreg", "lda", "mlp")
         shared = Options(cache=cache, head="mlp", training=BRIEF)
-        results = study(CompareOptions(heads, shared)).results
+        results = compare(CompareOptions(heads, shared)).results
         return np.stack([each.predictions[0] for each in results])[..., None]
 
     require_same(pairs(), predicted)
