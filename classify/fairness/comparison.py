@@ -119,4 +119,4 @@ def defined(value: Any) -> float | None:
 
 
 def _test(difference: Any, interval: Any, p: Any) -> Test:
-    return Test(defined(difference), interval, defined(p), defined(p))
+    return Test(defined(difference), interval, defined(p))

@@ -22,7 +22,7 @@ Of numbers, ccc, target, rmse and bias take the place of uar, recall, ece and ov
 ``corrected`` by Holm for all tests of the same kind in all columns.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 
 from classify.stats.intervals import Pair
 from classify.stats.scores import Json
@@ -59,6 +59,21 @@ class Group:
         """A statistic by its name: of the group, or of one of its parts."""
         return self.parts[part].value if part else self.others.get(name, self.value)
 
+    def as_json(self, measure: str, part: str) -> Json:
+        """For JSON files, with the names of the score and of its parts."""
+        return {
+            "speakers": self.speakers,
+            "utterances": self.utterances,
+            "scored": self.scored,
+            "support": self.support,
+            measure: self.value,
+            "ci95": self.interval,
+            part: {
+                name: {part: one.value, "ci95": one.interval} for name, one in self.parts.items()
+            },
+            **self.others,
+        }
+
 
 @dataclass(frozen=True)
 class TooSmall:
@@ -70,14 +85,14 @@ class TooSmall:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Test:
     """A difference with its p, and p corrected for the number of tests."""
 
     difference: float | None  # None: not defined, and so is p
     interval: Pair
     p: float | None
-    corrected: float | None
+    corrected: float | None = None  # known when all columns are tested
 
     @property
     def significant(self) -> bool:
@@ -86,8 +101,10 @@ class Test:
 
     def as_json(self) -> Json:
         """For JSON files."""
-        values = asdict(self)
-        return {"ci95" if name == "interval" else name: value for name, value in values.items()}
+        return {
+            "difference": self.difference, "ci95": self.interval, "p": self.p,
+            "corrected": self.corrected,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -134,33 +151,16 @@ class Column:
         return next(group for group in self.groups if group.name == name)
 
     def as_json(self, measure: str, part: str) -> Json:
-        """For JSON files."""
+        """For JSON files, with the names of the score and of its parts."""
         return {
             "exchanged": self.exchanged,
             "smallest_p": self.smallest_p,
             "unknown": self.unknown,
             "classes": list(self.classes),
-            "groups": {
-                group.name: {
-                    "speakers": group.speakers,
-                    "utterances": group.utterances,
-                    "scored": group.scored,
-                    "support": group.support,
-                    measure: group.value,
-                    "ci95": group.interval,
-                    part: {
-                        name: {part: one.value, "ci95": one.interval}
-                        for name, one in group.parts.items()
-                    },
-                    **group.others,
-                }
-                for group in self.groups
-            },
+            "groups": {group.name: group.as_json(measure, part) for group in self.groups},
             "too_small": {
-                one.name: {
-                    "speakers": one.speakers, "utterances": one.utterances, "reason": one.reason,
-                }
-                for one in self.too_small
+                name: {"speakers": speakers, "utterances": utterances, "reason": reason}
+                for name, speakers, utterances, reason in map(astuple, self.too_small)
             },
             "differences": [
                 {"group": one.group, "against": one.against, **one.test.as_json()}

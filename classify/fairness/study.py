@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -117,7 +117,8 @@ def of_predictions(
             left_out[grouped.column] = found
     whole = study.measure(np.arange(len(selection.y)), np.arange(len(selection.classes)))
     value = float(whole.of(whole.sums.sum(0))[0])
-    return Fairness(whole.name, whole.label, whole.part, value, _corrected(columns), left_out)
+    _correct(columns)
+    return Fairness(whole.name, whole.label, whole.part, value, tuple(columns), left_out)
 
 
 def _groupings(
@@ -238,25 +239,14 @@ class _Study:
         return kept, reasons
 
 
-def _corrected(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The columns with p corrected for all tests of the same kind."""
-    tests: dict[str, list[Test]] = {}
+def _correct(columns: Sequence[Column]) -> None:
+    """Correct p for all tests of the same kind in all columns."""
+    kinds: dict[str, list[Test]] = {}
     for column in columns:
-        tests.setdefault("", []).extend(one.test for one in column.differences)
+        kinds.setdefault("", []).extend(one.test for one in column.differences)
         for gap in column.gaps:
-            tests.setdefault(gap.of, []).append(gap.test)
-    found = {}
-    for kind, each in tests.items():
-        p = holm([np.nan if test.p is None else test.p for test in each])
-        found[kind] = iter(
-            replace(test, corrected=None if test.p is None else float(value))
-            for test, value in zip(each, p, strict=True)
-        )
-    return tuple(
-        replace(
-            column,
-            differences=tuple(replace(one, test=next(found[""])) for one in column.differences),
-            gaps=tuple(replace(gap, test=next(found[gap.of])) for gap in column.gaps),
-        )
-        for column in columns
-    )
+            kinds.setdefault(gap.of, []).append(gap.test)
+    for tests in kinds.values():
+        corrected = holm([np.nan if test.p is None else test.p for test in tests])
+        for test, p in zip(tests, corrected.tolist(), strict=True):
+            test.corrected = None if test.p is None else p
