@@ -5,7 +5,7 @@ each training part compare training with and without them, by the mean UAR over 
 conditions that are given. No copy of a tested speaker is ever trained on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -64,16 +64,16 @@ class _Fitter:
     jobs: int
     _read: dict[object, Dataset] = field(default_factory=dict)  # of the last layer alone
 
-    def __call__(self, numbers: Sequence[int], parts: Parts) -> list[Output]:
+    def __call__(self, numbers: Iterable[int], parts: Parts) -> list[Output]:
         """Probabilities (tested sample, class) of parts, with the settings of some folds."""
+        chosen = [self.settings[number] for number in numbers]
         groups: dict[str, list[int]] = {}
-        for place, number in enumerate(numbers):
-            own = self.settings[number]
+        for place, own in enumerate(chosen):
             together = own.get("layer") if is_batched(self.options) else sorted(own.items())
             groups.setdefault(str(together), []).append(place)
         found: dict[int, Output] = {}
         for places in groups.values():
-            given = [self.settings[numbers[place]] for place in places]
+            given = [chosen[place] for place in places]
             settings = {name: one for name, one in given[0].items() if name != "layer"}
             if "C" in settings and is_batched(self.options):
                 settings["C"] = np.array([one["C"] for one in given])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from classify.conditions import Copies, is_small, kind, level
 from classify.evaluation.crossvalidate import Parts
-from classify.evaluation.folds import Folds, Rows, inner_folds, units
+from classify.evaluation.folds import Folds, Rows, nested_folds, units
 from classify.stats import intervals
 from classify.stats.calibration import calibration_error
 from classify.stats.intervals import Pair
@@ -131,23 +131,19 @@ class Design:
         """Samples to train on, clean ones and those of some conditions, and to test."""
         return [self._samples(train, test, trained) for train, test in self.folds.parts]
 
-    def inner(self, trained: Sequence[str] = ()) -> tuple[list[int], Parts, str]:
+    def inner(self, trained: Sequence[str] = ()) -> tuple[Rows, Parts, str]:
         """Folds of the training part of each fold: its number, the samples as of `parts`, and a
         description."""
         selection, by = self.copies.selection, "speaker" if self.folds.by_speaker else ""
-        numbers, parts, kinds = [], [], set()
-        for number, (rows, _) in enumerate(self.folds.parts):
-            inner, of = inner_folds(selection.y[rows], selection.speakers[rows], by, self.seed)
-            parts += [self._samples(rows[train], rows[test], trained) for train, test in inner]
-            numbers += [number] * len(inner)
-            kinds.add(of)
-        return numbers, parts, " or ".join(sorted(kinds))
+        inner, kind = nested_folds(self.folds, selection.y, selection.speakers, by, self.seed)
+        parts = [self._samples(*part, trained) for of_fold in inner for part in of_fold]
+        return np.repeat(np.arange(len(inner)), [*map(len, inner)]), parts, kind
 
     def _samples(self, train: Rows, test: Rows, trained: Sequence[str]) -> tuple[Rows, Rows]:
         return self.copies.samples(train, trained), self.copies.samples(test, self.tested)
 
     def inner_uar(
-        self, inner: tuple[list[int], Parts, str], outputs: Sequence[npt.NDArray],
+        self, inner: tuple[Rows, Parts, str], outputs: Sequence[npt.NDArray],
         names: Sequence[str],
     ) -> npt.NDArray[np.float64]:  # fmt: skip
         """(fold,) mean UAR over some conditions of the outputs of its inner folds."""

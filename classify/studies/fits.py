@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from classify.dataset import Dataset
 from classify.evaluation.crossvalidate import Parts, fit_parts, learning_from
-from classify.evaluation.folds import Rows
+from classify.evaluation.folds import Rows, masks
 from classify.evaluation.run import new_head
 from classify.evaluation.tuning import Settings
 from classify.features import Matrix
@@ -63,8 +63,8 @@ def linear(head: str, C: Strengths, X: Matrix, y: Rows, classes: int, parts: Par
         HeadError: the head cannot be fitted to a training part.
     """
     used = np.unique(np.concatenate([train for train, _ in parts]))
-    train = _masks([np.searchsorted(used, rows) for rows, _ in parts], len(used))
-    tests = _masks([rows for _, rows in parts], len(X))
+    train = masks([np.searchsorted(used, rows) for rows, _ in parts], len(used))
+    tests = masks([rows for _, rows in parts], len(X))
     strengths = np.asarray(DEFAULT_C[head] if C is None else C, np.float64)
     with learning_from(int(train.sum(1).min())):
         problems = Problems(train, y[used], classes, strengths)
@@ -84,11 +84,3 @@ def linear(head: str, C: Strengths, X: Matrix, y: Rows, classes: int, parts: Par
             place = np.searchsorted(parts[number][1], rows)
             outputs[number][place] = softmax(some + intercepts[number].astype(np.float32))
     return outputs
-
-
-def _masks(parts: Sequence[Rows], count: int) -> npt.NDArray[np.bool_]:
-    """(part, row) whether it is among the rows of the part."""
-    masks = np.zeros((len(parts), count), bool)
-    for mask, rows in zip(masks, parts, strict=True):
-        mask[rows] = True
-    return masks
