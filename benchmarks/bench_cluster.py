@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "torture"))
@@ -26,8 +27,9 @@ from workers import Crew
 from data import corpora, scheduler
 from data.utterance import Utterance
 from extract import pipeline
+from extract.engines import open_engine
 from extract.parallel import dask
-from extract.parallel.tasks import Job, NamedEncoder
+from extract.parallel.tasks import Job
 from extract.parallel.workers import Cluster, Workers
 from extract.recipe import Request
 
@@ -45,7 +47,7 @@ def utterances(corpus: Path, repeat: int) -> list[Utterance]:
 
 def share(corpus: str, model: str, repeat: int, number: int, out: str) -> None:
     """One of the independent processes: load, wait for the word, extract, tell seconds."""
-    engine = NamedEncoder(model, Request())()
+    engine = open_engine(model, Request())
     mine = utterances(Path(corpus), repeat)[number::PROCESSES]
     print("ready", flush=True)
     sys.stdin.readline()
@@ -84,7 +86,7 @@ def threads() -> int:
 
 def on_workers(args: argparse.Namespace, crew: Crew, out: Path) -> float:
     """Seconds of audio a second, of workers; as `dask.extract`, but for the clock."""
-    job = Job("bench", NamedEncoder(args.model, Request()), out, ONE_THREAD)
+    job = Job("bench", partial(open_engine, args.model, Request(), "auto"), out, ONE_THREAD)
     with scheduler.connected(crew.scheduler) as client:
         workers = Workers(client, job, Cluster(crew.scheduler))
         try:
@@ -100,16 +102,22 @@ def on_workers(args: argparse.Namespace, crew: Crew, out: Path) -> float:
 
 def warm(args: argparse.Namespace, crew: Crew, folder: Path) -> None:
     """Let the workers import what they need."""
-    few, source = utterances(args.corpus, 1)[:FEW], NamedEncoder(args.model, Request())
+    few, source = (
+        utterances(args.corpus, 1)[:FEW],
+        partial(open_engine, args.model, Request(), "auto"),
+    )
     out = folder / f"warm{time.time_ns()}.h5"
     dask.extract(few, source, out, ONE_THREAD, Cluster(crew.scheduler))
 
 
 def added(args: argparse.Namespace, crew: Crew, folder: Path) -> float:
     """Seconds that a run takes longer on a worker than in this process."""
-    few, source = utterances(args.corpus, 1)[:FEW], NamedEncoder(args.model, Request())
+    few, source = (
+        utterances(args.corpus, 1)[:FEW],
+        partial(open_engine, args.model, Request(), "auto"),
+    )
     began = time.monotonic()
-    pipeline.extract(few, source(), folder / "here.h5", ONE_THREAD)
+    pipeline.extract(few, source(None), folder / "here.h5", ONE_THREAD)
     here = time.monotonic() - began
     began = time.monotonic()
     on = Cluster(crew.scheduler)

@@ -78,10 +78,9 @@ def extract(
     from extract.recipe import Request
 
     log = logging.getLogger("wav2emo")
-    cache, request = Path(cache), request or Request()
+    cache = Path(cache)
     recipe = Shards(cache).recipe()
-    if recipe is not None:
-        request = request.fitted_to(recipe)
+    request = (request or Request()).fitted_to(recipe)
 
     def report(engine: Engine) -> None:
         same = ", as in the cache" if recipe == engine.recipe else ""

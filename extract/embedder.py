@@ -18,13 +18,8 @@ from data.utterance import Utterance
 from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched, prepare
-from extract.engines import (
-    Engine,
-    Pooled,
-    multiplies_bfloat16,
-    open_engine,
-    pick_device,
-)
+from extract.engines import Engine, Pooled, open_engine
+from extract.engines.devices import multiplies_bfloat16, pick_device
 from extract.quality import Quality
 from extract.recipe import Request
 

@@ -5,9 +5,12 @@ crash, at most one shard of work is repeated, see `extract.shard_writer`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from data.cache.recipe import Recipe
 from data.cache.refusals import collect, errors_file, write_errors
@@ -17,7 +20,7 @@ from data.errors import CacheError
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
-from extract.embedder import embed
+from extract.embedder import Embedding, embed
 from extract.engines import Engine
 from extract.shard_writer import ShardWriter
 
@@ -69,14 +72,15 @@ class Summary:
         return [refusal.row() for refusal in self.refused]
 
 
-class Portion(Protocol):
-    """The utterances of one run: a whole list (`Whole`) or a part of it
-    (`extract.parallel.shards.Share`).
-    """
+@dataclass(frozen=True)
+class Portion:
+    """The utterances of one run; subclasses define what happens before and after embedding."""
 
-    @property
-    def own(self) -> Sequence[Utterance]:
-        """Utterances that this run embeds."""
+    own: Sequence[Utterance]
+
+    def known(self, parts: Shards) -> Mapping[str, str]:
+        """What the cache contains: id → version, see `Utterance.version`."""
+        return parts.known()
 
     def begin(self, cache: Path) -> None:
         """Called after the cache is claimed, before embedding."""
@@ -89,14 +93,10 @@ class Portion(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(Portion):
     """A whole list of utterances; the run that embeds it packs the cache."""
 
-    own: Sequence[Utterance]
     prune: bool = False  # whether to remove utterances that are no longer in their corpus
-
-    def begin(self, cache: Path) -> None:
-        """Do nothing."""
 
     def leave(self, cache: Path, summary: Summary) -> None:
         """List the refused utterances."""
@@ -123,6 +123,37 @@ class Whole:
         collect(cache, parts.ids)
 
 
+class Claimed(NamedTuple):
+    """A cache that a run may write into."""
+
+    parts: Shards
+    known: Mapping[str, str]  # what it contained before, see `Portion.known`
+    summary: Summary
+
+
+@contextmanager
+def claimed(portion: Portion, recipe: Recipe, cache: Path) -> Iterator[Claimed]:
+    """Claim `cache` for a recipe while utterances are embedded into it; pack it at the end.
+
+    Raises:
+        RecipeMismatch: the cache has another recipe.
+        CacheError: the cache is damaged, or all utterances were refused.
+        OSError: the disk is full or cannot be written.
+    """
+    parts, summary = Shards(cache), Summary(recipe)
+    try:
+        parts.claim(recipe)
+        portion.begin(cache)
+        known = portion.known(parts)
+        try:
+            yield Claimed(parts, known, summary)
+        finally:
+            portion.leave(cache, summary)
+        portion.finish(parts, known, summary)
+    finally:
+        parts.clean()
+
+
 def extract(
     utterances: Sequence[Utterance] | Portion,
     engine: Engine,
@@ -132,100 +163,13 @@ def extract(
     """Embed the utterances that `cache` does not contain, and pack; see `extract.extract`.
 
     Raises:
-        RecipeMismatch: the cache has another recipe.
-        CacheError: the cache is damaged, or all utterances were refused.
-        OSError: the disk is full or cannot be written.
+        RecipeMismatch, CacheError, OSError: see `claimed`.
     """
     settings = settings or Settings()
-    portion = Whole(utterances, settings.prune) if isinstance(utterances, Sequence) else utterances
-
-    def embed_own(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
-        embed_missing(portion.own, known, parts, engine, settings, summary)
-
-    return complete(portion, engine.recipe, cache, embed_own)
-
-
-def complete(
-    portion: Portion,
-    recipe: Recipe,
-    cache: Path,
-    embed_missing: Callable[[Shards, Mapping[str, str], Summary], None],
-) -> Summary:
-    """Claim `cache`, call `embed_missing` to write shards, and pack them.
-
-    Args:
-        portion: utterances of this run.
-        recipe: recipe of the engine.
-        cache: the file.
-        embed_missing: embeds the utterances that are not known (id → version, see
-            `Utterance.version`) into shards, and updates the summary.
-    """
-    summary = Summary(recipe)
-    parts = Shards(cache)
-    try:
-        parts.claim(recipe)
-        portion.begin(cache)
-        known = parts.known()
-        try:
-            embed_missing(parts, known, summary)
-        finally:
-            portion.leave(cache, summary)
-        portion.finish(parts, known, summary)
-    finally:
-        parts.clean()
-    return summary
-
-
-def embed_missing(
-    utterances: Sequence[Utterance],
-    known: Mapping[str, str],
-    parts: Shards,
-    engine: Engine,
-    settings: Settings,
-    summary: Summary,
-) -> None:
-    """Decode, embed and publish the utterances that are not known.
-
-    Finished embeddings are published also after an error or an interruption.
-
-    Args:
-        utterances: utterances of this run.
-        known: id → version of what the cache contains, see `Utterance.version`.
-        parts: the shards of the cache.
-        engine: runs the encoder.
-        settings: see `Settings`.
-        summary: is updated.
-    """
-    checksum = Checksums()
-
-    def fetch(utterance: Utterance) -> Decoded | Refusal | None:
-        segment = utterance.start is not None or utterance.end is not None
-        sha256 = checksum(utterance.file) if segment or utterance.id in known else None
-        if sha256 is not None and utterance.version(sha256) == known.get(utterance.id):
-            return None
-        return decode(utterance, engine, settings.max_seconds, sha256)
-
-    def missing() -> Iterator[Decoded | Refusal]:
-        for fetched in ahead(fetch, utterances, settings.threads):
-            if fetched is None:
-                summary.cached += 1
-                settings.watch(0.0)
-            else:
-                yield fetched
-
-    shards = ShardWriter(parts, engine)
-    try:
-        for result in embed(missing(), engine, settings.batch_seconds):
-            if isinstance(result, Refusal):
-                summary.refused.append(result)
-                settings.watch(0.0)
-            else:
-                shards.add(result)
-                settings.watch(result.duration)
-    finally:
-        shards.close()
-        summary.embedded, summary.seconds = shards.published, shards.seconds
-        summary.shards = shards.names
+    portion = utterances if isinstance(utterances, Portion) else Whole(utterances, settings.prune)
+    with claimed(portion, engine.recipe, cache) as claim:
+        embed_missing(portion.own, [claim], engine, [engine], settings)
+    return claim.summary
 
 
 def extract_together(
@@ -237,78 +181,86 @@ def extract_together(
     """Embed utterances by several engines, each into its own cache, and decode them once.
 
     Raises:
-        RecipeMismatch, CacheError, OSError: see `extract`.
+        RecipeMismatch, CacheError, OSError: see `claimed`.
     """
-    opened: list[tuple[Shards, Mapping[str, str], Summary]] = []
-    summaries: list[Summary] = []
-
-    def begin(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
-        """Claim one cache after the other, embed when all are claimed, and pack them."""
-        opened.append((parts, known, summary))
-        if len(opened) < len(caches):
-            complete_next()
-        else:
-            _embed_together(utterances, opened, engine, settings)
-
-    def complete_next() -> None:
-        number = len(opened)
-        portion, recipe = Whole(utterances, settings.prune), engine.engines[number].recipe
-        summaries.append(complete(portion, recipe, caches[number], begin))
-
-    complete_next()
-    return summaries[::-1]  # the last cache is packed first
+    portion = Whole(utterances, settings.prune)
+    with ExitStack() as stack:
+        claims = [
+            stack.enter_context(claimed(portion, one.recipe, cache))
+            for one, cache in zip(engine.engines, caches, strict=True)
+        ]
+        embed_missing(utterances, claims, engine, engine.engines, settings)
+    return [claim.summary for claim in claims]
 
 
-def _embed_together(
+def embed_missing(
     utterances: Sequence[Utterance],
-    opened: Sequence[tuple[Shards, Mapping[str, str], Summary]],
-    engine: "Together",
+    claims: Sequence[Claimed],
+    engine: Engine,
+    engines: Sequence[Engine],
     settings: Settings,
 ) -> None:
-    """Decode and embed what one of the caches lacks, and publish it there."""
+    """Decode, embed and publish the utterances that a cache does not contain.
+
+    Finished embeddings are published also after an error or an interruption.
+
+    Args:
+        utterances: utterances of this run.
+        claims: the caches; their summaries are updated.
+        engine: embeds the utterances.
+        engines: (cache,) that `engine` consists of; its layers are those of each, one after the
+            other.
+        settings: see `Settings`.
+    """
     checksum = Checksums()
 
     def fetch(utterance: Utterance) -> Decoded | Refusal | None:
-        sha256 = checksum(utterance.file)
-        if sha256 is not None:
-            version = utterance.version(sha256)
-            if all(version == known.get(utterance.id) for _, known, _ in opened):
-                return None
+        segment = utterance.start is not None or utterance.end is not None
+        stored = [claim.known.get(utterance.id) for claim in claims]
+        sha256 = checksum(utterance.file) if segment or any(stored) else None
+        if sha256 is not None and {*stored} == {utterance.version(sha256)}:
+            return None
         return decode(utterance, engine, settings.max_seconds, sha256)
 
     def missing() -> Iterator[Decoded | Refusal]:
         for fetched in ahead(fetch, utterances, settings.threads):
             if fetched is None:
-                for _, _, summary in opened:
-                    summary.cached += 1
+                for claim in claims:
+                    claim.summary.cached += 1
                 settings.watch(0.0)
             else:
                 yield fetched
 
-    each = zip(opened, engine.engines, strict=True)
-    shards = [ShardWriter(parts, one) for (parts, _, _), one in each]
-    try:
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(ShardWriter(claim.parts, one, claim.summary))
+            for claim, one in zip(claims, engines, strict=True)
+        ]
         for result in embed(missing(), engine, settings.batch_seconds):
-            settings.watch(0.0 if isinstance(result, Refusal) else result.duration)
             if isinstance(result, Refusal):
-                for _, _, summary in opened:
-                    summary.refused.append(result)
+                for claim in claims:
+                    claim.summary.refused.append(result)
+                settings.watch(0.0)
                 continue
-            sequence = result.sequence
-            sequences = None if sequence is None else engine.parts(sequence)
-            layers = {name: engine.parts(values) for name, values in result.layers.items()}
-            for number, (own, (_, known, summary)) in enumerate(zip(shards, opened, strict=True)):
-                if known.get(result.utterance.id) == result.utterance.version(result.sha256):
-                    summary.cached += 1
-                    continue
-                part = {name: values[number] for name, values in layers.items()}
-                steps = sequences[number] if sequences else None
-                own.add(replace(result, layers=part, sequence=steps))
-    finally:
-        for own, (_, _, summary) in zip(shards, opened, strict=True):
-            own.close()
-            summary.embedded, summary.seconds = own.published, own.seconds
-            summary.shards = own.names
+            each = zip(claims, writers, _by_engine(result, len(engines)), strict=True)
+            for claim, writer, own in each:
+                if claim.known.get(own.utterance.id) == own.utterance.version(own.sha256):
+                    claim.summary.cached += 1
+                else:
+                    writer.add(own)
+            settings.watch(result.duration)
+
+
+def _by_engine(result: Embedding, count: int) -> list[Embedding]:
+    """Divide the layers (engine · layer, …) of an utterance by engine."""
+    if count == 1:
+        return [result]
+    layers = {name: np.split(values, count) for name, values in result.layers.items()}
+    sequences = [None] * count if result.sequence is None else np.split(result.sequence, count)
+    return [
+        replace(result, layers={name: own[n] for name, own in layers.items()}, sequence=sequence)
+        for n, sequence in enumerate(sequences)
+    ]
 
 
 def _stale(known: Collection[str], current: Collection[str]) -> set[str]:

@@ -67,22 +67,22 @@ class Request:
             baselines=tuple(recipe.get("baselines", ())),
         )
 
-    def fitted_to(self, recipe: Recipe) -> Self:
-        """Adapt the request to a cache of `recipe`, so that it can extend this cache.
+    def fitted_to(self, recipe: Recipe | None) -> Self:
+        """Adapt the request to a cache of `recipe`, if there is one, so that it can extend it.
 
         Open options (precision, engine and baselines) are taken from the recipe, and so are the
         poolings if they include the requested ones.
         """
-        fitted = self
-        if self.baselines is None:
-            fitted = replace(fitted, baselines=tuple(recipe.get("baselines", ())))
-        if self.precision is None:
-            fitted = replace(fitted, precision=recipe["precision"])
-        if self.engine == "auto":
-            fitted = replace(fitted, engine=recipe["engine"])
-        if set(self.pooling) < set(recipe["pooling"]):
-            fitted = replace(fitted, pooling=tuple(recipe["pooling"]))
-        return fitted
+        if recipe is None:
+            return self
+        pooling, baselines = tuple(recipe["pooling"]), tuple(recipe.get("baselines", ()))
+        return replace(
+            self,
+            pooling=pooling if set(self.pooling) < set(pooling) else self.pooling,
+            precision=self.precision or recipe["precision"],
+            engine=recipe["engine"] if self.engine == "auto" else self.engine,
+            baselines=baselines if self.baselines is None else self.baselines,
+        )
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.pooling if name not in POOLINGS]

@@ -6,7 +6,7 @@ After a crash, at most `SHARD_UTTERANCES` utterances or about `SHARD_SECONDS` of
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from extract.engines import Engine
 
 if TYPE_CHECKING:
     from extract.encoders.trained_on import Heard
+    from extract.pipeline import Summary
 
 SHARD_UTTERANCES = 512
 SHARD_SECONDS = 20.0  # of work, so that a crash loses less than 30 s including the write
@@ -26,14 +27,20 @@ SHARD_BYTES = 64 << 20
 
 
 class ShardWriter:
-    """Collects embeddings, and writes them as shards in a thread."""
+    """Collects embeddings, and writes them as shards in a thread.
 
-    def __init__(self, parts: Shards, engine: Engine) -> None:
-        self.published = 0  # number of utterances
-        self.seconds = 0.0  # of audio
-        self.names: list[str] = []
+    At the end of its context, also after an error, the rest is published.
+
+    Args:
+        parts: the shards of a cache.
+        engine: has embedded the utterances.
+        summary: is updated when a shard is published.
+    """
+
+    def __init__(self, parts: Shards, engine: Engine, summary: "Summary") -> None:
         self._parts = parts
         self._engine = engine
+        self._summary = summary
         self._heard: Heard | None = None
         self._waiting: list[Embedding] = []
         self._bytes = 0
@@ -53,8 +60,10 @@ class ShardWriter:
         ):
             self._hand_over()
 
-    def close(self) -> None:
-        """Publish the rest and wait until it is on disk."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         try:
             self._hand_over()
             self._finish()
@@ -97,9 +106,9 @@ class ShardWriter:
         path = self._parts.publish(
             recipe, utterances, layers, _joined(sequences), provenance, baselines
         )
-        self.names.append(path.name)
-        self.published += len(shard)
-        self.seconds += sum(embedded.duration for embedded in shard)
+        self._summary.shards.append(path.name)
+        self._summary.embedded += len(shard)
+        self._summary.seconds += sum(embedded.duration for embedded in shard)
 
     def _roles(self, shard: list[Embedding]) -> list[str]:
         """How the encoder has heard each utterance."""

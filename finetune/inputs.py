@@ -16,7 +16,8 @@ from extract import audio, pipeline
 from extract.audio import SAMPLING_RATE
 from extract.decoding import Refusal, ahead
 from extract.encoders.encoder import Encoder
-from extract.engines import Engine, open_engine, pick_device
+from extract.engines import Engine, open_engine
+from extract.engines.devices import pick_device
 from extract.engines.features import FeatureEngine
 from extract.pipeline import Settings
 from extract.recipe import Request

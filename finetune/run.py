@@ -31,7 +31,7 @@ from extract.decoding import Refusal
 from extract.encoders import trained_on
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
-from extract.engines import pick_device
+from extract.engines.devices import pick_device
 from extract.pipeline import Settings
 from extract.recordings import recordings
 from finetune import inputs, parts, training

@@ -20,7 +20,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from classify.stats import metrics
 from classify.stats.agreement import ccc
 from data.errors import HeadError
-from extract.engines import pick_device
+from extract.engines.devices import pick_device
 from extract.engines.torch import lacks_memory
 from finetune.batches import Batch, Loader, as_inputs
 from finetune.network import Network, ccc_loss, class_loss, trained

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -305,18 +306,17 @@ def _on_workers(
     watch_workers: Callable[[int], None],
 ) -> "Summary":
     """Extract on the workers of a scheduler."""
+    from extract.engines import open_engine
     from extract.parallel import dask
-    from extract.parallel.tasks import NamedEncoder
     from extract.parallel.workers import Cluster
 
     folder = Path(args.model).expanduser()
-    source = NamedEncoder(
-        str(folder.resolve()) if folder.is_dir() else args.model, request, args.device
-    )
+    model = str(folder.resolve()) if folder.is_dir() else args.model
+    opened = partial(open_engine, model, request, args.device)
     cluster = Cluster(
         args.scheduler, args.worker_resource, args.worker_wait, args.worker_timeout, watch_workers
     )
-    return dask.extract(utterances, source, args.out, settings, cluster)[1]
+    return dask.extract(utterances, opened, args.out, settings, cluster)[1]
 
 
 def _report(

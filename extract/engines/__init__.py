@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from data.cache.recipe import Recipe
 from data.errors import UsageError
-from extract import cpu
 from extract.encoders.checkpoint import find
 from extract.encoders.identity import Remembered
 from extract.engines.base import BFLOAT16_IS_QUICKER, Engine, Pooled
+from extract.engines.devices import multiplies_bfloat16, pick_device
 from extract.recipe import Request, describe
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BFLOAT16_IS_QUICKER", "Engine", "LateEngine", "Pooled", "open_engine"]
 
 
-class LateEngine:
+class LateEngine(Engine):
     """An engine that is opened when it embeds for the first time; see `Engine`.
 
     Its recipe is known before. If the identity of the encoder is remembered, and no GPU has to be
@@ -96,40 +97,28 @@ class LateEngine:
                 raise self._remembered.changed()
         return self._encoder
 
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """See `Engine.provenance`."""
-        return self.engine.provenance
-
-    @property
-    def suggests_bfloat16(self) -> bool:
-        """See `Engine.suggests_bfloat16`."""
-        return self.engine.suggests_bfloat16
-
-    @property
-    def batch_seconds(self) -> float:
-        """See `Engine.batch_seconds`."""
-        return self.engine.batch_seconds
-
-    @property
-    def streams(self) -> int:
-        """See `Engine.streams`."""
-        return self.engine.streams
+    def __getattr__(self, name: str) -> Any:
+        """What is known of an open engine alone."""
+        if name not in Engine.__annotations__:
+            raise AttributeError(name)
+        return getattr(self.engine, name)
 
     def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
         """See `Engine.embed`."""
         return self.engine.embed(waveforms)
 
 
-def open_engine(model: str, request: Request, device: str = "auto") -> Engine:
+def open_engine(
+    model: str, request: Request, device: str = "auto", recipe: Recipe | None = None
+) -> Engine:
     """Open an engine for the encoder `model` on a device (``auto``, ``cpu``, ``cuda``, ``cuda:1``,
-    ``mps``).
+    ``mps``), whose open options are those of `recipe`.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
         UsageError: the device or the engine is not available.
     """
-    return LateEngine(model, request, device).engine
+    return LateEngine(model, request.fitted_to(recipe), device).engine
 
 
 def _choose(request: Request, device: str) -> tuple[str, str]:
@@ -153,25 +142,3 @@ def _choose(request: Request, device: str) -> tuple[str, str]:
     if device == "cpu" and request.engine == "auto" and installed and possible:
         return "openvino", device
     return "torch", device
-
-
-def pick_device(asked: str) -> str:
-    """Select the device for ``--device``: ``auto`` is CUDA, else Apple's GPU, else the CPU.
-
-    Raises:
-        UsageError: torch does not have the device.
-    """
-    if asked == "cpu" or (asked == "auto" and not cpu.may_have_gpu()):
-        return "cpu"
-    from extract.engines import torch  # late: importing torch takes seconds
-
-    return torch.pick_device(asked)
-
-
-def multiplies_bfloat16(device: str) -> bool:
-    """Whether the hardware of a device multiplies bfloat16."""
-    if device == "cpu":
-        return cpu.multiplies_bfloat16()
-    from extract.engines import torch  # late: importing torch takes seconds
-
-    return torch.multiplies_bfloat16(device)

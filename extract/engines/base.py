@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,35 +31,28 @@ class Pooled:
     sequences: list[npt.NDArray[np.float16]] | None  # (layer, step, dim) of each utterance
 
 
-class Engine(Protocol):
-    """Computes pooled hidden states of waveforms."""
+class Engine:
+    """Computes pooled hidden states of waveforms.
 
-    @property
-    def recipe(self) -> dict[str, Any]:
-        """Everything that determines the numbers."""
+    Attributes:
+        recipe: everything that determines the numbers.
+        provenance: hardware, versions and paths, which do not determine the numbers.
+        suggests_bfloat16: whether no precision is given, and the hardware multiplies bfloat16.
+        receptive_field: smallest number of samples that can be embedded.
+        batch_seconds: seconds of padded audio in a batch that suits engine and hardware.
+        streams: number of batches to embed at the same time, each in its own thread.
+    """
 
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Hardware, versions and paths, which do not determine the numbers."""
-
-    @property
-    def suggests_bfloat16(self) -> bool:
-        """Whether no precision is given, and the hardware multiplies bfloat16."""
-
-    @property
-    def receptive_field(self) -> int:
-        """Smallest number of samples that can be embedded."""
-
-    @property
-    def batch_seconds(self) -> float:
-        """Seconds of padded audio in a batch that suits engine and hardware."""
-
-    @property
-    def streams(self) -> int:
-        """Number of batches to embed at the same time, each in its own thread."""
+    recipe: dict[str, Any]
+    provenance: dict[str, Any]
+    suggests_bfloat16: bool
+    receptive_field: int
+    batch_seconds: float
+    streams: int
 
     def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
         """Embed (sample,) waveforms at 16 kHz, normalised if the recipe requires it."""
+        raise NotImplementedError
 
 
 def provenance(device: str, location: str | None, *libraries: str) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import openvino
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from data.cache.recipe import Recipe
 from data.errors import EncoderError
@@ -64,21 +62,13 @@ def convert(encoder: Encoder, recipe: Recipe) -> Graphs:
 
 
 def _graph(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> openvino.Model:
-    """Trace a module like `openvino.convert_model`, which would report its use to the vendor."""
+    shapes = [(openvino.PartialShape([-1] * one.ndim), TYPES[one.dtype]) for one in inputs]
     try:
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracer warnings on shapes, which are all dynamic
-            decoder = TorchScriptPythonDecoder(module.eval(), example_input=tuple(inputs))
-        frontend = FrontEndManager().load_by_framework("pytorch")
-        graph = frontend.convert(frontend.load(decoder))
+            return openvino.convert_model(module.eval(), input=shapes, example_input=tuple(inputs))
     except Exception as error:  # undocumented, of many types
         log.debug("%s", error)
         raise EncoderError(
             "OpenVINO cannot convert this encoder (-v shows the reason); use --engine torch"
         ) from error
-    for given, tensor in zip(graph.inputs, inputs, strict=True):
-        node = given.get_node()
-        node.set_partial_shape(openvino.PartialShape([-1] * tensor.ndim))
-        node.set_element_type(TYPES[tensor.dtype])
-    graph.validate_nodes_and_infer_types()
-    return graph

@@ -90,20 +90,11 @@ def write(graphs: "Graphs", folder: Path) -> None:
             made.rename(folder)
         for old in sorted(base.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
-        for blob in base.parent.glob("*.blob"):  # of earlier versions
-            blob.unlink()
     except (OSError, RuntimeError) as error:
         log.debug("%s is not kept: %s", folder, error)
 
 
 def _checksums(folder: Path) -> dict[str, int]:
     """CRC-32 of each file: damage is to be noticed, in the time in which the graphs compile."""
-    checksums = {}
-    for file in sorted(folder.iterdir()):
-        if file.name != CHECKSUMS:
-            checksum = 0
-            with file.open("rb") as opened:
-                while block := opened.read(1 << 20):
-                    checksum = zlib.crc32(block, checksum)
-            checksums[file.name] = checksum
-    return checksums
+    files = [file for file in sorted(folder.iterdir()) if file.name != CHECKSUMS]
+    return {file.name: zlib.crc32(np.memmap(file, np.uint8, "r").data) for file in files}

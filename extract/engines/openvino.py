@@ -22,7 +22,7 @@ from extract import cpu
 from extract.encoders.framing import blocks, frames, step_of_frames, valid_frames
 from extract.encoders.identity import Identity
 from extract.engines import kept
-from extract.engines.base import Pooled, as_pooled, provenance
+from extract.engines.base import Engine, Pooled, as_pooled, provenance
 from extract.recipe import Request, describe
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ BATCH_SECONDS = {"float32": 8.0, "bfloat16": 16.0}
 Floats = npt.NDArray[np.float32]
 
 
-class OpenVINOEngine:
+class OpenVINOEngine(Engine):
     """Runs an encoder in OpenVINO.
 
     Args:
@@ -82,7 +82,7 @@ class OpenVINOEngine:
             graph.create_infer_request() for graph in (convolve, transform)
         )
 
-    def embed(self, waveforms: Sequence[Floats]) -> Pooled:
+    def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
         """See `Engine.embed`."""
         features = [frames(len(waveform), self._sizes) for waveform in waveforms]
         counts = [self._identity.frames(len(waveform)) for waveform in waveforms]

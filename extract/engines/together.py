@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extract.engines.base import Pooled
+from extract.engines.base import Engine, Pooled
 from extract.engines.torch import TorchEngine
 
 
-class Together:
+class Together(Engine):
     """Engines of encoders that were fine-tuned from one base model; see `Engine`.
 
     Args:
@@ -49,7 +49,3 @@ class Together:
             return Pooled(layers, None)
         of_utterances = zip(*(one.sequences or () for one in each), strict=True)
         return Pooled(layers, [np.concatenate(sequences) for sequences in of_utterances])
-
-    def parts(self, values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Divide layers or sequences (engine · layer, …) of an utterance by engine."""
-        return list(np.split(values, len(self.engines)))

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from data.errors import UsageError
 from extract import cpu
 from extract.encoders.encoder import Encoder
 from extract.encoders.pooled import PooledEncoder
-from extract.engines.base import Pooled, as_pooled, provenance
+from extract.engines.base import Engine, Pooled, as_pooled, provenance
+from extract.engines.devices import multiplies_bfloat16
 from extract.recipe import Request, describe
 
 log = logging.getLogger("wav2emo")
@@ -26,7 +26,7 @@ BYTES_PER_SECOND = 60e6  # peak memory for a second of audio in wav2vec2-base, r
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """Runs an encoder in torch; the first batch disables TF32 in the whole process."""
 
     def __init__(self, encoder: Encoder, request: Request, device: str = "cpu") -> None:
@@ -47,7 +47,7 @@ class TorchEngine:
         self.batch_seconds = self._batch_seconds()
 
     @torch.inference_mode()
-    def embed(self, waveforms: Sequence[npt.NDArray[np.float32]]) -> Pooled:
+    def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
         """See `Engine.embed`."""
         (pooled,) = self.embed_by([self], waveforms, None)
         return pooled
@@ -109,33 +109,6 @@ class TorchEngine:
         width = self.encoder.transformer.config.hidden_size / 768
         fits = free / self.streams / (BYTES_PER_SECOND * width)
         return float(min(max(fits, CPU_BATCH_SECONDS), CUDA_BATCH_SECONDS))
-
-
-def pick_device(asked: str) -> str:
-    """Select the device for ``--device``: ``auto`` is CUDA, else Apple's GPU, else the CPU.
-
-    Raises:
-        UsageError: torch does not have the device.
-    """
-    if asked == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=asked)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        log.debug("%s", error)
-        raise UsageError(
-            f"--device {asked}: torch has no such device on this machine; use cpu (-v shows why)"
-        ) from None
-    return asked
-
-
-def multiplies_bfloat16(device: str) -> bool:
-    """Whether the hardware multiplies bfloat16, and on a CPU whether oneDNN may use it."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    return device == "cpu" and cpu.multiplies_bfloat16()
 
 
 def lacks_memory(error: RuntimeError) -> bool:

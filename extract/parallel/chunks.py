@@ -1,11 +1,9 @@
 """Cut a list of utterances into chunks, each a task for one worker."""
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from data.utterance import Utterance
-from extract.decoding import Refusal
 
 FEWEST = 4  # utterances in a chunk, at least
 MOST = 4096  # at most
@@ -19,15 +17,13 @@ class Chunk:
 
     utterances: Sequence[Utterance]
     seconds: float  # of audio, estimated
-    tried: frozenset[str] = frozenset()  # addresses of workers where the recordings are missing
-    missing: Sequence[Refusal] = ()  # refusals that the last of them reported
     alone: bool = False  # no other chunk runs at the same time, since this one may kill its worker
 
     def halves(self) -> "list[Chunk]":
         """Split the chunk into two that run alone; a chunk of one utterance stays one."""
         half = len(self.utterances) // 2
         return [
-            replace(self, utterances=utterances, seconds=self.seconds / 2, alone=True)
+            Chunk(utterances, self.seconds / 2, alone=True)
             for utterances in (self.utterances[:half], self.utterances[half:])
             if utterances
         ]
@@ -39,7 +35,7 @@ class Chunks:
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         self._utterances = utterances
         self._next = 0  # first utterance that was in no chunk
-        self._again: deque[Chunk] = deque()
+        self._again: list[Chunk] = []
 
     def __bool__(self) -> bool:
         return bool(self._again) or self._next < len(self._utterances)
@@ -51,7 +47,7 @@ class Chunks:
         the remaining utterances, so that all workers finish at about the same time.
         """
         if self._again:
-            return self._again.popleft()
+            return self._again.pop()
         first, held = self._next, 0.0
         most = max(FEWEST, min(MOST, (len(self._utterances) - first) // (4 * workers)))
         end = min(first + most, len(self._utterances))
@@ -60,12 +56,9 @@ class Chunks:
             self._next += 1
         return Chunk(self._utterances[first : self._next], held)
 
-    def put_back(self, *chunks: Chunk, first: bool = False) -> None:
+    def put_back(self, *chunks: Chunk) -> None:
         """Put chunks back that were not embedded."""
-        if first:
-            self._again.extendleft(reversed(chunks))
-        else:
-            self._again.extend(chunks)
+        self._again.extend(reversed(chunks))
 
 
 def _seconds(utterance: Utterance) -> float:

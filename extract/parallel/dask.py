@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data import scheduler
-from data.cache.recipe import in_words
+from data.cache.recipe import Recipe, in_words
 from data.cache.shards import Shards
 from data.errors import SchedulerError
 from data.text import several
 from data.utterance import Utterance
 from extract import pipeline
 from extract.decoding import Checksums, Refusal
-from extract.engines import BFLOAT16_IS_QUICKER
+from extract.engines import BFLOAT16_IS_QUICKER, Engine
 from extract.parallel.chunks import Chunk, Chunks
-from extract.parallel.tasks import EngineSource, Job, Opened, OtherFiles, Report, embed_chunk
+from extract.parallel.tasks import Job, Opened, OtherFiles, Report, embed_chunk
 from extract.parallel.workers import RESULT_SECONDS, Cluster, Workers
 from extract.pipeline import Settings, Summary
 from extract.shard_writer import SHARD_SECONDS
@@ -38,18 +38,24 @@ log = logging.getLogger("wav2emo")
 FIRST_SECONDS = 60.0  # of audio in a chunk while the speed of the workers is unknown
 AT_ONCE = 2  # chunks per worker, so that a worker does not wait for the next
 RETRIES = 2  # of a chunk that raises an unexpected exception
-TRIES = 3  # workers that look for a recording before it is refused
 STOP_SECONDS = 60.0  # within which workers must publish after an interruption
 
 
 def extract(
     utterances: Sequence[Utterance],
-    source: EngineSource,
+    open_engine: Callable[[Recipe | None], Engine],
     cache: Path,
     settings: Settings,
     cluster: Cluster,
 ) -> tuple[Opened, Summary]:
     """Embed utterances into a cache on the workers of a scheduler.
+
+    Args:
+        utterances: of the corpora.
+        open_engine: opens the encoder on a worker, see `Job.open`.
+        cache: the file to make or extend.
+        settings: see `Settings`; its functions are called here.
+        cluster: options of the cluster.
 
     Returns:
         The encoder, and a summary.
@@ -61,11 +67,8 @@ def extract(
     cache = cache.absolute()  # workers have working directories of their own
     roots = {utterance.root: utterance.root.absolute() for utterance in utterances}
     utterances = [replace(utterance, root=roots[utterance.root]) for utterance in utterances]
-    recipe = Shards(cache).recipe()
-    if recipe is not None:
-        source = source.fitted_to(recipe)
     plain = Settings(settings.batch_seconds, settings.max_seconds, settings.threads)
-    job = Job(secrets.token_hex(4), source, cache, plain, recipe)
+    job = Job(secrets.token_hex(4), open_engine, cache, plain, Shards(cache).recipe())
     with scheduler.connected(cluster.scheduler, cluster.wait, cluster.resource) as client:
         workers = Workers(client, job, cluster)
         try:
@@ -88,12 +91,10 @@ def embed(
     workers: Workers,
 ) -> Summary:
     """Embed and pack on workers that have agreed on an encoder."""
-
-    def embed_parts(parts: Shards, known: Mapping[str, str], summary: Summary) -> None:
-        _Run(utterances, workers, parts, known, summary, settings.watch).embed()
-
     portion = pipeline.Whole(utterances, settings.prune)
-    return pipeline.complete(portion, encoder.recipe, cache, embed_parts)
+    with pipeline.claimed(portion, encoder.recipe, cache) as claim:
+        _Run(utterances, workers, *claim, settings.watch).embed()
+    return claim.summary
 
 
 @dataclass
@@ -144,19 +145,16 @@ class _Run:
             chunk = self._chunks.take(self._seconds, len(ready))
             others = [other for other, _ in self._pending.values()]
             if others and (chunk.alone or others[0].alone):
-                self._chunks.put_back(chunk, first=True)
+                self._chunks.put_back(chunk)
                 return
-            allowed = ready - chunk.tried
-            if not allowed or len(chunk.tried) >= TRIES:
-                self._refuse(chunk.missing)
-                continue
             utterances = chunk.utterances
             known = {u.id: self.known[u.id] for u in utterances if u.id in self.known}
-            sha256 = self._checksum(utterances[0].file)
-            sample = (utterances[0].id, sha256) if sha256 else None
-            arguments = (self.workers.job, utterances, known, sample)
-            future = self.workers.submit(allowed, embed_chunk, *arguments, retries=RETRIES)
-            self._pending[future] = chunk, allowed
+            present = {u.id: "" for u in utterances if u.file.exists()}
+            if sha256 := self._checksum(utterances[0].file):
+                present[utterances[0].id] = sha256
+            arguments = self.workers.job, utterances, known, present
+            future = self.workers.submit(ready, embed_chunk, *arguments, retries=RETRIES)
+            self._pending[future] = chunk, ready
             self._completed.add(future)
 
     def _collect(self) -> None:
@@ -183,16 +181,16 @@ class _Run:
             self._chunks.put_back(chunk)
             return
         unfit = report.unfit
-        if unfit is None and not self._visible(chunk, report):
+        if unfit is None and not self._visible(chunk, report.summary):
             unfit = OtherFiles(
                 f"its shard {report.summary.shards[0]} is not in {self.parts.folder} on the "
                 "client; workers must share the file system of the cache"
             )
-        if unfit is not None:
+        if unfit is None:
+            self._add(chunk, report)
+        else:
             self.workers.refuse(report.worker, unfit)
             self._chunks.put_back(chunk)
-        else:
-            self._add(chunk, report)
 
     def _add(self, chunk: Chunk, report: Report) -> None:
         self._seconds = SHARD_SECONDS * chunk.seconds / max(report.took, 0.01)
@@ -204,21 +202,14 @@ class _Run:
         for number in range(done.embedded + done.cached):
             self.watch(done.seconds / done.embedded if number < done.embedded else 0.0)
         self._refuse(done.refused)
-        if report.missing:
-            ids = {refusal.utterance.id for refusal in report.missing}
-            utterances = [utterance for utterance in chunk.utterances if utterance.id in ids]
-            tried = chunk.tried | {report.worker}
-            self._chunks.put_back(
-                replace(chunk, utterances=utterances, tried=tried, missing=report.missing)
-            )
 
-    def _visible(self, chunk: Chunk, report: Report) -> bool:
+    def _visible(self, chunk: Chunk, done: Summary) -> bool:
         """Whether the client sees the shards that a worker has published."""
-        if all((self.parts.folder / name).exists() for name in report.summary.shards):
+        if all((self.parts.folder / name).exists() for name in done.shards):
             return True
         known = self.parts.known()  # another process may have packed them meanwhile
-        absent = {refusal.utterance.id for refusal in (*report.summary.refused, *report.missing)}
-        return all(u.id in known or u.id in absent for u in chunk.utterances)
+        refused = {refusal.utterance.id for refusal in done.refused}
+        return all(u.id in known or u.id in refused for u in chunk.utterances)
 
     def _divide(self, chunk: Chunk, error: BaseException) -> None:
         """Halve a chunk that Dask has given up; refuse its utterance if it ran alone."""

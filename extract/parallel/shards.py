@@ -21,7 +21,7 @@ from data.cache.shards import Shards
 from data.condition import clean_id
 from data.errors import CacheError, UsageError
 from data.utterance import Utterance
-from extract.pipeline import Summary
+from extract.pipeline import Portion, Summary
 
 log = logging.getLogger("wav2emo")
 
@@ -57,11 +57,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Share:
-    """One part of a list of utterances, and the list; a `pipeline.Portion`."""
+class Share(Portion):
+    """One part of a list of utterances, and the list."""
 
     part: Part
-    own: Sequence[Utterance]  # utterances of this part
     whole: Sequence[Utterance]
     plan: str  # checksum of the list
 
@@ -69,7 +68,7 @@ class Share:
     def of(cls, whole: Sequence[Utterance], seconds: Mapping[str, float], part: Part) -> "Share":
         """Make a part; see `cut`."""
         own = cut(whole, seconds, part.of)[part.number - 1]
-        return cls(part, own, whole, plan(whole, seconds))
+        return cls(own, part, whole, plan(whole, seconds))
 
     def begin(self, cache: Path) -> None:
         """Warn if another part was made from another list."""
@@ -82,9 +81,6 @@ class Share:
                     report.number, report.of, report.utterances, len(self.whole),
                 )  # fmt: skip
                 return
-
-    def leave(self, cache: Path, summary: Summary) -> None:
-        """Do nothing: an unfinished part leaves no report."""
 
     def finish(self, parts: Shards, known: Collection[str], summary: Summary) -> None:
         """Report that the part is finished, and pack if all other parts are finished.

@@ -9,48 +9,23 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
-from data.cache.recipe import Recipe, differences
+from data.cache.file import parts_folder
+from data.cache.recipe import Recipe, canonical, differences
 from data.cache.shards import CLAIM, Shards
 from data.errors import CacheError, RecipeMismatch, Wav2emoError
 from data.utterance import Utterance
-from extract.decoding import Checksums, Refusal
-from extract.engines import Engine, open_engine
+from extract.decoding import Checksums
+from extract.engines import Engine
 from extract.parallel.paths import parse_prefix, placed
-from extract.pipeline import Settings, Summary, embed_missing
-from extract.recipe import Request
+from extract.pipeline import Portion, Settings, Summary, claimed, embed_missing
 
 AUDIO_PREFIX = "WAV2EMO_AUDIO_PREFIX"  # as --audio-prefix, for the recordings of a worker
-FAILURES = 3  # unexpected exceptions in a row after which a worker is refused
-
-
-class EngineSource(Protocol):
-    """Picklable function that opens an engine on a worker."""
-
-    def __call__(self) -> Engine:
-        """Open the engine in this process."""
-
-    def fitted_to(self, recipe: Recipe) -> Self:
-        """Return a copy whose open options are set from `recipe`."""
-
-
-@dataclass(frozen=True)
-class NamedEncoder:
-    """Source that opens an encoder by its name."""
-
-    model: str
-    request: Request
-    device: str = "auto"
-
-    def __call__(self) -> Engine:
-        return open_engine(self.model, self.request, self.device)
-
-    def fitted_to(self, recipe: Recipe) -> "NamedEncoder":
-        return replace(self, request=self.request.fitted_to(recipe))
 
 
 @dataclass(frozen=True)
@@ -58,10 +33,11 @@ class Job:
     """Options that all chunks of an extraction share."""
 
     run: str  # unique name
-    source: EngineSource
+    # opens the encoder; its open options are taken from the recipe. It must be picklable
+    open: Callable[[Recipe | None], Engine]
     cache: Path
     settings: Settings  # without callbacks
-    recipe: Recipe | None = None  # None: the recipe of the source
+    recipe: Recipe | None = None  # None: any
     transformers: str | None = None  # version; None: any
 
 
@@ -71,7 +47,7 @@ class Opened:
 
     recipe: dict[str, Any]
     provenance: dict[str, Any]
-    suggests_bfloat16: bool = False
+    suggests_bfloat16: bool
 
     @property
     def transformers(self) -> str:
@@ -81,20 +57,35 @@ class Opened:
         """
         return str(self.provenance.get("transformers"))
 
+    @property
+    def what(self) -> tuple[str, str]:
+        """What all workers of a run must have in common."""
+        return canonical(self.recipe), self.transformers
+
 
 @dataclass(frozen=True)
 class Report:
     """The outcome of a chunk."""
 
-    worker: str = ""  # address
-    took: float = 0.0  # seconds
-    summary: Summary = field(default_factory=Summary)
-    missing: Sequence[Refusal] = ()  # recordings that do not exist on this worker
-    unfit: Exception | None = None  # why this worker cannot embed any chunk
+    worker: str  # address
+    took: float  # seconds
+    summary: Summary
+    unfit: Exception | None  # why this worker is not used any more
 
 
 class OtherFiles(CacheError):
     """The files of a worker differ from the files of the client."""
+
+
+@dataclass(frozen=True)
+class _Portion(Portion):
+    """The utterances of a chunk; the client packs them."""
+
+    stored: Mapping[str, str]
+
+    def known(self, parts: Shards) -> Mapping[str, str]:
+        """What the client has read of the cache."""
+        return self.stored
 
 
 class _Stop(Exception):
@@ -107,7 +98,6 @@ class _Process:
 
     run: str = ""
     engine: Engine | None = None
-    failures: int = 0  # in a row
     ended: set[str] = field(default_factory=set)  # runs that have ended or have to stop
     lock: threading.Lock = field(default_factory=threading.Lock)  # one chunk at a time
 
@@ -131,74 +121,75 @@ def embed_chunk(
     job: Job,
     utterances: Sequence[Utterance],
     known: Mapping[str, str],
-    sample: tuple[str, str] | None,
+    present: Mapping[str, str],
 ) -> Report:
     """Embed a chunk and publish it.
 
-    Errors that every chunk would cause on this worker are returned as `Report.unfit`. Other
-    exceptions are raised, so that Dask retries the chunk, until `FAILURES` in a row.
+    After any error, this worker is not used any more: other workers embed its chunks, and a
+    worker that is defective cannot refuse the utterances of all chunks one after the other.
 
     Args:
         job: the job of the run.
         utterances: utterances of the chunk.
-        known: id → SHA-256 of the recording, for utterances that the cache contains.
-        sample: id of an utterance and the SHA-256 of its recording on the client.
+        known: what the cache contains, see `Claimed`.
+        present: ids of the utterances whose recordings the client has → SHA-256 of the recording,
+            which is computed for one of them, else "".
     """
-    report = Report()
+    began, summary = time.monotonic(), Summary()
+    unfit: Exception | None = None
     with _process.lock:
         try:
             if job.run not in _process.ended:
-                report = _embed(job, utterances, known, sample)
-            _process.failures = 0
-        except Exception as error:
-            if isinstance(error, (OSError, Wav2emoError, ImportError)):
-                report = Report(unfit=error)
-            else:
-                _process.failures += 1
-                if _process.failures < FAILURES:
-                    raise
-                report = Report(unfit=Wav2emoError(f"{type(error).__name__}: {error}"))
-    return replace(report, worker=_worker().address)
+                summary = _embed(job, utterances, known, present)
+        except (OSError, ImportError, Wav2emoError) as error:
+            unfit = error
+        except Exception as error:  # of any type, which the client may not be able to unpickle
+            unfit = Wav2emoError(f"{type(error).__name__}: {error}")
+    return Report(_worker().address, time.monotonic() - began, summary, unfit)
 
 
 def _embed(
     job: Job,
     utterances: Sequence[Utterance],
     known: Mapping[str, str],
-    sample: tuple[str, str] | None,
-) -> Report:
+    present: Mapping[str, str],
+) -> Summary:
     engine = _engine(job)
-    began = time.monotonic()
-    parts, summary = Shards(job.cache), Summary()
-    if not (parts.folder / CLAIM).exists():
+    folder = parts_folder(job.cache)
+    if not (folder / CLAIM).exists():
         raise OtherFiles(
-            f"{parts.folder} does not exist there; workers must share the file system of the "
+            f"{folder} does not exist there; workers must share the file system of the "
             "cache, under the same path"
         )
     if prefixes := os.environ.get(AUDIO_PREFIX):
         pairs = [parse_prefix(text) for text in prefixes.split(os.pathsep)]
         utterances = placed(utterances, pairs)
-    _compare(utterances, sample)
-    parts.claim(engine.recipe)
+    for utterance in utterances:
+        if utterance.id in present:
+            _compare(utterance, present[utterance.id])
     settings = replace(job.settings, watch=lambda _: _go_on(job.run))
-    try:
-        embed_missing(utterances, known, parts, engine, settings, summary)
-    except _Stop:
-        pass
-    finally:
-        parts.clean()
-    missing = [refusal for refusal in summary.refused if _is_missing(refusal.utterance)]
-    summary.refused = [refusal for refusal in summary.refused if refusal not in missing]
-    return Report(took=time.monotonic() - began, summary=summary, missing=missing)
+    with suppress(_Stop), claimed(_Portion(utterances, known), engine.recipe, job.cache) as claim:
+        embed_missing(utterances, [claim], engine, [engine], settings)
+    return claim.summary
 
 
-def _is_missing(utterance: Utterance) -> bool:
-    """Whether a recording is missing on this worker: of the utterance, or noises of its condition.
+def _compare(utterance: Utterance, sha256: str) -> None:
+    """Require a recording that the client has, and the noises of its condition.
 
     The first noise stands for all; they are of one folder or corpus.
+
+    Raises:
+        OtherFiles: it is missing, or has another SHA-256 than `sha256`, if that is known.
     """
     noises = utterance.condition.noises[:1] if utterance.condition else ()
-    return not all(file.exists() for file in (utterance.file, *(one.file for one in noises)))
+    for file in (utterance.file, *(noise.file for noise in noises)):
+        if not file.exists():
+            raise OtherFiles(f"{file} is missing there; see --audio-prefix")
+    if sha256 and (actual := Checksums()(utterance.file)) != sha256:
+        raise OtherFiles(
+            f"{utterance.file} differs from the client's file (SHA-256 {str(actual)[:12]}…, "
+            f"expected {sha256[:12]}…); see --audio-prefix"
+        )
 
 
 def end(run: str) -> None:
@@ -219,8 +210,8 @@ def _engine(job: Job) -> Engine:
     if engine is None or job.recipe not in (None, engine.recipe):
         _process.engine = engine = None  # two may not fit into memory
         _take_share_of_cores()
-        engine = job.source()
-        _process.run, _process.engine, _process.failures = job.run, engine, 0
+        engine = job.open(job.recipe)
+        _process.run, _process.engine = job.run, engine
     version = str(engine.provenance.get("transformers"))
     if job.transformers not in (None, version):
         raise RecipeMismatch(
@@ -247,21 +238,3 @@ def _take_share_of_cores() -> None:
         import torch
 
         torch.set_num_threads(threads)
-
-
-def _compare(utterances: Sequence[Utterance], sample: tuple[str, str] | None) -> None:
-    """Compare one recording with the client's, unless it is missing on this worker.
-
-    Raises:
-        OtherFiles: the contents differ.
-    """
-    if sample is None:
-        return
-    name, expected = sample
-    file = next(utterance.file for utterance in utterances if utterance.id == name)
-    actual = Checksums()(file)
-    if actual is not None and actual != expected:
-        raise OtherFiles(
-            f"{file} differs from the client's file (SHA-256 {actual[:12]}…, expected "
-            f"{expected[:12]}…); see --audio-prefix"
-        )

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from data import scheduler
-from data.cache.recipe import canonical
 from data.errors import SchedulerError, UsageError, Wav2emoError
 from data.scheduler import STALL_SECONDS, WORKER_SECONDS, parse
 from data.text import several
@@ -81,7 +80,8 @@ class Workers:
         return sum(not isinstance(state, Exception) for state in self._states.values())
 
     def agree(self) -> Opened:
-        """Let the first workers open the encoder, and agree on the recipe that most of them have.
+        """Let the first workers open the encoder; agree on the recipe and the version of
+        transformers that most of them have.
 
         Raises:
             SchedulerError: no worker opens the encoder in time.
@@ -89,8 +89,7 @@ class Workers:
         began = first = time.monotonic()
         while not (opened := list(self.ready.values())) or len(opened) < self.count():
             now = time.monotonic()
-            if not opened:
-                first = now
+            first = first if opened else now
             if now - first > min(AGREE_SECONDS, self.cluster.timeout):
                 break
             if first - began > self.cluster.timeout:
@@ -98,15 +97,12 @@ class Workers:
                     f"no worker has opened the encoder within {self.cluster.timeout:.0f} s"
                 )
             self.poll()
-            time.sleep(0.05)
-        recipe = _most(canonical(one.recipe) for one in opened)
-        opened = [one for one in opened if canonical(one.recipe) == recipe]
-        version = _most(one.transformers for one in opened)
-        agreed = next(one for one in opened if one.transformers == version)
-        source = self.job.source.fitted_to(agreed.recipe)
-        self.job = replace(self.job, source=source, recipe=agreed.recipe, transformers=version)
+            time.sleep(POLL_SECONDS / 10)
+        votes = Counter(one.what for one in opened)
+        agreed = next(one for one in opened if one.what == votes.most_common(1)[0][0])
+        self.job = replace(self.job, recipe=agreed.recipe, transformers=agreed.transformers)
         for address, one in self.ready.items():
-            if (one.recipe, one.transformers) != (agreed.recipe, version):
+            if one.what != agreed.what:
                 self._open(address)  # again, with the agreed recipe
         return agreed
 
@@ -224,10 +220,6 @@ class Workers:
             f"the scheduler {self.cluster.scheduler} is lost; published shards are kept: start a "
             "scheduler there and run the same command again"
         )
-
-
-def _most(votes: Iterable[str]) -> str:
-    return Counter(votes).most_common(1)[0][0]
 
 
 def _line(error: BaseException) -> str:

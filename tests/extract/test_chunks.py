@@ -25,7 +25,7 @@ def test_every_utterance_is_in_one_chunk_whatever_is_put_back(count, workers, se
         if chance.random() < 0.2:
             chunks.put_back(*chunk.halves())
         elif chance.random() < 0.2:
-            chunks.put_back(chunk, first=chance.random() < 0.5)
+            chunks.put_back(chunk)
         else:
             done += chunk.utterances
     assert sorted(u.id for u in done) == sorted(u.id for u in utterances(count))

@@ -254,6 +254,23 @@ def test_full_disks_on_all_workers(empty, corpus, tmp_path):
         extracted(corpus, tmp_path / "c.h5", empty)
 
 
+def test_a_worker_without_the_recordings_is_refused(empty, corpus, tmp_path, logged):
+    empty.start_worker()
+    empty.start_worker(WAV2EMO_AUDIO_PREFIX=f"{corpus}={tmp_path / 'nowhere'}")
+    empty.wait(2)
+    assert extracted(corpus, tmp_path / "c.h5", empty).total == 60
+    assert "is missing there; see --audio-prefix" in logged.text
+
+
+def test_a_worker_with_an_unexpected_error_is_refused(empty, corpus, tmp_path, logged):
+    empty.start_worker()
+    empty.start_worker(STANDIN_BROKEN="yes")
+    empty.wait(2)
+    summary = extracted(corpus, tmp_path / "c.h5", empty)
+    assert (summary.total, summary.refused) == (60, [])
+    assert "is not used: ZeroDivisionError: broken" in logged.text
+
+
 def test_recordings_that_are_gone_are_named(crew, corpus, tmp_path):
     utterances = listed(corpus)
     utterances[0].file.unlink()

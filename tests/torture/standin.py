@@ -54,6 +54,8 @@ class StandIn:
             print("a batch", file=sys.stderr, flush=True)
             time.sleep(self.slow)
         self.embedded += len(waveforms)
+        if "STANDIN_BROKEN" in os.environ:
+            raise ZeroDivisionError("broken")
         fatal = int(os.environ.get("STANDIN_FATAL", 0))  # samples of an utterance that kills
         if fatal in map(len, waveforms):
             os._exit(1)
@@ -86,13 +88,10 @@ class Source:
     dim: int = 8
     slow: float = 0.0
 
-    def __call__(self) -> StandIn:
+    def __call__(self, recipe: dict[str, Any] | None = None) -> StandIn:
         others = os.environ.get("STANDIN_WEIGHTS")  # which a worker may have
         changes = {"weights": others} if others else {}
         return StandIn(self.layers, self.dim, self.slow, **changes)
-
-    def fitted_to(self, recipe: dict[str, Any]) -> "Source":
-        return self
 
 
 def peak_megabytes() -> float:
