@@ -69,7 +69,7 @@ def settings(device: str) -> list[Setting]:
         exact = Setting("ours, float32", device)
         return [Setting("naive", device), Setting("padded", device), exact,
                 Setting("ours, bfloat16", device, precision="bfloat16")]  # fmt: skip
-    from extract.cpu import multiplies_bfloat16
+    from extract.hardware import multiplies_bfloat16
 
     rows = [Setting("naive"), Setting("padded")]
     for precision in ("float32", "bfloat16") if multiplies_bfloat16() else ("float32",):

@@ -20,8 +20,8 @@ from sklearn.metrics import recall_score
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from data import Cache, corpora
 from extract.engines import open_engine
-from extract.engines.devices import multiplies_bfloat16
 from extract.engines.torch import TorchEngine
+from extract.hardware import multiplies_bfloat16
 from extract.pipeline import extract
 from extract.recipe import Request
 

@@ -19,7 +19,7 @@ from extract.audio import MAX_SECONDS, Waveform
 from extract.batches import by_length, windows
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched, prepare
 from extract.engines import Engine, Pooled, open_engine
-from extract.engines.devices import multiplies_bfloat16, pick_device
+from extract.hardware import multiplies_bfloat16, pick_device
 from extract.quality import Quality
 from extract.recipe import Request
 

@@ -1,22 +1,24 @@
 """Batches of similar length: order, crops and masks depend on seed, epoch and utterance alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from classify.dataset import Selection
 from extract.encoders.framing import Sizes, frames
 from finetune.inputs import Source
-from finetune.network import Inputs
+from finetune.network import Batch, Network
+from finetune.options import FinetuneOptions
 
 SPAN = 10  # frames of a mask, the default of transformers
 JITTER = 0.2  # share of its length by which the place of an utterance in the order varies
 
 Rows = npt.NDArray[np.intp]
-Batch = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,27 @@ class Loader:
     sizes: Sizes = ()
     rank: int = 0
     world: int = 1
+
+    @classmethod
+    def of(cls, source: Source, selection: Selection, rows: Rows, options: FinetuneOptions) -> Self:
+        """Batches of whole utterances, `rows` of a selection, without masks."""
+        y = np.zeros((len(source.utterances), *selection.y.shape[1:]), selection.y.dtype)
+        y[selection.rows] = selection.y
+        return cls(source, selection.rows[rows], y, options.batch_seconds)
+
+    def for_training(
+        self, options: FinetuneOptions, network: Network, rank: int = 0, world: int = 1
+    ) -> Self:
+        """The same utterances in random order, cropped and masked."""
+        return replace(
+            self,
+            seed=options.seed,
+            max_seconds=options.max_seconds,
+            mask=options.masked,
+            sizes=network.sizes if network.reads == "waveform" else (),
+            rank=rank,
+            world=world,
+        )
 
     def __len__(self) -> int:
         """Number of batches of this process, the same in each epoch."""
@@ -127,8 +150,3 @@ def spans(count: int, share: float, random: np.random.Generator) -> npt.NDArray[
     for first in random.integers(0, count - SPAN + 1, number):
         masked[first : first + SPAN] = True
     return masked
-
-
-def as_inputs(batch: Batch) -> Inputs:
-    """The inputs of the network."""
-    return Inputs(batch["values"], batch["lengths"], batch.get("masked"))

@@ -17,8 +17,8 @@ from extract.audio import SAMPLING_RATE
 from extract.decoding import Refusal, ahead
 from extract.encoders.encoder import Encoder
 from extract.engines import Engine, open_engine
-from extract.engines.devices import pick_device
 from extract.engines.features import FeatureEngine
+from extract.hardware import pick_device
 from extract.pipeline import Settings
 from extract.recipe import Request
 
@@ -142,15 +142,22 @@ def waveforms(
     if not kept:
         raise EncoderError(f"none of {len(utterances)} recordings could be read")
     listed, lengths, seconds, checksums = zip(*kept, strict=True)
-    made = columns.from_utterances(listed, seconds, checksums)
-    table = pd.DataFrame(
+    table = described(listed, seconds, checksums)
+    refused = [one for one in found if isinstance(one, Refusal)]
+    return Waveforms(table, np.array(lengths), listed, encoder, settings.max_seconds), refused
+
+
+def described(
+    utterances: Sequence[Utterance], seconds: Sequence[float], sha256: Sequence[str]
+) -> pd.DataFrame:
+    """The table of utterances that a cache of them would have."""
+    made = columns.from_utterances(utterances, seconds, sha256)
+    return pd.DataFrame(
         {
             name: columns.decode(values) if values.dtype.kind == "S" else values
             for name, values in made.items()
         }
     )
-    refused = [one for one in found if isinstance(one, Refusal)]
-    return Waveforms(table, np.array(lengths), listed, encoder, settings.max_seconds), refused
 
 
 def _decoded(

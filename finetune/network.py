@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -12,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from data.errors import EncoderError
 from extract.encoders.encoder import Encoder
-from extract.encoders.masking import hide_padding
+from extract.encoders.hooks import capture, hide_padding
 from finetune.dropout import replace_dropouts
 from finetune.head import Head
 from finetune.options import RANK, FinetuneOptions
@@ -22,19 +21,11 @@ from finetune.options import RANK, FinetuneOptions
 LORA_TARGETS = ("intermediate_dense", "output_dense")
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """A batch.
-
-    Attributes:
-        values: what the training reads: (utterance, sample), or (utterance, frame, dim).
-        lengths: (utterance,) samples or frames of each; the rest is padding.
-        masked: (utterance, frame) bool, frames that are replaced by the mask embedding; None: none.
-    """
-
-    values: torch.Tensor
-    lengths: torch.Tensor
-    masked: torch.Tensor | None = None
+# values: (utterance, sample) or (utterance, frame, dim), what the training reads
+# lengths: (utterance,) samples or frames of each; the rest is padding
+# masked: (utterance, frame) bool, frames that the mask embedding replaces; absent: none
+# labels: (utterance,) classes or (utterance, target) numbers
+Batch = dict[str, torch.Tensor]
 
 
 class Network(nn.Module):
@@ -62,7 +53,8 @@ class Network(nn.Module):
         self.reads = method.frozen(encoder.identity.depth)
         model.config.layerdrop = 0.0  # would leave out layers that are to be captured
         model.requires_grad_(False)
-        self.adapters = _with_adapters(model) if method.name == "lora" else None
+        # peft's model, in a list so that it is no submodule
+        self.adapters = [_with_adapters(model)] if method.name == "lora" else []
         if options.checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
         if isinstance(self.reads, str):
@@ -90,7 +82,7 @@ class Network(nn.Module):
         self._states: list[torch.Tensor] = []
         self._padded: torch.Tensor | None = None
         hide_padding(kind.leaks(model), lambda: self._padded)
-        self._capture(self.transformer.layers)
+        capture(self.transformer.layers, lambda _, hidden: self._states.append(hidden))
 
     def train(self, mode: bool = True) -> Self:
         """As of torch, but for batch norms (HuBERT may have one): they keep their statistics, which
@@ -101,9 +93,9 @@ class Network(nn.Module):
                 module.eval()
         return self
 
-    def forward(self, inputs: Inputs) -> torch.Tensor:
+    def forward(self, batch: Batch) -> torch.Tensor:
         """Outputs (utterance, output) of a batch."""
-        values, counts = inputs.values.float(), inputs.lengths
+        values, counts, masked = batch["values"].float(), batch["lengths"], batch.get("masked")
         if self.reads == "waveform":
             values, counts = self._convolved(values, counts)
         valid = torch.arange(values.shape[1], device=values.device) < counts[:, None]
@@ -111,9 +103,9 @@ class Network(nn.Module):
         if isinstance(self.reads, str):
             projected = self.project(values)
             values = projected[0] if isinstance(projected, tuple) else projected
-            if inputs.masked is not None and self.mask_embedding is not None:
+            if masked is not None and self.mask_embedding is not None:
                 embedding = self.mask_embedding.to(values.dtype)
-                values = torch.where(inputs.masked[:, :, None], embedding, values)
+                values = torch.where(masked[:, :, None], embedding, values)
         self._states.clear()
         last = self.transformer(values.clone(), attention_mask=self._padded)[0]
         states = [*self._states[:-1], last]  # with a final norm, where there is one
@@ -135,19 +127,6 @@ class Network(nn.Module):
         ordered = [features[row] for row in range(len(samples))]
         counts = torch.tensor([len(row) for row in ordered], device=samples.device)
         return pad_sequence(ordered, batch_first=True), counts
-
-    def _capture(self, layers: nn.ModuleList) -> None:
-        """Keep the input of the lowest layer and the output of each."""
-
-        def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            self._states.append(args[0] if args else kwargs["hidden_states"])
-
-        def after(module: nn.Module, args: tuple, out: Any) -> None:
-            self._states.append(out[0] if isinstance(out, tuple) else out)
-
-        layers[0].register_forward_pre_hook(before, with_kwargs=True)
-        for layer in layers:
-            layer.register_forward_hook(after)
 
 
 def require_tunable(encoder: Encoder) -> None:
@@ -186,16 +165,9 @@ def _with_adapters(model: Any) -> Any:
     try:
         with warnings.catch_warnings():  # of peft, about names of transformers
             warnings.simplefilter("ignore", FutureWarning)
-            return _Held(get_peft_model(model, config))
+            return get_peft_model(model, config)
     except ValueError as error:
         raise EncoderError(f"--method lora: {error}; use --method top:N") from None
-
-
-class _Held:
-    """Holds a module without making it a submodule."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
 
 
 def class_loss(

@@ -12,15 +12,14 @@ import torch
 import transformers
 
 from data import console
-from data.cache import columns
 from data.corpora import Corpus
 from data.scan import seconds as lengths_of
 from extract.audio import SAMPLING_RATE
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
 from finetune import parts
-from finetune.batches import Loader, as_inputs
-from finetune.inputs import Values
+from finetune.batches import Loader
+from finetune.inputs import Values, described
 from finetune.network import Network
 from finetune.options import FinetuneOptions
 from finetune.run import chosen
@@ -76,27 +75,15 @@ def measure(
     known = lengths_of(corpora, True)
     utterances = [one for one in utterances if known.get(one.id)]
     duration = np.array([known[one.id] for one in utterances])
-    made = columns.from_utterances(utterances, duration.tolist(), [""] * len(utterances))
-    table = pd.DataFrame(
-        {
-            name: columns.decode(values) if values.dtype.kind == "S" else values
-            for name, values in made.items()
-        }
-    )
+    table = described(utterances, duration.tolist(), [""] * len(utterances))
     selection, split = chosen(table, options, [one.name for one in corpora])
     listed = parts.of_folds(selection, split, options.patience, options.seed)
     transformers.set_seed(options.seed)
     encoder = load(find(options.model))
     network = Network(encoder, options, len(selection.classes or selection.targets))
-    y = np.zeros((len(table), *selection.y.shape[1:]), selection.y.dtype)
-    y[selection.rows] = selection.y
     source = _source(table, duration, network, encoder)
-    fitted = selection.rows[listed[0].fitted]
-    sizes = network.sizes if network.reads == "waveform" else ()
-    loader = Loader(
-        source, fitted, y, options.batch_seconds, options.seed, options.max_seconds,
-        options.masked, sizes,
-    )  # fmt: skip
+    loader = Loader.of(source, selection, listed[0].fitted, options)
+    loader = loader.for_training(options, network)
     loss = Loss(selection.y, listed[0].fitted, len(selection.classes), options)
     used = np.minimum(duration[selection.rows], options.max_seconds)
     return Plan(
@@ -133,7 +120,7 @@ def _rate(network: Network, loss: Loss, loader: Loader, options: FinetuneOptions
         made = loader.batch(batches[step % len(batches)], 0)
         batch = {name: value.to(device) for name, value in made.items()}
         with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bfloat16"):
-            outputs = network(as_inputs(batch)).float()
+            outputs = network(batch).float()
         loss(outputs, batch["labels"]).backward()
         optimizer.step()
         optimizer.zero_grad()

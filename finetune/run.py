@@ -20,7 +20,7 @@ from classify.evaluation import scheduling
 from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, FoldResult
 from classify.evaluation.division import divide
-from classify.evaluation.folds import Folds, Rows
+from classify.evaluation.folds import Folds
 from classify.evaluation.numbers import NumberOutcome
 from classify.heard import require_unheard
 from classify.options import Options
@@ -31,7 +31,7 @@ from extract.decoding import Refusal
 from extract.encoders import trained_on
 from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
-from extract.engines.devices import pick_device
+from extract.hardware import pick_device
 from extract.pipeline import Settings
 from extract.recordings import recordings
 from finetune import inputs, parts, training
@@ -256,13 +256,19 @@ class _Run:
         encoder = replace(self.encoder, model=copy.deepcopy(self.encoder.model))
         network = Network(encoder, options, len(selection.classes or selection.targets))
         loss = Loss(selection.y, part.fitted, len(selection.classes), options)
-        train, stop = self._batches(part, network), self._whole(part.stopped)
+        fitted, stopped, tested = (
+            Loader.of(self.source, selection, rows, options)
+            for rows in (part.fitted, part.stopped, part.tested)
+        )
+        train = fitted.for_training(
+            options, network, self.state.process_index, self.state.num_processes
+        )
         steps = -(-len(train) // options.accumulate)
         self.watch.begun(part, options.epochs * steps)
         found = training.train(
             network,
             loss,
-            (train, stop if len(part.stopped) else None),
+            (train, stopped if len(part.stopped) else None),
             options,
             self.store.training(part.name),
             encoder.identity.control,
@@ -271,7 +277,7 @@ class _Run:
         )
         outputs = np.empty((0, 0))
         if len(part.tested):
-            outputs = loss.predicted(training.predict(network, self._whole(part.tested)))
+            outputs = loss.predicted(training.predict(network, tested))
         network.to("cpu")
         result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
         if self.state.is_main_process:
@@ -281,26 +287,6 @@ class _Run:
             self.store.keep(part.name, encoder, network, selection.classes, heard, result)
         self.state.wait_for_everyone()
         return result
-
-    def _batches(self, part: Parts, network: Network) -> Loader:
-        """Batches to train on."""
-        options = self.options
-        return replace(
-            self._whole(part.fitted),
-            seed=options.seed,
-            max_seconds=options.max_seconds,
-            mask=options.masked,
-            sizes=network.sizes if network.reads == "waveform" else (),
-            rank=self.state.process_index,
-            world=self.state.num_processes,
-        )
-
-    def _whole(self, rows: Rows) -> Loader:
-        """Batches of whole utterances, without masks."""
-        selection = self.selection
-        y = np.zeros((len(self.source.utterances), *selection.y.shape[1:]), selection.y.dtype)
-        y[selection.rows] = selection.y
-        return Loader(self.source, selection.rows[rows], y, self.options.batch_seconds)
 
 
 def _heard_before(

@@ -117,9 +117,9 @@ class Store:
         made = self.folder / f"{name}.tmp"
         shutil.rmtree(made, ignore_errors=True)
         model = encoder.model
-        if network.adapters is not None:
-            network.adapters.module.save_pretrained(made / ADAPTER)
-            model = network.adapters.module.merge_and_unload()
+        for adapted in network.adapters:
+            adapted.save_pretrained(made / ADAPTER)
+            model = adapted.merge_and_unload()
         model.save_pretrained(made)
         transformers.Wav2Vec2FeatureExtractor(
             do_normalize=encoder.identity.normalise, return_attention_mask=True

@@ -14,16 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
-from torch.utils.data import DataLoader, IterableDataset
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from classify.stats import metrics
 from classify.stats.agreement import ccc
 from data.errors import HeadError
-from extract.engines.devices import pick_device
 from extract.engines.torch import lacks_memory
-from finetune.batches import Batch, Loader, as_inputs
-from finetune.network import Network, ccc_loss, class_loss, trained
+from extract.hardware import pick_device
+from finetune.batches import Loader
+from finetune.network import Batch, Network, ccc_loss, class_loss, trained
 from finetune.options import FinetuneOptions
 
 log = logging.getLogger("wav2emo")
@@ -99,12 +98,12 @@ class Loss:
                 f"{part}_score": score}  # fmt: skip
 
 
-class _Batches(IterableDataset):
-    """The batches of an epoch, for torch's loader."""
+class _Batches:
+    """The batches of this process, which Trainer must not divide again."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
-        self.number = 0
+        self.number = 0  # of the epoch
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -112,12 +111,9 @@ class _Batches(IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         return self.loader.epoch(self.number)
 
-
-class _EpochLoader(DataLoader):
-    """A loader that Trainer tells the number of the epoch."""
-
     def set_epoch(self, number: int) -> None:
-        self.dataset.number = number  # type: ignore[attr-defined]  # `_Batches`
+        """Called by Trainer."""
+        self.number = number
 
 
 class _Trainer(transformers.Trainer):
@@ -126,16 +122,16 @@ class _Trainer(transformers.Trainer):
     def __init__(
         self, network: Network, loss: Loss, train: Loader, stop: Loader | None, **more: Any
     ) -> None:
-        self.network, self.loss, self.train_loader, self.stop_loader = network, loss, train, stop
+        self.network, self.loss, self.stop_loader = network, loss, stop
         self._saved = time.monotonic()
         self._seen: list[tuple[npt.NDArray, npt.NDArray]] = []  # outputs and labels of an epoch
-        given = _Batches(train)  # Trainer requires datasets, although it asks for loaders
-        super().__init__(model=network, train_dataset=given, eval_dataset=given, **more)
+        batches = _Batches(train)  # also in place of the datasets that Trainer requires
+        super().__init__(model=network, train_dataset=batches, eval_dataset=batches, **more)
         self.model_accepts_loss_kwargs = False
 
-    def get_train_dataloader(self) -> DataLoader:
-        """Batches of this process, made by `Loader`; accelerate must not divide them again."""
-        return _EpochLoader(_Batches(self.train_loader), batch_size=None)
+    def get_train_dataloader(self) -> Any:
+        """The batches."""
+        return self.train_dataset
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save the best epochs, and others once a minute: a checkpoint may take as long as an epoch
@@ -149,7 +145,7 @@ class _Trainer(transformers.Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The loss of a batch."""
-        batch, outputs = inputs, model(as_inputs(inputs)).float()
+        batch, outputs = inputs, model(inputs).float()
         value = self.loss(outputs, batch["labels"])
         if not torch.isfinite(value):
             step = self.state.global_step + 1
@@ -292,7 +288,7 @@ def predict(network: Network, loader: Loader, autocast: bool = False) -> npt.NDA
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
         for rows in loader.order(0):
             batch = {name: value.to(device) for name, value in loader.batch(rows, 0).items()}
-            outputs = network(as_inputs(batch)).float().cpu().double().numpy()
+            outputs = network(batch).float().cpu().double().numpy()
             if not len(found):
                 found = np.empty((len(loader.rows), outputs.shape[1]))
             found[[place[row] for row in rows.tolist()]] = outputs

@@ -21,9 +21,9 @@ from data.atomic import publish_bytes
 from data.cache.recipe import fingerprint
 from data.errors import EncoderError
 from data.recording import SAMPLING_RATE
-from extract.cpu import cpu_name
 from extract.encoders.checkpoint import Checkpoint
 from extract.encoders.framing import frames, samples_under
+from extract.hardware import cpu_name
 
 log = logging.getLogger("wav2emo")
 

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from torch import nn
 from data.cache.recipe import Recipe
 from extract.encoders.encoder import Encoder
 from extract.encoders.framing import frames, step_of_frames, valid_frames
-from extract.encoders.masking import hide_padding
+from extract.encoders.hooks import capture, hide_padding
 from extract.encoders.pooling import average, pool
 
 
@@ -31,9 +30,8 @@ class Batch:
 class PooledEncoder(nn.Module):
     """An encoder whose results for an utterance do not depend on the rest of the batch.
 
-    Hidden states are captured at the inputs and outputs of the transformer layers, which are the
-    same in all versions of transformers. They are pooled at once, so that only (layer, utterance,
-    dim) is kept of a batch. Layers above the highest requested one are not computed.
+    Hidden states are pooled at once, so that only (layer, utterance, dim) is kept of a batch.
+    Layers above the highest requested one are not computed.
     """
 
     def __init__(self, encoder: Encoder, recipe: Recipe) -> None:
@@ -55,7 +53,7 @@ class PooledEncoder(nn.Module):
         self.keeps: int | None = None  # hidden layer whose states `follow` of others takes
         self._running = threading.local()  # the batch that each thread encodes
         hide_padding(kind.leaks(model), lambda: self._running.mask)
-        self._capture(layers)
+        capture(layers, self._keep)
 
     def forward(
         self,
@@ -154,18 +152,6 @@ class PooledEncoder(nn.Module):
             valid=torch.from_numpy(valid_frames(features)).to(device),
             steps=None if steps is None else torch.from_numpy(steps).to(device),
         )
-
-    def _capture(self, layers: nn.ModuleList) -> None:
-        def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            self._keep(0, args[0] if args else kwargs["hidden_states"])
-
-        layers[0].register_forward_pre_hook(before, with_kwargs=True)
-        for number, layer in enumerate(layers, start=1):
-
-            def after(module: nn.Module, _: tuple, out: Any, number: int = number) -> None:
-                self._keep(number, out[0] if isinstance(out, tuple) else out)
-
-            layer.register_forward_hook(after)
 
     def _keep(self, layer: int, hidden: torch.Tensor) -> None:
         """Pool the hidden states of a layer."""

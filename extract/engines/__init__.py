@@ -13,7 +13,7 @@ from data.errors import UsageError
 from extract.encoders.checkpoint import find
 from extract.encoders.identity import Remembered
 from extract.engines.base import BFLOAT16_IS_QUICKER, Engine, Pooled
-from extract.engines.devices import multiplies_bfloat16, pick_device
+from extract.hardware import multiplies_bfloat16, pick_device
 from extract.recipe import Request, describe
 
 if TYPE_CHECKING:

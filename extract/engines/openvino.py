@@ -18,11 +18,11 @@ import openvino
 
 from data.cache.recipe import Recipe
 from data.errors import UsageError
-from extract import cpu
 from extract.encoders.framing import blocks, frames, step_of_frames, valid_frames
 from extract.encoders.identity import Identity
 from extract.engines import kept
 from extract.engines.base import Engine, Pooled, as_pooled, provenance
+from extract.hardware import cpu_name, multiplies_bfloat16
 from extract.recipe import Request, describe
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class OpenVINOEngine(Engine):
         self.receptive_field = identity.receptive_field
         self.recipe = describe(identity, request, engine="openvino")
         self.batch_seconds = BATCH_SECONDS[self.recipe["precision"]]
-        self.suggests_bfloat16 = request.precision is None and cpu.multiplies_bfloat16()
-        self.provenance = provenance(cpu.cpu_name(), identity.location, "openvino")
+        self.suggests_bfloat16 = request.precision is None and multiplies_bfloat16()
+        self.provenance = provenance(cpu_name(), identity.location, "openvino")
         self._identity, self._sizes = identity, identity.sizes
         self._steps_per_frame = (self.recipe["sequence_rate"] or 0.0) / identity.frame_rate
         self._busy = threading.Lock()  # a request has the inputs and outputs of one thread
@@ -162,7 +162,7 @@ def _loaded() -> openvino.Core:
 
 
 def _core(precision: str) -> openvino.Core:
-    if precision == "bfloat16" and not cpu.multiplies_bfloat16():
+    if precision == "bfloat16" and not multiplies_bfloat16():
         raise UsageError(
             "this CPU does not multiply bfloat16, so OpenVINO would compute float32; make a new "
             "cache with --precision float32, or extend this one on a CPU with bfloat16"

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from extract import cpu
 from extract.encoders.encoder import Encoder
 from extract.encoders.pooled import PooledEncoder
 from extract.engines.base import Engine, Pooled, as_pooled, provenance
-from extract.engines.devices import multiplies_bfloat16
+from extract.hardware import cpu_name, multiplies_bfloat16
 from extract.recipe import Request, describe
 
 log = logging.getLogger("wav2emo")
@@ -131,5 +130,5 @@ def disable_tf32() -> None:
 
 
 def _name(device: torch.device) -> str:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu.cpu_name()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return f"{device} {name}"

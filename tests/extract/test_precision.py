@@ -25,9 +25,9 @@ from extract.embedder import Embedder
 from extract.encoders.checkpoint import Checkpoint
 from extract.encoders.encoder import UNTRAINED, Encoder
 from extract.engines import open_engine
-from extract.engines.devices import multiplies_bfloat16
 from extract.engines.openvino import OpenVINOEngine
 from extract.engines.torch import TorchEngine
+from extract.hardware import multiplies_bfloat16
 from extract.recipe import Request
 
 TINY = "untrained:tiny"

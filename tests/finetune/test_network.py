@@ -16,7 +16,7 @@ from extract.engines.features import FeatureEngine
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 from finetune import network as networks
-from finetune.network import Inputs, Network, trained
+from finetune.network import Batch, Network, trained
 from finetune.options import FinetuneOptions
 
 OTHERS = ("sew", "unispeech", "conformer, ro", *TORCH_ONLY)  # refused, or like another one
@@ -66,14 +66,14 @@ def read(encoder: Encoder, network: Network, samples: list[np.ndarray]) -> list[
     return [torch.from_numpy(one[0].astype(np.float32)) for one in found]
 
 
-def batch(values: list[torch.Tensor]) -> Inputs:
+def batch(values: list[torch.Tensor]) -> Batch:
     padded = torch.nn.utils.rnn.pad_sequence(values, batch_first=True)
-    return Inputs(padded, torch.tensor([len(one) for one in values]))
+    return {"values": padded, "lengths": torch.tensor([len(one) for one in values])}
 
 
-def gradients(network: Network, inputs: Inputs, weight: float = 1.0) -> dict[str, torch.Tensor]:
+def gradients(network: Network, inputs: Batch, weight: float = 1.0) -> dict[str, torch.Tensor]:
     """Loss and gradients; `weight` is the share of these utterances in a batch."""
-    labels = torch.arange(len(inputs.values)) % 3
+    labels = torch.arange(len(inputs["values"])) % 3
     network.zero_grad()
     loss = torch.nn.functional.cross_entropy(network(inputs), labels) * weight
     loss.backward()
@@ -155,7 +155,7 @@ def test_merged_adapters_give_what_the_adapters_give(name, waveform):
     network.eval()
     with torch.no_grad():
         expected = encoder.model(samples).last_hidden_state
-        merged = network.adapters.module.merge_and_unload()
+        merged = network.adapters[0].merge_and_unload()
         got = merged.eval()(samples).last_hidden_state
     assert not any("lora" in key for key in merged.state_dict())
     assert float((got - expected).norm()) <= 1e-6 * float(expected.norm())
@@ -190,13 +190,13 @@ def test_masked_frames_are_replaced(waveform):
     plain = batch(values)
     masked = torch.zeros(1, len(values[0]), dtype=torch.bool)
     with torch.no_grad():
-        without = network(Inputs(plain.values, plain.lengths, masked))
+        without = network(plain | {"masked": masked})
         torch.testing.assert_close(without, network(plain))
         masked[0, 5:20] = True
-        once = network(Inputs(plain.values, plain.lengths, masked))
-        other = plain.values.clone()
+        once = network(plain | {"masked": masked})
+        other = plain["values"].clone()
         other[0, 5:20] += 7.0  # hidden by the mask
-        again = network(Inputs(other, plain.lengths, masked))
+        again = network({**plain, "values": other, "masked": masked})
     assert not torch.allclose(once, without)
     torch.testing.assert_close(once, again)
 
