@@ -9,8 +9,8 @@ import soxr
 
 from data.errors import AudioError
 from extract.audio import SAMPLING_RATE
+from extract.degradations.changes import passed
 from extract.degradations.degradation import Given, Waveform
-from extract.degradations.filters import passed
 
 TELEPHONE_RATE = 8000  # Hz
 TELEPHONE_BAND = (300.0, 3400.0)  # Hz

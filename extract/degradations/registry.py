@@ -1,6 +1,6 @@
 """The degradations by name; an entry is all that a new one needs."""
 
-from extract.degradations import codecs, filters, lengths, levels, noise, rooms
+from extract.degradations import changes, codecs, noise, rooms
 from extract.degradations.degradation import Degradation
 
 FOLDER = "folder"  # kind of noise; a condition has the name of the folder instead
@@ -28,19 +28,19 @@ DEGRADATIONS = {
         codec=codecs.MPEG,
     ),
     "clip": Degradation(
-        levels.clip, "amplitude limited so that this share of the samples clips", "SHARE",
+        changes.clip, "amplitude limited so that this share of the samples clips", "SHARE",
         0.0001, 0.95,
     ),
     "gain": Degradation(
-        levels.gain, "amplified by so many dB, and stored as 16 bits", "DB", -90, 60
+        changes.gain, "amplified by so many dB, and stored as 16 bits", "DB", -90, 60
     ),
     "speed": Degradation(
-        lengths.speed, "faster by a factor, which also changes the pitch", "FACTOR", 0.25, 4
+        changes.speed, "faster by a factor, which also changes the pitch", "FACTOR", 0.25, 4
     ),
-    "lowpass": Degradation(filters.lowpass, "-3 dB at so many Hz, 48 dB/octave", "HZ", 50, 7900),
-    "highpass": Degradation(filters.highpass, "-3 dB at so many Hz, 48 dB/octave", "HZ", 10, 7500),
+    "lowpass": Degradation(changes.lowpass, "-3 dB at so many Hz, 48 dB/octave", "HZ", 50, 7900),
+    "highpass": Degradation(changes.highpass, "-3 dB at so many Hz, 48 dB/octave", "HZ", 10, 7500),
     "crop": Degradation(
-        lengths.crop, "so many samples (at 16 kHz) cut off the beginning; -N: off the end",
+        changes.crop, "so many samples (at 16 kHz) cut off the beginning; -N: off the end",
         "SAMPLES", -99_999, 99_999, whole=True,
     ),
 }  # fmt: skip

@@ -9,8 +9,7 @@ import torch
 import transformers
 from torch import nn
 
-from extract.encoders.convolutions import Convolutions, NativeConvolutions
-from extract.encoders.front_end import FrontEnd
+from extract.encoders.convolutions import Convolutions, FrontEnd, NativeConvolutions
 
 
 class Architecture:

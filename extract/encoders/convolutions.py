@@ -1,4 +1,5 @@
-"""The convolutional feature extractor as matrix products over (frame, channel) rows.
+"""Front ends, of which most are a convolutional feature extractor: here as matrix products over
+(frame, channel) rows.
 
 With channels last, the samples under a kernel are adjacent in memory. A convolution is therefore a
 product of strided views with its weights, and needs no copies. The GroupNorm after the first
@@ -15,7 +16,26 @@ from torch.nn.utils.rnn import pad_sequence
 
 from extract.encoders.first_layer import FirstLayer, scale_and_shift
 from extract.encoders.framing import blocks, frames
-from extract.encoders.front_end import FrontEnd
+
+
+class FrontEnd(nn.Module):
+    """Computes features from samples, so that an utterance's do not depend on its batch."""
+
+    def features(self, samples: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """Compute what the projection of the architecture takes.
+
+        Args:
+            samples: (utterance, sample) float32, padded with zeros.
+            lengths: (utterance,) number of samples.
+
+        Returns:
+            (utterance, feature, channel), unless the architecture defines another layout; features
+            of padding have any values.
+        """
+        raise NotImplementedError
+
+    def narrow(self, dtype: torch.dtype) -> None:
+        """Convert what may be computed in `dtype`, a lower precision than float32."""
 
 
 class Convolution(nn.Module):

@@ -3,7 +3,7 @@
 In a transformers encoder, padding changes embeddings in three places, even with an attention mask:
 positional convolutions whose input is not zero in the padding and convolutions of Conformer layers
 (`Architecture.leaks`), the GroupNorm of the feature extractor (`extract.encoders.convolutions`),
-and pooling over frames of padding (`extract.encoders.pooling`).
+and pooling over frames of padding (`extract.encoders.pooled`).
 """
 
 from collections.abc import Callable, Iterable

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from extract.encoders.encoder import Encoder
-from extract.encoders.pooling import pool
+from extract.encoders.pooled import pool
 from extract.engines.base import Pooled, as_pooled
 from extract.engines.torch import TorchEngine, disable_tf32
 from extract.recipe import Request

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from extract.encoders.architecture import Architecture, with_modules
-from extract.encoders.front_end import FrontEnd
+from extract.encoders.convolutions import FrontEnd
 from extract.encoders.positions import positions
 
 EXTRACTOR = transformers.SeamlessM4TFeatureExtractor

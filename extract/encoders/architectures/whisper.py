@@ -18,7 +18,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from data.recording import SAMPLING_RATE
 from extract.encoders.architecture import Architecture
-from extract.encoders.front_end import FrontEnd
+from extract.encoders.convolutions import FrontEnd
 
 EXTRACTOR = transformers.WhisperFeatureExtractor
 DECADES = 8.0  # of power below the loudest band of a window that are kept
