@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,49 +24,43 @@ from extract.recipe import Request
 Values = npt.NDArray[np.floating]  # (sample,), or (frame, dim)
 
 
-class Source(Protocol):
-    """The values of each utterance."""
-
-    @property
-    def utterances(self) -> pd.DataFrame:
-        """The table of the utterances that can be read, sorted by id, as of a cache."""
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(utterance,) samples or frames."""
-
-    @property
-    def per_second(self) -> float:
-        """Samples or frames of a second."""
-
-    def read(self, row: int) -> Values:
-        """The values of one utterance of the table."""
-
-
-class Activations:
-    """Outputs of frozen layers, computed once into a cache with the guarantees of embeddings."""
-
-    def __init__(self, cache: Cache, per_second: float) -> None:
-        self._cache = cache
-        self.per_second = per_second
-        self.utterances = cache.utterances
-        self.lengths = cache.steps()
-
-    def read(self, row: int) -> Values:
-        """See `Source.read`."""
-        return self._cache.sequence(self._cache.sequence_layers[0], row)
-
-
 @dataclass(frozen=True)
-class Waveforms:
-    """Waveforms, decoded again in each epoch."""
+class Source:
+    """The values of each utterance.
+
+    Attributes:
+        utterances: the table of the utterances that can be read, sorted by id, as of a cache.
+        lengths: (utterance,) samples or frames.
+        per_second: samples or frames of a second.
+    """
 
     utterances: pd.DataFrame
     lengths: npt.NDArray[np.int64]
+    per_second: float
+
+    def read(self, row: int) -> Values:
+        """The values of one utterance of the table."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Activations(Source):
+    """Outputs of frozen layers, computed once into a cache with the guarantees of embeddings."""
+
+    cache: Cache
+
+    def read(self, row: int) -> Values:
+        """See `Source.read`."""
+        return self.cache.sequence(self.cache.sequence_layers[0], row)
+
+
+@dataclass(frozen=True)
+class Waveforms(Source):
+    """Waveforms, decoded again in each epoch."""
+
     listed: Sequence[Utterance]
     encoder: Encoder
     max_seconds: float
-    per_second: float = float(SAMPLING_RATE)
 
     def read(self, row: int) -> Values:
         """See `Source.read`."""
@@ -81,24 +74,25 @@ def activations(
     model: str,
     encoder: Encoder,
     reads: int | str,
-    cache: Path,
+    path: Path,
     device: str,
     settings: Settings,
 ) -> tuple[Activations, list[Refusal]]:
-    """Compute what the training reads of the utterances that `cache` does not contain.
+    """Compute what the training reads of the utterances that a cache does not contain.
 
     Args:
         utterances: of the corpora.
         model: name of the encoder.
         encoder: the same, loaded.
         reads: ``features``, or the number of a hidden layer.
-        cache: the file; see `pipeline.extract`.
+        path: of the cache; see `pipeline.extract`.
         device: of the computation.
         settings: batches and threads.
 
     Raises:
         EncoderError: hidden states do not fit float16.
-        CacheError, OSError: see `pipeline.extract`.
+        CacheError: the cache has other utterances, too; or see `pipeline.extract`.
+        OSError: see `pipeline.extract`.
     """
     engine: Engine
     rate = encoder.identity.frame_rate
@@ -108,19 +102,15 @@ def activations(
         layer = str(reads)
         request = Request(layer, ("mean",), rate, layer, "float32", baselines=())
         engine = open_engine(model, request, device)
-    summary = pipeline.extract(utterances, engine, cache, settings)
-    return Activations(_only(Cache(cache), utterances), rate), summary.refused
-
-
-def _only(cache: Cache, utterances: Sequence[Utterance]) -> Cache:
-    """Require that a cache has no further utterances, whose labels nobody gave."""
-    more = set(cache.utterances["id"]) - {utterance.id for utterance in utterances}
-    if more:
+    summary = pipeline.extract(utterances, engine, path, settings)
+    cache = Cache(path)
+    more = {*cache.utterances["id"]} - {utterance.id for utterance in utterances}
+    if more:  # nobody gave their labels
         raise CacheError(
-            f"{cache.path}: it has {len(more)} more utterances than the corpora, such as "
-            f"{min(more)}; give the same corpora, or remove it"
+            f"{path}: it has {len(more)} more utterances than the corpora, such as {min(more)}; "
+            "give the same corpora, or remove it"
         )
-    return cache
+    return Activations(cache.utterances, cache.steps(), rate, cache), summary.refused
 
 
 def waveforms(
@@ -144,7 +134,8 @@ def waveforms(
     listed, lengths, seconds, checksums = zip(*kept, strict=True)
     table = described(listed, seconds, checksums)
     refused = [one for one in found if isinstance(one, Refusal)]
-    return Waveforms(table, np.array(lengths), listed, encoder, settings.max_seconds), refused
+    made = Waveforms(table, np.array(lengths), SAMPLING_RATE, listed, encoder, settings.max_seconds)
+    return made, refused
 
 
 def described(

@@ -19,7 +19,7 @@ from extract.encoders.checkpoint import find
 from extract.encoders.encoder import Encoder, load
 from finetune import parts
 from finetune.batches import Loader
-from finetune.inputs import Values, described
+from finetune.inputs import Source, Values, described
 from finetune.network import Network
 from finetune.options import FinetuneOptions
 from finetune.run import chosen
@@ -42,15 +42,13 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Random:
+class _Random(Source):
     """Random values of the lengths of utterances, in place of those that are not computed yet."""
 
-    utterances: pd.DataFrame
-    lengths: npt.NDArray[np.int64]
     shape: tuple[int, ...]  # of a frame
-    per_second: float
 
     def read(self, row: int) -> Values:
+        """See `Source.read`."""
         random = np.random.default_rng(row)
         shape = (int(self.lengths[row]), *self.shape)
         return random.standard_normal(shape, np.float32)
@@ -107,7 +105,7 @@ def _source(
         rate = identity.frame_rate
         shape = (config.conv_dim[-1] if network.reads == "features" else config.hidden_size,)
     lengths = np.maximum(duration * rate - 1, 400 if not shape else 1).astype(np.int64)
-    return _Random(table, lengths, shape, rate)
+    return _Random(table, lengths, rate, shape)
 
 
 def _rate(network: Network, loss: Loss, loader: Loader, options: FinetuneOptions) -> float:

@@ -147,14 +147,16 @@ def finetune(
     listed = parts.of_folds(selection, folds, options.patience, options.seed)
     if everything:
         listed.append(parts.of_all(selection, folds.by_speaker, options.patience, options.seed))
-    _require_known(only, listed)
+    names = [part.name for part in listed]
+    if unknown := [name for name in only if name not in names]:
+        raise UsageError(f"no {unknown[0]}; there are {', '.join(names)}")
     missing = {
         part.name: part
         for part in listed
         if store.result(part.name) is None and (not only or part.name in only)
     }
     if scheduling.client() is not None and distribute:
-        given = utterances, out, options, cache, device, replace(settings, watch=_ignore)
+        given = utterances, out, options, cache, device, replace(settings, watch=Settings().watch)
         for name, result in scheduling.spread(_on_worker, missing, *given):
             watch.done(missing[name], result)
         missing = {}
@@ -175,10 +177,6 @@ def finetune(
     if not tuned.missing and state.is_main_process:
         store.finish(tuned.outcome.as_json())
     return tuned
-
-
-def _ignore(_: object) -> None:
-    pass
 
 
 def _on_worker(
@@ -265,7 +263,7 @@ class _Run:
         )
         steps = -(-len(train) // options.accumulate)
         self.watch.begun(part, options.epochs * steps)
-        found = training.train(
+        epoch, history = training.train(
             network,
             loss,
             (train, stopped if len(part.stopped) else None),
@@ -279,7 +277,7 @@ class _Run:
         if len(part.tested):
             outputs = loss.predicted(training.predict(network, tested))
         network.to("cpu")
-        result = Result(found.epoch, time.monotonic() - began, found.history, outputs)
+        result = Result(epoch, time.monotonic() - began, history, outputs)
         if self.state.is_main_process:
             heard = _recordings(selection, part, utterances, threads)
             if self.before is not None:
@@ -325,12 +323,6 @@ def _recordings(
             "restore it, and run the same command again"
         )
     return table.assign(role=table["id"].map(role))
-
-
-def _require_known(only: Sequence[str], listed: Sequence[Parts]) -> None:
-    names = [part.name for part in listed]
-    if unknown := [name for name in only if name not in names]:
-        raise UsageError(f"no {unknown[0]}; there are {', '.join(names)}")
 
 
 def _about(

@@ -6,7 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,6 @@ class Progress:
     epochs: int
     loss: float | None
     score: float | None  # of the inner speakers
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The result of a training; the network has the parameters of the kept epoch."""
-
-    epoch: int  # from 1, the one that is kept
-    history: dict[str, list[float]] = field(default_factory=dict)  # curve → a value an epoch
 
 
 class Loss:
@@ -213,7 +205,7 @@ def train(
     control: bool,
     device: str = "auto",
     watch: Callable[[Progress], None] = lambda progress: None,
-) -> Trained:
+) -> tuple[int, dict[str, list[float]]]:
     """Train a network, and go on from the last checkpoint in `folder`.
 
     Args:
@@ -226,6 +218,9 @@ def train(
         control: whether the encoder has random weights.
         device: ``auto`` or ``cpu``.
         watch: called after each step and epoch.
+
+    Returns:
+        The epoch, from 1, whose parameters the network has, and curves: a value for each epoch.
 
     Raises:
         HeadError: the loss is not finite, or a parameter gets no gradient.
@@ -276,7 +271,13 @@ def train(
             raise MemoryError(str(error)) from None
         raise
     network.eval()
-    return _result(trainer, len(loaders[0]), options.accumulate)
+    history: dict[str, list[float]] = {}
+    for entry in trainer.state.log_history:
+        for name, value in entry.items():
+            if name.startswith("eval_") and not name.endswith("_score"):
+                history.setdefault(name.removeprefix("eval_"), []).append(value)
+    kept = (stopping and trainer.state.best_global_step) or trainer.state.global_step
+    return round(kept / math.ceil(len(loaders[0]) / options.accumulate)), history
 
 
 def predict(network: Network, loader: Loader, autocast: bool = False) -> npt.NDArray[np.float64]:
@@ -318,14 +319,3 @@ def _last(folder: Path) -> str | None:
         except (OSError, ValueError, KeyError):
             shutil.rmtree(checkpoint)
     return str(found[max(found)]) if found else None
-
-
-def _result(trainer: _Trainer, batches: int, accumulate: int) -> Trained:
-    history: dict[str, list[float]] = {}
-    for entry in trainer.state.log_history:
-        for name, value in entry.items():
-            if name.startswith("eval_") and not name.endswith("_score"):
-                history.setdefault(name.removeprefix("eval_"), []).append(value)
-    steps = math.ceil(batches / accumulate)
-    kept = trainer.state.best_global_step if trainer.stop_loader else trainer.state.global_step
-    return Trained(round((kept or trainer.state.global_step) / steps), history)
