@@ -14,6 +14,7 @@ import numpy.typing as npt
 from data.errors import AudioError
 from data.utterance import Utterance
 from extract import audio
+from extract.audio import MAX_SECONDS
 from extract.engines import Engine
 from extract.fingerprint import fingerprint
 from extract.quality import Quality, quality
@@ -76,19 +77,29 @@ class Checksums:
 
 
 def decode(
-    utterance: Utterance, engine: Engine, max_seconds: float, sha256: str | None = None
+    utterance: Utterance,
+    engine: Engine,
+    max_seconds: float = MAX_SECONDS,
+    sha256: str | None = None,
+    waveform: audio.Waveform | None = None,
 ) -> Decoded | Refusal:
-    """Decode one utterance for `engine`; `sha256` is the checksum of the file, if it is known."""
+    """Decode one utterance, and prepare it for an engine.
+
+    Args:
+        utterance: the utterance.
+        engine: for which its samples are.
+        max_seconds: longer utterances are refused.
+        sha256: checksum of its file, if it is known.
+        waveform: (sample,) at 16 kHz, which is not normalised, in place of the file.
+    """
+    shortest = engine.receptive_field
     try:
-        read = audio.read if utterance.condition is None else _read
-        recording = read(
-            utterance.file,
-            utterance.start,
-            utterance.end,
-            max_seconds,
-            engine.receptive_field,
-            sha256,
-        )
+        if waveform is not None:
+            recording = audio.from_memory(waveform, max_seconds, shortest)
+        else:
+            read = audio.read if utterance.condition is None else _read
+            segment = utterance.start, utterance.end
+            recording = read(utterance.file, *segment, max_seconds, shortest, sha256)
         return _ready(utterance, recording, engine, max_seconds)
     except AudioError as error:
         return Refusal(utterance, str(error))
@@ -107,17 +118,6 @@ def _last_read(file: Path, size: int, changed: int, *arguments: Any) -> audio.Re
     recording = audio.read(file, *arguments)
     recording.waveform.flags.writeable = False
     return recording
-
-
-def prepare(
-    utterance: Utterance, waveform: audio.Waveform, engine: Engine, max_seconds: float
-) -> Decoded | Refusal:
-    """Prepare a (sample,) waveform at 16 kHz for `engine`, as `decode` does for a file."""
-    try:
-        recording = audio.from_memory(waveform, max_seconds, engine.receptive_field)
-        return _ready(utterance, recording, engine, max_seconds)
-    except AudioError as error:
-        return Refusal(utterance, str(error))
 
 
 def _ready(
@@ -149,7 +149,7 @@ def _ready(
 
 
 def ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int = 2
 ) -> Iterator[Result]:
     """Compute ``map(function, items)`` in threads, ahead of the consumer and in order.
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from data.cache.recipe import TOLERANCE, Recipe, difference_lines
 from data.errors import RecipeMismatch
 from data.utterance import Utterance
-from extract.audio import MAX_SECONDS, Waveform
+from extract.audio import Waveform
 from extract.batches import by_length, windows
-from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched, prepare
+from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched
 from extract.engines import Engine, Pooled, open_engine
 from extract.hardware import multiplies_bfloat16, pick_device
 from extract.quality import Quality
@@ -50,14 +50,10 @@ class Embedder:
 
     Args:
         engine: runs the encoder.
-        max_seconds: longer utterances are refused.
-        threads: number of threads that decode.
     """
 
-    def __init__(self, engine: Engine, max_seconds: float = MAX_SECONDS, threads: int = 2) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.max_seconds = max_seconds
-        self.threads = threads
 
     @classmethod
     def from_recipe(
@@ -95,9 +91,10 @@ class Embedder:
 
         def decoded(utterance: Utterance) -> Decoded | Refusal:
             segment = utterance.start is not None or utterance.end is not None
-            return self.decode(utterance, checksum(utterance.file) if segment else None)
+            sha256 = checksum(utterance.file) if segment else None
+            return decode(utterance, self.engine, sha256=sha256)
 
-        return self.stream(ahead(decoded, utterances, self.threads))
+        return self.stream(ahead(decoded, utterances))
 
     def waveforms(self, waveforms: Iterable[Waveform]) -> Iterator[Embedding | Refusal]:
         """Embed (sample,) waveforms at 16 kHz, which are not normalised; see `__call__`.
@@ -105,13 +102,13 @@ class Embedder:
         The ids of their utterances are their numbers.
         """
         return self.stream(
-            self.prepare(Utterance(str(number), "", Path(), ""), waveform)
+            self.decode(Utterance(str(number), "", Path(), ""), waveform)
             for number, waveform in enumerate(waveforms)
         )
 
     def waveform(self, waveform: Waveform) -> Embedding | Refusal:
         """Embed one (sample,) waveform at 16 kHz, without threads."""
-        decoded = self.prepare(Utterance("0", "", Path(), ""), waveform)
+        decoded = self.decode(Utterance("0", "", Path(), ""), waveform)
         return decoded if isinstance(decoded, Refusal) else _embed_batch(self.engine, [decoded])[0]
 
     def stream(self, items: Iterable[Decoded | Refusal]) -> Iterator[Embedding | Refusal]:
@@ -131,13 +128,10 @@ class Embedder:
                 yield done.pop(following)
                 following += 1
 
-    def decode(self, utterance: Utterance, sha256: str | None = None) -> Decoded | Refusal:
-        """Decode the file of an utterance; `sha256` is its checksum, if it is known."""
-        return decode(utterance, self.engine, self.max_seconds, sha256)
-
-    def prepare(self, utterance: Utterance, waveform: Waveform) -> Decoded | Refusal:
-        """Prepare a (sample,) waveform at 16 kHz, which is not normalised, for the engine."""
-        return prepare(utterance, waveform, self.engine, self.max_seconds)
+    def decode(self, utterance: Utterance, waveform: Waveform | None = None) -> Decoded | Refusal:
+        """Prepare the file of an utterance for `stream`, or a (sample,) waveform at 16 kHz in its
+        place, which is not normalised."""
+        return decode(utterance, self.engine, waveform=waveform)
 
 
 def _without_training(recipe: Recipe) -> dict[str, Any]:

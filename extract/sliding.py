@@ -94,7 +94,7 @@ class Track:
                 if np.sqrt(np.mean(np.square(waveform))) < SILENCE:
                     yield Silence(part, "silent")
                 else:
-                    yield embedder.prepare(part, waveform)
+                    yield embedder.decode(part, waveform)
         except AudioError as error:
             yield Refusal(whole, str(error))
         except OSError as error:

@@ -123,11 +123,11 @@ class Predictor:
             if array is None:
                 return self.embedder.decode(utterance)
             try:
-                return self.embedder.prepare(utterance, resample(array, rate))
+                return self.embedder.decode(utterance, resample(array, rate))
             except AudioError as error:
                 return Refusal(utterance, str(error))
 
-        items = ahead(decoded, enumerate(recordings), self.embedder.threads)
+        items = ahead(decoded, enumerate(recordings))
         return self.stream(items)
 
     def stream(self, items: Iterable[Decoded | Refusal]) -> Iterator[Answer | Refusal]:

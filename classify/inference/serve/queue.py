@@ -115,7 +115,7 @@ class RequestQueue:
         embedder = self.predictor.embedder
         waveform = audio.read(path, max_seconds=self.options.max_seconds).waveform
         utterance = Utterance(path.name, "", path.parent, path.name)
-        whole = embedder.prepare(utterance, waveform)
+        whole = embedder.decode(utterance, waveform)
         if isinstance(whole, Refusal):
             raise AudioError(whole.reason)
         blocks = (waveform[n : n + audio.BLOCK] for n in range(0, len(waveform), audio.BLOCK))

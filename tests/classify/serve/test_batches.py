@@ -61,7 +61,7 @@ def predictor(opened: Predictor) -> Predictor:
 def decoded(opened: Predictor, waveform) -> list[Decoded]:
     """Nine recordings of 0.5 to 0.9 s."""
     return [
-        opened.embedder.prepare(Utterance(str(n), "", Path(), ""), waveform(n, 0.5 + n / 20))
+        opened.embedder.decode(Utterance(str(n), "", Path(), ""), waveform(n, 0.5 + n / 20))
         for n in range(9)
     ]
 
