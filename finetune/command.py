@@ -138,9 +138,9 @@ def main(argv: Sequence[str]) -> int:
 
     transformers.utils.logging.disable_progress_bar()
     if arguments.dry_run:
-        from finetune import plan
+        from finetune.plan import plan
 
-        show(plan.render(plan.measure(corpora, options, arguments.everything, arguments.fold)))
+        show(plan(corpora, options, arguments.everything, arguments.fold))
         return 0
     only = [f"fold-{number}" for number in arguments.fold]
     if only and arguments.everything:

@@ -20,25 +20,12 @@ from extract.encoders.encoder import Encoder, load
 from finetune import parts
 from finetune.batches import Loader
 from finetune.inputs import Source, Values, described
-from finetune.network import Network
+from finetune.network import Network, trained
 from finetune.options import FinetuneOptions
 from finetune.run import chosen
 from finetune.training import Loss
 
 STEPS = 10  # that are measured
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run trains, and an estimate of its time and memory."""
-
-    encoders: int
-    epochs: int
-    utterances: int
-    seconds: float  # of audio in the training part of an encoder, on average
-    trained: int  # parameters
-    rate: float  # seconds of audio trained per second
-    megabytes: float  # peak memory of this process
 
 
 @dataclass(frozen=True)
@@ -54,10 +41,10 @@ class _Random(Source):
         return random.standard_normal(shape, np.float32)
 
 
-def measure(
+def plan(
     corpora: Sequence[Corpus], options: FinetuneOptions, everything: bool, folds: Sequence[int]
-) -> Plan:
-    """Measure some steps of the first encoder on random values.
+) -> console.Lines:
+    """Measure some steps of the first encoder on random values; describe the run in lines.
 
     Args:
         corpora: that are trained on.
@@ -69,42 +56,50 @@ def measure(
         UsageError: there are too few classes or speakers.
         EncoderError: the encoder cannot be loaded.
     """
-    utterances = sorted((u for one in corpora for u in one.utterances), key=lambda one: one.id)
     known = lengths_of(corpora, True)
-    utterances = [one for one in utterances if known.get(one.id)]
+    listed = (one for corpus in corpora for one in corpus.utterances if known.get(one.id))
+    utterances = sorted(listed, key=lambda one: one.id)
     duration = np.array([known[one.id] for one in utterances])
     table = described(utterances, duration.tolist(), [""] * len(utterances))
     selection, split = chosen(table, options, [one.name for one in corpora])
-    listed = parts.of_folds(selection, split, options.patience, options.seed)
+    all_parts = parts.of_folds(selection, split, options.patience, options.seed)
     transformers.set_seed(options.seed)
     encoder = load(find(options.model))
     network = Network(encoder, options, len(selection.classes or selection.targets))
-    source = _source(table, duration, network, encoder)
-    loader = Loader.of(source, selection, listed[0].fitted, options)
-    loader = loader.for_training(options, network)
-    loss = Loss(selection.y, listed[0].fitted, len(selection.classes), options)
+    fitted = all_parts[0].fitted
+    loader = Loader.of(_source(table, duration, network, encoder), selection, fitted, options)
+    loss = Loss(selection.y, fitted, len(selection.classes), options)
+    rate = _rate(network, loss, loader.for_training(options, network), options)
+
     used = np.minimum(duration[selection.rows], options.max_seconds)
-    return Plan(
-        encoders=(len(folds) or len(listed)) + everything,
-        epochs=options.epochs,
-        utterances=len(selection.y),
-        seconds=float(np.mean([used[part.fitted].sum() for part in listed])),
-        trained=sum(value.numel() for value in network.parameters() if value.requires_grad),
-        rate=_rate(network, loss, loader, options),
-        megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    each = float(np.mean([used[part.fitted].sum() for part in all_parts]))  # seconds of audio
+    encoders = (len(folds) or len(all_parts)) + everything
+    audio = encoders * options.epochs * each
+    hours = audio / rate / 3600
+    took = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+    parameters = sum(value.numel() for _, value in trained(network))
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return console.lines(
+        [
+            f"{len(selection.y)} utterances; {parameters / 1e6:.2f} million parameters are trained",
+            f"{encoders} encoders × {options.epochs} epochs × {each / 3600:.2f} h of audio = "
+            f"{audio / 3600:.1f} h",
+            f"{rate:.1f} s of audio a second in {STEPS} measured steps: about {took}, if no "
+            "training stops early; frozen layers are computed before",
+            f"memory of this process: {megabytes:.0f} MB",
+        ]
     )
 
 
 def _source(
     table: pd.DataFrame, duration: npt.NDArray, network: Network, encoder: Encoder
 ) -> _Random:
-    identity = encoder.identity
-    config, shape = encoder.model.config, tuple[int, ...]()
-    rate: float = SAMPLING_RATE
-    if network.reads != "waveform":
-        rate = identity.frame_rate
+    config, rate, shape = encoder.model.config, encoder.identity.frame_rate, tuple[int, ...]()
+    if network.reads == "waveform":
+        rate = SAMPLING_RATE
+    else:
         shape = (config.conv_dim[-1] if network.reads == "features" else config.hidden_size,)
-    lengths = np.maximum(duration * rate - 1, 400 if not shape else 1).astype(np.int64)
+    lengths = np.maximum(duration * rate - 1, 1 if shape else 400).astype(np.int64)
     return _Random(table, lengths, rate, shape)
 
 
@@ -127,21 +122,3 @@ def _rate(network: Network, loss: Loss, loader: Loader, options: FinetuneOptions
         else:
             began = time.perf_counter()
     return seconds / (time.perf_counter() - began)
-
-
-def render(plan: Plan) -> console.Lines:
-    """The plan as lines for the terminal."""
-    audio = plan.encoders * plan.epochs * plan.seconds
-    hours = audio / plan.rate / 3600
-    took = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
-    return console.lines(
-        [
-            f"{plan.utterances} utterances; {plan.trained / 1e6:.2f} million parameters are "
-            "trained",
-            f"{plan.encoders} encoders × {plan.epochs} epochs × {plan.seconds / 3600:.2f} h of "
-            f"audio = {audio / 3600:.1f} h",
-            f"{plan.rate:.1f} s of audio a second in {STEPS} measured steps: about {took}, if no "
-            "training stops early; frozen layers are computed before",
-            f"memory of this process: {plan.megabytes:.0f} MB",
-        ]
-    )
