@@ -88,10 +88,12 @@ class Convolutions(FrontEnd):
             (layer.conv.kernel_size[0], layer.conv.stride[0]) for layer in (first, *others)
         ]
         self.kernels = nn.Parameter(first.conv.weight.detach()[:, 0].T, requires_grad=False)
-        self.bias = first.conv.bias
-        self.norm = first.layer_norm
-        if isinstance(self.norm, nn.GroupNorm) and self.norm.num_groups != self.norm.num_channels:
-            raise ValueError(f"expected one channel a group, got {self.norm}")
+        self.norm = norm = first.layer_norm
+        self.grouped = isinstance(norm, nn.GroupNorm)
+        if self.grouped and norm.num_groups != norm.num_channels:
+            raise ValueError(f"expected one channel a group, got {norm}")
+        bias = norm.bias if self.grouped else first.conv.bias
+        self.bias = torch.zeros_like(self.kernels[0]) if bias is None else bias
         self.activation = first.activation
         self.others = nn.Sequential(*map(Convolution, others))
 
@@ -142,33 +144,24 @@ class Convolutions(FrontEnd):
         Returns:
             (utterance, tap, channel); the last tap is the bias.
         """
-        norm, kernels = self.norm, self.kernels.to(samples.device)
-        if not isinstance(norm, nn.GroupNorm):
-            bias = torch.zeros_like(kernels[0]) if self.bias is None else self.bias.to(kernels)
-            return torch.vstack([kernels, bias]).expand(len(samples), -1, -1)
+        kernels = self.kernels.to(samples.device)
+        if not self.grouped:
+            return torch.vstack([kernels, self.bias.to(kernels)]).expand(len(samples), -1, -1)
         kernels = kernels.double()
-        weight, bias = norm.weight.to(kernels), norm.bias.to(kernels)
+        weight, bias = self.norm.weight.to(kernels), self.bias.to(kernels)
         found = []
         windows = samples.unfold(1, *self.sizes[0])  # (utterance, frame, tap), a view
         for row, length in zip(windows, lengths, strict=True):
             own = row[: frames(length, self.sizes[:1])].double()
-            scale, shift = scale_and_shift(own, kernels, weight, bias, norm.eps)
+            scale, shift = scale_and_shift(own, kernels, weight, bias, self.norm.eps)
             found.append(torch.vstack([kernels * scale, shift]))
         return torch.stack(found).float()
 
     def first(self) -> FirstLayer:
         """The weights of the first layer."""
-        norm, kernels = self.norm, self.kernels
-        group = isinstance(norm, nn.GroupNorm)
-        bias = norm.bias if group else self.bias
-        bias = torch.zeros_like(kernels[0]) if bias is None else bias
-        weight = norm.weight if group else kernels[0, :0]
-        return FirstLayer(
-            kernels.detach().numpy(),
-            bias.detach().numpy(),
-            weight.detach().numpy(),
-            norm.eps if group else 0.0,
-        )
+        weight, eps = (self.norm.weight, self.norm.eps) if self.grouped else (self.bias[:0], 0.0)
+        kernels, bias, weight = (one.detach().numpy() for one in (self.kernels, self.bias, weight))
+        return FirstLayer(kernels, bias, weight, eps)
 
 
 class NativeConvolutions(nn.Module):
