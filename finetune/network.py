@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from data.errors import EncoderError
@@ -168,24 +167,6 @@ def _with_adapters(model: Any) -> Any:
             return get_peft_model(model, config)
     except ValueError as error:
         raise EncoderError(f"--method lora: {error}; use --method top:N") from None
-
-
-def class_loss(
-    outputs: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
-) -> torch.Tensor:
-    """Cross-entropy, weighted by class and divided by the number of utterances, so that the mean
-    over parts of a batch is the loss of the batch."""
-    each = functional.cross_entropy(outputs, labels, reduction="none", label_smoothing=smoothing)
-    return (each * weights[labels]).mean()
-
-
-def ccc_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """1 - concordance correlation, the mean over targets (Lin 1989; Odyssey 2024 baseline)."""
-    means = outputs.mean(0), targets.mean(0)
-    deviations = outputs - means[0], targets - means[1]
-    together = (deviations[0] * deviations[1]).mean(0)
-    spread = deviations[0].square().mean(0) + deviations[1].square().mean(0)
-    return (1 - 2 * together / (spread + (means[0] - means[1]).square() + 1e-8)).mean()
 
 
 def trained(module: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:

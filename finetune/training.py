@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from torch.nn import functional
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from classify.stats import metrics
@@ -22,7 +23,7 @@ from data.errors import HeadError
 from extract.engines.torch import lacks_memory
 from extract.hardware import pick_device
 from finetune.batches import Loader
-from finetune.network import Batch, Network, ccc_loss, class_loss, trained
+from finetune.network import Batch, Network, trained
 from finetune.options import FinetuneOptions
 
 log = logging.getLogger("wav2emo")
@@ -60,12 +61,24 @@ class Loss:
         self._weights = torch.tensor(weights, dtype=torch.float32)
 
     def __call__(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Loss of outputs (utterance, output)."""
+        """Loss of outputs (utterance, output).
+
+        Of classes, it is the cross-entropy, weighted by class and divided by the number of
+        utterances, so that the mean over parts of a batch is the loss of the batch. Of numbers, it
+        is 1 - concordance correlation, the mean over targets (Lin 1989; Odyssey 2024 baseline).
+        """
         if self.classes:
-            weights = self._weights.to(outputs.device)
-            return class_loss(outputs, labels, weights, self.smoothing)
+            each = functional.cross_entropy(
+                outputs, labels, reduction="none", label_smoothing=self.smoothing
+            )
+            return (each * self._weights.to(outputs.device)[labels]).mean()
         scaled = (labels.double().cpu().numpy() - self.mean) / self.scale
-        return ccc_loss(outputs, torch.from_numpy(scaled).to(outputs))
+        targets = torch.from_numpy(scaled).to(outputs)
+        means = outputs.mean(0), targets.mean(0)
+        deviations = outputs - means[0], targets - means[1]
+        together = (deviations[0] * deviations[1]).mean(0)
+        spread = deviations[0].square().mean(0) + deviations[1].square().mean(0)
+        return (1 - 2 * together / (spread + (means[0] - means[1]).square() + 1e-8)).mean()
 
     def predicted(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Probabilities (utterance, class), or numbers (utterance, target) on their own scale."""

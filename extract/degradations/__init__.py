@@ -18,7 +18,7 @@ from data.utterance import Utterance
 from extract.degradations.degradation import Given, Waveform
 from extract.degradations.noise import BABBLE
 from extract.degradations.registry import DEGRADATIONS
-from extract.degradations.sources import Source, folder, others, voices
+from extract.degradations.sources import folder, others, voices
 from extract.degradations.specs import Spec, expand
 
 __all__ = ["conditions", "degrade"]
@@ -48,17 +48,19 @@ def conditions(
     corpora: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
         corpora[utterance.corpus].append(utterance)
-    babble = {}
-    if any(spec.kind == BABBLE for spec in wanted):
-        babble = {corpus: voices(of) for corpus, of in corpora.items()}
+    babble = any(spec.kind == BABBLE for spec in wanted)
+    spoken = {corpus: voices(of) if babble else None for corpus, of in corpora.items()}
+
+    def condition(spec: Spec, corpus: str) -> Condition:
+        source = spoken[corpus] if spec.kind == BABBLE else recorded if spec.of_folder else None
+        content = [DEGRADATIONS[spec.degradation].version, spec.name]
+        content += source.identity if source else ()
+        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        return Condition(spec.name, digest, source.noises if source else ())
+
     made = []
     for spec in wanted:
-        if spec.kind == BABBLE:
-            of_corpus = {corpus: _condition(spec, babble[corpus]) for corpus in corpora}
-        else:
-            of_corpus = dict.fromkeys(
-                corpora, _condition(spec, recorded if spec.of_folder else None)
-            )
+        of_corpus = {corpus: condition(spec, corpus) for corpus in corpora}
         made.append([of_corpus[utterance.corpus] for utterance in utterances])
     return made
 
@@ -88,10 +90,3 @@ def degrade(waveform: Waveform, utterance: Utterance) -> tuple[Waveform, float |
         return DEGRADATIONS[spec.degradation].apply(waveform, given)
     except OSError as error:
         raise AudioError(f"{error.filename}: {error.strerror or error}") from None
-
-
-def _condition(spec: Spec, source: Source | None) -> Condition:
-    entry = DEGRADATIONS[spec.degradation]
-    content = [entry.version, spec.name, *(source.identity if source else ())]
-    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-    return Condition(spec.name, digest, source.noises if source else ())
