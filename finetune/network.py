@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-from data.errors import EncoderError
+from data.errors import EncoderError, HeadError
 from extract.encoders.encoder import Encoder
 from extract.encoders.hooks import capture, hide_padding
 from finetune.dropout import replace_dropouts
@@ -172,3 +172,17 @@ def _with_adapters(model: Any) -> Any:
 def trained(module: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:
     """Names and values of the parameters that are trained."""
     return [(name, value) for name, value in module.named_parameters() if value.requires_grad]
+
+
+def require_gradients(module: nn.Module) -> None:
+    """Require that all parameters that are trained have a gradient.
+
+    Raises:
+        HeadError: some have none.
+    """
+    without = [name for name, value in trained(module) if value.grad is None]
+    if without:
+        raise HeadError(
+            f"{len(without)} parameters that are to be trained get no gradient, such as "
+            f"{without[0]}: this method does not train this encoder; use another --method"
+        )

@@ -23,7 +23,7 @@ from data.errors import HeadError
 from extract.engines.torch import lacks_memory
 from extract.hardware import pick_device
 from finetune.batches import Loader
-from finetune.network import Batch, Network, trained
+from finetune.network import Batch, Network, require_gradients, trained
 from finetune.options import FinetuneOptions
 
 log = logging.getLogger("wav2emo")
@@ -125,9 +125,15 @@ class _Trainer(transformers.Trainer):
     """Trainer with the loss, batches and scores of this package."""
 
     def __init__(
-        self, network: Network, loss: Loss, train: Loader, stop: Loader | None, **more: Any
+        self,
+        network: Network,
+        loss: Loss,
+        train: Loader,
+        stop: Loader | None,
+        watch: Callable[[Progress], None],
+        **more: Any,
     ) -> None:
-        self.network, self.loss, self.stop_loader = network, loss, stop
+        self.network, self.loss, self.stop_loader, self.watch = network, loss, stop, watch
         self._saved = time.monotonic()
         self._seen: list[tuple[npt.NDArray, npt.NDArray]] = []  # outputs and labels of an epoch
         batches = _Batches(train)  # also in place of the datasets that Trainer requires
@@ -146,20 +152,30 @@ class _Trainer(transformers.Trainer):
             super()._save_checkpoint(model, trial)
             self._saved = time.monotonic()
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+    def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> torch.Tensor:
         """The loss of a batch."""
-        batch, outputs = inputs, model(inputs).float()
-        value = self.loss(outputs, batch["labels"])
+        outputs, labels = model(inputs).float(), inputs["labels"]
+        value = self.loss(outputs, labels)
         if not torch.isfinite(value):
             step = self.state.global_step + 1
             raise HeadError(
                 f"the loss is {float(value.detach())} at step {step}: use a smaller --learning-rate"
                 ", or a longer --warmup; the last checkpoint is kept"
             )
-        self._seen.append((outputs.detach().cpu().numpy(), batch["labels"].cpu().numpy()))
-        return (value, {"outputs": outputs}) if return_outputs else value
+        self._seen.append((outputs.detach().cpu().numpy(), labels.cpu().numpy()))
+        return value
+
+    def training_step(self, *inputs: Any, **more: Any) -> torch.Tensor:
+        """Compute the gradients of a batch, and report progress."""
+        value = super().training_step(*inputs, **more)
+        if self.state.global_step == 0:
+            require_gradients(self.network)
+        self._report()
+        return value
+
+    def _report(self, loss: float | None = None, score: float | None = None) -> None:
+        epochs = int(self.args.num_train_epochs)
+        self.watch(Progress(self.state.epoch or 0.0, epochs, loss, score))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Scores of the epoch's training batches, under dropout, and of the inner speakers."""
@@ -174,39 +190,8 @@ class _Trainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, scored
         )
+        self._report(scores["train_loss"], scores.get(SCORE))
         return scored
-
-
-class _Watch(transformers.TrainerCallback):
-    """Reports progress, and requires gradients of all trained parameters at the first step."""
-
-    def __init__(self, watch: Callable[[Progress], None]) -> None:
-        self.watch = watch
-        self._checked = False
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Require gradients."""
-        if self._checked:
-            return
-        without = [name for name, value in trained(more["model"]) if value.grad is None]
-        if without:
-            raise HeadError(
-                f"{len(without)} parameters that are to be trained get no gradient, such as "
-                f"{without[0]}: this method does not train this encoder; use another --method"
-            )
-        self._checked = True
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Report a step."""
-        self.watch(Progress(state.epoch or 0.0, int(args.num_train_epochs), None, None))
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        """Report an epoch."""
-        metrics = more["metrics"]
-        score = metrics.get(f"eval_{SCORE}")
-        self.watch(Progress(
-            state.epoch, int(args.num_train_epochs), metrics["eval_train_loss"], score
-        ))  # fmt: skip
 
 
 def train(
@@ -230,7 +215,7 @@ def train(
         folder: of checkpoints, of which the last and the best are kept.
         control: whether the encoder has random weights.
         device: ``auto`` or ``cpu``.
-        watch: called after each step and epoch.
+        watch: called after each batch and epoch.
 
     Returns:
         The epoch, from 1, whose parameters the network has, and curves: a value for each epoch.
@@ -269,11 +254,9 @@ def train(
         ddp_find_unused_parameters=False,
         logging_nan_inf_filter=False,
     )
-    callbacks: list[transformers.TrainerCallback] = [_Watch(watch)]
-    if stopping:
-        callbacks.append(transformers.EarlyStoppingCallback(options.patience))
     trainer = _Trainer(
-        network, loss, *loaders, args=arguments, callbacks=callbacks,
+        network, loss, *loaders, watch, args=arguments,
+        callbacks=[transformers.EarlyStoppingCallback(options.patience)] if stopping else [],
         optimizers=(_optimizer(network, rate, head_rate, options.weight_decay), None),
     )  # fmt: skip
     trainer.remove_callback(transformers.PrinterCallback)

@@ -16,7 +16,7 @@ from extract.engines.features import FeatureEngine
 from extract.engines.torch import TorchEngine
 from extract.recipe import Request
 from finetune import network as networks
-from finetune.network import Batch, Network, trained
+from finetune.network import Batch, Network, require_gradients, trained
 from finetune.options import FinetuneOptions
 
 OTHERS = ("sew", "unispeech", "conformer, ro", *TORCH_ONLY)  # refused, or like another one
@@ -169,9 +169,6 @@ def test_what_cannot_be_fine_tuned_is_refused(name):
 
 def test_adapters_that_get_no_gradient_are_an_error(waveform, monkeypatch):
     """WavLM's attention does not call its projections."""
-    from types import SimpleNamespace
-
-    from finetune.training import _Watch
 
     monkeypatch.setattr(networks, "LORA_TARGETS", ("q_proj", "v_proj"))
     encoder = encoder_of("wavlm")
@@ -179,7 +176,7 @@ def test_adapters_that_get_no_gradient_are_an_error(waveform, monkeypatch):
     network = Network(encoder, FinetuneOptions(method="lora"), outputs=3).train()
     network(batch(read(pristine, network, waveforms(waveform)))).sum().backward()
     with pytest.raises(HeadError, match=r"get no gradient, such as .*lora"):
-        _Watch(print).on_pre_optimizer_step(None, SimpleNamespace(), None, model=network)
+        require_gradients(network)
 
 
 def test_masked_frames_are_replaced(waveform):
