@@ -47,10 +47,6 @@ class FirstLayer:
         )
         return scale.astype(np.float32), shift.astype(np.float32)
 
-    def combined(self, scale: Floats, shift: Floats) -> Floats:
-        """Kernels that include scale and shift: (tap, channel); the last tap is the bias."""
-        return np.vstack([self.kernels * scale, shift])
-
 
 def scale_and_shift(
     windows: Array, kernels: Array, weight: Array, bias: Array, eps: float

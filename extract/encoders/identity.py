@@ -21,6 +21,7 @@ from data.atomic import publish_bytes
 from data.cache.recipe import fingerprint
 from data.errors import EncoderError
 from data.recording import SAMPLING_RATE
+from extract.audio import checksum
 from extract.encoders.checkpoint import Checkpoint
 from extract.encoders.framing import frames, samples_under
 from extract.hardware import cpu_name
@@ -137,11 +138,7 @@ class Remembered:
 
     def _contents(self) -> dict[str, str]:
         """SHA-256 of each file of the checkpoint."""
-        contents = {}
-        for file in _files(self._checkpoint):
-            with file.open("rb") as opened:
-                contents[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
-        return contents
+        return {file.name: checksum(file) for file in _files(self._checkpoint)}
 
 
 def _files(checkpoint: Checkpoint) -> list[Path]:

@@ -108,7 +108,8 @@ class OpenVINOEngine(Engine):
         if self.recipe["precision"] == "bfloat16":
             first = [scale[None, :, None], shift[None, :, None]]
         else:
-            first = [self._first.combined(scale, shift)[None]]
+            kernels = np.vstack([self._first.kernels * scale, shift])  # the last tap is the bias
+            first = [kernels[None]]
         found = [
             _run(self._convolve, waveform[None, block], *first)[0][0]
             for block in blocks(len(waveform), self._sizes)
