@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
+from scipy.special import softmax
 from torch.nn import functional
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -84,8 +85,7 @@ class Loss:
         """Probabilities (utterance, class), or numbers (utterance, target) on their own scale."""
         if not self.classes:
             return outputs * self.scale + self.mean
-        shifted = np.exp(outputs - outputs.max(1, keepdims=True))
-        return shifted / shifted.sum(1, keepdims=True)
+        return softmax(outputs, axis=1)
 
     def scores(
         self, part: str, y: npt.NDArray, outputs: npt.NDArray[np.float64]

@@ -25,7 +25,7 @@ from extract import pipeline
 from extract.decoding import Checksums, Refusal
 from extract.engines import BFLOAT16_IS_QUICKER, Engine
 from extract.parallel.chunks import Chunk, Chunks
-from extract.parallel.tasks import Job, Opened, OtherFiles, Report, embed_chunk
+from extract.parallel.tasks import Job, Opened, OtherFiles, Report, embed_chunk, files
 from extract.parallel.workers import RESULT_SECONDS, Cluster, Workers
 from extract.pipeline import Settings, Summary
 from extract.shard_writer import SHARD_SECONDS
@@ -149,9 +149,9 @@ class _Run:
                 return
             utterances = chunk.utterances
             known = {u.id: self.known[u.id] for u in utterances if u.id in self.known}
-            present = {u.id: "" for u in utterances if u.file.exists()}
-            if sha256 := self._checksum(utterances[0].file):
-                present[utterances[0].id] = sha256
+            present = {u.id: "" for u in utterances if all(file.exists() for file in files(u))}
+            if utterances[0].id in present:
+                present[utterances[0].id] = self._checksum(utterances[0].file) or ""
             arguments = self.workers.job, utterances, known, present
             future = self.workers.submit(ready, embed_chunk, *arguments, retries=RETRIES)
             self._pending[future] = chunk, ready

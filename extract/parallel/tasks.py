@@ -132,7 +132,7 @@ def embed_chunk(
         job: the job of the run.
         utterances: utterances of the chunk.
         known: what the cache contains, see `Claimed`.
-        present: ids of the utterances whose recordings the client has → SHA-256 of the recording,
+        present: ids of the utterances whose files the client has → SHA-256 of the recording,
             which is computed for one of them, else "".
     """
     began, summary = time.monotonic(), Summary()
@@ -173,16 +173,23 @@ def _embed(
     return claim.summary
 
 
-def _compare(utterance: Utterance, sha256: str) -> None:
-    """Require a recording that the client has, and the noises of its condition.
+def files(utterance: Utterance) -> list[Path]:
+    """The recording of an utterance, and the first noise of its condition.
 
-    The first noise stands for all; they are of one folder or corpus.
-
-    Raises:
-        OtherFiles: it is missing, or has another SHA-256 than `sha256`, if that is known.
+    It stands for all noises, which are of one folder or corpus.
     """
     noises = utterance.condition.noises[:1] if utterance.condition else ()
-    for file in (utterance.file, *(noise.file for noise in noises)):
+    return [utterance.file, *(noise.file for noise in noises)]
+
+
+def _compare(utterance: Utterance, sha256: str) -> None:
+    """Require the files of an utterance that the client has.
+
+    Raises:
+        OtherFiles: one is missing, or the recording has another SHA-256 than `sha256`, if that is
+            known.
+    """
+    for file in files(utterance):
         if not file.exists():
             raise OtherFiles(f"{file} is missing there; see --audio-prefix")
     if sha256 and (actual := Checksums()(utterance.file)) != sha256:
