@@ -111,7 +111,7 @@ class ShardWriter:
         self._summary.seconds += sum(embedded.duration for embedded in shard)
 
     def _roles(self, shard: list[Embedding]) -> list[str]:
-        """How the encoder has heard each utterance."""
+        """The role of each utterance in the training of the encoder, see `Heard.role`."""
         if self._heard is None:
             from extract.encoders import trained_on  # late: it imports pandas
 

@@ -105,7 +105,7 @@ def activations(
     summary = pipeline.extract(utterances, engine, path, settings)
     cache = Cache(path)
     more = {*cache.utterances["id"]} - {utterance.id for utterance in utterances}
-    if more:  # nobody gave their labels
+    if more:  # which have no labels
         raise CacheError(
             f"{path}: it has {len(more)} more utterances than the corpora, such as {min(more)}; "
             "give the same corpora, or remove it"

@@ -1,4 +1,4 @@
-"""What identifies an encoder, remembered between runs so that nothing is loaded to know it.
+"""What identifies an encoder. It is kept between runs, so that a run need not load the encoder.
 
 The identity of a checkpoint includes the SHA-256 of its parameters, for which torch has to load it.
 It is therefore kept in a small file, which is valid as long as the files of the checkpoint have the
@@ -112,7 +112,7 @@ class Remembered:
             raise self.changed()
 
     def changed(self) -> EncoderError:
-        """Forget the identity; return the error that tells it."""
+        """Forget the identity; return the error to raise."""
         with contextlib.suppress(OSError):
             self._file.unlink()
         return EncoderError(

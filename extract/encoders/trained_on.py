@@ -21,7 +21,10 @@ from extract.fingerprint import SAME, distances, unpacked
 FILE = "trained_on.parquet"
 COLUMNS = ("id", "sha256", "fingerprint", "corpus", "speaker", "role")
 ROLES = ("fitted", "stopped by")  # its gradient was followed; its score chose the epoch
-SPEAKER, SIMILAR = "speaker", "similar"  # heard otherwise: the speaker; a recording like this one
+SPEAKER, SIMILAR = (
+    "speaker",
+    "similar",
+)  # not this recording, but its speaker, or a similar recording
 CHECKSUM = b"wav2emo sha256"
 
 
@@ -83,7 +86,7 @@ def digest(recordings: pd.DataFrame) -> str:
 
 
 class Heard:
-    """Tells how an encoder has heard an utterance."""
+    """Whether an encoder was trained on an utterance, or on a similar one."""
 
     def __init__(self, recordings: pd.DataFrame) -> None:
         self._roles = dict(zip(recordings["sha256"], recordings["role"], strict=True))

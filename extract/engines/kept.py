@@ -95,6 +95,6 @@ def write(graphs: "Graphs", folder: Path) -> None:
 
 
 def _checksums(folder: Path) -> dict[str, int]:
-    """CRC-32 of each file: damage is to be noticed, in the time in which the graphs compile."""
+    """CRC-32 of each file, which finds damage; it takes less time than compiling the graphs."""
     files = [file for file in sorted(folder.iterdir()) if file.name != CHECKSUMS]
     return {file.name: zlib.crc32(np.memmap(file, np.uint8, "r").data) for file in files}

@@ -113,7 +113,7 @@ class TorchEngine(Engine):
 def lacks_memory(error: RuntimeError) -> bool:
     """Whether torch has raised `error` because memory was not available.
 
-    oneDNN, which computes convolutions on CPUs, says only that it could not create or execute a
+    oneDNN, which computes convolutions on CPUs, reports only that it could not create or execute a
     primitive.
     """
     known = ("memory", "could not create a primitive", "could not execute a primitive")
