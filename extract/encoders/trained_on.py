@@ -24,7 +24,7 @@ ROLES = ("fitted", "stopped by")  # its gradient was followed; its score chose t
 SPEAKER, SIMILAR = (
     "speaker",
     "similar",
-)  # not this recording, but its speaker, or a similar recording
+)  # of recordings that were not trained on
 CHECKSUM = b"wav2emo sha256"
 
 

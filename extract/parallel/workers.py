@@ -140,21 +140,11 @@ class Workers:
             self.cluster.watch(self.count())
         self._require_workers()
 
-    def submit(
-        self,
-        addresses: Iterable[str],
-        function: Callable[..., Any],
-        *args: Any,
-        retries: int = 0,
-    ) -> "Future":
-        """Submit a task that one of the workers at `addresses` runs."""
+    def submit(self, addresses: Iterable[str], *task: Any, retries: int = 0) -> "Future":
+        """Submit a function and its arguments; one of the workers at `addresses` runs it."""
+        resources = {self._resource: 1} if self._resource else None
         return self.client.submit(
-            function,
-            *args,
-            workers=list(addresses),
-            resources={self._resource: 1} if self._resource else None,
-            retries=retries,
-            pure=False,
+            *task, workers=list(addresses), resources=resources, retries=retries, pure=False
         )
 
     def refuse(self, address: str, error: Exception) -> None:
