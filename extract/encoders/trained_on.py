@@ -21,10 +21,7 @@ from extract.fingerprint import SAME, distances, unpacked
 FILE = "trained_on.parquet"
 COLUMNS = ("id", "sha256", "fingerprint", "corpus", "speaker", "role")
 ROLES = ("fitted", "stopped by")  # its gradient was followed; its score chose the epoch
-SPEAKER, SIMILAR = (
-    "speaker",
-    "similar",
-)  # of recordings that were not trained on
+SPEAKER, SIMILAR = "speaker", "similar"  # of recordings that it was not trained on
 CHECKSUM = b"wav2emo sha256"
 
 
