@@ -157,8 +157,8 @@ def plain(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
 
 def ours(setting: Setting) -> Callable[[list[Utterance], Path], Round]:
     """`python -m extract` without the start of Python."""
-    from extract.batches import by_length, windows
     from extract.decoding import Decoded, decode
+    from extract.embedder import by_length, windows
     from extract.engines import open_engine
     from extract.pipeline import Settings, extract
     from extract.recipe import Request

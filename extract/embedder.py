@@ -16,7 +16,6 @@ from data.cache.recipe import TOLERANCE, Recipe, difference_lines
 from data.errors import RecipeMismatch
 from data.utterance import Utterance
 from extract.audio import Waveform
-from extract.batches import by_length, windows
 from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched
 from extract.engines import Engine, Pooled, open_engine
 from extract.hardware import multiplies_bfloat16, pick_device
@@ -24,6 +23,10 @@ from extract.quality import Quality
 from extract.recipe import Request
 
 log = logging.getLogger("wav2emo")
+
+WINDOW_SECONDS = 600.0  # of audio that is sorted by length at a time, at least
+WINDOW_BATCHES = 16  # the same in batches
+MIN_SECONDS = 2.0  # that an item counts at least, so that every window ends
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,38 @@ def embed(
         refused.clear()
         yield from results
     yield from refused
+
+
+def windows(
+    items: Iterable[Decoded | Refusal], batch_seconds: float
+) -> Iterator[list[Decoded | Refusal]]:
+    """Divide a stream into windows that fit into memory."""
+    window: list[Decoded | Refusal] = []
+    held = 0.0
+    for item in items:
+        window.append(item)
+        held += max(item.seconds, MIN_SECONDS)
+        if held >= max(WINDOW_SECONDS, WINDOW_BATCHES * batch_seconds):
+            yield window
+            window, held = [], 0.0
+    if window:
+        yield window
+
+
+def by_length(window: Iterable[Decoded], batch_seconds: float) -> Iterator[list[Decoded]]:
+    """Sort a window by length, and divide it into batches of at most `batch_seconds` when padded.
+
+    A longer item is a batch of its own. The longest items come first, so that a lack of memory
+    shows early.
+    """
+    batch: list[Decoded] = []
+    for item in sorted(window, key=lambda item: -item.seconds):
+        if batch and (len(batch) + 1) * batch[0].seconds > batch_seconds:
+            yield batch
+            batch = []
+        batch.append(item)
+    if batch:
+        yield batch
 
 
 def _embed_batch(engine: Engine, batch: list[Decoded]) -> list[Embedding | Refusal]:

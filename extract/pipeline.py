@@ -25,7 +25,7 @@ from extract.engines import Engine
 from extract.shard_writer import ShardWriter
 
 if TYPE_CHECKING:
-    from extract.engines.together import Together
+    from extract.engines.torch import Together
 
 
 def _ignore(seconds: float) -> None:

@@ -16,7 +16,7 @@ from extract.audio import SAMPLING_RATE
 from extract.decoding import Refusal, ahead
 from extract.encoders.encoder import Encoder
 from extract.engines import Engine, open_engine
-from extract.engines.features import FeatureEngine
+from extract.engines.torch import FeatureEngine
 from extract.hardware import pick_device
 from extract.pipeline import Settings
 from extract.recipe import Request

@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from data.errors import EncoderError, HeadError
 from extract.encoders.encoder import Encoder
 from extract.encoders.hooks import capture, hide_padding
-from finetune.dropout import replace_dropouts
 from finetune.head import Head
 from finetune.options import RANK, FinetuneOptions
 
@@ -19,6 +19,8 @@ from finetune.options import RANK, FinetuneOptions
 # adapters there would get no gradient; PEFT-SER has adapters in the feed-forward layers, too.
 LORA_TARGETS = ("intermediate_dense", "output_dense")
 
+
+BITS = 16  # of a random number of dropout, so that p is exact to 1 / 65536
 
 # values: (utterance, sample) or (utterance, frame, dim), what the training reads
 # lengths: (utterance,) samples or frames of each; the rest is padding
@@ -126,6 +128,35 @@ class Network(nn.Module):
         ordered = [features[row] for row in range(len(samples))]
         counts = torch.tensor([len(row) for row in ordered], device=samples.device)
         return pad_sequence(ordered, batch_first=True), counts
+
+
+class Dropout(nn.Dropout):
+    """As `torch.nn.Dropout`, in a quarter of the time on a CPU.
+
+    torch draws a number of 32 bits for each element, one after the other. Here, a random word of
+    64 bits serves four elements.
+    """
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Set a share of `values` to zero, and scale the others, while training."""
+        if not self.training or values.device.type != "cpu":
+            return functional.dropout(values, self.p, self.training)
+        levels = 1 << BITS
+        dropped = round(self.p * levels)
+        if dropped in (0, levels):
+            return functional.dropout(values, self.p, self.training)
+        words = torch.empty(-(-values.numel() * BITS // 64), dtype=torch.int64)
+        numbers = words.random_(-(2**63), None).view(torch.int16)[: values.numel()]
+        kept = numbers.view(values.shape) >= dropped - levels // 2
+        return torch.where(kept, values * (levels / (levels - dropped)), 0.0)
+
+
+def replace_dropouts(module: nn.Module) -> None:
+    """Replace all dropouts below a module."""
+    for parent in module.modules():
+        for name, child in parent.named_children():
+            if type(child) is nn.Dropout:
+                setattr(parent, name, Dropout(child.p))
 
 
 def require_tunable(encoder: Encoder) -> None:

@@ -19,8 +19,7 @@ from data import Cache
 from extract.__main__ import main as extract
 from extract.encoders.checkpoint import Checkpoint
 from extract.encoders.encoder import Encoder, load, untrained_model
-from extract.engines.together import Together
-from extract.engines.torch import TorchEngine
+from extract.engines.torch import Together, TorchEngine
 from extract.recipe import Request
 
 pytestmark = [

@@ -176,8 +176,7 @@ def _together(
 ) -> int:
     """Embed each batch by all encoders."""
     from extract.engines import open_engine
-    from extract.engines.together import Together
-    from extract.engines.torch import TorchEngine
+    from extract.engines.torch import Together, TorchEngine
     from extract.pipeline import extract_together
 
     engines = [open_engine(str(model), request, args.device) for model in caches.values()]

@@ -1,9 +1,11 @@
-"""The torch engine: CPU, CUDA and Apple's GPUs."""
+"""Engines of torch: CPU, CUDA and Apple's GPUs."""
 
 import contextlib
+import copy
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from extract.encoders.encoder import Encoder
-from extract.encoders.pooled import PooledEncoder
+from extract.encoders.pooled import PooledEncoder, pool
 from extract.engines.base import Engine, Pooled, as_pooled, provenance
 from extract.hardware import cpu_name, multiplies_bfloat16
 from extract.recipe import Request, describe
@@ -108,6 +110,75 @@ class TorchEngine(Engine):
         width = self.encoder.transformer.config.hidden_size / 768
         fits = free / self.streams / (BYTES_PER_SECOND * width)
         return float(min(max(fits, CPU_BATCH_SECONDS), CUDA_BATCH_SECONDS))
+
+
+class Together(Engine):
+    """Engines of encoders that were fine-tuned from one base model; see `Engine`.
+
+    Args:
+        engines: with recipes that differ in their weights only.
+    """
+
+    suggests_bfloat16 = False
+
+    def __init__(self, engines: Sequence[TorchEngine]) -> None:
+        first = engines[0]
+        self.engines = engines
+        self.recipe: dict[str, Any] = first.recipe
+        self.provenance: dict[str, Any] = first.provenance
+        self.receptive_field = first.receptive_field
+        self.batch_seconds, self.streams = first.batch_seconds, first.streams
+        found = [first.encoder.shared_with(other.encoder) for other in engines[1:]]
+        known = [layer for layer in found if layer is not None]
+        self.shared = min(known) if len(known) == len(found) and known else None
+        first.encoder.keeps = self.shared
+
+    @property
+    def what_is_shared(self) -> str:
+        """What is computed once, as text."""
+        if self.shared is None:
+            return "they share nothing"
+        layers = f"layers 0 to {self.shared}" if self.shared > 0 else "layer 0"
+        return f"{'the front end' if self.shared < 0 else layers} computed once"
+
+    def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
+        """Layers of the first engine, then those of the second, …; sequences likewise."""
+        each = self.engines[0].embed_by(self.engines, waveforms, self.shared)
+        layers = {
+            name: np.concatenate([one.layers[name] for one in each]) for name in each[0].layers
+        }
+        if each[0].sequences is None:
+            return Pooled(layers, None)
+        of_utterances = zip(*(one.sequences or () for one in each), strict=True)
+        return Pooled(layers, [np.concatenate(sequences) for sequences in of_utterances])
+
+
+class FeatureEngine(TorchEngine):
+    """Computes the outputs of an encoder's convolutions; see `Engine`.
+
+    They are stored as sequences of "layer" 0 of a recipe that names the stage.
+    """
+
+    def __init__(self, encoder: Encoder, device: str = "cpu") -> None:
+        own = replace(encoder, model=copy.deepcopy(encoder.model))  # the other stays where it is
+        rate = encoder.identity.frame_rate
+        super().__init__(
+            own, Request("0", ("mean",), rate, "0", "float32", "torch", baselines=()), device
+        )
+        self.recipe |= {
+            "stage": "features",
+            "layer_convention": "0: output of the convolutions",
+        }
+
+    @torch.inference_mode()
+    def embed(self, waveforms: list[npt.NDArray[np.float32]]) -> Pooled:
+        """See `Engine.embed`."""
+        disable_tf32()
+        batch = self.encoder.batch(waveforms, self.device)
+        features = self.encoder.features(batch)
+        pooled = pool(features, batch.valid, self.encoder.poolings)
+        outputs = (values[None].cpu().numpy() for values in (pooled, features))
+        return as_pooled(self.recipe, batch.valid.sum(1).tolist(), 1.0, *outputs)
 
 
 def lacks_memory(error: RuntimeError) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.batches import MIN_SECONDS, WINDOW_BATCHES, WINDOW_SECONDS, by_length, windows
+from extract.embedder import MIN_SECONDS, WINDOW_BATCHES, WINDOW_SECONDS, by_length, windows
 
 
 @dataclass(frozen=True)

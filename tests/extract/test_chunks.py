@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.utterance import Utterance
-from extract.parallel.chunks import FEWEST, Chunks
+from extract.parallel.dask import FEWEST, Chunks
 
 
 def utterances(count: int, seconds: float = 2.0) -> list[Utterance]:

@@ -11,11 +11,10 @@ from standin import StandIn
 from data import Cache
 from data.errors import CacheError
 from extract import audio
-from extract.baselines import baselines
+from extract.baselines import baselines, energy, logmel
 from extract.decoding import Refusal
 from extract.embedder import Embedder
 from extract.engines import open_engine
-from extract.logmel import energy, logmel
 from extract.pipeline import extract
 from extract.recipe import Request
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from finetune.dropout import Dropout, replace_dropouts
+from finetune.network import Dropout, replace_dropouts
 
 
 @pytest.mark.parametrize("p", [0.01, 0.1, 0.5, 0.9])

@@ -12,8 +12,7 @@ from data.errors import EncoderError, HeadError, UsageError
 from extract.encoders.checkpoint import Checkpoint
 from extract.encoders.encoder import Encoder
 from extract.encoders.framing import frames
-from extract.engines.features import FeatureEngine
-from extract.engines.torch import TorchEngine
+from extract.engines.torch import FeatureEngine, TorchEngine
 from extract.recipe import Request
 from finetune import network as networks
 from finetune.network import Batch, Network, require_gradients, trained
