@@ -21,9 +21,9 @@ JITTER = 0.2  # share of its length by which the place of an utterance in the or
 Rows = npt.NDArray[np.intp]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Loader:
-    """Batches of some utterances.
+    """Batches of some utterances, for transformers' Trainer.
 
     Args:
         source: the values.
@@ -47,6 +47,7 @@ class Loader:
     sizes: Sizes = ()
     rank: int = 0
     world: int = 1
+    number: int = 0  # of the epoch that iteration gives
 
     @classmethod
     def of(cls, source: Source, selection: Selection, rows: Rows, options: FinetuneOptions) -> Self:
@@ -87,6 +88,13 @@ class Loader:
     def most(self) -> float:
         """Samples or frames of a batch."""
         return self.batch_seconds * self.source.per_second
+
+    def set_epoch(self, number: int) -> None:
+        """Choose the epoch that iteration gives."""
+        self.number = number
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.epoch(self.number)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch."""

@@ -5,7 +5,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from data.errors import HeadError
 from extract.engines.torch import lacks_memory
 from extract.hardware import pick_device
 from finetune.batches import Loader
-from finetune.network import Batch, Network, require_gradients, trained
+from finetune.network import Network, require_gradients, trained
 from finetune.options import FinetuneOptions
 
 log = logging.getLogger("wav2emo")
@@ -103,24 +103,6 @@ class Loss:
                 f"{part}_score": score}  # fmt: skip
 
 
-class _Batches:
-    """The batches of this process, which Trainer must not divide again."""
-
-    def __init__(self, loader: Loader) -> None:
-        self.loader = loader
-        self.number = 0  # of the epoch
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self.loader.epoch(self.number)
-
-    def set_epoch(self, number: int) -> None:
-        """Called by Trainer."""
-        self.number = number
-
-
 class _Trainer(transformers.Trainer):
     """Trainer with the loss, batches and scores of this package."""
 
@@ -136,12 +118,11 @@ class _Trainer(transformers.Trainer):
         self.network, self.loss, self.stop_loader, self.watch = network, loss, stop, watch
         self._saved = time.monotonic()
         self._seen: list[tuple[npt.NDArray, npt.NDArray]] = []  # outputs and labels of an epoch
-        batches = _Batches(train)  # also in place of the datasets that Trainer requires
-        super().__init__(model=network, train_dataset=batches, eval_dataset=batches, **more)
+        super().__init__(model=network, train_dataset=train, eval_dataset=train, **more)
         self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> Any:
-        """The batches."""
+        """The batches of this process, which must not be divided again."""
         return self.train_dataset
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
