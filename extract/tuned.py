@@ -18,7 +18,8 @@ class Tuned:
     """The folder of a fine-tuning."""
 
     folder: Path
-    about: dict[str, Any]
+    fingerprint: str
+    folds: dict[str, list[str]]  # name → ids of the tested utterances
 
     @classmethod
     def of(cls, model: str) -> "Tuned | None":
@@ -32,22 +33,24 @@ class Tuned:
         if not file.is_file():
             return None
         try:
-            about: dict[str, Any] = json.loads(file.read_bytes())
-            folds = about["about"]["folds"]
+            found: dict[str, Any] = json.loads(file.read_bytes())
+            tested = [one["tested"] for one in found["about"]["folds"]]
+            folds = {f"fold-{number}": ids for number, ids in enumerate(tested)}
+            tuned = cls(folder, found["fingerprint"], folds)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EncoderError(f"{file}: damaged ({error})") from None
-        for number in range(len(folds)):
-            if not (folder / f"fold-{number}" / "config.json").is_file():
+        for name in folds:
+            if not (folder / name / "config.json").is_file():
                 raise EncoderError(
-                    f"{folder}: fold-{number} of {len(folds)} folds is missing; run the same "
+                    f"{folder}: {name} of {len(folds)} folds is missing; run the same "
                     "'python -m extract finetune' again to complete it"
                 )
-        return cls(folder, about)
+        return tuned
 
     def caches(self, out: Path) -> dict[Path, Path]:
         """Cache in the folder `out` → folder of its encoder; that of all speakers, too, if there is
         one."""
-        names = [f"fold-{number}" for number in range(len(self.about["about"]["folds"]))]
+        names = [*self.folds]
         if (self.folder / EVERYTHING / "config.json").is_file():
             names.append(EVERYTHING)
         return {out / f"{name}.h5": self.folder / name for name in names}
@@ -75,7 +78,6 @@ class Tuned:
         """
         from data.cache import by_fold  # late: numpy would slow --help down
 
-        folds = self.about["about"]["folds"]
-        tested = {f"fold-{number}.h5": one["tested"] for number, one in enumerate(folds)}
+        tested = {f"{name}.h5": ids for name, ids in self.folds.items()}
         out.mkdir(parents=True, exist_ok=True)
-        by_fold.write(out, self.folder.resolve().name, tested, self.about["fingerprint"])
+        by_fold.write(out, self.folder.resolve().name, tested, self.fingerprint)
