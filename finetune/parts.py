@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from classify.dataset import Selection
-from classify.evaluation.folds import Folds, Rows, grouped, stratified
+from classify.evaluation.folds import Folds, Rows
+from classify.heads.neural.early_stopping import held_out
 from data.cache.recipe import EVERYTHING
 
 log = logging.getLogger("wav2emo")
 
-INNER = 5  # one of so many groups of a training part's speakers stops the training
+SHARE = 0.2  # of a training part, which stops the training
 
 
 @dataclass(frozen=True)
@@ -42,40 +43,22 @@ def of_all(selection: Selection, by_speaker: bool, patience: int, seed: int) -> 
 def _divided(
     selection: Selection, train: Rows, by_speaker: bool, patience: int, seed: int
 ) -> tuple[Rows, Rows]:
-    """The rows to fit, and those to stop by.
-
-    Among the divisions whose fitted part has all classes, one is chosen whose other part lacks the
-    fewest. If there is none, nothing stops the training.
-    """
-    nothing = train, np.empty(0, np.intp)
+    """The rows to fit, and those to stop by: `SHARE` of the utterances, of whole speakers if they
+    are known. Nothing stops the training if each of them is needed for a class."""
     if not patience:
-        return nothing
+        return train, train[:0]
     y = selection.strata[train]
-    if by_speaker:
-        speakers = selection.speakers[train]
-        number = min(INNER, len(np.unique(speakers)))
-        found = grouped(y, speakers, number, seed) if number > 1 else []
-    else:
-        enough = np.bincount(y).max() >= INNER
-        found = stratified(y, INNER, seed) if enough else []
-    classes = len(np.unique(y))
-    possible = [
-        (len(np.unique(y[stop])), -place, fit, stop)
-        for place, (fit, stop) in enumerate(found)
-        if len(stop) and len(np.unique(y[fit])) == classes
-    ]
-    if not possible:
-        units = "speakers" if by_speaker else "utterances"
+    stop = held_out(y, selection.speakers[train] if by_speaker else train, seed, SHARE)
+    present, classes = len(np.unique(y[stop])), len(np.unique(y))
+    if not present:
         log.warning(
             "a training part has too few %s to stop early by some of them: all epochs are trained",
-            units,
+            "speakers" if by_speaker else "utterances",
         )
-        return nothing
-    present, _, fit, stop = max(possible, key=lambda one: one[:2])
-    if present < classes:
+    elif present < classes:
         log.warning(
             "the speakers that stop a training have %d of %d classes: the score is the mean recall "
             "of these",
             present, classes,
         )  # fmt: skip
-    return train[fit], train[stop]
+    return train[~stop], train[stop]
