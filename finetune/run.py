@@ -160,11 +160,25 @@ def finetune(
         for name, result in scheduling.spread(_on_worker, missing, *given):
             watch.done(missing[name], result)
         missing = {}
-    before = _heard_before(encoder, utterances, selection, settings.threads)
-    run = _Run(encoder, before, source, selection, options, store, device, watch, state)
+    wanted = {*selection.utterances["id"]}
+    of_selection = [utterance for utterance in utterances if utterance.id in wanted]
+    run = _Run(
+        encoder,
+        source,
+        selection,
+        options,
+        store,
+        device,
+        watch,
+        state,
+        of_selection,
+        settings.threads,
+    )
+    if missing:
+        run.require_unheard()
     for part in missing.values():
         with disk_errors(out):
-            watch.done(part, run.train(part, utterances, settings.threads))
+            watch.done(part, run.train(part))
     results = {part.name: store.result(part.name) for part in listed}
     tuned = Tuned(
         options,
@@ -207,7 +221,7 @@ def chosen(
     """
     wanted = Options(
         cache=Path(", ".join(sorted(corpora))), labels=options.labels, target=options.target,
-        folds=options.folds, seed=options.seed, allow_heard=True,  # see `_heard_before`
+        folds=options.folds, seed=options.seed, allow_heard=True,  # see `_Run.require_unheard`
     )  # fmt: skip
     log_kind(table, wanted)
     selection, folds = divide(select(table, wanted), wanted)
@@ -237,7 +251,6 @@ class _Run:
     """What the trainings of all encoders share."""
 
     encoder: Encoder  # the base model, which is not changed
-    before: pd.DataFrame | None  # what the base model was trained on, if it is known
     source: Source
     selection: Selection
     options: FinetuneOptions
@@ -245,8 +258,41 @@ class _Run:
     device: str
     watch: Watch
     state: PartialState
+    utterances: Sequence[Utterance]  # those of the selection
+    threads: int
 
-    def train(self, part: Parts, utterances: Sequence[Utterance], threads: int) -> Result:
+    @cached_property
+    def before(self) -> pd.DataFrame | None:
+        """What the base model was trained on; None: it is not known."""
+        location = self.encoder.identity.location
+        return None if location is None else trained_on.read(Path(location))
+
+    @cached_property
+    def recordings(self) -> pd.DataFrame:
+        """The columns of `trained_on` but for the role, of all utterances."""
+        table, refused = recordings(self.utterances, self.threads)
+        if refused:
+            raise EncoderError(
+                f"{refused[0].utterance.file}: {refused[0].reason}; it was read before the "
+                "training: restore it, and run the same command again"
+            )
+        return table
+
+    def require_unheard(self) -> None:
+        """Require that the base model was not trained on the utterances.
+
+        Raises:
+            UsageError: it was.
+        """
+        if self.before is None:
+            return
+        role, by_id = trained_on.Heard(self.before).role, {one.id: one for one in self.utterances}
+        rows = self.recordings.itertuples()
+        roles = [role(by_id[row.id], row.sha256, row.fingerprint) for row in rows]
+        advice = "Begin with an encoder that was not trained on them"
+        require_unheard(self.recordings.assign(heard=roles), allowed=False, advice=advice)
+
+    def train(self, part: Parts) -> Result:
         """Train one encoder, predict its test part, and keep both."""
         began = time.monotonic()
         options, selection = self.options, self.selection
@@ -279,50 +325,15 @@ class _Run:
         network.to("cpu")
         result = Result(epoch, time.monotonic() - began, history, outputs)
         if self.state.is_main_process:
-            heard = _recordings(selection, part, utterances, threads)
+            ids = selection.utterances["id"]
+            role = dict.fromkeys(ids.iloc[part.fitted], "fitted")
+            role |= dict.fromkeys(ids.iloc[part.stopped], "stopped by")
+            heard = self.recordings.assign(role=self.recordings["id"].map(role)).dropna()
             if self.before is not None:
                 heard = pd.concat([self.before, heard]).drop_duplicates("id", keep="last")
             self.store.keep(part.name, encoder, network, selection.classes, heard, result)
         self.state.wait_for_everyone()
         return result
-
-
-def _heard_before(
-    encoder: Encoder, utterances: Sequence[Utterance], selection: Selection, threads: int
-) -> pd.DataFrame | None:
-    """What the base model was trained on; None: it is not known.
-
-    Raises:
-        UsageError: it was trained on utterances that the folds test.
-    """
-    if encoder.identity.trained_on is None or encoder.identity.location is None:
-        return None
-    before = trained_on.read(Path(encoder.identity.location))
-    if before is None:
-        return None
-    heard, chosen = trained_on.Heard(before), {*selection.utterances["id"]}
-    by_id = {one.id: one for one in utterances if one.id in chosen}
-    table, _ = recordings(list(by_id.values()), threads)
-    roles = [heard.role(by_id[one.id], one.sha256, one.fingerprint) for one in table.itertuples()]
-    advice = "Begin with an encoder that was not trained on them"
-    require_unheard(table.assign(heard=roles), allowed=False, advice=advice)
-    return before
-
-
-def _recordings(
-    selection: Selection, part: Parts, utterances: Sequence[Utterance], threads: int
-) -> pd.DataFrame:
-    """What an encoder was trained on, for `trained_on.write`."""
-    ids = selection.utterances["id"]
-    role = dict.fromkeys(ids.iloc[part.fitted], "fitted")
-    role |= dict.fromkeys(ids.iloc[part.stopped], "stopped by")
-    table, refused = recordings([one for one in utterances if one.id in role], threads)
-    if refused:
-        raise EncoderError(
-            f"{refused[0].utterance.file}: {refused[0].reason}; it was read before the training: "
-            "restore it, and run the same command again"
-        )
-    return table.assign(role=table["id"].map(role))
 
 
 def _about(
