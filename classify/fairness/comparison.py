@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from classify.fairness.groups import Rows
 from classify.fairness.measures import Measure, Values
-from classify.fairness.result import ACROSS, BETWEEN, OF_CORPUS, WITHIN, Difference, Gap, Test
+from classify.fairness.result import ACROSS, BETWEEN, OF_CORPUS, WITHIN, Difference, Gap
 from classify.stats.exchange import ROUNDING, exchanges, p_of_difference, p_of_range
-from classify.stats.intervals import as_json
+from classify.stats.intervals import Pair, as_json
 
 CHUNK = 1 << 23  # numbers in memory at once
 
@@ -21,6 +21,9 @@ class Comparison:
     """Statistics of the groups of a column, as they are and where groups are exchanged."""
 
     measure: Measure
+    names: Sequence[str]  # of the groups
+    group: Rows  # (utterance,) number of its group
+    unit: Rows  # (utterance,) number of its unit
     observed: Values  # (group, statistic)
     difference: Values  # (group,) score of a group less that of all others together
     values: Values  # (exchange, group, statistic)
@@ -28,24 +31,24 @@ class Comparison:
     exchanged: str
 
     @classmethod
-    def of(cls, measure: Measure, group: Rows, unit: Rows, corpus: npt.NDArray[np.str_],
-           seed: int) -> "Comparison":  # fmt: skip
+    def of(cls, measure: Measure, names: Sequence[str], group: Rows, unit: Rows,
+           corpus: npt.NDArray[np.str_], seed: int) -> "Comparison":  # fmt: skip
         """Exchange the groups of utterances: of their groups, units and corpora (utterance,)."""
-        numbers = unit * (group.max() + 1) + group
+        numbers = unit * len(names) + group
         _, first, block = np.unique(numbers, return_index=True, return_inverse=True)
-        names = np.stack([unit[first], group[first]])
+        own = group[first]
         sums = np.zeros((len(first), measure.sums.shape[1]))
         np.add.at(sums, block, measure.sums)
-        exchanged, strata = _strata(names, corpus[first])
-        labels = exchanges(names[1], strata, seed)
-        step = max(1, CHUNK // (len(sums) * (group.max() + 1)))
+        exchanged, strata = _strata(unit[first], own, corpus[first])
+        labels = exchanges(own, strata, seed)
+        step = max(1, CHUNK // (len(sums) * len(names)))
         parts = [
             _statistics(measure, sums, labels[start : start + step])
             for start in range(0, len(labels), step)
         ]
         values, differing = (np.concatenate(each) for each in zip(*parts, strict=True))
-        observed, difference = _statistics(measure, sums, names[1][None])
-        return cls(measure, observed[0], difference[0], values, differing, exchanged)
+        (observed,), (difference,) = _statistics(measure, sums, own[None])
+        return cls(measure, names, group, unit, observed, difference, values, differing, exchanged)
 
     @property
     def smallest_p(self) -> float:
@@ -54,33 +57,35 @@ class Comparison:
         far = np.abs(first - np.nanmean(first))
         return float(np.mean(far >= np.nanmax(far) - ROUNDING))
 
-    def differences(self, names: Sequence[str], unit: Rows, group: Rows) -> Iterator[Difference]:
+    def differences(self) -> Iterator[Difference]:
         """Each group against all others; one difference where there are two groups."""
-        count = len(names)
+        count = len(self.names)
         compared = range(count) if count > 2 else range(1)
         pairs = [([n], [other for other in range(count) if other != n]) for n in compared]
-        bounds = as_json(self.measure.differences(unit, group, pairs))
+        bounds = as_json(self.measure.differences(self.unit, self.group, pairs))
         p = p_of_difference(self.differences_exchanged, self.difference)
         for n in compared:
-            against = names[1] if count == 2 else "others"
-            yield Difference(names[n], against, _test(self.difference[n], bounds[n][0], p[n]))
+            against = self.names[1] if count == 2 else "others"
+            test = _tested(self.difference[n], bounds[n][0], p[n])
+            yield Difference(*test, self.names[n], against)
 
-    def gaps(self, names: Sequence[str], unit: Rows, group: Rows) -> Iterator[Gap]:
+    def gaps(self) -> Iterator[Gap]:
         """The largest differences between two groups, of each statistic."""
-        highest, lowest = self.observed.argmax(0), self.observed.argmin(0)
+        names, measure = self.names, self.measure
+        highest, lowest = self.observed.argmax(0).tolist(), self.observed.argmin(0).tolist()
         p = p_of_range(self.values, self.observed)
-        parts = self.measure.parts
-        about = [(self.measure.name, ""), *((self.measure.part, part) for part in parts)]
-        pairs = list(zip(highest.tolist(), lowest.tolist(), strict=True))[: len(about)]
+        about = [(measure.name, ""), *((measure.part, part) for part in measure.parts)]
+        pairs = list(zip(highest, lowest, strict=True))[: len(about)]
         distinct = list(dict.fromkeys(pairs))
-        found = self.measure.differences(unit, group, [([one], [two]) for one, two in distinct])
-        bounds = dict(zip(distinct, as_json(found), strict=True))
-        about += [(other, "") for other in self.measure.others]
+        each = [([one], [two]) for one, two in distinct]
+        found = as_json(measure.differences(self.unit, self.group, each))
+        bounds = dict(zip(distinct, found, strict=True))
+        about += [(other, "") for other in measure.others]
         for n, (of, part) in enumerate(about):
-            top, bottom = int(highest[n]), int(lowest[n])
+            top, bottom = highest[n], lowest[n]
             pair = bounds[top, bottom][n] if n < len(pairs) and top != bottom else None
             difference = self.observed[top, n] - self.observed[bottom, n]
-            yield Gap(of, part, names[top], names[bottom], _test(difference, pair, p[n]))
+            yield Gap(*_tested(difference, pair, p[n]), of, part, names[top], names[bottom])
 
 
 def _statistics(measure: Measure, sums: Values, labels: Rows) -> tuple[Values, Values]:
@@ -96,13 +101,12 @@ def _statistics(measure: Measure, sums: Values, labels: Rows) -> tuple[Values, V
     return values, score - measure.of(rest)[..., 0]
 
 
-def _strata(blocks: Rows, corpus: npt.NDArray[np.str_]) -> tuple[str, Rows]:
+def _strata(unit: Rows, group: Rows, corpus: npt.NDArray[np.str_]) -> tuple[str, Rows]:
     """What groups are exchanged between, and the stratum of each block (unit, group).
 
     Within speakers, if most speakers are in several groups; otherwise between the speakers of a
     corpus, unless each corpus has one group.
     """
-    unit, group = blocks
     if np.mean(np.bincount(unit) > 1) > 0.5:
         return WITHIN, unit
     names, number = np.unique(corpus, return_inverse=True)
@@ -118,5 +122,5 @@ def defined(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _test(difference: Any, interval: Any, p: Any) -> Test:
-    return Test(defined(difference), interval, defined(p))
+def _tested(difference: Any, interval: Pair, p: Any) -> tuple[float | None, Pair, float | None]:
+    return defined(difference), interval, defined(p)

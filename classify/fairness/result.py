@@ -22,7 +22,7 @@ Of numbers, ccc, target, rmse and bias take the place of uar, recall, ece and ov
 ``corrected`` by Holm for all tests of the same kind in all columns.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 
 from classify.stats.intervals import Pair
 from classify.stats.scores import Json
@@ -31,6 +31,7 @@ from classify.stats.tests import ALPHA
 # between what groups are exchanged in the tests
 BETWEEN, WITHIN = "speakers", "groups of a speaker"
 OF_CORPUS, ACROSS = "speakers of a corpus", "speakers of different corpora"
+RENAMED = {"interval": "ci95", "part": "class"}  # in JSON files
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Test:
     difference: float | None  # None: not defined, and so is p
     interval: Pair
     p: float | None
-    corrected: float | None = None  # known when all columns are tested
+    corrected: float | None = field(default=None, kw_only=True)  # set when all columns are tested
 
     @property
     def significant(self) -> bool:
@@ -101,30 +102,25 @@ class Test:
 
     def as_json(self) -> Json:
         """For JSON files."""
-        return {
-            "difference": self.difference, "ci95": self.interval, "p": self.p,
-            "corrected": self.corrected,
-        }  # fmt: skip
+        return {RENAMED.get(name, name): value for name, value in vars(self).items()}
 
 
-@dataclass(frozen=True)
-class Difference:
+@dataclass
+class Difference(Test):
     """Score of a group less that of all others."""
 
     group: str
     against: str  # the other group where there are two
-    test: Test
 
 
-@dataclass(frozen=True)
-class Gap:
+@dataclass
+class Gap(Test):
     """The highest value of a group less the lowest."""
 
     of: str  # name of the score, its part or another statistic
     part: str  # class or target; "": of the whole
     highest: str
     lowest: str
-    test: Test
 
 
 @dataclass(frozen=True)
@@ -159,18 +155,13 @@ class Column:
             "classes": list(self.classes),
             "groups": {group.name: group.as_json(measure, part) for group in self.groups},
             "too_small": {
-                name: {"speakers": speakers, "utterances": utterances, "reason": reason}
-                for name, speakers, utterances, reason in map(astuple, self.too_small)
+                one.name: {
+                    "speakers": one.speakers, "utterances": one.utterances, "reason": one.reason,
+                }
+                for one in self.too_small
             },
-            "differences": [
-                {"group": one.group, "against": one.against, **one.test.as_json()}
-                for one in self.differences
-            ],
-            "gaps": [
-                {"of": one.of, "class": one.part, "highest": one.highest, "lowest": one.lowest,
-                 **one.test.as_json()}
-                for one in self.gaps
-            ],
+            "differences": [one.as_json() for one in self.differences],
+            "gaps": [one.as_json() for one in self.gaps],
         }  # fmt: skip
 
 

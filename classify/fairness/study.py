@@ -183,7 +183,7 @@ class _Study:
         measure = self.measure(rows, kept)
         names = [grouped.names[number] for number in used]
         corpus = chosen.utterances["corpus"].to_numpy(str)[rows]
-        compared = Comparison.of(measure, group, own, corpus, self.seed)
+        compared = Comparison.of(measure, names, group, own, corpus, self.seed)
         low, high = measure.intervals(own, group)
         pairs = as_json((low, high))
         groups = []
@@ -202,7 +202,7 @@ class _Study:
         return Column(
             grouped.column, compared.exchanged, compared.smallest_p, grouped.unknown, measure.parts
             if chosen.classes else (), tuple(groups), too_small,
-            tuple(compared.differences(names, own, group)), tuple(compared.gaps(names, own, group)),
+            tuple(compared.differences()), tuple(compared.gaps()),
         )  # fmt: skip
 
     def _size(self, mask: npt.NDArray[np.bool_]) -> tuple[int | None, int]:
@@ -243,9 +243,9 @@ def _correct(columns: Sequence[Column]) -> None:
     """Correct p for all tests of the same kind in all columns."""
     kinds: dict[str, list[Test]] = {}
     for column in columns:
-        kinds.setdefault("", []).extend(one.test for one in column.differences)
+        kinds.setdefault("", []).extend(column.differences)
         for gap in column.gaps:
-            kinds.setdefault(gap.of, []).append(gap.test)
+            kinds.setdefault(gap.of, []).append(gap)
     for tests in kinds.values():
         corrected = holm([np.nan if test.p is None else test.p for test in tests])
         for test, p in zip(tests, corrected.tolist(), strict=True):

@@ -64,8 +64,8 @@ def _gaps(found: Fairness) -> Section:
             rows.append((
                 column.name, f"{of} of {gap.part}" if gap.part else of,
                 *fairness_section.extremes(gap, column),
-                f"{score(gap.test.difference)} {interval(gap.test.interval)}".removesuffix(" –"),
-                fairness_section.p(gap.test.p), fairness_section.p(gap.test.corrected),
+                f"{score(gap.difference)} {interval(gap.interval)}".removesuffix(" –"),
+                fairness_section.p(gap.p), fairness_section.p(gap.corrected),
             ))  # fmt: skip
     text = (
         "The highest of the groups less the lowest. A gap of the recall of a class violates equal "

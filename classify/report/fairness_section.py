@@ -52,7 +52,7 @@ def heading(found: Fairness, column: Column) -> list[str]:
 
 def rows(column: Column) -> list[list[str]]:
     """A row for each group, also those that are too small, and one for unknown values."""
-    tests = {one.group: one.test for one in column.differences}
+    tests = {one.group: one for one in column.differences}
     found = [
         [group.name, _speakers(group.speakers), str(group.utterances),
          f"{score(group.value)} {interval(group.interval)}".removesuffix(" –"),
@@ -73,7 +73,7 @@ def rows(column: Column) -> list[list[str]]:
 def verdict(column: Column, found: Fairness) -> str:
     """What the groups of a column show."""
     gap, parts = column.gap, _significant_parts(column, found)
-    differs = "differs significantly" if gap.test.significant else "does not differ significantly"
+    differs = "differs significantly" if gap.significant else "does not differ significantly"
     words = [f"The {found.label} {differs}: {_groups(gap, column)}."]
     if column.groups[0].speakers is None:
         words.append("The speakers are unknown and count as one, so nothing can be tested.")
@@ -96,7 +96,7 @@ def line(found: Fairness) -> str:
     """What differs significantly, in a line; "": nothing."""
     words = []
     for column in found.columns:
-        differing = [column.gap] if column.gap.test.significant else []
+        differing = [column.gap] if column.gap.significant else []
         of = [f"{found.label} ({_groups(one, column)})" for one in differing]
         if parts := _significant_parts(column, found):
             of.append(f"{PARTS[found.part]} {', '.join(gap.part for gap in parts)}")
@@ -123,13 +123,13 @@ def _significant_parts(column: Column, found: Fairness) -> list[Gap]:
     """The parts of the score that differ."""
     if len(column.groups[0].parts) < 2:  # a single number's CCC is the score itself
         return []
-    return [gap for gap in column.gaps if gap.of == found.part and gap.test.significant]
+    return [gap for gap in column.gaps if gap.of == found.part and gap.significant]
 
 
 def _groups(gap: Gap, column: Column) -> str:
     """The two groups of a gap with their values, and p."""
     high, low = extremes(gap, column)
-    return f"{high}, {low}, p {p(gap.test.corrected)}"
+    return f"{high}, {low}, p {p(gap.corrected)}"
 
 
 def _tested(test: Test) -> tuple[str, str]:

@@ -163,10 +163,10 @@ def test_p_is_that_of_all_exchanges_of_speakers() -> None:
     observed = differences[0]
     (difference,) = column.differences
     assert (difference.group, difference.against) == ("f", "m")
-    assert difference.test.difference == pytest.approx(observed)
+    assert difference.difference == pytest.approx(observed)
     p = np.mean(np.abs(differences) >= observed - 1e-12)
-    assert difference.test.p == pytest.approx(p)
-    assert column.gap.test.p == difference.test.p
+    assert difference.p == pytest.approx(p)
+    assert column.gap.p == difference.p
     assert column.smallest_p == pytest.approx(2 / 20)
     assert column.exchanged == BETWEEN
 
@@ -179,19 +179,19 @@ def test_each_of_three_groups_is_compared_with_the_others() -> None:
     for one in column.differences:
         rows = accent == one.group
         two = [balanced_accuracy_score(y[mask], predicted[mask]) for mask in (rows, ~rows)]
-        assert one.test.difference == pytest.approx(two[0] - two[1])
-        low, high = one.test.interval
-        assert low < one.test.difference < high
-    corrected = holm([one.test.p for one in column.differences])
-    assert [one.test.corrected for one in column.differences] == pytest.approx(corrected)
+        assert one.difference == pytest.approx(two[0] - two[1])
+        low, high = one.interval
+        assert low < one.difference < high
+    corrected = holm([one.p for one in column.differences])
+    assert [one.corrected for one in column.differences] == pytest.approx(corrected)
     values = {group.name: group.value for group in column.groups}
     assert (column.gap.highest, column.gap.lowest) == ("a", "c")
-    assert column.gap.test.difference == pytest.approx(values["a"] - values["c"])
-    assert column.gap.test.significant
+    assert column.gap.difference == pytest.approx(values["a"] - values["c"])
+    assert column.gap.significant
     for gap in column.gaps[1:4]:
         recalls = [group.parts[gap.part].value for group in column.groups]
-        assert gap.test.difference == pytest.approx(max(recalls) - min(recalls))
-    of_recalls = [gap.test for gap in column.gaps if gap.of == "recall"]
+        assert gap.difference == pytest.approx(max(recalls) - min(recalls))
+    of_recalls = [gap for gap in column.gaps if gap.of == "recall"]
     assert [one.corrected for one in of_recalls] == pytest.approx(holm([t.p for t in of_recalls]))
 
 
@@ -285,8 +285,8 @@ def test_numbers_have_ccc_by_group() -> None:
         assert group.others["bias"] == pytest.approx((p - t).mean())
         unit = np.unique(speaker[sex == group.name], return_inverse=True)[1]
         assert group.interval == pytest.approx(intervals.as_json(intervals.of_ccc(t, p, unit))[1])
-    assert column.gap.test.significant
-    assert column.gap.test.interval is None
+    assert column.gap.significant
+    assert column.gap.interval is None
     assert column.classes == ()
 
 
@@ -301,7 +301,7 @@ def test_p_of_fair_heads_is_uniform(effect: str) -> None:
         group = np.array([0] * 5 + [1] * 7)[random.permutation(12)]
         chosen, folds = selection(speaker, y, sex=group[speaker].astype(str))
         (column,) = compared(chosen, folds, one_hot(predicted)).columns
-        p.append(column.gap.test.p)
+        p.append(column.gap.p)
     for share in (0.05, 0.1, 0.25, 0.5):
         error = 3 * np.sqrt(share * (1 - share) / len(p))
         assert np.mean(np.array(p) <= share) == pytest.approx(share, abs=error + 0.01)
@@ -314,7 +314,7 @@ def test_unknown_speakers_count_as_one() -> None:
     found = compared(chosen, folds, one_hot(predicted))
     (column,) = found.columns
     assert [(group.speakers, group.interval) for group in column.groups] == [(None, None)] * 2
-    assert (column.gap.test.p, column.smallest_p) == (1, 1)
+    assert (column.gap.p, column.smallest_p) == (1, 1)
     assert "The speakers are unknown and count as one" in verdict(column, found)
 
 
@@ -332,6 +332,6 @@ def test_the_order_of_utterances_and_names_of_speakers_do_not_matter(seed: int) 
     one, other = (each.columns[0] for each in found)
     for a, b in zip(one.gaps, other.gaps, strict=True):
         assert (a.of, a.part) == (b.of, b.part)
-        assert a.test.difference == pytest.approx(b.test.difference)
-        assert a.test.p == pytest.approx(b.test.p)
-        assert 0 < a.test.p <= a.test.corrected <= 1
+        assert a.difference == pytest.approx(b.difference)
+        assert a.p == pytest.approx(b.p)
+        assert 0 < a.p <= a.corrected <= 1
