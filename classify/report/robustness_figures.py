@@ -59,18 +59,18 @@ def draw(found: Robustness, folder: Path) -> list[Illustration]:
         "speakers. Dashed: clean speech, of the first; dotted: chance.",
         partial(conditions_figure, named_runs(found), found.chance),
     ))  # fmt: skip
-    if found.layers and found.layer_counts is not None:
+    if found.layers:
         names = [group.name for group in found.design.groups]
-        scores = uar(found.layer_counts.sum(0)).T
+        scores = found.layers.uar.T
         some = [n for n, group in enumerate(found.design.groups) if group.what in SHOWN]
         numbers, chosen = found.layers.layers, [found.layers.layers[n] for n in found.layers.chosen]
         planned += [
             Illustration(
                 "layer_means", "Layers", "UAR of each layer in clean speech and in all conditions, "
-                f"by {found.linear_head} trained on clean speech, with 95 % intervals over the "
+                f"by {found.layers.head} trained on clean speech, with 95 % intervals over the "
                 "speakers. Circles: the layer that the training part of a fold chooses; their area "
                 "is the share of the folds.",
-                partial(layers_figure, numbers, found.layer_counts, chosen, found.chance),
+                partial(layers_figure, numbers, found.layers.counts, chosen, found.chance),
             ),
             Illustration(
                 "condition_layers", "Layers in each condition", "UAR of each layer in each "

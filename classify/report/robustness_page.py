@@ -20,8 +20,6 @@ from classify.report.robustness_text import bought, changed, lowest, robust_laye
 from classify.report.style import Illustration
 from classify.robustness.design import ALL, CLEAN, CONDITION, SMALL, Row
 from classify.robustness.result import Robustness, title
-from classify.stats.intervals import as_json, of_score
-from classify.stats.metrics import uar
 from classify.stats.tests import ALPHA
 from data.cache.recipe import in_words
 from data.text import several
@@ -169,11 +167,9 @@ def _runs(found: Robustness) -> list[Section]:
 
 
 def _layers(found: Robustness) -> list[Section]:
-    layers, counts, best = found.layers, found.layer_counts, found.best_layer
-    if layers is None or counts is None or best is None:
+    if (layers := found.layers) is None:
         return []
-    scores = uar(counts.sum(0))  # (layer, group)
-    pairs = as_json(of_score(counts[:, :, -1]))
+    best, scores, pairs = layers.best, layers.uar, layers.intervals
     chosen = [layers.layers[place] for place in layers.chosen]
     rows = [
         (layer, score(values[0]), f"{score(values[-1])} {interval(pair)}",
@@ -184,10 +180,10 @@ def _layers(found: Robustness) -> list[Section]:
         )
     ]  # fmt: skip
     text = (
-        f"By {found.linear_head}, trained on clean speech. Chosen: folds whose training part "
+        f"By {layers.head}, trained on clean speech. Chosen: folds whose training part "
         f"chooses the layer, by {layers.kind} (trained on clean speech, highest mean UAR over the "
         "conditions); the score of this choice is an estimate for new speakers: "
-        f"{robust_layer(found)}. On test: = is not distinguishable from the highest "
+        f"{robust_layer(found, layers)}. On test: = is not distinguishable from the highest "
         f"(model confidence set, {1 - ALPHA:.0%}), which is chosen after the fact."
     )
     head = ["layer", "clean speech", "all conditions [95 %]", "change", "chosen", "on test"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from classify.formats import aligned, counted, score, scored, shortly, signed
 from classify.robustness.design import ALL, CLEAN, CONDITION, SMALL, Row
-from classify.robustness.result import CHOSEN, Robustness, title
+from classify.robustness.result import CHOSEN, LayerFits, Robustness, title
 from classify.stats.tests import ALPHA
 from classify.studies.results import Difference
 from data import console
@@ -97,8 +97,8 @@ def summary(found: Robustness) -> list[str]:
     ]
     if small := first.of(SMALL):
         lines.append(f"small       {unchanged(small[0])}")
-    if found.layers and found.best_layer:
-        lines.append(f"layer       {robust_layer(found)}")
+    if found.layers:
+        lines.append(f"layer       {robust_layer(found, found.layers)}")
     return lines
 
 
@@ -116,11 +116,9 @@ def unchanged(row: Row) -> str:
     return f"small changes ({names}) leave {share} of the predictions as they were"
 
 
-def robust_layer(found: Robustness) -> str:
+def robust_layer(found: Robustness, layers: LayerFits) -> str:
     """The most robust layer by the choice in each fold, and after the fact."""
-    layers, best = found.layers, found.best_layer
-    assert layers is not None
-    assert best is not None
+    best = layers.best
     chosen = [layers.layers[place] for place in layers.chosen]
     votes = sorted({*chosen}, key=lambda layer: (-chosen.count(layer), layer))
     words = ", ".join(

@@ -40,15 +40,14 @@ from classify.robustness.design import (
     KIND,
     Design,
     Group,
-    Probabilities,
     Row,
     Scored,
 )
 from classify.robustness.options import RobustnessOptions
-from classify.stats import intervals
+from classify.stats.intervals import Pair, as_json, of_score
 from classify.stats.metrics import Counts, uar
 from classify.stats.scores import Json
-from classify.stats.tests import Best, best
+from classify.stats.tests import Best
 from classify.studies.results import Difference, described, table
 from data.cache.recipe import Recipe
 
@@ -101,22 +100,24 @@ def corruption(rows: Sequence[Row], baseline: Sequence[Row], clean: Row, base: R
 
 @dataclass(frozen=True)
 class LayerFits:
-    """Every layer, and the one that each training part chooses."""
+    """Every layer by a linear head, and the one that each training part chooses."""
 
+    head: str
     layers: tuple[int, ...]
-    probabilities: npt.NDArray[np.float32]  # (layer, sample, class)
-    inner: npt.NDArray[np.float64]  # (layer, fold) mean UAR over the conditions, inner folds
-    kind: str  # of the inner folds, as text
+    counts: Counts  # (unit, layer, group, truth, prediction)
+    chosen: Rows  # (fold,) place of the layer
+    kind: str  # of the inner folds that choose, as text
+    best: Best  # of the UAR over all conditions on the test parts, and its equals
 
     @property
-    def chosen(self) -> Rows:
-        """(fold,) place of the layer with the highest mean; of equal ones the lowest."""
-        return self.inner.argmax(0)
+    def uar(self) -> npt.NDArray[np.float64]:
+        """(layer, group)."""
+        return uar(self.counts.sum(0))
 
-    def by_choice(self, design: Design) -> Probabilities:
-        """The predictions of the layer that each training part chooses."""
-        each = zip(self.chosen, design.parts(), strict=True)
-        return design.joined([self.probabilities[layer, test] for layer, (_, test) in each])
+    @property
+    def intervals(self) -> list[Pair]:
+        """(layer,) of the UAR over all conditions."""
+        return as_json(of_score(self.counts[:, :, -1]))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,6 @@ class Robustness:
     fingerprint: str
     design: Design
     runs: tuple[Run, ...]
-    linear_head: str  # of the layers and the baseline
     layers: LayerFits | None
     baseline: Run | None
     refused: dict[str, str]  # condition → reason
@@ -175,34 +175,18 @@ class Robustness:
         if self.baseline is None:
             return None
         of, other = run.scored, self.baseline.scored
+        kinds = {kind: [one.name for one in some] for kind, some in self.kinds.items()}
+        names = [name for some in kinds.values() for name in some]
+        groups = {CONDITION: {name: [name] for name in names}, KIND: kinds, ALL: {ALL: names}}
 
         def found(names: Sequence[str]) -> Corruption:
             rows, base = ([one.row(CONDITION, name) for name in names] for one in (of, other))
             return corruption(rows, base, of.row(CLEAN), other.row(CLEAN))
 
-        kinds = {kind: found([one.name for one in some]) for kind, some in self.kinds.items()}
-        names = [one.name for some in self.kinds.values() for one in some]
         return {
-            CONDITION: {name: found([name]) for name in names},
-            KIND: kinds,
-            ALL: {ALL: found(names)},
+            what: {name: found(some) for name, some in each.items()}
+            for what, each in groups.items()
         }
-
-    @cached_property
-    def layer_counts(self) -> Counts | None:
-        """(unit, layer, group, truth, prediction); None: layers are not scored."""
-        if self.layers is None:
-            return None
-        design = self.design
-        each = [design.counts(design.predicted(of_layer)) for of_layer in self.layers.probabilities]
-        return np.stack(each, axis=1)
-
-    @cached_property
-    def best_layer(self) -> Best | None:
-        """The layer of the highest UAR over all conditions on the test parts, and its equals."""
-        if self.layer_counts is None:
-            return None
-        return best(self.layer_counts[:, :, -1], seed=self.options.seed)
 
     @cached_property
     def metrics(self) -> Json:
@@ -240,27 +224,27 @@ class Robustness:
         }  # fmt: skip
 
     def _layers(self) -> Json | None:
-        layers, counts, found = self.layers, self.layer_counts, self.best_layer
-        if layers is None or counts is None or found is None:
+        if (layers := self.layers) is None:
             return None
-        scores = uar(counts.sum(0))  # (layer, group)
-        pairs = intervals.as_json(intervals.of_score(counts[:, :, -1]))
+        scores = layers.uar
         chosen = next(run for run in self.runs if run.features == CHOSEN)
         return {
-            "head": self.linear_head,
+            "head": layers.head,
             "layers": list(layers.layers),
             "uar": {
                 group.name: scores[:, number].tolist()
                 for number, group in enumerate(self.design.groups)
             },
-            "ci95": pairs,
-            "best": found.as_json("layer", layers.layers, float(scores[found.index, -1])),
+            "ci95": layers.intervals,
+            "best": layers.best.as_json(
+                "layer", layers.layers, float(scores[layers.best.index, -1])
+            ),
             "chosen": {
                 "folds": [layers.layers[place] for place in layers.chosen],
                 "by": layers.kind,
                 "uar": chosen.scored.row(ALL).scores.uar,
             },
-        }  # fmt: skip
+        }
 
     def predictions(self) -> Iterator[list[str]]:
         """Rows of ``predictions.csv``, the header first."""

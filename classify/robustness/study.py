@@ -14,9 +14,10 @@ from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C
 from classify.heard import marked
 from classify.options import Options
-from classify.robustness.design import Design
+from classify.robustness.design import Design, Probabilities
 from classify.robustness.options import RobustnessOptions
 from classify.robustness.result import CHOSEN, LayerFits, Robustness, Run
+from classify.stats.tests import best
 from classify.studies.fits import linear, predict_parts
 from data.cache import Cache
 from data.errors import UsageError
@@ -60,8 +61,8 @@ def robustness(options: RobustnessOptions) -> Robustness:
         head = next((head for head in options.heads if head in DEFAULT_C), "logreg")
         layers = baseline = None
         if options.curves:
-            layers = of_layers(options.of(head), design, cache)
-            runs.append(Run(head, CHOSEN, (), design.scored(layers.by_choice(design))))
+            layers, by_choice = of_layers(options.of(head), design, cache)
+            runs.append(Run(head, CHOSEN, (), design.scored(by_choice)))
         if LOGMEL in cache.baselines:
             of_logmel = replace(options.of(head), layer=LOGMEL, poolings=())
             data = with_features(copies.as_selection(), of_logmel, cache)
@@ -69,7 +70,7 @@ def robustness(options: RobustnessOptions) -> Robustness:
             baseline = Run(head, LOGMEL, (), design.scored(design.joined(outputs)))
         return Robustness(
             options, marked(cache.recipe, selection.utterances), cache.fingerprint, design,
-            tuple(runs), head, layers, baseline, refused,
+            tuple(runs), layers, baseline, refused,
         )  # fmt: skip
 
 
@@ -103,21 +104,26 @@ def complete(
     return tuple(kept), refused
 
 
-def of_layers(options: Options, design: Design, cache: Cache) -> LayerFits:
-    """Fit a linear head to each layer.
+def of_layers(options: Options, design: Design, cache: Cache) -> tuple[LayerFits, Probabilities]:
+    """Fit a linear head to each layer, and predict by the layer that each training part chooses.
 
     In each training part, folds of its speakers give every layer a mean UAR over the conditions:
-    trained on clean speech of some, tested in all conditions of the others.
+    trained on clean speech of some, tested in all conditions of the others. Of equal layers the
+    lowest is chosen.
     """
-    copies, inner = design.copies, design.inner()
-    folds, classes = len(design.folds), len(copies.selection.classes)
+    copies, inner, folds = design.copies, design.inner(), len(design.folds)
     parts = [*design.parts(), *inner[1]]
-    probabilities, scores = [], []
+    classes = len(copies.selection.classes)
+    predicted, counts, scores = [], [], []
     for layer in cache.layers:
         features = Features.chosen(replace(options, layer=layer), cache)
         X = features.of_cache(cache, copies.row)
         with naming(options.head, features):
             outputs = linear(options.head, options.C, X, copies.y, classes, parts)
-        probabilities.append(design.joined(outputs[:folds]))
+        predicted.append(outputs[:folds])
+        counts.append(design.counts(design.predicted(design.joined(outputs[:folds]))))
         scores.append(design.inner_uar(inner, outputs[folds:], design.tested))
-    return LayerFits(cache.layers, np.stack(probabilities), np.stack(scores), inner[2])
+    chosen, of_layer = np.argmax(scores, axis=0), np.stack(counts, axis=1)
+    by_choice = design.joined([predicted[layer][fold] for fold, layer in enumerate(chosen)])
+    found = best(of_layer[:, :, -1], seed=design.seed)
+    return LayerFits(options.head, cache.layers, of_layer, chosen, inner[2], found), by_choice
