@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.fairness.groups import Rows
-from classify.fairness.measures import Measure, Values
+from classify.fairness.measures import Measure, Rows, Values
 from classify.fairness.result import ACROSS, BETWEEN, OF_CORPUS, WITHIN, Difference, Gap
 from classify.stats.exchange import ROUNDING, exchanges, p_of_difference, p_of_range
 from classify.stats.intervals import Pair, as_json

@@ -13,8 +13,8 @@ from classify.dataset import Selection
 from classify.evaluation.folds import Folds, units
 from classify.evaluation.run import Run, evaluate
 from classify.fairness.comparison import Comparison, defined
-from classify.fairness.groups import Grouping, Rows, grouping
-from classify.fairness.measures import Concordance, Measure, Recalls
+from classify.fairness.groups import grouping
+from classify.fairness.measures import Concordance, Measure, Recalls, Rows
 from classify.fairness.options import CUTS, KNOWN, FairnessOptions
 from classify.fairness.result import Column, Fairness, Group, Part, Test, TooSmall
 from classify.options import Options
@@ -24,6 +24,8 @@ from classify.stats.tests import holm
 from data.cache.recipe import encoder_json
 from data.errors import UsageError
 from data.text import several
+
+Mask = npt.NDArray[np.bool_]  # (utterance,)
 
 FEWEST_SPEAKERS = 2  # of a group that is scored
 FEWEST_OF_CLASS = 5  # utterances; a group that has fewer of a class is taken to lack it
@@ -106,16 +108,16 @@ def of_predictions(
     Raises:
         UsageError: a column that `by` names has no two groups.
     """
-    study = _Study(selection, folds, by_seed, options.seed)
+    predicted = _Predicted(selection, folds, by_seed, options.seed)
     columns: list[Column] = []
     left_out: dict[str, str] = {}
     for grouped in _groupings(selection, by, cuts, options.targets):
-        found = study.column(grouped)
+        found = predicted.column(grouped)
         if isinstance(found, Column):
             columns.append(found)
         else:
-            left_out[grouped.column] = found
-    whole = study.measure(np.arange(len(selection.y)), np.arange(len(selection.classes)))
+            left_out[str(grouped.name)] = found
+    whole = predicted.measure(np.arange(len(selection.y)), np.arange(len(selection.classes)))
     value = float(whole.of(whole.sums.sum(0))[0])
     _correct(columns)
     return Fairness(whole.name, whole.label, whole.part, value, tuple(columns), left_out)
@@ -126,7 +128,7 @@ def _groupings(
     by: Sequence[str],
     cuts: Mapping[str, Sequence[float]],
     targets: Sequence[str],
-) -> Iterator[Grouping]:
+) -> Iterator[pd.Series]:
     """Those of the columns that are named, or known, have two groups and are no target."""
     if by:
         yield from (grouping(selection, column, cuts) for column in by)
@@ -138,7 +140,7 @@ def _groupings(
 
 
 @dataclass(frozen=True)
-class _Study:
+class _Predicted:
     """The predictions whose groups are compared."""
 
     selection: Selection
@@ -160,57 +162,56 @@ class _Study:
             return Recalls(chosen.y[rows], self.by_seed[:, rows], kept, chosen.classes)
         return Concordance(chosen.y[rows], self.by_seed[:, rows].mean(0), chosen.targets)
 
-    def column(self, grouped: Grouping) -> Column | str:
+    def column(self, grouped: pd.Series) -> Column | str:
         """The groups of a column, or the reason why they cannot be compared."""
-        chosen = self.selection
-        kept, reasons = self._usable(grouped)
-        used = [number for number in range(len(grouped.names)) if number not in reasons]
+        chosen, names, group = self.selection, [*grouped.cat.categories], grouped.cat.codes
+        masks = [(group == number).to_numpy(bool) for number in range(len(names))]
+        kept, reasons = self._usable(masks)
+        used = [number for number in range(len(names)) if number not in reasons]
         too_small = tuple(
-            TooSmall(name, *self._size(grouped.group == number), reasons[number])
-            for number, name in enumerate(grouped.names)
-            if number in reasons
+            TooSmall(names[number], *self._size(masks[number]), reasons[number])
+            for number in sorted(reasons)
         )
         if len(used) < 2:
             listed = ", ".join(f"{one.name}: {one.reason}" for one in too_small[:MANY])
             listed += f" and {len(too_small) - MANY} more" if len(too_small) > MANY else ""
             return f"fewer than two groups can be scored ({listed})"
-        scored = np.isin(grouped.group, used)
+        scored = group.isin(used).to_numpy(bool)
         if chosen.classes:
             scored &= np.isin(chosen.y, kept)
         rows = np.flatnonzero(scored)
-        group = np.searchsorted(used, grouped.group[rows])
-        _, own = np.unique(self.unit[rows], return_inverse=True)
+        own = np.searchsorted(used, group.iloc[rows])
+        _, unit = np.unique(self.unit[rows], return_inverse=True)
         measure = self.measure(rows, kept)
-        names = [grouped.names[number] for number in used]
         corpus = chosen.utterances["corpus"].to_numpy(str)[rows]
-        compared = Comparison.of(measure, names, group, own, corpus, self.seed)
-        low, high = measure.intervals(own, group)
-        pairs = as_json((low, high))
+        compared = Comparison.of(
+            measure, [names[number] for number in used], own, unit, corpus, self.seed
+        )
+        bounds = as_json(measure.intervals(unit, own))
         groups = []
-        for number, name in enumerate(names):
-            mask = grouped.group == used[number]
-            speakers, utterances = self._size(mask)
+        for number, place in enumerate(used):
             score, *rest = map(defined, compared.observed[number])
-            parts = zip(measure.parts, rest, pairs[number][1:], strict=False)
+            parts = zip(measure.parts, rest, bounds[number][1:], strict=False)
+            y = chosen.y[masks[place]]
             groups.append(Group(
-                name, speakers, utterances, int((group == number).sum()),
-                {one: int((chosen.y[mask] == n).sum()) for n, one in enumerate(chosen.classes)},
-                score, pairs[number][0],
+                names[place], *self._size(masks[place]), int((own == number).sum()),
+                {one: int((y == n).sum()) for n, one in enumerate(chosen.classes)},
+                score, bounds[number][0],
                 {part: Part(value, pair) for part, value, pair in parts},
                 dict(zip(measure.others, rest[len(measure.parts):], strict=True)),
             ))  # fmt: skip
         return Column(
-            grouped.column, compared.exchanged, compared.smallest_p, grouped.unknown, measure.parts
-            if chosen.classes else (), tuple(groups), too_small,
+            str(grouped.name), compared.exchanged, compared.smallest_p, int(grouped.isna().sum()),
+            measure.parts if chosen.classes else (), tuple(groups), too_small,
             tuple(compared.differences()), tuple(compared.gaps()),
         )  # fmt: skip
 
-    def _size(self, mask: npt.NDArray[np.bool_]) -> tuple[int | None, int]:
+    def _size(self, mask: Mask) -> tuple[int | None, int]:
         """Number of speakers and utterances."""
         known = self.folds.by_speaker
         return len(np.unique(self.unit[mask])) if known else None, int(mask.sum())
 
-    def _usable(self, grouped: Grouping) -> tuple[Rows, dict[int, str]]:
+    def _usable(self, masks: Sequence[Mask]) -> tuple[Rows, dict[int, str]]:
         """Classes that all scored groups have, and why a group is not scored.
 
         The groups with most utterances come first. A group that would leave fewer than two of the
@@ -218,17 +219,16 @@ class _Study:
         """
         chosen, reasons = self.selection, {}
         kept = np.arange(len(chosen.classes))
-        sizes = [int((grouped.group == number).sum()) for number in range(len(grouped.names))]
+        sizes = [mask.sum() for mask in masks]
         for number in np.argsort(-np.array(sizes), kind="stable").tolist():
-            mask = grouped.group == number
-            speakers, utterances = self._size(mask)
+            speakers, utterances = self._size(masks[number])
             if speakers is not None and speakers < FEWEST_SPEAKERS:
                 reasons[number] = several(speakers, "speaker")
             elif not chosen.classes:
                 if utterances < FEWEST:
                     reasons[number] = several(utterances, "utterance")
             else:
-                counts = np.bincount(chosen.y[mask], minlength=len(chosen.classes))
+                counts = np.bincount(chosen.y[masks[number]], minlength=len(chosen.classes))
                 shared = kept[counts[kept] >= FEWEST_OF_CLASS]
                 if len(shared) < max(FEWEST_CLASSES, len(kept) / 2):
                     reasons[number] = (

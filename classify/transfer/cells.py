@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from classify.dataset import Dataset, Selection, as_text
 from classify.evaluation.crossvalidate import Parts
@@ -101,8 +102,7 @@ def domains(
             f"--by {by}: the selected utterances have {known} there; expected two or more to train "
             "on one and test on another: extract several corpora into one cache"
         )
-    place = {name: number for number, name in enumerate(names)}
-    return tuple(names), np.array([place.get(value, -1) for value in values], np.intp)
+    return tuple(names), pd.Index(names).get_indexer(values)
 
 
 def matrix(

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from inspect import signature
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
+from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from classify.dataset import Dataset, Selection, require_classes, select, sound, with_features
@@ -81,18 +83,16 @@ def _same(selections: Sequence[Selection], options: TransferOptions) -> list[Sel
     Raises:
         UsageError: there are none, or an utterance has other audio in another cache.
     """
-    shared = set.intersection(*({*one.utterances["id"]} for one in selections))
+    shared = sorted(set.intersection(*({*one.utterances["id"]} for one in selections)))
     if not shared:
         names = ", ".join(map(str, options.caches))
         raise UsageError(f"--cache: {names} have no utterance with the same id")
     kept = []
     for one, path in zip(selections, options.caches, strict=True):
-        mask = one.utterances["id"].isin(shared).to_numpy(bool)
-        if left := int((~mask).sum()):
+        if left := len(one.y) - len(shared):
             log.warning("%s: left out %d utterances that another cache lacks", path, left)
-        rows = np.flatnonzero(mask)
-        order = np.argsort(one.utterances["id"].to_numpy(str)[rows], kind="stable")
-        kept.append(one.part(rows[order]).with_own_classes())
+        rows = pd.Index(one.utterances["id"]).get_indexer(shared)
+        kept.append(one.part(rows).with_own_classes())
     for other, path in zip(kept[1:], options.caches[1:], strict=True):
         if (other.utterances["sha256"].to_numpy() != kept[0].utterances["sha256"].to_numpy()).any():
             raise UsageError(
@@ -160,8 +160,7 @@ class Encoder:
                 (found[place],) = predict_parts(self._of(head), moved, [(train, test)])
             elif cell.kind != ACROSS:  # several corpora are trained on
                 domain = self.matrix.domain[cell.parts[0][0]]
-                counts = np.bincount(domain)
-                weights = len(train) / (counts > 0).sum() / counts[domain]
+                weights = compute_sample_weight("balanced", domain)
                 with threadpool_limits(1), converging(unfitted):
                     fitted = clone(unfitted)
                     fitted.fit(alone.X[train], alone.y[train], sample_weight=weights)

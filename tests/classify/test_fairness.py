@@ -254,12 +254,12 @@ def test_ages_are_ranges_and_their_cuts_can_be_given() -> None:
     chosen, _ = selection(range(8), [0] * 8, age=age)
     found = grouping(chosen, "age")
     names = ("under 18", "18 to under 30", "30 to under 45", "45 to under 60", "60 and over")
-    assert found.names == names
-    assert found.group.tolist() == [0, 1, 1, 2, 2, 3, 4, -1]
-    assert found.unknown == 1
+    assert tuple(found.cat.categories) == names
+    assert found.cat.codes.tolist() == [0, 1, 1, 2, 2, 3, 4, -1]
     chosen, _ = selection(range(3), [0] * 3, age=[20.0, 40.0, 41.0])
-    assert grouping(chosen, "age").names == ("18–29", "30–44")
-    assert grouping(chosen, "age", {"age": (41,)}).names == ("under 41", "41 and over")
+    assert [*grouping(chosen, "age").cat.categories] == ["18–29", "30–44"]
+    cut = grouping(chosen, "age", {"age": (41,)})
+    assert [*cut.cat.categories] == ["under 41", "41 and over"]
 
 
 @pytest.mark.parametrize("text", ["age", "=3", "age=", "age=30,18", "age=x", "age=3,3"])
