@@ -178,7 +178,7 @@ class _Predicted:
             return f"fewer than two groups can be scored ({listed})"
         scored = group.isin(used).to_numpy(bool)
         if chosen.classes:
-            scored &= np.isin(chosen.y, kept)
+            scored = scored & np.isin(chosen.y, kept)
         rows = np.flatnonzero(scored)
         own = np.searchsorted(used, group.iloc[rows])
         _, unit = np.unique(self.unit[rows], return_inverse=True)
