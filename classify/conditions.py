@@ -29,9 +29,7 @@ def kind(name: str) -> str:
     >>> kind("noise:20:babble"), kind("telephone")
     ('noise:babble', 'telephone')
     """
-    words = name.split(":")
-    place = _level_place(words)
-    return name if place is None else ":".join(words[:place] + words[place + 1 :])
+    return _parts(name)[0]
 
 
 def level(name: str) -> float | None:
@@ -40,9 +38,15 @@ def level(name: str) -> float | None:
     >>> level("noise:20:babble"), level("telephone")
     (20.0, None)
     """
+    return _parts(name)[1]
+
+
+def _parts(name: str) -> tuple[str, float | None]:
     words = name.split(":")
-    place = _level_place(words)
-    return None if place is None else float(words[place])
+    for place, word in enumerate(words):
+        if place and NUMBER.fullmatch(word):
+            return ":".join(words[:place] + words[place + 1 :]), float(word)
+    return name, None
 
 
 SMALL: dict[str, Callable[[float], bool]] = {  # kind → levels that should change no prediction
@@ -63,14 +67,10 @@ def is_small(name: str) -> bool:
     >>> is_small("gain:-2"), is_small("gain:-20"), is_small("noise:40"), is_small("telephone")
     (True, False, True, False)
     """
-    least, of = level(name), kind(name)
+    of, least = _parts(name)
     return least is not None and any(
         small(least) for one, small in SMALL.items() if of in (one, one.partition(":")[0])
     )
-
-
-def _level_place(words: Sequence[str]) -> int | None:
-    return next((n for n, word in enumerate(words) if n and NUMBER.fullmatch(word)), None)
 
 
 def is_named(name: str, word: str) -> bool:

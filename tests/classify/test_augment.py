@@ -5,14 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.base import clone
-from sklearn.linear_model import RidgeClassifier
-from sklearn.metrics import recall_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from degraded_arrays import Arrays
 
 from classify.commands.train import main
-from classify.evaluation.folds import inner_folds
 from classify.inference.model import Model
 from classify.models import train as fit
 from classify.models.schema import seal
@@ -34,60 +29,27 @@ def options(path: Path) -> Options:
     return Options(head="ridge", cache=path, layer="mean", C=0.001)
 
 
-class Arrays:
-    """Features, classes, speakers and conditions of a cache."""
-
-    def __init__(self, path: Path) -> None:
-        with Cache(path, degraded=True) as cache:
-            table = cache.utterances
-            self.X = np.hstack([cache.embeddings(name).mean(0) for name in cache.poolings])
-        self.condition = table["condition"].to_numpy(str)
-        self.speaker = table["speaker"].to_numpy(str)
-        self.names, self.y = np.unique(table["emotion"].to_numpy(str), return_inverse=True)
-
-    def predicted(self, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        head = make_pipeline(StandardScaler(), RidgeClassifier(alpha=1000))
-        return clone(head).fit(self.X[train], self.y[train]).predict(self.X[test])
-
-    def inner(
-        self, speakers: np.ndarray, trained: tuple[str, ...], tested: tuple[str, ...]
-    ) -> float:
-        """Mean UAR over conditions in folds of some speakers."""
-        rows = np.flatnonzero(np.isin(self.speaker, speakers) & (self.condition == ""))
-        predicted = np.full(len(self.y), -1)
-        for train, test in inner_folds(self.y[rows], self.speaker[rows], "speaker", 0)[0]:
-            known, new = (np.isin(self.speaker, self.speaker[rows[part]]) for part in (train, test))
-            predicted[new] = self.predicted(known & np.isin(self.condition, trained), new)
-        some = [np.isin(self.speaker, speakers) & (self.condition == name) for name in tested]
-        return float(np.mean([
-            recall_score(self.y[one], predicted[one], average="macro") for one in some
-        ]))  # fmt: skip
-
-
 def test_the_choice_and_the_scores_equal_scikit_learn(degraded: Path) -> None:
     arrays, noise = Arrays(degraded), ("noise:0", "noise:20")
     card = fit.train(options(degraded), augment=("noise",)).card
     found, tested = card["robustness"], ("", *noise)
-    speakers = np.unique(arrays.speaker)
+    speakers, X = arrays.speakers, arrays.X
     augment = found["augment"]
     assert augment["conditions"] == list(noise)
     for name, trained in (("without", ("",)), ("with", tested)):
-        assert augment["uar"][name] == pytest.approx(arrays.inner(speakers, trained, tested))
+        assert augment["uar"][name] == pytest.approx(arrays.inner_uar(X, speakers, trained, tested))
     assert augment["chosen"] == (augment["uar"]["with"] > augment["uar"]["without"])
-    predicted = np.full(len(arrays.y), -1)
+    found_by = {trained: arrays.predicted(X, trained) for trained in (("",), tested)}
+    predicted = np.full(len(arrays.y), "", object)
     for name, chosen in zip(speakers, augment["in_folds"], strict=True):
         others = speakers[speakers != name]
-        scores = [arrays.inner(others, trained, tested) for trained in (("",), tested)]
+        scores = [arrays.inner_uar(X, others, trained, tested) for trained in (("",), tested)]
         assert chosen == (scores[1] > scores[0])
-        train = np.isin(arrays.condition, tested if chosen else ("",)) & (arrays.speaker != name)
-        predicted[arrays.speaker == name] = arrays.predicted(train, arrays.speaker == name)
+        own = arrays.speaker == name
+        predicted[own] = found_by[tested if chosen else ("",)][own]
     for name, row in found["conditions"].items():
-        some = arrays.condition == ("" if name == "clean" else name)
-        if name == "all":
-            some = arrays.condition != ""
-        assert row["uar"] == pytest.approx(
-            recall_score(arrays.y[some], predicted[some], average="macro")
-        )
+        conditions = {"clean": [""], "all": [*CONDITIONS]}.get(name, [name])
+        assert row["uar"] == pytest.approx(arrays.uar(predicted, *conditions))
     assert card["scores"]["overall"]["uar"] == found["conditions"]["clean"]["uar"]
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from degraded_arrays import Arrays
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import recall_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -19,11 +19,9 @@ from classify.commands.robustness import main
 from classify.conditions import Copies, clean_table, is_small, kind, level, named
 from classify.dataset import select, sound
 from classify.evaluation.division import divide
-from classify.evaluation.folds import inner_folds
 from classify.report import robustness_text
 from classify.robustness.options import RobustnessOptions
 from classify.robustness.study import robustness
-from classify.stats.tests import holm
 from classify.studies.fits import linear
 from data import Cache
 from data.cache.by_fold import write
@@ -42,44 +40,6 @@ CONDITIONS = {
 @pytest.fixture
 def degraded(make_degraded) -> Path:
     return make_degraded(CONDITIONS, logmel=True, separation=1.0)
-
-
-def ridge() -> object:
-    """It has a closed form, so that no near tie is decided by how far a fit has converged."""
-    return make_pipeline(StandardScaler(), RidgeClassifier(alpha=1000))
-
-
-class Arrays:
-    """A cache as arrays, read without this package's code for conditions."""
-
-    def __init__(self, path: Path) -> None:
-        with Cache(path, degraded=True) as cache:
-            table = cache.utterances
-            self.layers = [
-                np.hstack([cache.layer(layer, name) for name in cache.poolings])
-                for layer in cache.layers
-            ]
-            self.logmel = cache.baseline("logmel") if cache.baselines else None
-        self.X = np.mean(self.layers, axis=0, dtype=np.float32)
-        self.condition = table["condition"].to_numpy(str)
-        self.speaker = table["speaker"].to_numpy(str)
-        self.y = table["emotion"].to_numpy(str)
-        self.id = np.array([one.partition("/")[2] if one[0] == "~" else one for one in table["id"]])
-
-    def predicted(self, X, trained=("",), head=None, speakers=None) -> np.ndarray:
-        """Leave one speaker out, trained in some conditions and tested in all."""
-        found = np.full(len(self.y), "", object)
-        everyone = np.unique(self.speaker) if speakers is None else speakers
-        among = np.isin(self.speaker, everyone)
-        for name in everyone:
-            test = self.speaker == name
-            train = among & ~test & np.isin(self.condition, trained)
-            found[test] = (head or ridge()).fit(X[train], self.y[train]).predict(X[test])
-        return found
-
-    def uar(self, predicted, *conditions: str) -> float:
-        some = np.isin(self.condition, conditions)
-        return recall_score(self.y[some], predicted[some].astype(str), average="macro")
 
 
 def rows(run: dict) -> dict[str, dict]:
@@ -132,29 +92,14 @@ def test_layers_and_their_choice_equal_scikit_learn(degraded: Path) -> None:
         for name in ("", *CONDITIONS):
             uar = found["layers"]["uar"][name or "clean"][layer]
             assert uar == pytest.approx(arrays.uar(predicted, name))
-    clean = arrays.condition == ""
-    speakers = np.unique(arrays.speaker)
     chosen = []
-    for tested in speakers:
-        rows_ = np.flatnonzero(clean & (arrays.speaker != tested))
-        classes = np.unique(arrays.y, return_inverse=True)[1]
-        inner, _ = inner_folds(classes[rows_], arrays.speaker[rows_], "speaker", 0)
-        means = []
-        for X in arrays.layers:
-            predicted = np.full(len(arrays.y), "", object)
-            for train, test in inner:
-                some = np.isin(arrays.speaker, arrays.speaker[rows_[test]])
-                fitted = ridge().fit(X[rows_[train]], arrays.y[rows_[train]])
-                predicted[some] = fitted.predict(X[some])
-            others = arrays.speaker != tested
-            means.append(np.mean([
-                recall_score(arrays.y[some], predicted[some].astype(str), average="macro")
-                for some in (others & (arrays.condition == name) for name in CONDITIONS)
-            ]))  # fmt: skip
+    for tested in arrays.speakers:
+        others = arrays.speakers[arrays.speakers != tested]
+        means = [arrays.inner_uar(X, others, ("",), [*CONDITIONS]) for X in arrays.layers]
         chosen.append(int(np.argmax(means)))
     assert found["layers"]["chosen"]["folds"] == chosen
     nested = np.full(len(arrays.y), "", object)
-    for tested, layer in zip(speakers, chosen, strict=True):
+    for tested, layer in zip(arrays.speakers, chosen, strict=True):
         some = arrays.speaker == tested
         nested[some] = by_layer[layer][some]
     assert found["layers"]["chosen"]["uar"] == pytest.approx(arrays.uar(nested, *CONDITIONS))
@@ -339,14 +284,6 @@ def test_kind_and_level_are_the_parts_of_a_name(first: str, value: float, last: 
     assert level(name) == float(number)
     assert kind(name) == first + (f":{last}" if last else "")
     assert named([name, "other"], [kind(name)], "--only") == (name,)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_its_definition(p: list[float]) -> None:
-    order, running = np.argsort(p, kind="stable"), 0.0
-    for rank, place in enumerate(order):
-        running = max(running, min(1.0, (len(p) - rank) * p[place]))
-        assert holm(p)[place] == pytest.approx(running)
 
 
 @given(st.integers(0, 30))
