@@ -29,7 +29,7 @@ def shares(
     with Cache(options.cache, degraded=True) as cache:
         selection = select(clean_table(cache), options)
         copies = Copies.of(selection, cache, cache.conditions)
-        data = with_features(copies.as_selection(), options, cache)
+        data = with_features(copies.everything, options, cache)
         X = summarised(data.X, data.features, cache.dim)
     _, speaker = np.unique(selection.speakers, return_inverse=True)
     group = np.random.default_rng(0).permutation(speaker.max() + 1)[speaker] % groups

@@ -83,7 +83,7 @@ def main() -> None:
             design = Design(copies, folds, cache.conditions, seed=0)
             parts = [*design.parts(), *design.inner()[1]]
             layers = [
-                Features(layer, (layer,), cache.poolings).of_cache(cache, copies.row)
+                Features(layer, (layer,), cache.poolings).of_cache(cache, copies.everything.rows)
                 for layer in cache.layers
             ]
         print(

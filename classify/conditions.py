@@ -5,7 +5,7 @@ A condition is named by its kind and level, such as ``noise:20:babble`` or ``tel
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -138,8 +138,7 @@ class Copies:
     names: tuple[str, ...]  # of the conditions; the first is `CLEAN`
     condition: Rows  # (sample,) number of its condition
     utterance: Rows  # (sample,) row of the selection
-    row: Rows  # (sample,) row of the cache with all conditions
-    table: pd.DataFrame  # (sample,) these rows
+    everything: Selection  # all samples, by their rows of the cache with all conditions
 
     @classmethod
     def of(cls, selection: Selection, cache: Cache, names: Sequence[str]) -> "Copies":
@@ -155,23 +154,22 @@ class Copies:
         utterance = pd.Index(ids).get_indexer([clean_id(name) for name in table["id"]])
         rows = np.flatnonzero((condition > 0) & (utterance >= 0))
         clean = pd.Index(table["id"]).get_indexer(ids)
-        every = np.concatenate([clean, rows])
-        return cls(
-            selection,
-            (CLEAN, *names),
-            np.concatenate([np.zeros(len(ids), np.intp), condition[rows]]),
-            np.concatenate([np.arange(len(ids)), utterance[rows]]),
-            every,
-            table.iloc[every].reset_index(drop=True),
-        )
+        row = np.concatenate([clean, rows])
+        of_row = np.concatenate([np.arange(len(ids)), utterance[rows]])
+        everything = replace(
+            selection, utterances=table.iloc[row].reset_index(drop=True), rows=row,
+            y=selection.y[of_row], left_out=None,
+        )  # fmt: skip
+        conditions = np.concatenate([np.zeros(len(ids), np.intp), condition[rows]])
+        return cls(selection, (CLEAN, *names), conditions, of_row, everything)
 
     def __len__(self) -> int:
-        return len(self.row)
+        return len(self.condition)
 
     @property
     def y(self) -> Rows:
         """(sample,) class number."""
-        return self.selection.y[self.utterance]
+        return self.everything.y
 
     @cached_property
     def place(self) -> Rows:
@@ -180,26 +178,15 @@ class Copies:
         place[self.condition, self.utterance] = np.arange(len(self))
         return place
 
-    def samples(self, utterances: Rows, names: Sequence[str] | None = None) -> Rows:
-        """Samples of some utterances, sorted: clean ones and those in some conditions.
-
-        Args:
-            utterances: rows of the selection.
-            names: of the conditions; None: all.
-        """
-        numbers = [*range(len(self.names))]
-        if names is not None:
-            numbers = [0, *(self.names.index(name) for name in names)]
+    def samples(self, utterances: Rows, names: Sequence[str]) -> Rows:
+        """Samples of some utterances (rows of the selection), sorted: clean ones and those in some
+        conditions."""
+        numbers = [0, *(self.names.index(name) for name in names)]
         found = self.place[np.ix_(numbers, utterances)].ravel()
         return np.sort(found[found >= 0])
 
-    def as_selection(self) -> Selection:
-        """All samples as utterances of the cache with all conditions."""
-        chosen = self.selection
-        return Selection(self.table, self.row, self.y, chosen.classes, chosen.targets)
-
     def mean_achieved(self, number: int) -> float | None:
         """Mean of the levels that a condition achieved; None: it has none."""
-        values = self.table[ACHIEVED].to_numpy(float)[self.condition == number]
+        values = self.everything.utterances[ACHIEVED].to_numpy(float)[self.condition == number]
         values = values[np.isfinite(values)]
         return float(values.mean()) if len(values) else None

@@ -89,7 +89,7 @@ class _Fitter:
         if layer not in self._read:
             self._read.clear()
             options = replace(self.options, layer=layer)
-            self._read[layer] = with_features(self.copies.as_selection(), options, self.cache)
+            self._read[layer] = with_features(self.copies.everything, options, self.cache)
         return self._read[layer]
 
 

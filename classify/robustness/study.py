@@ -9,8 +9,6 @@ from classify.conditions import Copies, clean_table, named
 from classify.dataset import require_classes, select, sound, with_features
 from classify.evaluation.division import divide
 from classify.evaluation.folds import Folds
-from classify.features import Features
-from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C
 from classify.heard import marked
 from classify.options import Options
@@ -18,7 +16,7 @@ from classify.robustness.design import Design, Probabilities
 from classify.robustness.options import RobustnessOptions
 from classify.robustness.result import CHOSEN, LayerFits, Robustness, Run
 from classify.stats.tests import best
-from classify.studies.fits import linear, predict_parts
+from classify.studies.fits import predict_parts
 from data.cache import Cache
 from data.errors import UsageError
 
@@ -52,7 +50,7 @@ def robustness(options: RobustnessOptions) -> Robustness:
         design = Design(copies, folds, kept, options.seed)
         runs = []
         for head in options.heads:
-            data = with_features(copies.as_selection(), options.of(head), cache)
+            data = with_features(copies.everything, options.of(head), cache)
             for asked, conditions in {(): (), **sets}.items():
                 outputs = predict_parts(options.of(head), data, design.parts(conditions))
                 words = tuple(word for word in asked if word != CLEAN_WORD)
@@ -65,7 +63,7 @@ def robustness(options: RobustnessOptions) -> Robustness:
             runs.append(Run(head, CHOSEN, (), design.scored(by_choice)))
         if LOGMEL in cache.baselines:
             of_logmel = replace(options.of(head), layer=LOGMEL, poolings=())
-            data = with_features(copies.as_selection(), of_logmel, cache)
+            data = with_features(copies.everything, of_logmel, cache)
             outputs = predict_parts(of_logmel, data, design.parts())
             baseline = Run(head, LOGMEL, (), design.scored(design.joined(outputs)))
         return Robustness(
@@ -111,15 +109,12 @@ def of_layers(options: Options, design: Design, cache: Cache) -> tuple[LayerFits
     trained on clean speech of some, tested in all conditions of the others. Of equal layers the
     lowest is chosen.
     """
-    copies, inner, folds = design.copies, design.inner(), len(design.folds)
+    inner, folds = design.inner(), len(design.folds)
     parts = [*design.parts(), *inner[1]]
-    classes = len(copies.selection.classes)
     predicted, counts, scores = [], [], []
     for layer in cache.layers:
-        features = Features.chosen(replace(options, layer=layer), cache)
-        X = features.of_cache(cache, copies.row)
-        with naming(options.head, features):
-            outputs = linear(options.head, options.C, X, copies.y, classes, parts)
+        data = with_features(design.copies.everything, replace(options, layer=layer), cache)
+        outputs = predict_parts(options, data, parts)
         predicted.append(outputs[:folds])
         counts.append(design.counts(design.predicted(design.joined(outputs[:folds]))))
         scores.append(design.inner_uar(inner, outputs[folds:], design.tested))

@@ -266,13 +266,13 @@ def test_copies_are_those_of_the_selection(degraded: Path) -> None:
     with sound(degraded, degraded=True) as cache:
         selection, _ = divide(select(clean_table(cache), options), options)
         copies = Copies.of(selection, cache, ("telephone",))
-        table = cache.utterances.iloc[copies.row]
+        table = cache.utterances.iloc[copies.everything.rows]
         whole = cache.layer(1)
     assert len(copies) == 80  # 40 of two emotions, clean and by telephone
     assert {*table["emotion"]} == {"W", "T"}
     assert {*table["condition"]} == {"", "telephone"}
-    assert copies.as_selection().utterances["id"].tolist() == table["id"].tolist()
-    assert copies.as_selection().speakers_known
+    assert copies.everything.utterances["id"].tolist() == table["id"].tolist()
+    assert copies.everything.speakers_known
     with Cache(degraded) as clean:
         np.testing.assert_array_equal(whole[: len(clean)], clean.layer(1))
 
