@@ -181,7 +181,7 @@ class Copies:
     def samples(self, utterances: Rows, names: Sequence[str]) -> Rows:
         """Samples of some utterances (rows of the selection), sorted: clean ones and those in some
         conditions."""
-        numbers = [0, *(self.names.index(name) for name in names)]
+        numbers = np.array([0, *(self.names.index(name) for name in names)])
         found = self.place[np.ix_(numbers, utterances)].ravel()
         return np.sort(found[found >= 0])
 
