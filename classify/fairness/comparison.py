@@ -77,8 +77,8 @@ class Comparison:
         pairs = list(zip(highest, lowest, strict=True))[: len(about)]
         distinct = list(dict.fromkeys(pairs))
         each = [([one], [two]) for one, two in distinct]
-        found = as_json(measure.differences(self.unit, self.group, each))
-        bounds = dict(zip(distinct, found, strict=True))
+        found = measure.differences(self.unit, self.group, each)
+        bounds = dict(zip(distinct, as_json(found), strict=True))
         about += [(other, "") for other in measure.others]
         for n, (of, part) in enumerate(about):
             top, bottom = highest[n], lowest[n]

@@ -4,6 +4,7 @@ All are functions of sums over utterances, so that they are computed for many ex
 groups at once. A measure has a score, which is the mean of its parts, and other statistics.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +18,7 @@ from classify.stats.calibration import calibration_gaps
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Bounds = tuple[Values, Values]  # low and high
+Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]  # some groups, and others
 
 
 @dataclass(frozen=True)
@@ -62,34 +64,27 @@ class Recalls:
 
     def intervals(self, unit: Rows, group: Rows) -> Bounds:
         """(group, 1 + class) bounds of score and parts over the units of utterances."""
-        whole, single = self._counts(unit, group)
-        return _beside(intervals.of_score(whole), intervals.of_score(single))
+        return intervals.of_score(self._counts(unit, group))
 
-    def differences(self, unit: Rows, group: Rows, pairs: list[tuple[list[int], list[int]]]
-                    ) -> Bounds:  # fmt: skip
+    def differences(self, unit: Rows, group: Rows, pairs: Pairs) -> Bounds:
         """(pair, 1 + class) bounds of score and parts of some groups less those of others."""
-        whole, single = (
-            np.stack([np.stack([counts[:, one].sum(1), counts[:, two].sum(1)], 1)
-                      for one, two in pairs], axis=1)
-            for counts in self._counts(unit, group)
-        )  # fmt: skip
-        by_class = np.moveaxis(single, 2, -3)  # (unit, pair, class, 2, truth, prediction)
-        return _beside(intervals.of_difference(whole), intervals.of_difference(by_class))
+        counts = self._counts(unit, group)
+        each = [np.stack([counts[:, list(some)].sum(1) for some in pair], 2) for pair in pairs]
+        return intervals.of_difference(np.stack(each, axis=1))
 
-    def _counts(self, unit: Rows, group: Rows) -> tuple[Values, Values]:
-        """Counts (unit, group, truth, prediction) of all classes, and (unit, group, class, 2, 2) of
-        each against the others. Errors are in any wrong column, which no recall depends on."""
+    def _counts(self, unit: Rows, group: Rows) -> Values:
+        """(unit, group, 1 + class, truth, prediction) of all classes, and of each alone. Errors are
+        in any wrong column, which no recall depends on."""
         classes = len(self.kept)
         sums = np.zeros((unit.max() + 1, group.max() + 1, 2 * classes))
         np.add.at(sums, (unit, group), self.sums[:, : 2 * classes])
         hits, support = np.split(sums, 2, axis=-1)
         each = np.arange(classes)
-        whole = np.zeros((*hits.shape, classes))
-        whole[..., each, each] = hits
-        whole[..., each, (each + 1) % classes] = support - hits
-        single = np.zeros((*hits.shape, 2, 2))
-        single[..., 0, 0], single[..., 0, 1] = hits, support - hits
-        return whole, single
+        counts = np.zeros((*hits.shape, classes))
+        counts[..., each, each] = hits
+        counts[..., each, (each + 1) % classes] = support - hits
+        used = np.vstack([np.ones(classes), np.eye(classes)])  # (1 + class, truth)
+        return counts[:, :, None] * used[..., None]
 
 
 @dataclass(frozen=True)
@@ -140,19 +135,13 @@ class Concordance:
         )
         return low, high
 
-    def differences(self, unit: Rows, group: Rows, pairs: list[tuple[list[int], list[int]]]
-                    ) -> Bounds:  # fmt: skip
+    def differences(self, unit: Rows, group: Rows, pairs: Pairs) -> Bounds:
         """NaN, (pair, 1 + target): differences of CCCs have no interval."""
         none = np.full((len(pairs), 1 + len(self.targets)), np.nan)
         return none, none
 
 
 Measure = Recalls | Concordance
-
-
-def _beside(score: Bounds, parts: Bounds) -> Bounds:
-    low, high = (np.concatenate([a[..., None], b], -1) for a, b in zip(score, parts, strict=True))
-    return low, high
 
 
 def _ratio(numerator: Values, denominator: Values) -> Values:
