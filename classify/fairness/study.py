@@ -44,8 +44,8 @@ class Study:
 
     @cached_property
     def metrics(self) -> Json:
-        """The content of ``fairness.json``: `Fairness`, and what the run has of ``metrics.json``
-        that tells how it was made."""
+        """The content of ``fairness.json``: `Fairness`, and the fields of ``metrics.json`` that
+        describe the cross-validation."""
         run = self.run
         about = ("utterances", "split", "fold_audit", "corpora", "fingerprint")
         return {

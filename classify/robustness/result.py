@@ -76,8 +76,8 @@ def corruption(rows: Sequence[Row], baseline: Sequence[Row], clean: Row, base: R
     """Corruption error and relative corruption error of some conditions.
 
     With E the error 1 - UAR of a head and B that of a baseline (Hendrycks and Dietterich 2019,
-    Benchmarking Neural Network Robustness to Common Corruptions and Perturbations, section 4.2, who
-    have the error rate in place of 1 - UAR),
+    Benchmarking Neural Network Robustness to Common Corruptions and Perturbations, section 4.2,
+    with the error rate in place of 1 - UAR),
 
         CE = Σ E_c / Σ B_c,    relative CE = Σ (E_c - E_clean) / Σ (B_c - B_clean)
 

@@ -56,7 +56,7 @@ def differences(
 def described(
     recipe: Recipe, fingerprint: str, tested: Selection, folds: Folds, options: Json
 ) -> Json:
-    """What the JSON file of a study says of its encoder, utterances, classes, folds and options.
+    """The fields of a JSON file that describe encoder, utterances, classes, folds and options.
 
     Args:
         recipe: of the encoder.

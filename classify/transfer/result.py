@@ -26,6 +26,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from classify.dataset import Selection, as_text
 from classify.evaluation.folds import Rows
@@ -156,14 +157,13 @@ class Transfer:
             return None
         across = [n for n, cell in enumerate(self.matrix.cells) if cell.kind == ACROSS]
         places = across if place is None else [place]
-        speakers: dict[str, float] = {}
-        for own, first in ((run.tested[n], self.first.tested[n]) for n in places):
-            shares = uar_shares(own.counts) - uar_shares(first.counts)
-            for name, share in zip(own.units.tolist(), shares.tolist(), strict=True):
-                speakers[name] = speakers.get(name, 0.0) + share / len(places)
-        differences = np.array([*speakers.values()])
-        p = permutation_test(differences, seed=self.options.seed)
-        return Compared(float(differences.sum()), float(p))
+        shares = pd.concat([
+            pd.Series(uar_shares(own.counts) - uar_shares(first.counts), own.units)
+            for own, first in ((run.tested[n], self.first.tested[n]) for n in places)
+        ])  # fmt: skip
+        of_speakers = (shares.groupby(level=0, sort=False).sum() / len(places)).to_numpy()
+        p = permutation_test(of_speakers, seed=self.options.seed)
+        return Compared(float(of_speakers.sum()), float(p))
 
     @cached_property
     def metrics(self) -> Json:
