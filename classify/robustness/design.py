@@ -147,13 +147,20 @@ class Design:
         names: Sequence[str],
     ) -> npt.NDArray[np.float64]:  # fmt: skip
         """(fold,) mean UAR over some conditions of the outputs of its inner folds."""
-        copies, classes = self.copies, len(self.copies.selection.classes)
-        counts = np.zeros((len(self.folds), len(copies.names), classes, classes), np.intp)
-        for number, (_, test), output in zip(*inner[:2], outputs, strict=True):
-            best, of = output.argmax(1)[None], copies.condition[test]
-            found = confusions(copies.y[test], best, of, classes)[:, 0]
-            counts[number, : len(found)] += found.astype(np.intp)
-        return uar(counts[:, [copies.names.index(name) for name in names]]).mean(1)
+        tested = np.concatenate([test for _, test in inner[1]])
+        fold = np.repeat(inner[0], [len(test) for _, test in inner[1]])
+        predicted = np.concatenate([output.argmax(1) for output in outputs])
+        counts = self._by_condition(fold, tested, predicted, self.copies.y[tested])
+        return uar(counts[:, [self.copies.names.index(name) for name in names]]).mean(1)
+
+    def _by_condition(self, of: Rows, samples: Rows, predicted: Rows, truth: Rows) -> Counts:
+        """(number, condition, truth, prediction) of some samples, each with a number `of`."""
+        names, classes = self.copies.names, len(self.copies.selection.classes)
+        group = of * len(names) + self.copies.condition[samples]
+        found = confusions(truth, predicted[None], group, classes)[:, 0]
+        counts = np.zeros(((of.max() + 1) * len(names), classes, classes), found.dtype)
+        counts[: len(found)] = found
+        return counts.reshape(-1, len(names), classes, classes)
 
     def joined(self, outputs: Sequence[npt.NDArray]) -> Probabilities:
         """The outputs of all test parts, of all samples."""
@@ -188,15 +195,10 @@ class Design:
 
     def counts(self, predicted: Rows, truth: Rows | None = None) -> Counts:
         """(unit, group, truth, prediction) of the samples with a prediction from 0 on."""
-        copies, classes = self.copies, len(self.copies.selection.classes)
-        some, conditions = predicted >= 0, len(copies.names)
-        of = self.unit[copies.utterance] * conditions + copies.condition
-        truth = copies.y if truth is None else truth
-        found = confusions(truth[some], predicted[None, some], of[some], classes)[:, 0]
-        whole = np.zeros(((self.unit.max() + 1) * conditions, classes, classes), found.dtype)
-        whole[: len(found)] = found
-        by_condition = whole.reshape(-1, conditions, classes, classes)
-        return np.stack([by_condition[:, group.numbers].sum(1) for group in self.groups], axis=1)
+        samples, truth = np.flatnonzero(predicted >= 0), self.copies.y if truth is None else truth
+        unit = self.unit[self.copies.utterance[samples]]
+        counts = self._by_condition(unit, samples, predicted[samples], truth[samples])
+        return np.stack([counts[:, group.numbers].sum(1) for group in self.groups], axis=1)
 
     def differences(self, first: Counts, second: Counts) -> list[Difference]:
         """The UAR of the first (unit, group, truth, prediction) less that of the second, in each
