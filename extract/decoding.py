@@ -55,25 +55,20 @@ class Refusal:
         }
 
 
-class Checksums:
-    """Computes the SHA-256 of files, once for consecutive segments of a recording.
+def checksums() -> Callable[[Path], str | None]:
+    """Make a function from a file to its SHA-256, which is None if the file cannot be read.
 
-    A call returns None if the file cannot be read.
+    It is computed once for consecutive segments of a recording.
     """
 
-    def __init__(self) -> None:
-        self._last: tuple[Path, str] | None = None
-
-    def __call__(self, file: Path) -> str | None:
-        last = self._last
-        if last and last[0] == file:
-            return last[1]
+    @lru_cache(maxsize=8)
+    def checksum(file: Path) -> str | None:
         try:
-            sha256 = audio.checksum(file)
+            return audio.checksum(file)
         except OSError:
             return None
-        self._last = (file, sha256)
-        return sha256
+
+    return checksum
 
 
 def decode(

@@ -16,7 +16,7 @@ from data.cache.recipe import TOLERANCE, Recipe, difference_lines
 from data.errors import RecipeMismatch
 from data.utterance import Utterance
 from extract.audio import Waveform
-from extract.decoding import Checksums, Decoded, Refusal, ahead, decode, prefetched
+from extract.decoding import Decoded, Refusal, ahead, checksums, decode, prefetched
 from extract.engines import Engine, Pooled, open_engine
 from extract.hardware import multiplies_bfloat16, pick_device
 from extract.quality import Quality
@@ -90,7 +90,7 @@ class Embedder:
 
     def __call__(self, utterances: Sequence[Utterance]) -> Iterator[Embedding | Refusal]:
         """Embed utterances; yield one result for each, in order."""
-        checksum = Checksums()
+        checksum = checksums()
 
         def decoded(utterance: Utterance) -> Decoded | Refusal:
             segment = utterance.start is not None or utterance.end is not None

@@ -19,7 +19,7 @@ from data.condition import clean_id
 from data.errors import CacheError
 from data.utterance import Utterance
 from extract import audio
-from extract.decoding import Checksums, Decoded, Refusal, ahead, decode
+from extract.decoding import Decoded, Refusal, ahead, checksums, decode
 from extract.embedder import Embedding, embed
 from extract.engines import Engine
 from extract.shard_writer import ShardWriter
@@ -212,7 +212,7 @@ def embed_missing(
             other.
         settings: see `Settings`.
     """
-    checksum = Checksums()
+    checksum = checksums()
 
     def fetch(utterance: Utterance) -> Decoded | Refusal | None:
         segment = utterance.start is not None or utterance.end is not None

@@ -228,9 +228,9 @@ def _share(
 
 def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
     from data.cache.shards import Shards
-    from extract.decoding import Checksums
+    from extract.decoding import checksums
 
-    known, checksum = Shards(cache).known(), Checksums()
+    known, checksum = Shards(cache).known(), checksums()
     done = sum(_is_known(u, checksum(u.file), known) for u in utterances)
     show(f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}")
     return 0

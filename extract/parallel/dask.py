@@ -22,7 +22,7 @@ from data.errors import SchedulerError
 from data.text import several
 from data.utterance import Utterance
 from extract import pipeline
-from extract.decoding import Checksums, Refusal
+from extract.decoding import Refusal, checksums
 from extract.engines import BFLOAT16_IS_QUICKER, Engine
 from extract.parallel.tasks import Job, Opened, OtherFiles, Report, embed_chunk, files
 from extract.parallel.workers import RESULT_SECONDS, Cluster, Workers
@@ -180,7 +180,7 @@ class _Run:
         self._pending: dict[Future, tuple[Chunk, frozenset[str]]] = {}
         self._completed = as_completed(loop=self.workers.client.loop)
         self._progressed = time.monotonic()
-        self._checksum = Checksums()
+        self._checksum = checksums()
 
     def embed(self) -> None:
         """Embed all utterances; after an interruption, wait for the workers to publish."""

@@ -20,7 +20,7 @@ from data.cache.recipe import Recipe, canonical, differences
 from data.cache.shards import CLAIM, Shards
 from data.errors import CacheError, RecipeMismatch, Wav2emoError
 from data.utterance import Utterance
-from extract.decoding import Checksums
+from extract.audio import checksum
 from extract.engines import Engine
 from extract.parallel.paths import parse_prefix, placed
 from extract.pipeline import Portion, Settings, Summary, claimed, embed_missing
@@ -192,9 +192,9 @@ def _compare(utterance: Utterance, sha256: str) -> None:
     for file in files(utterance):
         if not file.exists():
             raise OtherFiles(f"{file} is missing there; see --audio-prefix")
-    if sha256 and (actual := Checksums()(utterance.file)) != sha256:
+    if sha256 and (actual := checksum(utterance.file)) != sha256:
         raise OtherFiles(
-            f"{utterance.file} differs from the client's file (SHA-256 {str(actual)[:12]}…, "
+            f"{utterance.file} differs from the client's file (SHA-256 {actual[:12]}…, "
             f"expected {sha256[:12]}…); see --audio-prefix"
         )
 
