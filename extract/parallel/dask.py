@@ -36,7 +36,7 @@ log = logging.getLogger("wav2emo")
 
 FIRST_SECONDS = 60.0  # of audio in a chunk while the speed of the workers is unknown
 AT_ONCE = 2  # chunks per worker, so that a worker does not wait for the next
-RETRIES = 2  # of a chunk that raises an unexpected exception
+RETRIES = 2  # of a chunk whose task fails before or after `embed_chunk`
 STOP_SECONDS = 60.0  # within which workers must publish after an interruption
 FEWEST = 4  # utterances in a chunk, at least
 MOST = 4096  # at most
