@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from extract.encoders.first_layer import FirstLayer, scale_and_shift
+from extract.encoders.first_layer import FirstLayer
 from extract.encoders.framing import blocks, frames
 
 
@@ -144,23 +144,23 @@ class Convolutions(FrontEnd):
         Returns:
             (utterance, tap, channel); the last tap is the bias.
         """
-        kernels = self.kernels.to(samples.device)
+        layer = self.first(samples.device)
         if not self.grouped:
-            return torch.vstack([kernels, self.bias.to(kernels)]).expand(len(samples), -1, -1)
-        kernels = kernels.double()
-        weight, bias = self.norm.weight.to(kernels), self.bias.to(kernels)
+            kernels = torch.vstack([layer.kernels, layer.bias]).float()
+            return kernels.expand(len(samples), -1, -1)
         found = []
         windows = samples.unfold(1, *self.sizes[0])  # (utterance, frame, tap), a view
         for row, length in zip(windows, lengths, strict=True):
             own = row[: frames(length, self.sizes[:1])].double()
-            scale, shift = scale_and_shift(own, kernels, weight, bias, self.norm.eps)
-            found.append(torch.vstack([kernels * scale, shift]))
+            scale, shift = layer.scale_and_shift(own)
+            found.append(torch.vstack([layer.kernels * scale, shift]))
         return torch.stack(found).float()
 
-    def first(self) -> FirstLayer:
-        """The weights of the first layer."""
+    def first(self, device: torch.device) -> FirstLayer:
+        """The first layer, as tensors on a device."""
         weight, eps = (self.norm.weight, self.norm.eps) if self.grouped else (self.bias[:0], 0.0)
-        kernels, bias, weight = (one.detach().numpy() for one in (self.kernels, self.bias, weight))
+        tensors = (one.detach().to(device).double() for one in (self.kernels, self.bias, weight))
+        kernels, bias, weight = tensors
         return FirstLayer(kernels, bias, weight, eps)
 
 

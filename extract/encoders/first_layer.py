@@ -10,16 +10,12 @@ import torch.
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float32]
 Array = Any  # of NumPy or of torch
 
 
 @dataclass(frozen=True)
 class FirstLayer:
-    """Weights of the first convolution and of its GroupNorm.
+    """Weights of the first convolution and of its GroupNorm, in float64.
 
     Attributes:
         kernels: (tap, channel).
@@ -28,43 +24,23 @@ class FirstLayer:
         eps: of the GroupNorm.
     """
 
-    kernels: Floats
-    bias: Floats
-    weight: Floats
+    kernels: Array
+    bias: Array
+    weight: Array
     eps: float
 
-    def scale_and_shift(self, samples: Floats, stride: int) -> tuple[Floats, Floats]:
-        """Factor and summand (channel,) of each channel after the convolution of (sample,)."""
-        if not len(self.weight):
-            return np.ones_like(self.bias), self.bias
-        windows = np.lib.stride_tricks.sliding_window_view(samples, len(self.kernels))[::stride]
-        scale, shift = scale_and_shift(
-            windows.astype(np.float64),
-            self.kernels.astype(np.float64),
-            self.weight.astype(np.float64),
-            self.bias.astype(np.float64),
-            self.eps,
-        )
-        return scale.astype(np.float32), shift.astype(np.float32)
+    def scale_and_shift(self, windows: Array) -> tuple[Array, Array]:
+        """Fold the GroupNorm of an utterance into a factor and a summand of each (channel,).
 
+        The bias of the convolution has no effect.
 
-def scale_and_shift(
-    windows: Array, kernels: Array, weight: Array, bias: Array, eps: float
-) -> tuple[Array, Array]:
-    """Fold the GroupNorm of an utterance into a factor and a summand (channel,) of each channel.
-
-    All arrays are of NumPy or of torch, in float64, since the variance may be a small difference.
-
-    Args:
-        windows: (frame, tap) samples under the kernels, of the utterance's own frames.
-        kernels: (tap, channel).
-        weight: (channel,) of the norm.
-        bias: (channel,) of the norm; the bias of the convolution has no effect.
-        eps: of the norm.
-    """
-    mean = windows.mean(0)
-    centred = windows - mean
-    covariance = centred.T @ centred / len(windows)
-    variance = ((covariance @ kernels) * kernels).sum(0)
-    scale = weight / (variance.clip(0) + eps) ** 0.5
-    return scale, bias - (mean @ kernels) * scale
+        Args:
+            windows: (frame, tap) samples under the kernels, of the utterance's own frames, in
+                float64, since the variance may be a small difference.
+        """
+        mean = windows.mean(0)
+        centred = windows - mean
+        covariance = centred.T @ centred / len(windows)
+        variance = ((covariance @ self.kernels) * self.kernels).sum(0)
+        scale = self.weight / (variance.clip(0) + self.eps) ** 0.5
+        return scale, self.bias - (mean @ self.kernels) * scale

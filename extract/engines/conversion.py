@@ -50,7 +50,8 @@ def convert(encoder: Encoder, recipe: Recipe) -> Graphs:
     features = pooled.features(batch)
     front_end = pooled.front_end
     assert isinstance(front_end, Convolutions)  # as of all that are traceable
-    first = front_end.first()
+    layer = front_end.first(CPU)
+    first = FirstLayer(layer.kernels.numpy(), layer.bias.numpy(), layer.weight.numpy(), layer.eps)
     if recipe["precision"] == "bfloat16":
         channels = torch.ones(1, len(first.bias), 1)
         convolutions = _graph(native, (batch.samples[:1], channels, channels))

@@ -104,12 +104,17 @@ class OpenVINOEngine(Engine):
 
     def _features(self, waveform: Floats) -> Floats:
         """Compute features (frame, channel) of (sample,)."""
-        scale, shift = self._first.scale_and_shift(waveform, self._sizes[0][1])
+        layer = self._first
+        scale, shift = np.ones_like(layer.bias), layer.bias
+        if len(layer.weight):
+            windows = np.lib.stride_tricks.sliding_window_view(waveform, len(layer.kernels))
+            scale, shift = layer.scale_and_shift(windows[:: self._sizes[0][1]].astype(np.float64))
+        scale, shift = scale.astype(np.float32), shift.astype(np.float32)
         if self.recipe["precision"] == "bfloat16":
             first = [scale[None, :, None], shift[None, :, None]]
         else:
-            kernels = np.vstack([self._first.kernels * scale, shift])  # the last tap is the bias
-            first = [kernels[None]]
+            kernels = np.vstack([layer.kernels * scale, shift])  # the last tap is the bias
+            first = [kernels[None].astype(np.float32)]
         found = [
             _run(self._convolve, waveform[None, block], *first)[0][0]
             for block in blocks(len(waveform), self._sizes)
