@@ -156,8 +156,10 @@ def finetune(
         if store.result(part.name) is None and (not only or part.name in only)
     }
     if scheduling.client() is not None and distribute:
-        given = utterances, out, options, cache, device, replace(settings, watch=Settings().watch)
-        for name, result in scheduling.spread(_on_worker, missing, *given):
+        plain = replace(settings, watch=Settings().watch)
+        given = {"utterances": utterances, "out": out, "options": options, "activations": cache,
+                 "device": device, "settings": plain}  # fmt: skip
+        for name, result in scheduling.spread(_on_worker, missing, given):
             watch.done(missing[name], result)
         missing = {}
     wanted = {*selection.utterances["id"]}
@@ -193,20 +195,9 @@ def finetune(
     return tuned
 
 
-def _on_worker(
-    utterances: Sequence[Utterance],
-    out: Path,
-    options: FinetuneOptions,
-    activations: Path,
-    device: str,
-    settings: Settings,
-    name: str,
-) -> tuple[str, Result]:
+def _on_worker(given: dict[str, Any], name: str) -> tuple[str, Result]:
     """Train one encoder in a process of a scheduler."""
-    found = finetune(
-        utterances, out, options, only=[name], everything=name == EVERYTHING,
-        activations=activations, device=device, settings=settings, distribute=False,
-    )  # fmt: skip
+    found = finetune(**given, only=[name], everything=name == EVERYTHING, distribute=False)
     return name, found.results[name]
 
 
