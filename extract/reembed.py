@@ -1,14 +1,16 @@
 """Embed a sample of a cache again, and compare it with the cache."""
 
 import logging
-import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data.cache import Cache
 from data.cache.columns import CONDITION, DIGEST
+from data.cache.described import utterance
 from data.cache.described import utterances as described
 from data.condition import Condition, clean_id
 from data.errors import UsageError
@@ -46,7 +48,7 @@ def sample(
         UsageError: a recording is missing or has changed.
     """
     rows = sorted(np.random.default_rng(seed).permutation(len(cache))[:count])
-    drawn = [_utterance(cache, int(row), roots) for row in rows]
+    drawn = [_utterance(row, roots) for row in cache.utterances.iloc[rows].to_dict("records")]
     wanted = {u.condition.name: Spec.of_name(u.condition.name) for u in drawn if u.condition}
     made: dict[tuple[str, str], Condition] = {}
     for name, spec in wanted.items():
@@ -58,12 +60,12 @@ def sample(
             continue
         made |= {(name, u.corpus): one for u, one in zip(clean, of_name, strict=True)}
     kept = []
-    for utterance in drawn:
-        stored = utterance.condition
+    for one in drawn:
+        stored = one.condition
         if stored is None:
-            kept.append(utterance)
-        elif (now := made.get((stored.name, utterance.corpus))) and now.digest == stored.digest:
-            kept.append(utterance.degraded(now))
+            kept.append(one)
+        elif (now := made.get((stored.name, one.corpus))) and now.digest == stored.digest:
+            kept.append(one.degraded(now))
     if left_out := len(drawn) - len(kept):
         log.warning(
             "%d of the sample are left out: the recordings that their conditions add are missing "
@@ -100,21 +102,13 @@ def relative_errors(
         yield name, float((error / np.linalg.norm(expected, axis=1)).max())
 
 
-def _utterance(cache: Cache, row: int, roots: Sequence[Path]) -> Utterance:
+def _utterance(row: dict[str, Any], roots: Sequence[Path]) -> Utterance:
     """The utterance of a row with its clean id, and the root that contains its recording."""
-    stored = cache.utterances.iloc[row]
-    places = [root / stored["path"] for root in roots]
-    for root, place in zip(roots, places, strict=True):
-        if place.is_file() and checksum(place) == stored["sha256"]:
-            start, end = (
-                None if math.isnan(stored[name]) else float(stored[name])
-                for name in ("start", "end")
-            )
-            name = stored.get(CONDITION, "")
-            return Utterance(
-                clean_id(stored["id"]), stored["corpus"], root, stored["path"],
-                stored["speaker"] or None, start=start, end=end,
-                condition=Condition(name, stored[DIGEST]) if name else None,
-            )  # fmt: skip
-    state = "has changed" if any(p.is_file() for p in places) else "is missing"
-    raise UsageError(f"{stored['id']}: its recording {stored['path']} {state}; check --corpus-root")
+    places = [root for root in roots if (root / row["path"]).is_file()]
+    for root in places:
+        if checksum(root / row["path"]) == row["sha256"]:
+            name = row.get(CONDITION, "")
+            condition = Condition(name, row[DIGEST]) if name else None
+            return replace(utterance(row, [root]), id=clean_id(row["id"]), condition=condition)
+    state = "has changed" if places else "is missing"
+    raise UsageError(f"{row['id']}: its recording {row['path']} {state}; check --corpus-root")

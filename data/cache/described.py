@@ -17,10 +17,11 @@ def utterances(cache: Cache, roots: Sequence[Path]) -> list[Utterance]:
     Raises:
         UsageError: a recording is in none of them, or in several.
     """
-    return [_utterance(row, roots) for row in cache.utterances.to_dict("records")]
+    return [utterance(row, roots) for row in cache.utterances.to_dict("records")]
 
 
-def _utterance(row: dict[str, Any], roots: Sequence[Path]) -> Utterance:
+def utterance(row: dict[str, Any], roots: Sequence[Path]) -> Utterance:
+    """The utterance of a row of `Cache.utterances`; see `utterances`."""
     places = [root for root in roots if (root / row["path"]).is_file()]
     if len(places) != 1:
         raise UsageError(
