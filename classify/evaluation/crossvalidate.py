@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from classify.dataset import Dataset
 from classify.evaluation import scheduling
-from classify.evaluation.folds import Folds, Rows
+from classify.evaluation.folds import Folds, Parts, Rows, masks
 from classify.heads import NoOptimum
 from classify.heads.probabilities import probabilities
 from classify.stats import metrics
@@ -32,8 +32,8 @@ log = logging.getLogger("wav2emo")
 WORKER_START = 4.0  # seconds that new processes need for imports
 
 History = dict[str, list[float]]  # curve → one value an epoch
-Parts = Sequence[tuple[Rows, Rows]]  # training and test rows
-T = TypeVar("T")
+Output = npt.NDArray[np.float64]  # (test utterance, class) probabilities, or (…, target) numbers
+Part = tuple[Rows, Rows]  # training and test rows
 
 
 @contextlib.contextmanager
@@ -68,7 +68,7 @@ def converging(head: Any) -> Iterator[None]:
 class FoldResult:
     """Predictions of a fitted head for the test part of its fold, and how it was trained."""
 
-    output: npt.NDArray[np.float64]  # (test utterance, class) probabilities, or (…, target) numbers
+    output: Output
     history: History = field(default_factory=dict)  # empty: the head has no epochs
     epoch: int | None = None  # from 1, the one whose parameters were kept
     layer_weights: npt.NDArray[np.float64] | None = None  # (layer,), of a head that mixes layers
@@ -111,14 +111,10 @@ class CrossValidation:
 
     def confusions(self, truth: npt.NDArray[np.intp]) -> metrics.Counts:
         """(seed, fold, truth, prediction) counts."""
-        classes = self.by_seed.shape[2]
-        rows = [self.fold == number for number in range(self.fold.max() + 1)]
-        return np.stack(
-            [
-                [metrics.confusion(truth[test], predicted[test], classes) for test in rows]
-                for predicted in self.by_seed.argmax(2)
-            ]
-        )
+        tested, classes = self.fold >= 0, self.by_seed.shape[2]
+        predicted = self.by_seed.argmax(2)[:, tested]
+        counts = metrics.confusions(truth[tested], predicted, self.fold[tested], classes)
+        return counts.swapaxes(0, 1)
 
 
 Heads = tuple[Any, ...]  # unfitted estimators that differ in their seed alone
@@ -140,33 +136,21 @@ def cross_validate(
     Raises:
         HeadError: a head cannot be fitted to a training part.
     """
-    seeds = len(heads[0])
-    found: list[dict[int, FoldResult]] = [{} for _ in range(seeds)]  # of each seed, fold → result
-    for some in {id(some): some for some in heads}.values():
-        numbers = [number for number, its in enumerate(heads) if its is some]
-        fits = _fit_folds(some, dataset, folds, numbers, jobs)
-        for of_folds, of_seed in zip(found, fits, strict=True):
-            of_folds.update(zip(numbers, of_seed, strict=True))
-    shape = seeds, len(dataset.y), len(dataset.classes or dataset.targets)
+    together: dict[tuple[int, int], list[int]] = {}  # folds that are fitted in one batch
+    for number, some in enumerate(heads):
+        encoder = number if dataset.by_fold else 0
+        together.setdefault((id(some), encoder), []).append(number)
+    by_fold: dict[int, tuple[FoldResult, ...]] = {}  # fold → its result of each seed
+    for numbers in together.values():
+        data, parts = dataset.of_fold(numbers[0]), [folds.parts[number] for number in numbers]
+        fits = fit_parts(heads[numbers[0]], data, parts, jobs, look=True)
+        by_fold |= zip(numbers, zip(*fits, strict=True), strict=True)
+    shape = len(heads[0]), len(dataset.y), len(dataset.classes or dataset.targets)
     by_seed = np.full(shape, np.nan)  # of what is not tested
-    for of_folds, output in zip(found, by_seed, strict=True):
-        for number, fit in of_folds.items():
-            output[folds.parts[number][1]] = fit.output
-    in_order = [[of_folds[number] for number in range(len(folds))] for of_folds in found]
-    return CrossValidation(folds.fold, by_seed, in_order)
-
-
-def _fit_folds(
-    heads: Heads, dataset: Dataset, folds: Folds, numbers: Sequence[int], jobs: int
-) -> list[list[FoldResult]]:
-    """Fit heads to some folds; with an encoder per fold, one fold after the other."""
-    if not dataset.by_fold:
-        return fit_parts(heads, dataset, [folds.parts[number] for number in numbers], jobs, True)
-    each = [
-        fit_parts(heads, dataset.of_fold(number), [folds.parts[number]], jobs, True)
-        for number in numbers
-    ]
-    return [[fits[seed][0] for fits in each] for seed in range(len(heads))]
+    for number, (_, test) in enumerate(folds.parts):
+        by_seed[:, test] = [fit.output for fit in by_fold[number]]
+    in_order = zip(*(by_fold[number] for number in range(len(folds))), strict=True)
+    return CrossValidation(folds.fold, by_seed, list(map(list, in_order)))
 
 
 def fit_parts(
@@ -189,24 +173,12 @@ def fit_parts(
         return _neural(heads, dataset, parts, look)
     if hasattr(head, "fold_probabilities") and not getattr(head, "class_weight", None):
         return [_linear(head, dataset, parts)] * len(heads)
-    shared = dataset.X, dataset.y
-    return [
-        [FoldResult(output) for output in each_fold(partial(_fit, head), shared, parts, jobs)]
-        for head in heads
-    ]
-
-
-def _masks(dataset: Dataset, parts: Parts, side: int) -> npt.NDArray[np.bool_]:
-    """(part, utterance) whether it is in the training part (side 0) or the test part (side 1)."""
-    masks = np.zeros((len(parts), len(dataset.y)), bool)
-    for row, part in zip(masks, parts, strict=True):
-        row[part[side]] = True
-    return masks
+    return [[FoldResult(output) for output in _each(head, dataset, parts, jobs)] for head in heads]
 
 
 def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[FoldResult]:
     """Fit a deterministic linear head to all parts in one batch."""
-    train = _masks(dataset, parts, 0)
+    train = masks([train for train, _ in parts], len(dataset.y))
     with learning_from(int(train.sum(1).min())):
         found = head.fold_probabilities(dataset.X, dataset.y, train)
     return [
@@ -218,8 +190,9 @@ def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[FoldResult]:
 def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[list[FoldResult]]:
     """Train neural heads on all parts and with all seeds at once."""
     look = look and bool(dataset.classes)  # regressors draw no curves
-    train = np.tile(_masks(dataset, parts, 0), (len(heads), 1))
-    watch = np.tile(_masks(dataset, parts, 1), (len(heads), 1)) if look else None
+    train, test = (masks(rows, len(dataset.y)) for rows in zip(*parts, strict=True))
+    train = np.tile(train, (len(heads), 1))
+    watch = np.tile(test, (len(heads), 1)) if look else None
     seeds = np.repeat([head.random_state for head in heads], len(parts)).tolist()
     speakers = dataset.speakers if dataset.speakers_known else None
     with learning_from(int(train.sum(1).min())):
@@ -237,7 +210,7 @@ def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[li
     return [fits[start : start + len(parts)] for start in range(0, len(fits), len(parts))]
 
 
-def _output(head: Any, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _output(head: Any, X: npt.NDArray[np.float32]) -> Output:
     """(utterance, class) probabilities of a classifier, or (utterance, target) of a regressor.
 
     Raises:
@@ -251,51 +224,43 @@ def _output(head: Any, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return found
 
 
-def each_fold(
-    fit: Callable[..., T], shared: tuple[Any, ...], parts: Parts, jobs: int
-) -> Iterator[T]:
-    """``fit(*shared, training rows, test rows)`` of each part, in their order.
+def _each(head: Any, dataset: Dataset, parts: Parts, jobs: int) -> Iterator[Output]:
+    """`FoldResult.output` of a head that is fitted to one part after the other.
 
     With a scheduler, its workers fit all parts. Otherwise two parts are fitted in this process, and
     the others in new processes if this saves time.
     """
     quiet = True if not log.isEnabledFor(logging.INFO) else None  # None: only on a terminal
-    spreading = scheduling.client() is not None
-    fitted = (
-        scheduling.spread(_fit_part, parts, fit, shared)
-        if spreading
-        else _fit_all(fit, shared, parts, jobs)
-    )
+    fit = partial(_fit, head)
+    if scheduling.client() is not None:
+        fitted = scheduling.spread(fit, parts, dataset.X, dataset.y)
+    else:
+        fitted = _in_processes(fit, (dataset.X, dataset.y), parts, jobs)
     yield from tqdm(fitted, "folds", len(parts), disable=quiet)
 
 
-def _fit_part(fit: Callable[..., T], shared: tuple[Any, ...], part: tuple[Rows, Rows]) -> T:
-    return fit(*shared, *part)
-
-
-def _fit_all(
-    fit: Callable[..., T], shared: tuple[Any, ...], parts: Parts, jobs: int
-) -> Iterator[T]:
+def _in_processes(
+    fit: Callable[..., Output], shared: tuple[npt.NDArray, ...], parts: Parts, jobs: int
+) -> Iterator[Output]:
     ahead = iter(parts)
     for part in islice(ahead, 2):  # the second is timed, since the first includes imports
         began = time.perf_counter()
-        yield fit(*shared, *part)
+        yield fit(*shared, part)
         seconds = time.perf_counter() - began
     rest = list(ahead)
     workers = max(1, min(effective_n_jobs(jobs), len(rest)))
     if seconds * len(rest) * (1 - 1 / workers) < WORKER_START:
         workers = 1
     parallel = Parallel(workers, return_as="generator")
-    yield from parallel(delayed(fit)(*shared, *part) for part in rest)
+    yield from parallel(delayed(fit)(*shared, part) for part in rest)
 
 
-def _fit(
-    head: Any, X: npt.NDArray[np.float32], y: npt.NDArray, train: Rows, test: Rows
-) -> npt.NDArray[np.float64]:
-    """One fold: `FoldResult.output`.
+def _fit(head: Any, X: npt.NDArray[np.float32], y: npt.NDArray, part: Part) -> Output:
+    """Fit a clone of the head to the training part.
 
     It uses one thread, so that rounding does not depend on other processes.
     """
+    train, test = part
     with learning_from(len(train)), threadpool_limits(1), converging(head):
         fitted = clone(head).fit(check_array(X[train]), y[train])
         found = _output(fitted, X[test])

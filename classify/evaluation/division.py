@@ -1,10 +1,11 @@
 """Divide a selection into folds, as the options ask for."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 from classify.dataset import Selection
 from classify.evaluation.folds import SCHEMES, Folds, split
-from classify.evaluation.folds_repair import audited, repaired
+from classify.evaluation.folds_audit import audit, repaired
 from classify.evaluation.given_folds import given_folds
 from classify.heard import require_unheard
 from classify.options import Options
@@ -32,33 +33,26 @@ def divide(selection: S, options: Options) -> tuple[S, Folds]:
     else:
         folds = split(selection, options.folds, options.seed)
     if given or options.repair or options.strict:
-        before = folds
-        folds = repaired(folds, selection, options.repair)
-        folds = audited(folds, selection, before, options.repair, left_out)
-        if options.strict and folds.audit and folds.audit.leaks:
+        kept = repaired(folds, selection, options.repair)
+        found = audit(kept, selection, folds, options.repair, left_out)
+        if options.strict and found.leaks:
             raise Wav2emoError(
-                f"--strict: {folds.audit.leaks}; --repair speaker, recording or sentence drops "
-                "them from training"
+                f"--strict: {found.leaks}; --repair speaker, recording or sentence drops them from "
+                "training"
             )
+        folds = replace(kept, audit=found)
     require_unheard(selection.utterances.iloc[folds.tested], options.allow_heard)
     used = folds.used
     if len(used) < len(selection.y):
-        selection, folds = _of_classes_left(selection.part(used)), folds.within(used)
+        selection, folds = selection.part(used).with_own_classes(), folds.within(used)
+        if len(selection.classes) == 1:
+            raise UsageError(
+                f"the folds have utterances of {selection.classes[0]} alone; expected two classes "
+                "or more"
+            )
     return selection, folds
 
 
 def is_given(folds: int | str) -> bool:
     """Whether ``--folds`` names a file or a column."""
     return isinstance(folds, str) and folds not in SCHEMES
-
-
-def _of_classes_left(selection: S) -> S:
-    """Leave out classes without an utterance."""
-    if not selection.classes:
-        return selection
-    found = selection.with_own_classes()
-    if len(found.classes) < 2:
-        raise UsageError(
-            f"the folds have utterances of {found.classes[0]} alone; expected two classes or more"
-        )
-    return found

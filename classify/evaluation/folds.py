@@ -8,14 +8,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Selection, grouping
-from classify.evaluation.folds_audit import FoldsAudit
 from classify.stats.metrics import confusions, uar
 from data.errors import UsageError
+
+if TYPE_CHECKING:
+    from classify.evaluation.folds_audit import FoldsAudit
 
 log = logging.getLogger("wav2emo")
 
@@ -42,10 +45,14 @@ class Folds:
     parts: list[tuple[Rows, Rows]]  # training and test rows of each fold
     by_speaker: bool  # whether the speakers are the units of intervals and tests
     names: tuple[str, ...] = ()  # of given folds
-    audit: FoldsAudit | None = None  # of given or repaired folds
+    audit: "FoldsAudit | None" = None  # of given or repaired folds
 
     def __len__(self) -> int:
         return len(self.parts)
+
+    def name(self, number: int) -> str:
+        """Name of a fold, or its number."""
+        return self.names[number] if self.names else str(number)
 
     @property
     def used(self) -> Rows:

@@ -1,12 +1,25 @@
-"""The audit of folds: what training and test parts have in common, and what they lack."""
+"""What training and test parts of folds have in common, and what they lack.
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+`repaired` drops from training what shares something with a test part.
+"""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classify.dataset import Selection, as_text, grouping
+from classify.evaluation.folds import Folds, Parts
+from data.errors import UsageError
 from data.text import several
 
+GROUPS = ("speaker", "recording", "sentence")
 
-class Shared(NamedTuple):
+
+@dataclass(frozen=True)
+class Shared:
     """Speakers, recordings or sentences of a test part that are in training, too."""
 
     shared: int
@@ -31,10 +44,6 @@ class FoldAudit:
     untrained: tuple[str, ...]  # classes that training lacks
     untested: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """Its part of the JSON files."""
-        return {**vars(self), "overlap": _json(self.overlap)}
-
 
 @dataclass(frozen=True)
 class FoldsAudit:
@@ -48,12 +57,8 @@ class FoldsAudit:
     @property
     def leaks(self) -> str:
         """What is in test and training, as a sentence; empty: nothing that is known."""
-        found = [
-            f"{found} test {name}s" for name, found in self.overlap.items() if found and found[0]
-        ]
-        leaking = sum(
-            any(found and found.shared for found in fold.overlap.values()) for fold in self.folds
-        )
+        found = [f"{of} test {name}s" for name, of in self.overlap.items() if of and of.shared]
+        leaking = sum(any(of and of.shared for of in fold.overlap.values()) for fold in self.folds)
         text = " and ".join([", ".join(found[:-1]), *found[-1:]] if found[1:] else found)
         where = f"{leaking} of {several(len(self.folds), 'fold')}"
         return f"{text} are also in training ({where})" if found else ""
@@ -61,34 +66,104 @@ class FoldsAudit:
     @property
     def findings(self) -> dict[str, str]:
         """Short name → what limits the scores, or has changed the folds, as a sentence."""
-        untrained = [
-            f"{', '.join(fold.untrained)} (fold {fold.fold})"
-            for fold in self.folds
-            if fold.untrained
-        ]
-        dropped, training = (
-            sum(getattr(fold, name) for fold in self.folds) for name in ("dropped", "training")
-        )
-        found = {
-            "leak": self.leaks,
-            "classes": f"not in training: {'; '.join(untrained)}" if untrained else "",
-            "repaired": f"--repair {','.join(self.repair)} dropped {dropped:,} of "
-            f"{several(training + dropped, 'training utterance')} of all folds"
-            if self.repair
-            else "",
-        }
-        return {name: text for name, text in found.items() if text}
+        found = {}
+        if self.leaks:
+            found["leak"] = self.leaks
+        if untrained := [fold for fold in self.folds if fold.untrained]:
+            classes = [f"{', '.join(fold.untrained)} (fold {fold.fold})" for fold in untrained]
+            found["classes"] = f"not in training: {'; '.join(classes)}"
+        if self.repair:
+            dropped = sum(fold.dropped for fold in self.folds)
+            before = dropped + sum(fold.training for fold in self.folds)
+            found["repaired"] = (
+                f"--repair {','.join(self.repair)} dropped {dropped:,} of "
+                f"{several(before, 'training utterance')} of all folds"
+            )
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """Its part of the JSON files."""
-        return {
-            "leaks": bool(self.leaks),
-            "overlap": _json(self.overlap),
-            "repair": list(self.repair),
-            "left_out": self.left_out,
-            "folds": [fold.as_json() for fold in self.folds],
-        }
+        return {"leaks": bool(self.leaks), **asdict(self)}
 
 
-def _json(overlap: Overlap) -> dict[str, Any]:
-    return {name: found and found._asdict() for name, found in overlap.items()}
+def audit(
+    folds: Folds,
+    selection: Selection,
+    given: Folds,
+    repair: tuple[str, ...] = (),
+    left_out: dict[str, int] | None = None,
+) -> FoldsAudit:
+    """Audit folds.
+
+    Args:
+        folds: to audit.
+        selection: their utterances.
+        given: the folds before their repair.
+        repair: by what they were repaired.
+        left_out: see `FoldsAudit`.
+    """
+    groups = {name: _groups(selection, name) for name in GROUPS}
+
+    def overlap(parts: Parts) -> Overlap:
+        return {name: _shared(of, parts) for name, of in groups.items()}
+
+    def lacking(part: npt.NDArray[np.intp]) -> tuple[str, ...]:
+        missing = np.setdiff1d(range(len(selection.classes)), selection.strata[part])
+        return tuple(selection.classes[number] for number in missing)
+
+    found = [
+        FoldAudit(
+            fold=folds.name(number),
+            training=len(train),
+            tested=len(test),
+            dropped=len(given.parts[number][0]) - len(train),
+            overlap=overlap([(train, test)]),
+            untrained=lacking(train),
+            untested=lacking(test),
+        )
+        for number, (train, test) in enumerate(folds.parts)
+    ]
+    return FoldsAudit(tuple(found), overlap(folds.parts), repair, left_out or {})
+
+
+def repaired(folds: Folds, selection: Selection, by: Sequence[str]) -> Folds:
+    """Drop from each training part what shares a speaker, recording or sentence with its test part.
+
+    Raises:
+        UsageError: some speakers or sentences are unknown, or nothing is left to train on.
+    """
+    for name in by:
+        if name != "recording":
+            grouping(selection.utterances, name, f"--repair {name}", "the folds without it")
+        of = _groups(selection, name)
+        parts = [(train[~np.isin(of[train], of[test])], test) for train, test in folds.parts]
+        for number, (train, _) in enumerate(parts):
+            if not len(train):
+                raise UsageError(
+                    f"--repair {name}: every {name} in the training part of fold "
+                    f"{folds.name(number)} is in its test part too, so nothing is left to train "
+                    "on; ask for --folds speaker"
+                )
+        folds = replace(folds, parts=parts)
+    return folds
+
+
+def _groups(selection: Selection, name: str) -> npt.NDArray[np.object_]:
+    """(utterance,) speaker, recording or sentence; "" if it is unknown."""
+    table = selection.utterances
+    if name == "speaker":
+        return np.where(table["speaker"] == "", "", selection.speakers).astype(object)
+    if name == "recording":  # an utterance of an unknown recording is one of its own
+        sha256 = as_text(table["sha256"]) if "sha256" in table else ""
+        return np.where(sha256 == "", table["id"], sha256).astype(object)
+    unknown = np.full(len(table), "", object)
+    return as_text(table[name]).to_numpy(object) if name in table else unknown
+
+
+def _shared(of: npt.NDArray, parts: Parts) -> Shared | None:
+    """The groups of test parts, and those of them that are in training, over some folds."""
+    shared, tested = set[str](), set[str]()
+    for train, test in parts:
+        tested |= {*of[test]}
+        shared |= {*of[test]} & {*of[train]} - {""}
+    return None if "" in tested else Shared(len(shared), len(tested))

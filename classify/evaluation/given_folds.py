@@ -4,7 +4,7 @@ import logging
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -76,11 +76,9 @@ def _column(name: str, selection: Selection) -> Iterable[tuple[int, str, str]]:
 def _files(path: str, selection: Selection) -> Iterable[tuple[int, str, str]]:
     """Rows, folds and parts of the entries of files; a name may be of several segments."""
     entries = fold_files.entries(path)
-    named = ("id", "corpus", "path")
     tables = [selection.utterances, selection.left_out]
-    table = pd.concat([one[[*named]] for one in tables if one is not None])
-    names = _Names(table)
-    rows = {name: names.rows(name) for name in dict.fromkeys(entry.name for entry in entries)}
+    table = pd.concat([one[["id", "corpus", "path"]] for one in tables if one is not None])
+    rows = _rows_of(dict.fromkeys(entry.name for entry in entries), table)
     if unknown := [name for name, found in rows.items() if not found]:
         more = ", …" if len(unknown) > FEW else ""
         raise UsageError(
@@ -91,46 +89,34 @@ def _files(path: str, selection: Selection) -> Iterable[tuple[int, str, str]]:
     return [(row, e.fold, e.part) for e in entries for row in rows[e.name] if row < size]
 
 
-class _Names:
-    """Finds utterances by their id, or by the end of their path without the extension."""
+def _rows_of(names: Iterable[str], table: pd.DataFrame) -> dict[str, list[int]]:
+    """Name → rows of the utterance, or of the segments of a file; none: it is unknown.
 
-    def __init__(self, table: pd.DataFrame) -> None:
-        self.ids: Mapping[str, int] = {name: row for row, name in enumerate(table["id"])}
-        self.files = list(zip(table["corpus"], table["path"], strict=True))
-        self.ends = defaultdict(list)  # last component of a path or id → rows
-        self.paths = [(_components(path), _components(one)) for one, path in self._pairs(table)]
-        for row, paths in enumerate(self.paths):
-            for end in {path[-1] for path in paths}:
-                self.ends[end].append(row)
+    A name is an id, or has the longest end in common with an id or a path without its extension.
 
-    @staticmethod
-    def _pairs(table: pd.DataFrame) -> Iterable[tuple[str, str]]:
-        stems = (str(PurePosixPath(path).with_suffix("")) for path in table["path"])
-        return zip(table["id"], stems, strict=True)
-
-    def rows(self, name: str) -> list[int]:
-        """Rows of an utterance, or of the segments of a file; none: it is unknown.
-
-        Raises:
-            UsageError: there are several such files.
-        """
-        if name in self.ids:
-            return [self.ids[name]]
+    Raises:
+        UsageError: several files have that end.
+    """
+    ids = {name: row for row, name in enumerate(table["id"])}
+    ends = defaultdict(list)  # last components of an id or a path → rows
+    for row, (name, file) in enumerate(zip(table["id"], table["path"], strict=True)):
+        without = str(PurePosixPath(file).with_suffix(""))
+        for end in {*_ends(_components(name)), *_ends(_components(without))}:
+            ends[end].append(row)
+    files = list(zip(table["corpus"], table["path"], strict=True))
+    found = {}
+    for name in names:
         path = _components(name)
         stem = (*path[:-1], PurePosixPath(path[-1]).stem) if path else path
-        for given in (path, stem):  # what follows a dot is not always an extension
-            if not given or given[-1] not in self.ends:
-                continue
-            rows = self.ends[given[-1]]
-            alike = [max(_common_end(given, own) for own in self.paths[row]) for row in rows]
-            best = [row for row, count in zip(rows, alike, strict=True) if count == max(alike)]
-            if len(files := dict.fromkeys(self.files[row] for row in best)) > 1:
-                shown = " and ".join("/".join(file) for file in list(files)[:2])
-                raise UsageError(
-                    f"--folds: {name} may be {shown}: give ids, or longer paths, or --corpus"
-                )
-            return best
-        return []
+        both = (*_ends(path), *_ends(stem))  # what follows a dot is not always an extension
+        rows = [ids[name]] if name in ids else next((ends[e] for e in both if e in ends), [])
+        if len(several_files := dict.fromkeys(files[row] for row in rows)) > 1:
+            shown = " and ".join("/".join(file) for file in list(several_files)[:2])
+            raise UsageError(
+                f"--folds: {name} may be {shown}: give ids, or longer paths, or --corpus"
+            )
+        found[name] = rows
+    return found
 
 
 def _components(path: str) -> tuple[str, ...]:
@@ -138,10 +124,9 @@ def _components(path: str) -> tuple[str, ...]:
     return PurePosixPath(unicodedata.normalize("NFC", path).replace("\\", "/")).parts
 
 
-def _common_end(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """How many of the last components are equal."""
-    same = (a == b for a, b in zip(reversed(one), reversed(other), strict=False))
-    return next((count for count, equal in enumerate(same) if not equal), min(len(one), len(other)))
+def _ends(components: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The last components, the most of them first."""
+    return [components[start:] for start in range(len(components))]
 
 
 def _require_parts(text: str, members: Members, selection: Selection) -> None:
@@ -150,18 +135,17 @@ def _require_parts(text: str, members: Members, selection: Selection) -> None:
     if not members:
         raise UsageError(f"--folds {text}: it names no fold of the selected utterances")
     for name, parts in members.items():
+        for part, what in (("train", "training"), ("test", "test")):
+            if not parts[part]:
+                raise UsageError(
+                    f"--folds {text}: fold {name} has no {what} part among the selected utterances"
+                )
         for row in parts["test"]:
             if tested.setdefault(row, name) != name:
                 raise UsageError(
                     f"--folds {text}: {ids[row]} is tested in fold {tested[row]} and in fold "
                     f"{name}; give folds that test each utterance once, such as those of one "
                     "repetition, by a pattern: 'FOLDER/*_[1-5].csv'"
-                )
-    for name, parts in members.items():
-        for part, what in (("train", "training"), ("test", "test")):
-            if not parts[part]:
-                raise UsageError(
-                    f"--folds {text}: fold {name} has no {what} part among the selected utterances"
                 )
 
 

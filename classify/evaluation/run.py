@@ -15,7 +15,7 @@ from classify.evaluation.crossvalidate import CrossValidation, cross_validate
 from classify.evaluation.division import divide
 from classify.evaluation.folds import Folds
 from classify.evaluation.numbers import NumberOutcome
-from classify.evaluation.tuning import Tuned, draw, tune
+from classify.evaluation.tuning import Settings, Tuned, draw, tune
 from classify.heads import build, build_regressor, find, naming
 from classify.options import Options
 from classify.stats.scores import Json
@@ -139,47 +139,37 @@ def evaluate(options: Options, jobs: int = -1) -> Run:
 def evaluate_folds(options: Options, dataset: Dataset, folds: Folds, jobs: int = -1) -> Run:
     """Cross-validate the head of `options` on given folds.
 
+    Utterances that are in no test part are left out of the result.
+
     Raises:
         UsageError: the device is not there.
         HeadError: the head cannot learn from a training part.
     """
-    with naming(options.head, dataset.features):
-        return _cross_validated(options, dataset, folds, jobs)
-
-
-def _cross_validated(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Run:
     if options.tune and dataset.by_fold:
         raise UsageError("--tune: not for caches with an encoder per fold; leave it out")
-    if not options.tune or not dataset.classes:  # `new_head` refuses to tune a regressor
-        result = cross_validate(dataset, heads_of_folds(options, dataset, folds), folds, jobs)
-        return _of_tested(options, dataset, folds, result)
-    tried = draw(options.head, options.tune, options.seed, options.fixed)
-    tuned = tune(
-        dataset,
-        folds,
-        tried,
-        lambda settings: new_head(options, dataset, settings),
-        options.seed,
-        jobs,
-    )
-    chosen = [_by_seed(options, dataset, tried[number]) for number in tuned.chosen]
-    result = cross_validate(dataset, chosen, folds, jobs)
-    return _of_tested(options, dataset, folds, result, tuned)
-
-
-def _of_tested(
-    options: Options,
-    dataset: Dataset,
-    folds: Folds,
-    result: CrossValidation,
-    tuned: Tuned | None = None,
-) -> Run:
-    """Leave out the utterances that are in no test part."""
-    tested = folds.tested
-    if len(tested) < len(dataset.y):
+    tuned = None
+    with naming(options.head, dataset.features):
+        if options.tune and dataset.classes:  # `new_head` refuses to tune a regressor
+            tuned = tune_head(options, dataset, folds, jobs)
+            heads = [_by_seed(options, dataset, tuned.tried[n]) for n in tuned.chosen]
+        else:
+            heads = heads_of_folds(options, dataset, folds)
+        result = cross_validate(dataset, heads, folds, jobs)
+    if len(folds.tested) < len(dataset.y):
+        tested = folds.tested
         dataset, folds = dataset.part(tested), folds.within(tested)
         result = result.part(tested)
     return Run(options, dataset, folds, result, tuned)
+
+
+def tune_head(options: Options, dataset: Dataset, folds: Folds, jobs: int) -> Tuned:
+    """Try the settings of ``--tune`` inside of each training part."""
+    tried = draw(options.head, options.tune, options.seed, options.fixed)
+
+    def head(settings: Settings) -> Any:
+        return new_head(options, dataset, settings)
+
+    return tune(dataset, folds, tried, head, options.seed, jobs)
 
 
 def heads_of_folds(options: Options, dataset: Dataset, folds: Folds) -> list[tuple[Any, ...]]:

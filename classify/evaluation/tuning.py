@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Dataset
-from classify.evaluation.crossvalidate import Heads, Parts, fit_parts
-from classify.evaluation.folds import Folds, inner_folds
+from classify.evaluation.crossvalidate import fit_parts
+from classify.evaluation.folds import Folds, Parts, inner_uar, nested_folds
 from classify.evaluation.scheduling import spread
-from classify.stats.metrics import confusion, uar
 from data.errors import UsageError
 
 Settings = dict[str, Any]  # parameter → value; empty: the head's own
@@ -120,22 +119,14 @@ def tune(
         jobs: as of `classify.evaluation.crossvalidate.cross_validate`.
     """
     by = "speaker" if folds.by_speaker else ""
-    parts, fold_of, kinds = [], [], set()
-    for number, (rows, _) in enumerate(folds.parts):
-        inner, kind = inner_folds(dataset.y[rows], dataset.speakers[rows], by, seed)
-        parts += [(rows[train], rows[test]) for train, test in inner]
-        fold_of += [number] * len(inner)
-        kinds.add(kind)
-    classes = len(dataset.classes)
-    counts = np.zeros((len(folds), len(tried), classes, classes), np.intp)
+    inner, kind = nested_folds(folds, dataset.y, dataset.speakers, by, seed)
+    parts = [part for of_fold in inner for part in of_fold]
     heads = [head(settings) for settings in tried]
-    for place, answers in enumerate(spread(_said, heads, dataset, parts, jobs)):
-        for number, (_, test), predicted in zip(fold_of, parts, answers, strict=True):
-            counts[number, place] += confusion(dataset.y[test], predicted, classes)
-    return Tuned(tried, uar(counts), " or ".join(sorted(kinds)))
+    answers = np.stack(list(spread(_answers, heads, dataset, parts, jobs)))
+    return Tuned(tried, inner_uar(inner, dataset.y, answers, len(dataset.classes)), kind)
 
 
-def _said(dataset: Dataset, parts: Parts, jobs: int, head: Any) -> list[npt.NDArray[np.intp]]:
-    """The most probable class number (test utterance,) for each part."""
-    heads: Heads = (head,)
-    return [fit.output.argmax(1) for fit in fit_parts(heads, dataset, parts, jobs)[0]]
+def _answers(dataset: Dataset, parts: Parts, jobs: int, head: Any) -> npt.NDArray[np.intp]:
+    """(tested utterance,) the most probable class number, one part after the other."""
+    (fits,) = fit_parts((head,), dataset, parts, jobs)
+    return np.concatenate([fit.output.argmax(1) for fit in fits])

@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from classify.conditions import Copies, named
 from classify.dataset import Dataset, Selection, with_features
-from classify.evaluation.crossvalidate import Parts
-from classify.evaluation.folds import Folds, with_everything
+from classify.evaluation.folds import Folds, Parts, with_everything
 from classify.evaluation.tuning import Settings
 from classify.models.calibration import tempered
 from classify.options import Options

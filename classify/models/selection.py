@@ -14,8 +14,8 @@ import numpy.typing as npt
 from classify.dataset import Dataset, Selection
 from classify.evaluation.crossvalidate import Heads, cross_validate, learning_from
 from classify.evaluation.folds import Folds, inner_folds, with_everything
-from classify.evaluation.run import new_head
-from classify.evaluation.tuning import Settings, draw, tune
+from classify.evaluation.run import new_head, tune_head
+from classify.evaluation.tuning import Settings
 from classify.features import Features
 from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
@@ -115,15 +115,8 @@ def by_tuning(
     options: Options, dataset: Dataset, folds: Folds, jobs: int
 ) -> tuple[Choice, Probabilities]:
     """Choose among ``--tune`` settings; otherwise as `by_layer_and_C`."""
-    tried = draw(options.head, options.tune, options.seed, options.fixed)
-    tuned = tune(
-        dataset,
-        with_everything(folds, len(dataset.y)),
-        tried,
-        lambda settings: new_head(options, dataset, settings),
-        options.seed,
-        jobs,
-    )
+    tuned = tune_head(options, dataset, with_everything(folds, len(dataset.y)), jobs)
+    tried = tuned.tried
     heads: list[Heads] = [(new_head(options, dataset, tried[n]),) for n in tuned.chosen[:-1]]
     probabilities = of_folds(dataset, heads, folds, jobs)
     settings = [tried[number] for number in tuned.chosen]
