@@ -82,7 +82,7 @@ def by_layer_and_C(
     layers = ("mean", *cache.layers) if options.layer is None else (options.layer,)
     features = [Features.chosen(replace(options, layer=layer), cache) for layer in layers]
     C = candidates(options.head) if options.C is None else np.array([options.C])
-    task = _task(options, selection, folds)
+    task = Task.of(options.target, selection, with_everything(folds, len(selection.y)))
 
     def matrices() -> Iterator[tuple[Layer, Read]]:
         for layer, each in zip(layers, features, strict=True):
@@ -129,13 +129,6 @@ def of_folds(dataset: Dataset, heads: list[Heads], folds: Folds, jobs: int) -> P
     if not len(folds):
         return np.empty((0, len(dataset.classes)))
     return cross_validate(dataset, heads, folds, jobs).output
-
-
-def _task(options: Options, selection: Selection, folds: Folds) -> Task:
-    whole = with_everything(folds, len(selection.y))
-    if selection.speakers_known:
-        return Task(options.target, selection, whole, selection.speakers, "speaker")
-    return Task(options.target, selection, whole, np.arange(len(selection.y)).astype(object), "")
 
 
 def _inner_kind(task: Task, seed: int) -> str:

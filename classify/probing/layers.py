@@ -93,18 +93,13 @@ class Control:
                 f"here like {table['id'].iloc[0]}"
             )
         if len(row) < len(table):
-            log.warning(
-                "%d of the %d utterances are in %s: only these are probed",
-                len(row),
-                len(table),
-                cache.path,
-            )
+            text = "%d of the %d utterances are in %s: only these are probed"
+            log.warning(text, len(row), len(table), cache.path)
         mine, theirs = map(list, zip(*row.items(), strict=True))
         other = table["sha256"][mine].to_numpy() != cache.utterances["sha256"][theirs].to_numpy()
         if other.any():
-            log.warning(
-                "%d utterances have the same id, but other audio in %s", other.sum(), cache.path
-            )
+            text = "%d utterances have the same id, but other audio in %s"
+            log.warning(text, other.sum(), cache.path)
         return cls(cache, row)
 
     def source(self, poolings: tuple[str, ...], rows: npt.NDArray[np.intp]) -> CacheLayers:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -71,11 +72,10 @@ def draw_maps(X: Matrix, y: Rows, speakers: npt.NDArray, seed: int = 0) -> list[
 
 def _discriminants(X: Matrix, y: Rows, train: Rows, test: Rows) -> Map:
     """Discriminants of the classes of `train`, and where `test` lies along them."""
-    scaler = StandardScaler().fit(X[train])
     components = PCA(min(COMPONENTS, len(train), X.shape[1]), random_state=0)
     lda = LinearDiscriminantAnalysis(n_components=2)
-    lda.fit(components.fit_transform(scaler.transform(X[train])), y[train])
-    points = lda.transform(components.transform(scaler.transform(X[test])))
+    steps = make_pipeline(StandardScaler(), components, lda).fit(X[train], y[train])
+    points = steps.transform(X[test])
     return Map("LDA", ("discriminant 1", "discriminant 2"), test, points)
 
 

@@ -60,27 +60,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LayerScores:
-    """Scores of the probes on one layer, or on features without layers."""
+class SpeakerScores:
+    """Scores of predictions, overall and by speaker."""
 
-    layer: int | None
-    C: list[float]  # (fold,)
     scores: Scores
     per_speaker: dict[str, Scores]
 
     def as_json(self) -> Json:
+        """As plain JSON."""
+        of_speakers = {
+            name: {**own.values, "utterances": own.utterances}
+            for name, own in self.per_speaker.items()
+        }
+        return {**self.scores.as_json(), "per_speaker": of_speakers}
+
+
+@dataclass(frozen=True)
+class LayerScores(SpeakerScores):
+    """Scores of the probes on one layer, or on features without layers."""
+
+    layer: int | None
+    C: list[float]  # (fold,)
+
+    def as_json(self) -> Json:
         """A ROW."""
-        return {"layer": self.layer, "C": self.C, **scores_json(self.scores, self.per_speaker)}
-
-
-def scores_json(scores: Scores, per_speaker: dict[str, Scores]) -> Json:
-    """Scores, overall and by speaker."""
-    return {
-        **scores.as_json(),
-        "per_speaker": {
-            name: {**own.values, "utterances": own.utterances} for name, own in per_speaker.items()
-        },
-    }
+        return {"layer": self.layer, "C": self.C, **super().as_json()}
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,9 @@ class FoldChoice:
 
 
 @dataclass(frozen=True)
-class NestedScores:
+class NestedScores(SpeakerScores):
     """Scores of the nested choice of layer and C."""
 
-    scores: Scores
-    per_speaker: dict[str, Scores]
     best_on_test: float  # UAR of the layer that is best on test
     folds: list[FoldChoice]
 
@@ -114,7 +116,7 @@ class NestedScores:
     def as_json(self) -> Json:
         """Its part of ``probe.json``."""
         return {
-            **scores_json(self.scores, self.per_speaker),
+            **super().as_json(),
             "best_on_test": self.best_on_test,
             "optimism": self.optimism,
             "folds": [asdict(choice) for choice in self.folds],
@@ -146,7 +148,7 @@ class Difference:
     """UAR of the nested choice less that of the control's."""
 
     uar: float
-    interval: Pair
+    ci95: Pair
     p: float
 
 
@@ -163,7 +165,6 @@ class ControlCurve:
 
     def as_json(self, utterances: int) -> Json:
         """Its part of ``probe.json``."""
-        apart = self.difference
         return {
             **encoder_json(self.recipe),
             "fingerprint": self.fingerprint,
@@ -171,7 +172,7 @@ class ControlCurve:
             "pooling": self.pooling,
             "layers": rows_json(self.layers),
             "best": best_json(self.best, self.layers),
-            "difference": {"uar": apart.uar, "ci95": apart.interval, "p": apart.p},
+            "difference": asdict(self.difference),
         }
 
 
@@ -182,11 +183,6 @@ class RemovedCurve:
     what: str  # was removed, as text
     transductive: bool
     layers: list[LayerScores]
-
-    def as_json(self) -> Json:
-        """Its part of ``probe.json``."""
-        layers = rows_json(self.layers)
-        return {"what": self.what, "transductive": self.transductive, "layers": layers}
 
 
 @dataclass(frozen=True)
@@ -240,13 +236,6 @@ class TargetResult:
         return 1 / len(self.task.classes)
 
     @property
-    def support(self) -> dict[str, int]:
-        """Class → its utterances."""
-        classes = self.task.classes
-        counts = np.bincount(self.task.y[self.task.folds.tested], minlength=len(classes))
-        return dict(zip(classes, counts.tolist(), strict=True))
-
-    @property
     def numbers(self) -> list[int]:
         """(layer,) numbers of the layers."""
         return numbers(self.layers)
@@ -263,11 +252,11 @@ class TargetResult:
 
     def as_json(self) -> Json:
         """Its part of ``probe.json``."""
-        folds, utterances = self.task.folds, len(self.task.folds.tested)
+        folds, utterances = self.task.folds, self.majority.utterances
         found: Json = {
             "utterances": utterances,
             "classes": list(self.task.classes),
-            "support": self.support,
+            "support": self.majority.support,
             "chance": self.chance,
             "folds": {
                 "kind": folds.kind,
@@ -292,13 +281,13 @@ class TargetResult:
                 },
             }
         if self.removed:
-            found["removed"] = self.removed.as_json()
+            found["removed"] = {**vars(self.removed), "layers": rows_json(self.removed.layers)}
         if self.description_length:
             found["description_length"] = rows_json(self.description_length)
         return found
 
 
-def rows_json(rows: Sequence["LayerScores | CodeLength"]) -> list[Json]:
+def rows_json(rows: Sequence[LayerScores | CodeLength]) -> list[Json]:
     """A list of rows."""
     return [row.as_json() for row in rows]
 

@@ -15,7 +15,7 @@ from classify.stats.tests import permutation_test, uar_shares
 def of_layers(curve: Curve) -> list[LayerScores]:
     """The scores of a curve, a layer each."""
     return [
-        LayerScores(layer if isinstance(layer, int) else None, C, *scores)
+        LayerScores(*scores, layer if isinstance(layer, int) else None, C)
         for layer, C, scores in zip(
             curve.layers, curve.C.tolist(), _scores(curve.task, curve.counts), strict=True
         )
@@ -38,7 +38,7 @@ def difference(task: Task, predictions: npt.NDArray[np.intp], seed: int) -> Diff
     shares = uar_shares(counts)
     return Difference(
         uar=float(uar(counts.sum(0)) @ [1, -1]),
-        interval=intervals.as_json(intervals.of_difference(counts)),
+        ci95=intervals.as_json(intervals.of_difference(counts)),
         p=float(permutation_test(shares[:, 0] - shares[:, 1], seed=seed)),
     )
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from classify.features import Features
 from data.cache import Cache
 from data.cache.recipe import in_words
 from data.errors import UsageError
@@ -82,13 +84,14 @@ def compare(
         UsageError: too few utterances are in both, or a pooling is not.
     """
     rows = np.arange(len(cache)) if rows is None else rows
-    if other is None:
-        here, there = rows, rows
-    else:
-        here, there = _common(cache, other, rows)
+    here, there = _common(cache, other, rows) if other else (rows, rows)
     shared = _poolings(cache, other or cache, poolings)
-    X = [_features(cache, layer, shared, here) for layer in cache.layers]
-    Y = [_features(other, layer, shared, there) for layer in other.layers] if other else None
+
+    def features(of: Cache, rows: npt.NDArray[np.intp]) -> list[Matrix]:
+        return [Features(layer, (layer,), shared).of_cache(of, rows) for layer in of.layers]
+
+    X = features(cache, here)
+    Y = features(other, there) if other else None
     return Similarity(
         (in_words(cache.recipe), in_words((other or cache).recipe)),
         (cache.layers, (other or cache).layers),
@@ -177,19 +180,13 @@ def _of_features(
     return products
 
 
-def _features(cache: Cache, layer: int, poolings: Sequence[str], rows: npt.NDArray) -> Matrix:
-    return np.hstack([cache.layer(layer, pooling)[rows] for pooling in poolings])
-
-
 def _common(
     cache: Cache, other: Cache, rows: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Rows of both caches with the same utterances, in the same order."""
-    keys = list(zip(other.utterances["id"], other.utterances["sha256"], strict=True))
-    position = {key: row for row, key in enumerate(keys)}
-    table = cache.utterances.iloc[rows]
-    found = [position.get(key, -1) for key in zip(table["id"], table["sha256"], strict=True)]
-    there = np.array(found, np.intp)
+    same = ["id", "sha256"]
+    keys = pd.MultiIndex.from_frame(other.utterances[same])
+    there = keys.get_indexer(pd.MultiIndex.from_frame(cache.utterances[same].iloc[rows]))
     both = there >= 0
     if both.sum() < FEWEST:
         raise UsageError(

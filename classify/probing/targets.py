@@ -49,6 +49,13 @@ class Task:
     groups: npt.NDArray[np.object_]  # (utterance,) what folds keep together
     grouped_by: str  # "speaker" or "sentence"; "" where neither is known
 
+    @classmethod
+    def of(cls, target: str, selection: Selection, folds: Folds) -> "Task":
+        """Speakers are kept together, or where they are unknown every utterance is alone."""
+        if selection.speakers_known:
+            return cls(target, selection, folds, selection.speakers, "speaker")
+        return cls(target, selection, folds, np.arange(len(selection.y)).astype(object), "")
+
     @property
     def y(self) -> npt.NDArray[np.intp]:
         """(utterance,) number of the class."""
@@ -120,21 +127,18 @@ def task(table: pd.DataFrame, target: str, options: ProbeOptions) -> Task:
             )
         require_unheard(selection.utterances, options.allow_heard)
         return _across_sentences(selection, options)
-    known = selection.speakers_known
-    if known and selection.tuned_fold is None and is_constant(selection.y, selection.speakers):
+    tuned = selection.tuned_fold is not None
+    chosen = options.selection(target)
+    if selection.speakers_known and not tuned and is_constant(selection.y, selection.speakers):
         require_unheard(selection.utterances, options.allow_heard)
         folds = _speakers_of_every_class(selection, options)
         if options.folds == CROSSED:
             folds = crossed(folds, selection, options.seed)
     else:
-        of_sentences = target == "sentence" and options.folds == CROSSED
-        chosen = options.selection(target)
-        if of_sentences:
+        if target == "sentence" and options.folds == CROSSED:
             chosen = replace(chosen, folds="auto")
         selection, folds = divide(selection, chosen)
-    if known:
-        return Task(target, selection, folds, selection.speakers, "speaker")
-    return Task(target, selection, folds, np.arange(len(selection.y)).astype(object), "")
+    return Task.of(target, selection, folds)
 
 
 def is_constant(y: npt.NDArray[np.intp], groups: npt.NDArray) -> bool:
@@ -164,14 +168,17 @@ def _speakers_of_every_class(selection: Selection, options: ProbeOptions) -> Fol
 
 def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
     """The speaker as target, with other sentences in training than in test."""
-    sentences = np.full(len(selection.y), "")
-    if "sentence" in selection.utterances:
-        sentences = as_text(selection.utterances["sentence"]).to_numpy(str)
+    sentences = _sentences(selection)
     if not (sentences != "").any():
         log.warning("the sentences are unknown: a speaker's may be the same in training and test")
-        return _across_utterances(_of_several(selection, selection.utterances["id"]), options)
+        selection = _of_several(selection, selection.utterances["id"].to_numpy(object))
+        number = min(DEFAULT_FOLDS, int(np.bincount(selection.y).min()))
+        parts = stratified(selection.y, number, options.seed)
+        folds = Folds("stratified, sentences unknown", parts, by_speaker=False)
+        alone = np.arange(len(selection.y)).astype(object)
+        return Task("speaker", selection, folds, alone, "")
     selection = _of_several(selection, sentences)
-    sentences = as_text(selection.utterances["sentence"]).to_numpy(object)
+    sentences = _sentences(selection)
     if len(set(sentences)) <= MANY_SPEAKERS:
         kind, parts = "leave one sentence out", leave_one_out(sentences)
     else:
@@ -186,19 +193,19 @@ def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
     return Task("speaker", selection, Folds(kind, parts, by_speaker=False), sentences, "sentence")
 
 
-def _across_utterances(selection: Selection, options: ProbeOptions) -> Task:
-    number = min(DEFAULT_FOLDS, int(np.bincount(selection.y).min()))
-    parts = stratified(selection.y, number, options.seed)
-    folds = Folds("stratified, sentences unknown", parts, by_speaker=False)
-    return Task("speaker", selection, folds, np.arange(len(selection.y)).astype(object), "")
+def _sentences(selection: Selection) -> npt.NDArray[np.object_]:
+    """(utterance,) "" if it is unknown."""
+    table = selection.utterances
+    if "sentence" not in table:
+        return np.full(len(table), "", object)
+    return as_text(table["sentence"]).to_numpy(object)
 
 
-def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
+def _of_several(selection: Selection, sentences: npt.NDArray[np.object_]) -> Selection:
     """Use the speakers with several sentences as classes, named with their corpus."""
-    pairs = pd.DataFrame({"speaker": selection.speakers, "sentence": np.asarray(sentences, object)})
-    counts = pairs[pairs["sentence"] != ""].groupby("speaker")["sentence"].nunique()
-    several = pairs["speaker"].isin(counts.index[counts > 1]) & (pairs["sentence"] != "")
-    chosen = several.to_numpy()
+    pairs = pd.DataFrame({"speaker": selection.speakers, "sentence": sentences})
+    counts = pairs[sentences != ""].groupby("speaker")["sentence"].nunique()
+    chosen = (pairs["speaker"].map(counts) > 1).to_numpy() & (sentences != "")
     if left := len(chosen) - int(chosen.sum()):
         log.warning("speaker: left out %d utterances without a second sentence", left)
     classes, y = np.unique(selection.speakers[chosen].astype(str), return_inverse=True)
@@ -207,10 +214,5 @@ def _of_several(selection: Selection, sentences: npt.ArrayLike) -> Selection:
             f"got {len(classes)} speakers with several sentences; expected 2 or more, to predict "
             "the speaker of new sentences"
         )
-    return Selection(
-        utterances=selection.utterances[chosen].reset_index(drop=True),
-        rows=selection.rows[chosen],
-        y=y,
-        classes=tuple(map(str, classes)),
-        targets=(),
-    )
+    some = selection.part(np.flatnonzero(chosen))
+    return replace(some, y=y, classes=tuple(map(str, classes)))

@@ -72,7 +72,7 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
 
     def rows(number: int) -> list[LayerScores]:
         return [
-            LayerScores(layer, [1.0], scores(*random.poisson(40, count)), {})
+            LayerScores(scores(*random.poisson(40, count)), {}, layer, [1.0])
             for layer in range(number)
         ]
 
