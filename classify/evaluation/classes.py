@@ -37,12 +37,16 @@ class ClassOutcome:
         _, unit = units(data, folds)
         counts = confusions(data.y, result.by_seed.argmax(2), unit, len(data.classes)).sum(1)
         epochs = [[fit.epoch for fit in fits] for fits in zip(*result.fits, strict=True)]
+        mix = {}
+        if result.layer_weights is not None and isinstance(data, Dataset):
+            for layer, weights in zip(data.features.layers, result.layer_weights.T, strict=True):
+                mix[layer] = Spread(float(weights.mean()), float(weights.std()))
         return cls(
             scores=Scores.of(counts, data.classes),
             folds=tuple(Scores.without_intervals(c, data.classes) for c in by_seed.sum(0)),
             seeds=tuple(Scores.without_intervals(c, data.classes) for c in by_seed.sum(1)),
             epochs=tuple(tuple(e for e in fold if e is not None) for fold in epochs),
-            layer_weights=_layer_weights(data, result),
+            layer_weights=mix,
         )
 
     @property
@@ -57,42 +61,29 @@ class ClassOutcome:
 
     def as_json(self) -> Json:
         """The part of ``metrics.json`` that is about classes."""
-        return {
+        found = {
             **self.scores.as_json(),
             "chance": self.chance,
             "classes": list(self.scores.classes),
-            **({"seeds": self._seeds_json()} if len(self.seeds) > 1 else {}),
-            **({"layer_weights": self._weights_json()} if self.layer_weights else {}),
         }
+        if len(self.seeds) > 1:
+            found["seeds"] = {"count": len(self.seeds)}
+            for name in METRICS:
+                values = [seed.values[name] for seed in self.seeds]
+                found["seeds"][name] = {**asdict(self.over_seeds(name)), "values": values}
+        if mix := self.layer_weights:
+            found["layer_weights"] = {str(layer): asdict(spread) for layer, spread in mix.items()}
+        return found
 
     def fold_json(self, number: int) -> Json:
         """The scores of one fold, and the epoch that each seed's fit kept."""
         epochs = self.epochs[number]
         return {**self.folds[number].values, **({"epochs": list(epochs)} if epochs else {})}
 
-    def _seeds_json(self) -> Json:
-        found: Json = {"count": len(self.seeds)}
-        for name in METRICS:
-            values = [seed.values[name] for seed in self.seeds]
-            found[name] = {**asdict(self.over_seeds(name)), "values": values}
-        return found
-
-    def _weights_json(self) -> Json:
-        return {str(layer): asdict(spread) for layer, spread in self.layer_weights.items()}
-
-
-def predictions(data: Dataset, result: CrossValidation) -> Iterator[list[str]]:
-    """Truth, prediction and probabilities of each utterance, for ``predictions.csv``; the header
-    first."""
-    yield ["truth", "prediction", *data.classes]
-    names = np.array(data.classes)[result.prediction]
-    for truth, name, probabilities in zip(data.truth, names, result.output, strict=True):
-        yield [str(truth), str(name), *(f"{value:.6f}" for value in probabilities)]
-
-
-def _layer_weights(data: Selection, result: CrossValidation) -> dict[int, Spread]:
-    weights = result.layer_weights  # (fit, layer)
-    if weights is None or not isinstance(data, Dataset):
-        return {}
-    pairs = zip(weights.mean(0).tolist(), weights.std(0).tolist(), strict=True)
-    return {layer: Spread(*pair) for layer, pair in zip(data.features.layers, pairs, strict=True)}
+    def predictions(self, data: Selection, result: CrossValidation) -> Iterator[list[str]]:
+        """Truth, prediction and probabilities of each utterance, for ``predictions.csv``; the
+        header first."""
+        yield ["truth", "prediction", *data.classes]
+        names = np.array(data.classes)[result.prediction]
+        for truth, name, probabilities in zip(data.truth, names, result.output, strict=True):
+            yield [str(truth), str(name), *(f"{value:.6f}" for value in probabilities)]

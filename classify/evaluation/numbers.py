@@ -7,7 +7,7 @@ import numpy as np
 
 from classify.dataset import Selection
 from classify.evaluation.crossvalidate import CrossValidation
-from classify.evaluation.folds import Folds, Rows
+from classify.evaluation.folds import Folds, Rows, units
 from classify.stats import intervals
 from classify.stats.agreement import AGREEMENTS, Values
 from classify.stats.scores import Json
@@ -24,6 +24,11 @@ class Distribution:
     deviation: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, values: Values) -> "Distribution":
+        """Of values (utterance,)."""
+        return cls(*map(float, (values.mean(), values.std(), values.min(), values.max())))
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,14 @@ class NumberOutcome:
     @classmethod
     def of(cls, data: Selection, folds: Folds, result: CrossValidation) -> "NumberOutcome":
         """Score the predictions of a cross-validation."""
-        found, (*of_targets, of_mean) = _agreement(data, result, slice(None)), _ccc(data, result)
+        found = _agreement(data, result, slice(None))
+        _, unit = units(data, folds)
+        *of_targets, of_mean = intervals.as_json(intervals.of_ccc(data.y, result.output, unit))
+        columns = zip(found.targets.items(), of_targets, data.y.T, strict=True)
         return cls(
             targets={
-                name: TargetScores(values, of_targets[column], _distribution(data.y[:, column]))
-                for column, (name, values) in enumerate(found.targets.items())
+                name: TargetScores(values, interval, Distribution.of(truth))
+                for (name, values), interval, truth in columns
             },
             mean=TargetScores(found.mean, of_mean),
             folds=tuple(_agreement(data, result, test) for _, test in folds.parts),
@@ -83,23 +91,12 @@ class NumberOutcome:
         """The scores of one fold."""
         return asdict(self.folds[number])
 
-
-def predictions(data: Selection, result: CrossValidation) -> Iterator[list[str]]:
-    """Truth and prediction of each utterance, for ``predictions.csv``; the header first."""
-    yield [f"{name}_{kind}" for name in data.targets for kind in ("truth", "prediction")]
-    pairs = np.stack([data.y, result.output], axis=2)
-    for row in pairs.reshape(len(pairs), -1):
-        yield [f"{value:.6f}" for value in row]
-
-
-def _ccc(data: Selection, result: CrossValidation) -> list[intervals.Pair]:
-    """95 % intervals over speakers of the CCC of each target, then of their mean.
-
-    If the speakers are unknown, the intervals are over utterances.
-    """
-    units = data.speakers if data.speakers_known else data.utterances["id"]
-    _, speakers = np.unique(units.astype(str), return_inverse=True)
-    return intervals.as_json(intervals.of_ccc(data.y, result.output, speakers))
+    def predictions(self, data: Selection, result: CrossValidation) -> Iterator[list[str]]:
+        """Truth and prediction of each utterance, for ``predictions.csv``; the header first."""
+        yield [f"{name}_{kind}" for name in data.targets for kind in ("truth", "prediction")]
+        pairs = np.stack([data.y, result.output], axis=2)
+        for row in pairs.reshape(len(pairs), -1):
+            yield [f"{value:.6f}" for value in row]
 
 
 def _agreement(data: Selection, result: CrossValidation, rows: Rows | slice) -> FoldAgreement:
@@ -112,12 +109,6 @@ def _agreement(data: Selection, result: CrossValidation, rows: Rows | slice) -> 
             for column, target in enumerate(data.targets)
         },
         mean={name: _defined(values.mean()) for name, values in found.items()},
-    )
-
-
-def _distribution(values: Values) -> Distribution:
-    return Distribution(
-        *(float(value) for value in (values.mean(), values.std(), values.min(), values.max()))
     )
 
 

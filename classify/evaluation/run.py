@@ -1,7 +1,7 @@
 """The result of cross-validating one head."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Dataset, load
-from classify.evaluation import classes, numbers
 from classify.evaluation.classes import ClassOutcome
 from classify.evaluation.crossvalidate import CrossValidation, cross_validate
 from classify.evaluation.division import divide
@@ -21,15 +20,6 @@ from classify.options import Options
 from classify.stats.scores import Json
 from data.cache.recipe import encoder_json
 from data.errors import UsageError
-
-
-@dataclass(frozen=True)
-class HeldOutPart:
-    """The test part of a fold."""
-
-    fold: int
-    speakers: list[str]  # empty: unknown
-    utterances: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +61,13 @@ class Run:
             "transductive": self.transductive,
             "utterances": len(data.y),
             "folds": [
-                {**asdict(fold), **self.outcome.fold_json(fold.fold)} for fold in self.test_parts
+                {
+                    "fold": number,
+                    "speakers": self.speakers(number),
+                    "utterances": len(test),
+                    **self.outcome.fold_json(number),
+                }
+                for number, (_, test) in enumerate(self.folds.parts)
             ],
             "split": self.folds.kind,
             **({"fold_audit": self.folds.audit.as_json()} if self.folds.audit else {}),
@@ -85,35 +81,25 @@ class Run:
         """The rows of ``predictions.csv``, the header first."""
         table = self.dataset.utterances
         about = zip(table["id"], table["speaker"], self.folds.fold, strict=True)
-        kind = classes if self.dataset.classes else numbers
-        rows = kind.predictions(self.dataset, self.result)
+        rows = self.outcome.predictions(self.dataset, self.result)
         yield ["id", "speaker", "fold", *next(rows)]
         for values, row in zip(about, rows, strict=True):
             yield [*map(str, values), *row]
 
-    @property
-    def test_parts(self) -> list[HeldOutPart]:
-        """Test part of each fold."""
-        known = self.folds.by_speaker
-        return [
-            HeldOutPart(
-                fold=number,
-                speakers=sorted(set(self.dataset.speakers[test])) if known else [],
-                utterances=len(test),
-            )
-            for number, (_, test) in enumerate(self.folds.parts)
-        ]
+    def speakers(self, fold: int) -> list[str]:
+        """Speakers of a test part; empty: they are unknown."""
+        _, test = self.folds.parts[fold]
+        return sorted(set(self.dataset.speakers[test])) if self.folds.by_speaker else []
 
     @cached_property
     def attention(self) -> npt.NDArray[np.float64] | None:
         """(utterance, step) attention to the test parts by heads of the first seed; NaN after an
         utterance's last step; None of heads without attention."""
-        found = [fit.attention for fit in self.result.fits[0]]
-        some = [each for each in found if each is not None]
-        if len(some) < len(found):
+        found = [fit.attention for fit in self.result.fits[0] if fit.attention is not None]
+        if len(found) < len(self.folds):
             return None
-        joined = np.full((len(self.dataset.y), max(each.shape[1] for each in some)), np.nan)
-        for (_, test), each in zip(self.folds.parts, some, strict=True):
+        joined = np.full((len(self.dataset.y), max(each.shape[1] for each in found)), np.nan)
+        for (_, test), each in zip(self.folds.parts, found, strict=True):
             joined[test, : each.shape[1]] = np.where(each > 0, each, np.nan)
         return joined
 

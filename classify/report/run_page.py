@@ -160,9 +160,10 @@ def _targets(outcome: NumberOutcome, by_speaker: bool) -> Section:
 
 def _folds(run: Run, columns: Columns) -> Section:
     """A table with a row for each fold: the held-out speakers and the scores."""
+    cells = list(columns.values())
     rows = [
-        (", ".join(part.speakers) or part.fold, part.utterances, *values)
-        for part, *values in zip(run.test_parts, *columns.values(), strict=True)
+        (", ".join(run.speakers(number)) or number, len(test), *(of[number] for of in cells))
+        for number, (_, test) in enumerate(run.folds.parts)
     ]
     text = "" if run.dataset.classes else (
         "Within a fold CCC and Pearson suffer where a speaker uses little of the scale. A dash: "
