@@ -102,7 +102,7 @@ class NumberOutcome:
 def _agreement(data: Selection, result: CrossValidation, rows: Rows | slice) -> FoldAgreement:
     """Of each target, and their means over the targets, for some utterances."""
     truth, prediction = data.y[rows], result.output[rows]
-    found = {name: measure(truth, prediction) for name, measure in AGREEMENTS.items()}
+    found = {name: measure(truth, prediction) for name, (_, measure) in AGREEMENTS.items()}
     return FoldAgreement(
         targets={
             target: {name: _defined(values[column]) for name, values in found.items()}

@@ -99,9 +99,9 @@ def _of_numbers(
         for name, row in outcome.rows.items()
     ]
     columns = {
-        f"{name}: {measure.label}": [score(fold.targets[name][key]) for fold in outcome.folds]
+        f"{name}: {label}": [score(fold.targets[name][key]) for fold in outcome.folds]
         for name in outcome.targets
-        for key, measure in AGREEMENTS.items()
+        for key, (label, _) in AGREEMENTS.items()
     }
     return facts, [_targets(outcome, by_speaker)], columns
 

@@ -5,7 +5,6 @@ each of the columns "…" alone. Where a quotient is 0 / 0, it is NaN.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -68,34 +67,11 @@ def rmse(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
     return np.sqrt(((true - predicted) ** 2).mean(0))
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """A registered score of numbers.
-
-    Args:
-        name: its key in JSON.
-        label: its heading in tables.
-        function: from truth and prediction (utterance, …) to scores (…).
-        higher_is_better: its direction.
-    """
-
-    name: str
-    label: str
-    function: Callable[[npt.ArrayLike, npt.ArrayLike], Values]
-    higher_is_better: bool = True
-
-    def __call__(self, truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Values:
-        """Scores (…) of truth and prediction (utterance, …)."""
-        return self.function(truth, prediction)
-
-
-AGREEMENTS = {
-    each.name: each
-    for each in (
-        Agreement("ccc", "CCC", ccc),
-        Agreement("pearson", "Pearson", pearson),
-        Agreement("rmse", "RMSE", rmse, higher_is_better=False),
-    )
+# key in JSON → heading in tables, and the function from truth and prediction (utterance, …) to (…)
+AGREEMENTS: dict[str, tuple[str, Callable[[npt.ArrayLike, npt.ArrayLike], Values]]] = {
+    "ccc": ("CCC", ccc),
+    "pearson": ("Pearson", pearson),
+    "rmse": ("RMSE", rmse),
 }
 
 

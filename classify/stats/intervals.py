@@ -244,11 +244,6 @@ def degrees_of_freedom(shares: Values) -> Values:
     return (_speakers(shares) - 1 + trace**2 / square) / 2
 
 
-def interval_key(name: str) -> str:
-    """Key of a metric's interval in JSON."""
-    return "ci95" if name == "uar" else f"ci95_{name}"
-
-
 def _metric(score: str | Score) -> Metric:
     if isinstance(score, Metric):
         return score

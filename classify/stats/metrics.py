@@ -147,7 +147,6 @@ class Metric:
         function: from counts (…, truth, prediction) to scores (…).
         low: the least value that it can have.
         high: the largest.
-        higher_is_better: its direction.
         of_class: the score (…, class) of which it is the mean over the classes. It gives intervals
             over classes; None: there are none.
         by_support: whether that mean is weighted by the utterances of the classes.
@@ -158,7 +157,6 @@ class Metric:
     function: Callable[[Counts], Values]
     low: float = 0.0
     high: float = 1.0
-    higher_is_better: bool = True
     of_class: Callable[[Counts], Values] | None = None
     by_support: bool = False
 

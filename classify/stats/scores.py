@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from classify.stats.intervals import Pair, as_json, interval_key, of_classes, of_score
+from classify.stats.intervals import Pair, as_json, of_classes, of_score
 from classify.stats.metrics import METRICS, Counts, f1, precision, recall
 
 Json = dict[str, Any]  # a JSON object
@@ -101,9 +101,10 @@ class Scores:
 
     def as_json(self) -> Json:
         """Metrics, intervals, scores of the classes and counts, for JSON files."""
+        pairs = self.intervals.items()
         return {
             **self.values,
-            **{interval_key(name): pair for name, pair in self.intervals.items()},
+            **{"ci95" if name == "uar" else f"ci95_{name}": pair for name, pair in pairs},
             "per_class": {name: asdict(row) for name, row in self.per_class.items()},
             "confusion": self.confusion.tolist(),
         }

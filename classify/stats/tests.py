@@ -4,7 +4,7 @@ Whole speakers are exchanged: if two layers differ only by chance, both signs of
 difference are equally likely.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -91,29 +91,10 @@ def best(counts: Counts, alpha: float = ALPHA, draws: int = DRAWS, seed: int = 0
     score = shares.sum(0).round(DECIMALS)
     order = np.argsort(-score, kind="stable")  # the best first
     p = np.ones(len(order))
-    at_least = _ranges_at_least(shares[:, order], draws, seed)
+    at_least = _share_at_least(_ranges, shares[:, order], draws, seed)[1:]
     p[order[1:]] = np.maximum.accumulate(at_least[::-1])[::-1]
     smallest = smallest_p(len(shares), draws)
     return Best(int(order[0]), p, score[order[0]] - score, alpha, smallest)
-
-
-def _ranges_at_least(shares: Values, draws: int, seed: int) -> Values:
-    """(layer - 1,) share of exchanges in which the range of the first 2, 3, … layers is at least
-    the observed one.
-
-    Args:
-        shares: (speaker, layer) by their sum, the best first.
-        draws: as of `best`.
-        seed: as of `best`.
-    """
-    observed = shares.sum(0)
-    found, exchanges = np.zeros(shares.shape[1]), 0
-    for signs in _signs(len(shares), draws, seed):
-        sums = signs @ shares
-        ranges = np.maximum.accumulate(sums, axis=1) - np.minimum.accumulate(sums, axis=1)
-        found += (ranges >= observed[0] - observed - ROUNDING).sum(0)
-        exchanges += len(signs)
-    return found[1:] / exchanges
 
 
 def permutation_test(differences: Values, draws: int = DRAWS, seed: int = 0) -> Values:
@@ -131,12 +112,7 @@ def permutation_test(differences: Values, draws: int = DRAWS, seed: int = 0) -> 
         (…) p of the sum over the speakers being 0.
     """
     flat = differences.reshape(len(differences), -1)
-    observed = np.abs(flat.sum(0))
-    found, exchanges = np.zeros(flat.shape[1]), 0
-    for signs in _signs(len(flat), draws, seed):
-        found += (np.abs(signs @ flat) >= observed - ROUNDING).sum(0)
-        exchanges += len(signs)
-    return (found / exchanges).reshape(differences.shape[1:])
+    return _share_at_least(np.abs, flat, draws, seed).reshape(differences.shape[1:])
 
 
 def holm(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -181,6 +157,30 @@ def uar_shares(counts: Counts) -> Values:
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     found = np.divide(hits, support, out=np.zeros(hits.shape), where=occurs)
     return found.sum(-1) / occurs.sum(-1)
+
+
+def _ranges(sums: Values) -> Values:
+    """(…, layer) the highest of the layers up to each one less the lowest of them."""
+    return np.maximum.accumulate(sums, axis=-1) - np.minimum.accumulate(sums, axis=-1)
+
+
+def _share_at_least(
+    statistic: Callable[[Values], Values], values: Values, draws: int, seed: int
+) -> Values:
+    """(…) share of the exchanges whose statistic is at least the observed one.
+
+    Args:
+        statistic: of the sums (…) over the speakers.
+        values: (speaker, …) whose signs are exchanged.
+        draws: as of `best`.
+        seed: as of `best`.
+    """
+    observed = statistic(values.sum(0))
+    found, exchanges = np.zeros(observed.shape), 0
+    for signs in _signs(len(values), draws, seed):
+        found += (statistic(signs @ values) >= observed - ROUNDING).sum(0)
+        exchanges += len(signs)
+    return found / exchanges
 
 
 def _signs(speakers: int, draws: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
