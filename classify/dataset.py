@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classify.features import Features, Matrix
+from classify.features import Features, Matrix, normalized_within
 from classify.heads import regressor_path
 from classify.heard import marked
-from classify.normalize import by_speaker
 from classify.options import EMOTION_TARGETS, Options
 from data.cache import Cache
 from data.cache.by_fold import TUNED_FOLD, FoldedCache, open_cache
@@ -185,14 +184,9 @@ def with_features(chosen: Selection, options: Options, cache: Cache) -> Dataset:
     if options.normalize == "speaker":
         grouping(chosen.utterances, "speaker", "--normalize speaker", "--normalize global")
         kept = parameters["layers"], parameters["steps"]
-        read = [by_speaker(X, chosen.speakers, *kept) for X in read]
+        read = [normalized_within(X, chosen.speakers, *kept) for X in read]
     return Dataset(
-        utterances=chosen.utterances,
-        rows=chosen.rows,
-        y=chosen.y,
-        classes=chosen.classes,
-        targets=chosen.targets,
-        left_out=chosen.left_out,
+        **{each.name: getattr(chosen, each.name) for each in fields(Selection)},
         X=read[0],
         by_fold=tuple(read) if folded else (),
         locations=tuple(one.provenance.get("location") for one in caches) if folded else (),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.heads import find
+from classify.heads.standardize import CONSTANT
 from classify.options import NONE, Options
 from data.errors import UsageError
 
@@ -189,6 +190,31 @@ class Features:
             X[place, :, :steps, :dim] = of_layers if self.layer == "mix" else of_layers.mean(0)
             X[place, :, :steps, dim:] = context[place]
         return X.reshape(len(rows), -1)
+
+
+def normalized_within(X: Matrix, groups: npt.NDArray, layers: int, steps: int) -> Matrix:
+    """X (utterance, layer · step · dim) with mean 0 and deviation 1 in each group.
+
+    Within speakers this is transductive: it needs all recordings of a tested speaker before the
+    first prediction (but none of the labels). Such scores do not hold for a speaker with a single
+    recording. A feature that is constant in a group becomes 0; so does all of a group of one.
+
+    Args:
+        X: NaN after the last step of a sequence.
+        groups: (utterance,) names, such as of speakers.
+        layers: how many a row holds.
+        steps: moments of a sequence, which share a group's statistics; 1 of pooled features.
+    """
+    names = groups.astype(str)
+    values = X.reshape(len(X), layers, steps, -1)
+    found = np.empty_like(values)
+    for name in np.unique(names):
+        own = values[names == name].astype(np.float64)
+        mean = np.nanmean(own, (0, 2), keepdims=True)
+        deviation = np.nanstd(own, (0, 2), keepdims=True)
+        scale = np.where(deviation > CONSTANT * np.abs(mean), deviation, np.inf)
+        found[names == name] = (own - mean) / scale
+    return found.reshape(X.shape)
 
 
 def _finetuned(options: Options, cache: "Cache") -> Options:

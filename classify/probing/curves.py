@@ -14,8 +14,10 @@ from classify.features import Matrix
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
 from classify.probing.layers import Layer, Read
+from classify.probing.result import FoldChoice, LayerScores, NestedScores
 from classify.probing.targets import Task
 from classify.stats.metrics import Counts, confusions
+from classify.stats.scores import Scores
 from data.text import escaped
 
 log = logging.getLogger("wav2emo")
@@ -67,6 +69,15 @@ class Curve:
         """(speaker, layer, truth, prediction) confusion matrices."""
         return counts_by(self.task, self.predictions)
 
+    @cached_property
+    def scores(self) -> list[LayerScores]:
+        """Of each layer."""
+        rows = zip(self.layers, self.C.tolist(), _scores(self.task, self.counts), strict=True)
+        return [
+            LayerScores(*scores, layer if isinstance(layer, int) else None, C)
+            for layer, C, scores in rows
+        ]
+
     @property
     def chosen(self) -> npt.NDArray[np.intp]:
         """(fold,) place of the layer that each training part chooses: that of the highest UAR by
@@ -87,11 +98,37 @@ class Curve:
         fold = self.task.folds.fold
         return self.predictions[self.chosen[fold], np.arange(len(fold))]
 
+    def nested_scores(self, best_on_test: float) -> NestedScores:
+        """The scores of `nested`, beside that of the layer best on test."""
+        (scores,) = _scores(self.task, counts_by(self.task, self.nested[None]))
+        folds = [
+            FoldChoice(fold, int(self.layers[place]), float(self.C[place, fold]))
+            for fold, place in enumerate(self.chosen)
+        ]
+        return NestedScores(*scores, best_on_test, folds)
+
 
 def counts_by(task: Task, predictions: npt.NDArray[np.intp]) -> Counts:
     """(speaker, layer, truth, prediction) confusion matrices of predictions (layer, utterance)."""
     tested, speakers = task.folds.tested, task.tested_speakers[1]
     return confusions(task.y[tested], predictions[:, tested], speakers, len(task.classes))
+
+
+def _scores(task: Task, counts: Counts) -> list[tuple[Scores, dict[str, Scores]]]:
+    """Of counts (speaker, layer, truth, prediction), and by speaker. Where the speaker is
+    predicted, intervals are over the classes."""
+    overall = Scores.of_each(counts, task.classes, over_classes=task.target == "speaker")
+    speakers = list(map(str, task.tested_speakers[0]))
+    return [
+        (
+            scores,
+            {
+                speaker: Scores.without_intervals(own, task.classes)
+                for speaker, own in zip(speakers, of_layer, strict=True)
+            },
+        )
+        for scores, of_layer in zip(overall, counts.swapaxes(0, 1), strict=True)
+    ]
 
 
 def curve(

@@ -17,9 +17,9 @@ from classify.features import Features
 from classify.heads.linear.batched import DEFAULT_C
 from classify.heard import marked
 from classify.options import EMOTION_TARGETS
-from classify.probing import controls, scores
+from classify.probing import controls
 from classify.probing.audit import audit
-from classify.probing.curves import ChoiceOfC, Curve, candidates, curve
+from classify.probing.curves import ChoiceOfC, Curve, candidates, counts_by, curve
 from classify.probing.description_length import description_length
 from classify.probing.layers import ALL, CacheLayers, Control, Layer, Read
 from classify.probing.options import ProbeOptions
@@ -27,6 +27,7 @@ from classify.probing.removal import without_speaker_means, without_speaker_subs
 from classify.probing.result import (
     CodeLength,
     ControlCurve,
+    Difference,
     LayerScores,
     Probe,
     RemovedCurve,
@@ -34,8 +35,10 @@ from classify.probing.result import (
 )
 from classify.probing.similarity import Similarities, compare
 from classify.probing.targets import Task, tasks
-from classify.stats import best
+from classify.stats import best, intervals
+from classify.stats.metrics import uar
 from classify.stats.scores import Scores
+from classify.stats.tests import permutation_test, uar_shares
 from data.cache import Cache
 from data.cache.by_fold import FoldedCache
 from data.errors import UsageError
@@ -167,7 +170,7 @@ class _Target:
             task=task,
             C=self.choice.kind,
             pooling=main.pooling,
-            layers=scores.of_layers(main),
+            layers=main.scores,
             predictions=main.predictions,
             majority=Scores.without_intervals(majority, task.classes),
             best=best(main.counts, seed=options.seed),
@@ -178,7 +181,7 @@ class _Target:
         removes = options.remove and task.target == removed_target(options)
         return replace(
             found,
-            nested=scores.of_nested(main, found.top.scores.uar),
+            nested=main.nested_scores(found.top.scores.uar),
             nested_predictions=main.nested,
             poolings=self._poolings_alone(),
             shuffled=controls.shuffled(main, source, head, shuffles, options.seed)
@@ -194,7 +197,7 @@ class _Target:
         """Probe each pooling, where there are several."""
         names = self.poolings if len(self.poolings) > 1 else ()
         alone = {name: CacheLayers(self.cache, (name,), self.source.rows) for name in names}
-        return {name: scores.of_layers(self.curve(source, name)) for name, source in alone.items()}
+        return {name: self.curve(source, name).scores for name, source in alone.items()}
 
     def _baselines(self) -> dict[str, LayerScores]:
         """Probe the features that are computed without an encoder."""
@@ -205,19 +208,25 @@ class _Target:
         if np.ptp(seconds) > 0:
             sources["duration"] = seconds
         curves = {name: self.curve([(None, [(ALL, X)])], name) for name, X in sources.items()}
-        return {name: scores.of_layers(of)[0] for name, of in curves.items()}
+        return {name: of.scores[0] for name, of in curves.items()}
 
     def _of_control(self, control: Control, main: Curve) -> ControlCurve:
         source = control.source(self.poolings, self.task.selection.rows)
         of = self.curve(source, source.name)
-        both = np.stack([main.nested, of.nested])
+        counts = counts_by(self.task, np.stack([main.nested, of.nested]))
+        shares = uar_shares(counts)
+        difference = Difference(
+            uar=float(uar(counts.sum(0)) @ [1, -1]),
+            ci95=intervals.as_json(intervals.of_difference(counts)),
+            p=float(permutation_test(shares[:, 0] - shares[:, 1], seed=self.options.seed)),
+        )
         return ControlCurve(
             recipe=control.cache.recipe,
             fingerprint=control.cache.fingerprint,
             pooling=source.name,
-            layers=scores.of_layers(of),
+            layers=of.scores,
             best=best(of.counts, seed=self.options.seed),
-            difference=scores.difference(self.task, both, self.options.seed),
+            difference=difference,
         )
 
     def _removed(self) -> RemovedCurve:
@@ -238,7 +247,7 @@ class _Target:
         return RemovedCurve(
             what="mean of each speaker" if mean else "subspace of the training speakers",
             transductive=mean,
-            layers=scores.of_layers(self.curve(layers, self.source.name)),
+            layers=self.curve(layers, self.source.name).scores,
         )
 
     def _description_length(self) -> list[CodeLength]:

@@ -18,10 +18,10 @@ from classify.evaluation.division import is_given
 from classify.evaluation.folds import SCHEMES
 from classify.evaluation.run import new_head
 from classify.features import Matrix as Features
+from classify.features import normalized_within
 from classify.heads import find, naming
 from classify.heads.probabilities import probabilities
 from classify.heard import marked, require_unheard
-from classify.normalize import by_speaker
 from classify.options import Options
 from classify.studies.fits import Output, is_batched, predict_parts
 from classify.transfer.cells import ACROSS, Matrix, matrix
@@ -195,7 +195,7 @@ class Encoder:
     def _standardised(self, data: Dataset) -> Features:
         """The features standardised by each corpus."""
         steps = data.parameters["layers"], data.parameters["steps"]
-        return by_speaker(data.X, self.matrix.domain.astype(str), *steps)
+        return normalized_within(data.X, self.matrix.domain.astype(str), *steps)
 
     def alignments(self) -> Iterator[Alignment]:
         """Similarity of the class means of each two corpora, standardised by corpus."""

@@ -15,6 +15,7 @@ from sklearn.model_selection import PredefinedSplit
 from classify.dataset import select, sound
 from classify.evaluation.division import divide
 from classify.evaluation.fold_files import entries
+from classify.evaluation.folds_audit import Shared
 from classify.evaluation.run import evaluate as cross_validate
 from classify.options import Options
 from data import spreadsheet
@@ -182,19 +183,21 @@ def test_the_audit_counts_what_is_shared(make_cache, tmp_path) -> None:
         for name, column in columns.items():
             test = {*table.loc[[*tested], column]}
             shared = test & {*table.loc[[*fitted], column]}
-            assert one.overlap[name] == (len(shared), len(test)), name
+            assert one.overlap[name] == Shared(len(shared), len(test)), name
             every[name] |= shared
         for missing, part in ((one.untrained, fitted), (one.untested, tested)):
             present = {*selection.truth[np.isin(selection.utterances["id"], [*part])]}
             assert {*missing} == {*selection.classes} - present
     for name, shared in every.items():
-        assert folds.audit.overlap[name] == (len(shared), table[columns[name]].nunique())
+        found = Shared(len(shared), table[columns[name]].nunique())
+        assert folds.audit.overlap[name] == found
 
 
 def test_what_is_unknown_is_not_counted(make_cache, leaking) -> None:
     cache = make_cache(columns={"sha256": [""] * 80})
     _, folds = divided(cache, leaking)
-    assert folds.audit.overlap == {"speaker": (5, 5), "recording": (0, 80), "sentence": None}
+    expected = {"speaker": Shared(5, 5), "recording": Shared(0, 80), "sentence": None}
+    assert folds.audit.overlap == expected
 
 
 @pytest.mark.parametrize("name", ["speaker", "recording", "sentence"])

@@ -12,9 +12,9 @@ from classify.dataset import load
 from classify.evaluation.folds import split
 from classify.evaluation.run import evaluate, new_head
 from classify.evaluation.tuning import SPACES, draw, tune
+from classify.features import normalized_within
 from classify.heads import HEADS
 from classify.models import train as fit
-from classify.normalize import by_speaker
 from classify.options import Options
 from classify.training_options import TrainingOptions
 from data.errors import UsageError
@@ -95,7 +95,7 @@ def test_moments_of_a_speaker_are_counted_together() -> None:
     X[1, :, 2:] = np.nan
     X[4, :, 1:] = np.nan
     speakers = np.array(list("aabbba"))
-    found = by_speaker(X.reshape(6, -1).astype(np.float32), speakers, 2, 4).reshape(X.shape)
+    found = normalized_within(X.reshape(6, -1).astype(np.float32), speakers, 2, 4).reshape(X.shape)
     for speaker in "ab":
         own = found[speakers == speaker]
         np.testing.assert_allclose(np.nanmean(own, (0, 2)), 0, atol=1e-5)
