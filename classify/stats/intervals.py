@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit  # scipy.stats would take a second to import
 
 from classify.stats.agreement import ccc, left_out_ccc
-from classify.stats.metrics import METRICS, Counts, Metric, Values
+from classify.stats.metrics import METRICS, Counts, Metric, Values, uar
 
 Score = Callable[[Counts], Values]
 Interval = tuple[Values, Values]
@@ -68,17 +68,22 @@ def interval(counts: Counts, score: str | Score = "uar", level: float = LEVEL) -
 def of_score(counts: Counts, score: str | Score = "uar", level: float = LEVEL) -> Interval:
     """`interval` without its warning."""
     metric = _metric(score)
-    total = _total(counts)
-    value = _on_unit(metric)(total)
-    shares = _shares(counts, total)
-    variance = _scale(shares) * _squares(_on_unit(metric), counts, total, value)
-    low, high = wilson(value, variance, shares, _independent(total), level)
     span = metric.high - metric.low
+
+    def on_unit(counts: Counts) -> Values:
+        return (metric(counts) - metric.low) / span
+
+    total = _total(counts)
+    value, shares = on_unit(total), _shares(counts, total)
+    speakers = _speakers(shares)
+    scale = (speakers - 1) / np.maximum(speakers, 1)
+    variance = scale * _squares(on_unit, counts, total, value)
+    low, high = wilson(value, variance, shares, _independent(total), level)
     return metric.low + span * low, metric.low + span * high
 
 
-def of_difference(counts: Counts, score: str | Score = "uar", level: float = LEVEL) -> Interval:
-    """Confidence interval of the first of two scores less the second, paired by speaker.
+def of_difference(counts: Counts) -> Interval:
+    """Confidence interval of the first of two UARs less the second, paired by speaker.
 
     Newcombe's square-and-add of the two intervals of `interval` (1998, Improved Confidence
     Intervals for the Difference between Binomial Proportions Based on Paired Data, method 10):
@@ -89,8 +94,6 @@ def of_difference(counts: Counts, score: str | Score = "uar", level: float = LEV
     Args:
         counts: (speaker, …, 2, truth, prediction) confusion matrices of two layers or heads on the
             same utterances.
-        score: as of `interval`.
-        level: as of `interval`.
 
     Returns:
         low and high (…); NaN below 4 speakers.
@@ -98,27 +101,23 @@ def of_difference(counts: Counts, score: str | Score = "uar", level: float = LEV
     Raises:
         ValueError: as `interval`.
     """
-    metric = _metric(score)
-    function = _on_unit(metric)
     total = _total(counts)
     if total.ndim < 3 or total.shape[-3] != 2:
         raise ValueError(f"got counts {counts.shape}, expected (speaker, …, 2, truth, prediction)")
-    value = function(total)
-    shares = _shares(counts, total)
-    both = _squares(function, counts, total, value)
-    low, high = wilson(value, both, shares, _independent(total), level)
+    value = uar(total)
+    found = _first_less_second(value)
+    both = _squares(uar, counts, total, value)
+    low, high = wilson(value, both, _shares(counts, total), _independent(total))
     product = both[..., 0] * both[..., 1]
-    difference = _squares(lambda of: _first_less_second(function(of)), counts, total,
-                          _first_less_second(value))  # fmt: skip
+    difference = _squares(lambda of: _first_less_second(uar(of)), counts, total, found)
     correlation = np.divide(
         both.sum(-1) - difference, 2 * np.sqrt(product), out=np.zeros_like(product),
         where=product > ROUNDING,
     )  # fmt: skip
     below, above = np.maximum(value - low, 0), np.maximum(high - value, 0)
-    found, span = _first_less_second(value), metric.high - metric.low
     return (
-        span * np.maximum(found - _added(below[..., 0], above[..., 1], correlation), -1),
-        span * np.minimum(found + _added(above[..., 0], below[..., 1], correlation), 1),
+        np.maximum(found - _added(below[..., 0], above[..., 1], correlation), -1),
+        np.minimum(found + _added(above[..., 0], below[..., 1], correlation), 1),
     )
 
 
@@ -130,20 +129,20 @@ def _added(first: Values, second: Values, correlation: Values) -> Values:
     return np.sqrt(np.maximum(first**2 + second**2 - 2 * correlation * first * second, 0))
 
 
-def of_classes(counts: Counts, score: str = "uar", level: float = LEVEL) -> Interval:
+def of_classes(counts: Counts, score: str = "uar") -> Interval:
     """Confidence interval over classes, for a target whose classes are the speakers.
 
     Args:
         counts: (…, truth, prediction) confusion matrices of all utterances.
         score: name of a metric.
-        level: as of `interval`.
 
     Returns:
         low and high (…); NaN below 4 classes, and of a metric that is no mean over the classes.
     """
     metric, support = METRICS[score], counts.sum(-1)
     if metric.of_class is None:
-        return np.full(support.shape[:-1], np.nan), np.full(support.shape[:-1], np.nan)
+        none = np.full(support.shape[:-1], np.nan)
+        return none, none
     weights = support if metric.by_support else np.ones(support.shape)
     parts = np.moveaxis(metric.of_class(counts), -1, 0)
     shares = np.moveaxis(weights / weights.sum(-1, keepdims=True), -1, 0)
@@ -151,14 +150,11 @@ def of_classes(counts: Counts, score: str = "uar", level: float = LEVEL) -> Inte
     left_out = (value - shares * parts) / (1 - shares)
     classes = len(parts)
     variance = (classes - 1) / classes * ((left_out - value) ** 2).sum(0)
-    return wilson(value, variance, shares, _independent(counts), level)
+    return wilson(value, variance, shares, _independent(counts))
 
 
 def of_ccc(
-    truth: npt.ArrayLike,
-    prediction: npt.ArrayLike,
-    speakers: npt.NDArray[np.integer],
-    level: float = LEVEL,
+    truth: npt.ArrayLike, prediction: npt.ArrayLike, speakers: npt.NDArray[np.integer]
 ) -> Interval:
     """Confidence intervals of concordance correlation coefficients, and of their mean.
 
@@ -169,7 +165,6 @@ def of_ccc(
         truth: (utterance, target) numbers.
         prediction: (utterance, target) likewise.
         speakers: (utterance,) number of the speaker, from 0.
-        level: as of `interval`.
 
     Returns:
         low and high (target + 1,), the last of the mean over the targets; NaN where a coefficient
@@ -185,12 +180,12 @@ def of_ccc(
     variance = (count - 1) / count * ((left_out - value) ** 2).sum(0)
     shares = np.bincount(speakers) / len(speakers)
     with np.errstate(divide="ignore", invalid="ignore"):
-        half = _quantile(shares, level) * np.sqrt(variance) / (1 - value**2)
+        half = _quantile(shares, LEVEL) * np.sqrt(variance) / (1 - value**2)
         return np.tanh(np.arctanh(value) - half), np.tanh(np.arctanh(value) + half)
 
 
 def wilson(
-    value: Values, variance: Values, shares: Values, independent: Values, level: float
+    value: Values, variance: Values, shares: Values, independent: Values, level: float = LEVEL
 ) -> Interval:
     """Interval of a score between 0 and 1 whose variance is known from clusters.
 
@@ -254,12 +249,6 @@ def _metric(score: str | Score) -> Metric:
     return METRICS[score]
 
 
-def _on_unit(metric: Metric) -> Score:
-    """The metric, on a scale from 0 to 1."""
-    span = metric.high - metric.low
-    return lambda counts: (metric(counts) - metric.low) / span
-
-
 def _total(counts: Counts) -> Counts:
     """(…, truth, prediction) counts of all speakers; refuses what are no confusion matrices."""
     shape = counts.shape
@@ -293,12 +282,6 @@ def _squares(function: Score, counts: Counts, total: Counts, value: Values) -> V
         lost = (left.sum(-1, keepdims=True) == 0) & (total.sum(-1, keepdims=True) > 0)
         squares += ((function(np.where(lost, total, left)) - value) ** 2).sum(0)
     return squares
-
-
-def _scale(shares: Values) -> Values:
-    """(…) (k - 1) / k, which makes a jackknife's variance of `_squares`."""
-    speakers = _speakers(shares)
-    return (speakers - 1) / np.maximum(speakers, 1)
 
 
 def _speakers(shares: Values) -> Values:

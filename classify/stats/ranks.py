@@ -78,7 +78,7 @@ def iman_davenport(chi2: float, speakers: int, heads: int) -> float:
     return (speakers - 1) * chi2 / (speakers * (heads - 1) - chi2)
 
 
-def critical_difference(speakers: int, heads: int, alpha: float = ALPHA) -> float:
+def critical_difference(speakers: int, heads: int) -> float:
     """Nemenyi's: mean ranks so far apart differ, all pairs of heads considered.
 
     CD = q √(k (k + 1) / 6 N), q of the studentised range over √2.
@@ -86,7 +86,7 @@ def critical_difference(speakers: int, heads: int, alpha: float = ALPHA) -> floa
     >>> round(critical_difference(speakers=14, heads=4), 2)
     1.25
     """
-    q = studentized_range.ppf(1 - alpha, heads, np.inf) / np.sqrt(2)
+    q = studentized_range.ppf(1 - ALPHA, heads, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(heads * (heads + 1) / (6 * speakers)))
 
 
