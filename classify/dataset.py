@@ -240,16 +240,30 @@ def is_quantity(column: pd.Series) -> bool:
 def select(utterances: pd.DataFrame, options: Options, folds: bool = True) -> Selection:
     """Select utterances from the table of a cache; see `load`."""
     table = of_corpora(utterances, options)
-    numbers = has_numbers(utterances, options)
-    selection = (_with_numbers if numbers else _with_classes)(table, options, folds)
-    named = utterances[["id", "corpus", "path"]]
-    return replace(selection, left_out=named.drop(selection.rows))
+    why = pd.Series("", table.index)  # each is left out; "": it is kept
+    if folds and (table["speaker"] != "").any():
+        why[table["speaker"] == ""] = "without a speaker"
+    if has_numbers(utterances, options):
+        chosen, y, classes = _with_numbers(table, options, why)
+    else:
+        chosen, y, classes = _with_classes(table, options, why)
+    rows = chosen.index.to_numpy()
+    return Selection(
+        utterances=chosen.reset_index(drop=True),
+        rows=rows,
+        y=y,
+        classes=classes,
+        targets=() if classes else options.targets,
+        left_out=utterances[["id", "corpus", "path"]].drop(rows),
+    )
 
 
-def _with_classes(table: pd.DataFrame, options: Options, folds: bool) -> Selection:
+Target = tuple[pd.DataFrame, npt.NDArray, tuple[str, ...]]  # the utterances, y and classes
+
+
+def _with_classes(table: pd.DataFrame, options: Options, why: pd.Series) -> Target:
     labels = _labels(table, options)
     native = as_text(table[options.target])
-    why = _without_speaker(table, folds)
     why[labels == ""] = "of no class"
     why[native == ""] = f"without {options.target}"
     _warn_left_out(why)
@@ -261,19 +275,12 @@ def _with_classes(table: pd.DataFrame, options: Options, folds: bool) -> Selecti
             f"{_listed(classes) or 'no class'}; expected two classes or more. "
             f"Column {options.target} holds: {_listed(sorted(set(native) - {''})) or 'nothing'}"
         )
-    return Selection(
-        utterances=chosen.reset_index(drop=True),
-        rows=chosen.index.to_numpy(),
-        y=np.searchsorted(np.array(classes), labels.to_numpy(str)),
-        classes=classes,
-        targets=(),
-    )
+    return chosen, np.searchsorted(np.array(classes), labels.to_numpy(str)), classes
 
 
-def _with_numbers(table: pd.DataFrame, options: Options, folds: bool) -> Selection:
+def _with_numbers(table: pd.DataFrame, options: Options, why: pd.Series) -> Target:
     regressor_path(options.head)
     _require_numeric(table, options)
-    why = _without_speaker(table, folds)
     for name in reversed(options.targets):  # the message names the first missing column
         why[~np.isfinite(table[name])] = f"without {name}"
     _warn_left_out(why)
@@ -283,13 +290,7 @@ def _with_numbers(table: pd.DataFrame, options: Options, folds: bool) -> Selecti
             f"{options.cache}: {len(chosen)} utterances have a number of {options.target}; "
             "expected two or more"
         )
-    return Selection(
-        utterances=chosen.reset_index(drop=True),
-        rows=chosen.index.to_numpy(),
-        y=chosen[list(options.targets)].to_numpy(np.float64),
-        classes=(),
-        targets=options.targets,
-    )
+    return chosen, chosen[list(options.targets)].to_numpy(np.float64), ()
 
 
 def _require_numeric(table: pd.DataFrame, options: Options) -> None:
@@ -307,14 +308,6 @@ def _require_numeric(table: pd.DataFrame, options: Options) -> None:
                 f"--target {options.target}: {name} is text ({example!r}) and cannot be regressed; "
                 f"the numeric columns of {options.cache} are {known}"
             )
-
-
-def _without_speaker(table: pd.DataFrame, folds: bool) -> "pd.Series[str]":
-    """(utterance,) reason for which it is left out, "" if it is kept; see `folds` of `load`."""
-    why = pd.Series("", table.index)
-    if folds and (table["speaker"] != "").any():
-        why[table["speaker"] == ""] = "without a speaker"
-    return why
 
 
 def of_corpora(table: pd.DataFrame, options: Options) -> pd.DataFrame:
