@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +118,8 @@ def split(dataset: Selection, folds: int | str, seed: int) -> Folds:
         made = _of_tuning(dataset, dataset.tuned_fold, folds)
     elif isinstance(folds, int):
         made = _numbered(dataset, folds, seed)
+    elif folds in ("speaker", CROSSED) and not dataset.speakers_known:
+        raise UsageError(f"--folds {folds}: the speakers are unknown in the cache")
     else:
         made = SCHEMES[folds](dataset, seed)
     _require_learnable(made, dataset)
@@ -138,17 +140,23 @@ def _of_tuning(dataset: Selection, fold: npt.NDArray[np.intp], folds: int | str)
 
 
 def _require_learnable(folds: Folds, dataset: Selection) -> None:
-    y = dataset.strata
-    for train, _ in folds.parts:
-        if len(missing := np.setdiff1d(y, y[train])):
-            alone = f"in one test part of the {folds.kind} alone"
-            if folds.by_speaker:
-                speakers = np.unique(dataset.speakers[y == missing[0]])
-                alone = f"spoken by {', '.join(speakers)} alone"
-            raise UsageError(
-                f"class {dataset.classes[missing[0]]} is {alone}, so it cannot be learned when "
-                "left out for testing: leave the class out, or merge it, with --labels"
-            )
+    missing = untrained(folds.parts, dataset.strata)
+    if missing is None:
+        return
+    alone = f"in one test part of the {folds.kind} alone"
+    if folds.by_speaker:
+        speakers = np.unique(dataset.speakers[dataset.strata == missing])
+        alone = f"spoken by {', '.join(speakers)} alone"
+    raise UsageError(
+        f"class {dataset.classes[missing]} is {alone}, so it cannot be learned when left out for "
+        "testing: leave the class out, or merge it, with --labels"
+    )
+
+
+def untrained(parts: Parts, y: npt.NDArray[np.intp]) -> int | None:
+    """The first class that a training part lacks; None: there is none."""
+    missing = (np.setdiff1d(y, y[train]).tolist() for train, _ in parts)
+    return next((number for numbers in missing for number in numbers), None)
 
 
 def _numbered(dataset: Selection, number: int, seed: int) -> Folds:
@@ -163,8 +171,6 @@ def _numbered(dataset: Selection, number: int, seed: int) -> Folds:
 
 def by_speaker(dataset: Selection, seed: int) -> Folds:
     """Leave one speaker out."""
-    if not dataset.speakers_known:
-        raise UsageError("--folds speaker: the speakers are unknown in the cache")
     _require_speakers(dataset)
     return Folds("leave one speaker out", leave_one_out(dataset.speakers), by_speaker=True)
 
@@ -181,8 +187,6 @@ def automatic(dataset: Selection, seed: int) -> Folds:
 
 def by_speaker_and_sentence(dataset: Selection, seed: int) -> Folds:
     """`automatic`, split by sentence too; see `crossed`."""
-    if not dataset.speakers_known:
-        raise UsageError(f"--folds {CROSSED}: the speakers are unknown in the cache")
     folds = automatic(dataset, seed)
     _require_learnable(folds, dataset)
     return crossed(folds, dataset, seed)
@@ -239,13 +243,12 @@ def crossed(folds: Folds, dataset: Selection, seed: int) -> Folds:
         for train, test in folds.parts
         for number in np.unique(group[test])
     ]
-    for train, _ in parts:
-        if len(missing := np.setdiff1d(dataset.strata, dataset.strata[train])):
-            what = f"class {dataset.classes[missing[0]]}" if dataset.classes else "the target"
-            raise UsageError(
-                f"--folds {CROSSED}: {what} cannot be learned where a speaker and a sentence are "
-                "left out; ask for --folds speaker"
-            )
+    if (missing := untrained(parts, dataset.strata)) is not None:
+        what = f"class {dataset.classes[missing]}" if dataset.classes else "the target"
+        raise UsageError(
+            f"--folds {CROSSED}: {what} cannot be learned where a speaker and a sentence are left "
+            "out; ask for --folds speaker"
+        )
     by = "one sentence" if len(names) == groups else f"one of {groups} groups of sentences"
     return Folds(f"{folds.kind}, and {by}", parts, folds.by_speaker)
 
@@ -323,20 +326,22 @@ def grouped(
     """Divide into `number` folds of whole groups, stratified by class as far as possible."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # on rare classes: callers are stricter
-        warnings.simplefilter("ignore", UserWarning)
-        return list(splitter.split(y, y, groups))
+    return _split(StratifiedGroupKFold(number, shuffle=True, random_state=seed), y, groups)
 
 
 def stratified(y: npt.NDArray[np.intp], number: int, seed: int) -> list[tuple[Rows, Rows]]:
     """Divide into `number` shuffled folds, stratified by class."""
     from sklearn.model_selection import StratifiedKFold
 
-    splitter = StratifiedKFold(number, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # on rare classes
+    return _split(StratifiedKFold(number, shuffle=True, random_state=seed), y)
+
+
+def _split(
+    splitter: Any, y: npt.NDArray[np.intp], groups: npt.NDArray | None = None
+) -> list[tuple[Rows, Rows]]:
+    with warnings.catch_warnings():  # on rare classes: callers are stricter
         warnings.simplefilter("ignore", UserWarning)
-        return list(splitter.split(y, y))
+        return list(splitter.split(y, y, groups))
 
 
 def parted(fold: npt.NDArray[np.intp]) -> list[tuple[Rows, Rows]]:

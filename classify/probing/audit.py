@@ -235,16 +235,14 @@ def same_sound(table: pd.DataFrame, X: Matrix) -> Pairs:
             its checksum and differ in their seconds.
         X: (utterance, dim) features of them.
     """
-    rows = table.index.to_numpy()
-    known = table[table["sha256"] != ""]
-    copies = known.groupby(["sha256", "start", "end"], dropna=False, sort=False).indices.values()
-    several = [known.index.to_numpy()[members] for members in copies if len(members) > 1]
-    found = np.array([pair for members in several for pair in combinations(members, 2)], np.intp)
-    found = found.reshape(-1, 2)
-    identical = set(map(tuple, found.tolist()))
-    near = [(rows[one], rows[other]) for one, other in near_pairs(X)]
-    kept = [pair for pair in near if pair not in identical]
-    return Pairs(found, np.array(kept, np.intp).reshape(-1, 2))
+    same = ["sha256", "start", "end"]
+    copies = table[(table["sha256"] != "") & table.duplicated(same, keep=False)]
+    groups = copies.groupby(same, dropna=False, sort=False)
+    identical = [pair for _, own in groups for pair in combinations(own.index, 2)]
+    near = map(tuple, table.index.to_numpy()[near_pairs(X)].tolist())
+    known = set(identical)
+    others = [pair for pair in near if pair not in known]
+    return Pairs(*(np.array(found, np.intp).reshape(-1, 2) for found in (identical, others)))
 
 
 def near_pairs(X: Matrix) -> npt.NDArray[np.intp]:

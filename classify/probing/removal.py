@@ -17,11 +17,7 @@ def without_speaker_means(X: Matrix, speakers: npt.NDArray) -> Matrix:
     needs all of that speaker's utterances at once, as in the normalisation by speaker of Pepino et
     al. 2021 (arXiv 2104.03502).
     """
-    names, number = np.unique(speakers.astype(str), return_inverse=True)
-    sums = np.zeros((len(names), X.shape[1]))
-    np.add.at(sums, number, X)
-    means = sums / np.bincount(number)[:, None]
-    return X - means[number].astype(np.float32)
+    return X - _means(X.astype(np.float64), speakers.astype(str)).astype(np.float32)
 
 
 def without_speaker_subspace(y: npt.NDArray[np.intp], speakers: npt.NDArray) -> Remove:
@@ -53,7 +49,7 @@ def without_speaker_subspace(y: npt.NDArray[np.intp], speakers: npt.NDArray) -> 
     return remove
 
 
-def _means(X: Matrix, group: npt.NDArray[np.intp]) -> Matrix:
+def _means(X: npt.NDArray[np.floating], group: npt.NDArray) -> npt.NDArray[np.floating]:
     """(utterance, dim) the mean of each one's group."""
     names, number = np.unique(group, return_inverse=True)
     indicator = (number == np.arange(len(names))[:, None]).astype(X.dtype)

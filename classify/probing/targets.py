@@ -31,6 +31,7 @@ from classify.evaluation.folds import (
     leave_one_out,
     parted,
     stratified,
+    untrained,
 )
 from classify.heard import require_unheard
 from classify.probing.options import CONFOUNDS, ProbeOptions
@@ -184,12 +185,11 @@ def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
     else:
         kind = "grouped by sentence"
         parts = grouped(selection.y, sentences, DEFAULT_FOLDS, options.seed)
-    for train, _ in parts:
-        if len(missing := np.setdiff1d(selection.y, selection.y[train])):
-            raise UsageError(
-                f"speaker {selection.classes[missing[0]]} has sentences in one fold alone, so "
-                "that voice cannot be learned when they are left out for testing"
-            )
+    if (missing := untrained(parts, selection.y)) is not None:
+        raise UsageError(
+            f"speaker {selection.classes[missing]} has sentences in one fold alone, so that voice "
+            "cannot be learned when they are left out for testing"
+        )
     return Task("speaker", selection, Folds(kind, parts, by_speaker=False), sentences, "sentence")
 
 
