@@ -135,17 +135,18 @@ def _require_parts(text: str, members: Members, selection: Selection) -> None:
     if not members:
         raise UsageError(f"--folds {text}: it names no fold of the selected utterances")
     for name, parts in members.items():
-        for part, what in (("train", "training"), ("test", "test")):
-            if not parts[part]:
-                raise UsageError(
-                    f"--folds {text}: fold {name} has no {what} part among the selected utterances"
-                )
         for row in parts["test"]:
             if tested.setdefault(row, name) != name:
                 raise UsageError(
                     f"--folds {text}: {ids[row]} is tested in fold {tested[row]} and in fold "
                     f"{name}; give folds that test each utterance once, such as those of one "
                     "repetition, by a pattern: 'FOLDER/*_[1-5].csv'"
+                )
+    for name, parts in members.items():
+        for part, what in (("train", "training"), ("test", "test")):
+            if not parts[part]:
+                raise UsageError(
+                    f"--folds {text}: fold {name} has no {what} part among the selected utterances"
                 )
 
 
