@@ -193,14 +193,13 @@ def _inner_uar(
 
 def predict(head: str, X: Matrix, problems: Problems) -> npt.NDArray[np.intp]:
     """(problem, utterance) the most probable class; of one class in training, that class."""
-    labels = np.broadcast_to(problems.labels, problems.train.shape)
-    lowest = np.where(problems.train, labels, problems.classes).min(1)
-    highest = np.where(problems.train, labels, -1).max(1)
-    predicted = np.repeat(lowest[:, None], len(X), 1)
-    able = np.flatnonzero(lowest < highest)
+    present = problems.present
+    predicted = np.repeat(present.argmax(0)[:, None], len(X), 1)
+    able = np.flatnonzero(present.sum(0) > 1)
     if len(able):
+        labels = problems.labels if problems.labels.ndim == 1 else problems.labels[able]
         C = problems.C if np.ndim(problems.C) == 0 else problems.strengths[able]
-        part = Problems(problems.train[able], labels[able], problems.classes, C)
+        part = Problems(problems.train[able], labels, problems.classes, C)
         if head in DEFAULT_C:
             predicted[able] = predictions(head, X, part)
         else:

@@ -84,23 +84,22 @@ class Control:
         Raises:
             UsageError: it has none of `table`.
         """
-        position = {name: row for row, name in enumerate(cache.utterances["id"])}
-        row = {mine: position[name] for mine, name in table["id"].items() if name in position}
-        if not row:
+        there = pd.Index(cache.utterances["id"]).get_indexer(table["id"])
+        common, there = table[there >= 0], there[there >= 0]
+        if not len(common):
             raise UsageError(
                 f"--control {cache.path}: none of its {len(cache)} utterances is among the "
                 f"{len(table)} to probe; ids there are like {cache.utterances['id'].iloc[0]}, "
                 f"here like {table['id'].iloc[0]}"
             )
-        if len(row) < len(table):
+        if len(common) < len(table):
             text = "%d of the %d utterances are in %s: only these are probed"
-            log.warning(text, len(row), len(table), cache.path)
-        mine, theirs = map(list, zip(*row.items(), strict=True))
-        other = table["sha256"][mine].to_numpy() != cache.utterances["sha256"][theirs].to_numpy()
+            log.warning(text, len(common), len(table), cache.path)
+        other = common["sha256"].to_numpy() != cache.utterances["sha256"].to_numpy()[there]
         if other.any():
             text = "%d utterances have the same id, but other audio in %s"
             log.warning(text, other.sum(), cache.path)
-        return cls(cache, row)
+        return cls(cache, dict(zip(common.index.tolist(), there.tolist(), strict=True)))
 
     def source(self, poolings: tuple[str, ...], rows: npt.NDArray[np.intp]) -> CacheLayers:
         """The control's layers of the same utterances, with the poolings that both caches have.

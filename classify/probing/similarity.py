@@ -9,7 +9,7 @@ Maximization, section 2.4; for CKA: Nguyen et al. 2021, Do Wide and Deep Network
 Things?, section 2), and unrelated representations come out about 0, on either side of it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,9 +132,9 @@ def cka(X: Sequence[Matrix], Y: Sequence[Matrix] | None = None) -> npt.NDArray[n
     if len(counts) != 1 or min(counts) < FEWEST:
         raise ValueError(f"got {sorted(counts)} utterances, expected one number from {FEWEST}")
     n = counts.pop()
-    rows, columns = np.arange(len(X)), np.arange(len(X) if Y else 0, len(features))
-    pairs = {(int(i), int(i)) for i in range(len(features))}
-    pairs |= {(int(i), int(j)) for i in rows for j in columns if Y or i < j}
+    rows, columns = range(len(X)), range(len(X) if Y else 0, len(features))
+    pairs = [(i, i) for i in range(len(features))]
+    pairs += [(i, j) for i in rows for j in columns if i < j]
     width = max(each.shape[1] for each in features)
     cheaper = len(features) * n < len(pairs) * width
     products = _of_grams(features) if cheaper else _of_features(features, pairs)
@@ -144,7 +144,7 @@ def cka(X: Sequence[Matrix], Y: Sequence[Matrix] | None = None) -> npt.NDArray[n
     hsic = products - n / (n - 2) * (diagonals @ diagonals.T)
     hsic += np.outer(sums, sums) / ((n - 1) * (n - 2))
     own = np.sqrt(np.maximum(np.diag(hsic), 0))
-    scale = np.outer(own[rows], own[columns])
+    scale = np.outer(own[list(rows)], own[list(columns)])
     cross = hsic[np.ix_(rows, columns)]
     return np.divide(cross, scale, out=np.full(cross.shape, np.nan), where=scale > 0)
 
@@ -170,7 +170,7 @@ def _of_grams(features: Sequence[Matrix]) -> npt.NDArray[np.float64]:
 
 
 def _of_features(
-    features: Sequence[Matrix], pairs: Collection[tuple[int, int]]
+    features: Sequence[Matrix], pairs: Sequence[tuple[int, int]]
 ) -> npt.NDArray[np.float64]:
     """The same by ‖XᵀY‖², of the given `pairs` alone."""
     products = np.full((len(features), len(features)), np.nan)
