@@ -140,21 +140,21 @@ def cross_validate(
     for number, some in enumerate(heads):
         encoder = number if dataset.by_fold else 0
         together.setdefault((id(some), encoder), []).append(number)
-    by_fold: dict[int, tuple[FoldResult, ...]] = {}  # fold → its result of each seed
+    results: dict[int, tuple[FoldResult, ...]] = {}  # fold → its result of each seed
     for numbers in together.values():
         data, parts = dataset.of_fold(numbers[0]), [folds.parts[number] for number in numbers]
-        fits = fit_parts(heads[numbers[0]], data, parts, jobs, look=True)
-        by_fold |= zip(numbers, zip(*fits, strict=True), strict=True)
+        fits = fit_parts(heads[numbers[0]], data, parts, jobs, watched=True)
+        results |= zip(numbers, zip(*fits, strict=True), strict=True)
     shape = len(heads[0]), len(dataset.y), len(dataset.classes or dataset.targets)
     by_seed = np.full(shape, np.nan)  # of what is not tested
     for number, (_, test) in enumerate(folds.parts):
-        by_seed[:, test] = [fit.output for fit in by_fold[number]]
-    in_order = zip(*(by_fold[number] for number in range(len(folds))), strict=True)
+        by_seed[:, test] = [fit.output for fit in results[number]]
+    in_order = zip(*(results[number] for number in range(len(folds))), strict=True)
     return CrossValidation(folds.fold, by_seed, list(map(list, in_order)))
 
 
 def fit_parts(
-    heads: Heads, dataset: Dataset, parts: Parts, jobs: int = -1, look: bool = False
+    heads: Heads, dataset: Dataset, parts: Parts, jobs: int = -1, watched: bool = False
 ) -> list[list[FoldResult]]:
     """Fit clones of `heads` to each of many training parts, and predict their test parts.
 
@@ -163,14 +163,14 @@ def fit_parts(
         dataset: the utterances.
         parts: rows to train on, and to test.
         jobs: as of `cross_validate`.
-        look: whether training curves include the test parts.
+        watched: whether the training curves of classifiers include the test parts.
 
     Returns:
         For each head, one result per part.
     """
     head = heads[0]
     if hasattr(head, "fit_folds"):
-        return _neural(heads, dataset, parts, look)
+        return _neural(heads, dataset, parts, watched and bool(dataset.classes))
     if hasattr(head, "fold_probabilities") and not getattr(head, "class_weight", None):
         return [_linear(head, dataset, parts)] * len(heads)
     return [[FoldResult(output) for output in _each(head, dataset, parts, jobs)] for head in heads]
@@ -187,12 +187,11 @@ def _linear(head: Any, dataset: Dataset, parts: Parts) -> list[FoldResult]:
     ]
 
 
-def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[list[FoldResult]]:
+def _neural(heads: Heads, dataset: Dataset, parts: Parts, watched: bool) -> list[list[FoldResult]]:
     """Train neural heads on all parts and with all seeds at once."""
-    look = look and bool(dataset.classes)  # regressors draw no curves
     train, test = (masks(rows, len(dataset.y)) for rows in zip(*parts, strict=True))
     train = np.tile(train, (len(heads), 1))
-    watch = np.tile(test, (len(heads), 1)) if look else None
+    watch = np.tile(test, (len(heads), 1)) if watched else None
     seeds = np.repeat([head.random_state for head in heads], len(parts)).tolist()
     speakers = dataset.speakers if dataset.speakers_known else None
     with learning_from(int(train.sum(1).min())):
@@ -203,7 +202,7 @@ def _neural(heads: Heads, dataset: Dataset, parts: Parts, look: bool) -> list[li
                 history=head.history_,
                 epoch=head.epoch_,
                 layer_weights=head.layer_weights_ if len(head.layer_weights_) > 1 else None,
-                attention=head.attention(dataset.X[test]) if look else None,
+                attention=head.attention(dataset.X[test]) if watched else None,
             )
             for head, (_, test) in zip(fitted, [*parts] * len(heads), strict=True)
         ]

@@ -21,7 +21,7 @@ from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.options import Options
 from classify.probing.curves import ChoiceOfC, Curve, candidates, curve
-from classify.probing.layers import ALL, Layer, Read
+from classify.probing.layers import ALL, FoldFeatures, Layer
 from classify.probing.targets import Task
 from data.cache import Cache
 from data.errors import UsageError
@@ -84,7 +84,7 @@ def by_layer_and_C(
     C = candidates(options.head) if options.C is None else np.array([options.C])
     task = Task.of(options.target, selection, with_everything(folds, len(selection.y)))
 
-    def matrices() -> Iterator[tuple[Layer, Read]]:
+    def matrices() -> Iterator[tuple[Layer, FoldFeatures]]:
         for layer, each in zip(layers, features, strict=True):
             yield layer, [(ALL, each.of_cache(cache, selection.rows))]
 

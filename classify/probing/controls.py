@@ -8,7 +8,7 @@ import numpy.typing as npt
 from classify.heads import naming
 from classify.heads.linear.batched import Problems
 from classify.probing.curves import Curve, counts_by, layer_name, predict
-from classify.probing.layers import Read
+from classify.probing.layers import FoldFeatures
 from classify.probing.result import ShuffledCurve, ShuffledLayer
 from classify.probing.targets import Task, is_constant
 from classify.stats.metrics import Counts, confusion, uar
@@ -60,7 +60,7 @@ def shuffle(task: Task, shuffles: int, seed: int) -> tuple[npt.NDArray[np.intp],
 
 
 def shuffled(
-    curve: Curve, layers: Iterable[tuple[int, Read]], head: str, shuffles: int, seed: int
+    curve: Curve, layers: Iterable[tuple[int, FoldFeatures]], head: str, shuffles: int, seed: int
 ) -> ShuffledCurve:
     """Refit every layer of `curve` to shuffled labels.
 

@@ -13,7 +13,7 @@ from classify.evaluation.folds import Parts, inner_uar, masks, nested_folds
 from classify.features import Matrix
 from classify.heads import imported, naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, predictions
-from classify.probing.layers import Layer, Read
+from classify.probing.layers import FoldFeatures, Layer
 from classify.probing.result import FoldChoice, LayerScores, NestedScores
 from classify.probing.targets import Task
 from classify.stats.metrics import Counts, confusions
@@ -132,7 +132,11 @@ def _scores(task: Task, counts: Counts) -> list[tuple[Scores, dict[str, Scores]]
 
 
 def curve(
-    task: Task, layers: Iterable[tuple[Layer, Read]], head: str, choice: ChoiceOfC, pooling: str
+    task: Task,
+    layers: Iterable[tuple[Layer, FoldFeatures]],
+    head: str,
+    choice: ChoiceOfC,
+    pooling: str,
 ) -> Curve:
     """Probe each of `layers`.
 
@@ -162,7 +166,7 @@ def layer_name(layer: Layer, pooling: str) -> str:
 
 
 def _held_out(
-    task: Task, read: Read, head: str, choice: ChoiceOfC
+    task: Task, read: FoldFeatures, head: str, choice: ChoiceOfC
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """One layer: predictions (utterance,), C (fold,) and its UAR in the training part (fold,)."""
     train, classes = task.folds.train, len(task.classes)

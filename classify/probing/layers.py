@@ -17,7 +17,9 @@ log = logging.getLogger("wav2emo")
 
 
 Layer = int | str | None  # str: the mean of some; None: a baseline, which has no layers
-Read = Iterable[tuple[slice, Matrix]]  # features (utterance, dim), and the folds that read them
+FoldFeatures = Iterable[
+    tuple[slice, Matrix]
+]  # features (utterance, dim), and the folds that read them
 
 ALL = slice(None)  # folds
 
@@ -38,7 +40,7 @@ class CacheLayers:
     def __len__(self) -> int:
         return len(self.cache.layers)
 
-    def __iter__(self) -> Iterator[tuple[int, Read]]:
+    def __iter__(self) -> Iterator[tuple[int, FoldFeatures]]:
         """Number and features (utterance, pooling · dim) of each layer: of all folds, or with an
         encoder per fold those of each."""
         if not isinstance(self.cache, FoldedCache):

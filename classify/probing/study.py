@@ -21,7 +21,7 @@ from classify.probing import controls
 from classify.probing.audit import audit
 from classify.probing.curves import ChoiceOfC, Curve, candidates, counts_by, curve
 from classify.probing.description_length import description_length
-from classify.probing.layers import ALL, CacheLayers, Control, Layer, Read
+from classify.probing.layers import ALL, CacheLayers, Control, FoldFeatures, Layer
 from classify.probing.options import ProbeOptions
 from classify.probing.removal import without_speaker_means, without_speaker_subspace
 from classify.probing.result import (
@@ -158,7 +158,7 @@ class _Target:
             return ChoiceOfC.fixed(options.C or DEFAULT_C.get(options.head, 1.0))
         return ChoiceOfC.nested(self.task, self.C, options.seed)
 
-    def curve(self, layers: Iterable[tuple[Layer, Read]], name: str) -> Curve:
+    def curve(self, layers: Iterable[tuple[Layer, FoldFeatures]], name: str) -> Curve:
         return curve(self.task, layers, self.options.head, self.choice, name)
 
     def result(self) -> TargetResult:
@@ -235,7 +235,7 @@ class _Target:
         mean = self.options.remove == "speaker"
         subspace = without_speaker_subspace(task.y, speakers)
 
-        def without(read: Read) -> Read:
+        def without(read: FoldFeatures) -> FoldFeatures:
             for folds, X in read:
                 if mean:
                     yield folds, without_speaker_means(X, speakers)
