@@ -32,7 +32,7 @@ OK, NOTE, FAIL = "ok", "note", "fail"
 # RAVDESS are nearer than 0.41; the same one at half the level is at 0.01 at most, as MP3 at 0.18,
 # as Ogg Vorbis at 0.16 (median; 0.35 at most), without its last tenth at 0.26 (median).
 NEAR = 0.3
-MANY = 4096  # utterances; of more, pairs are looked for in some directions first
+MANY = 4096  # utterances; of more, some directions are searched first
 DIRECTIONS = 64
 BLOCK = 1 << 24  # distances in memory at once
 
@@ -45,7 +45,7 @@ TUNED = (
     ("ravdess", "ravdess", "RAVDESS"),
     ("emo-?db", "emodb", "Emo-DB"),
     ("crema", "crema", "CREMA-D"),
-    ("emotion", "", "an emotion corpus, to judge by its name"),
+    ("emotion", "", "an emotion corpus, as its name suggests"),
 )
 
 FEW_UTTERANCES = 10  # of a class
@@ -103,7 +103,7 @@ def audit(results: Mapping[str, TargetResult], source: CacheLayers, options: Pro
     table = cache.utterances.loc[source.rows]
     one = [*source.of_encoder(cache.caches[0] if isinstance(cache, FoldedCache) else cache)]
     pairs = same_sound(table, one[0][1])
-    looked = [check for result in results.values() for check in checks(result.task, pairs)]
+    of_targets = [check for result in results.values() for check in checks(result.task, pairs)]
     of_encoder = encoder(cache.recipe, table)
     kinds = defaultdict(list)
     for name, result in results.items():
@@ -118,15 +118,17 @@ def audit(results: Mapping[str, TargetResult], source: CacheLayers, options: Pro
             ("layer of the nested choice", "inner folds of each training part"),
             ("C of shuffled labels", "that of the true labels in each training part"),
         ]
-    fitted.append(("best layer", "the test parts: its score is that of a winner"))
+    fitted.append(("best layer", "the test parts, so its score is too high"))
     if options.remove == "speaker":
         where = "all utterances of that speaker, no labels: transductive"
         fitted.append(("speaker's mean", where))
     if options.remove == "speaker-subspace":
         fitted.append(("speaker subspace", "the training part of each fold, with its labels"))
     if options.mdl:
-        fitted.append(("C of the code", "the labels it codes; its choice is paid for in bits"))
-    return Audit((of_encoder, *looked, constant_features(one)), tuple(fitted))
+        fitted.append(
+            ("C of the code", "the labels that it codes; the code includes the bits of the choice")
+        )
+    return Audit((of_encoder, *of_targets, constant_features(one)), tuple(fitted))
 
 
 def checks(task: Task, pairs: Pairs) -> list[Check]:

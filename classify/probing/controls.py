@@ -1,4 +1,4 @@
-"""Controls of a probe: the majority class, what a sentence gives away, shuffled labels."""
+"""Controls of a probe: the most frequent class, of a sentence or of all; shuffled labels."""
 
 from collections.abc import Iterable
 

@@ -148,7 +148,7 @@ def is_constant(y: npt.NDArray[np.intp], groups: npt.NDArray) -> bool:
 
 
 def _speakers_of_every_class(selection: Selection, options: ProbeOptions) -> Folds:
-    """Each class's speakers, dealt to the folds in turn."""
+    """The speakers of each class are distributed over the folds."""
     speakers, first, of = np.unique(selection.speakers, return_index=True, return_inverse=True)
     classes = selection.y[first]
     sizes = np.bincount(classes)
