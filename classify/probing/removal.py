@@ -23,10 +23,10 @@ def without_speaker_means(X: Matrix, speakers: npt.NDArray) -> Matrix:
 def without_speaker_subspace(y: npt.NDArray[np.intp], speakers: npt.NDArray) -> Remove:
     """Project out the directions in which the speakers of the training part differ on average.
 
-    The features are standardised by the training part, its class means are taken off, so that a
-    speaker who was often angry is not taken for an angry voice, and the span of its speakers' means
-    about their mean goes: at most one direction less than there are speakers. Nothing is known of
-    the test speakers, so less of them goes.
+    The features are standardised by the training part. The means of its classes are subtracted, so
+    that a speaker's mean does not depend on the classes of the utterances. The span of its
+    speakers' means about their mean is removed: at most one direction less than there are speakers.
+    Less is removed of the test speakers, since they have no part in it.
 
     Args:
         y: (utterance,) class numbers.
