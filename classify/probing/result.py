@@ -48,9 +48,9 @@ import numpy.typing as npt
 
 from classify.probing.options import ProbeOptions
 from classify.probing.targets import Task
-from classify.stats.intervals import Pair
 from classify.stats.scores import Json, Scores
 from classify.stats.tests import Best
+from classify.studies.results import Difference
 from data.cache.recipe import Recipe, encoder_json
 
 if TYPE_CHECKING:
@@ -144,15 +144,6 @@ class ShuffledCurve:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """UAR of the nested choice less that of the control's."""
-
-    uar: float
-    ci95: Pair
-    p: float
-
-
-@dataclass(frozen=True)
 class ControlCurve:
     """The same target, probed in the cache of another encoder."""
 
@@ -161,10 +152,11 @@ class ControlCurve:
     pooling: str
     layers: list[LayerScores]
     best: Best
-    difference: Difference
+    difference: Difference  # of the nested choices, this target's less the control's
 
     def as_json(self, utterances: int) -> Json:
         """Its part of ``probe.json``."""
+        apart = self.difference
         return {
             **encoder_json(self.recipe),
             "fingerprint": self.fingerprint,
@@ -172,7 +164,7 @@ class ControlCurve:
             "pooling": self.pooling,
             "layers": rows_json(self.layers),
             "best": best_json(self.best, self.layers),
-            "difference": asdict(self.difference),
+            "difference": {"uar": apart.uar, "ci95": apart.interval, "p": apart.p},
         }
 
 

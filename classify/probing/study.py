@@ -27,7 +27,6 @@ from classify.probing.removal import without_speaker_means, without_speaker_subs
 from classify.probing.result import (
     CodeLength,
     ControlCurve,
-    Difference,
     LayerScores,
     Probe,
     RemovedCurve,
@@ -35,10 +34,9 @@ from classify.probing.result import (
 )
 from classify.probing.similarity import Similarities, compare
 from classify.probing.targets import Task, tasks
-from classify.stats import best, intervals
-from classify.stats.metrics import uar
+from classify.stats import best
 from classify.stats.scores import Scores
-from classify.stats.tests import permutation_test, uar_shares
+from classify.studies.results import differences
 from data.cache import Cache
 from data.cache.by_fold import FoldedCache
 from data.errors import UsageError
@@ -211,22 +209,18 @@ class _Target:
         return {name: of.scores[0] for name, of in curves.items()}
 
     def _of_control(self, control: Control, main: Curve) -> ControlCurve:
-        source = control.source(self.poolings, self.task.selection.rows)
+        task, options = self.task, self.options
+        source = control.source(self.poolings, task.selection.rows)
         of = self.curve(source, source.name)
-        counts = counts_by(self.task, np.stack([main.nested, of.nested]))
-        shares = uar_shares(counts)
-        difference = Difference(
-            uar=float(uar(counts.sum(0)) @ [1, -1]),
-            ci95=intervals.as_json(intervals.of_difference(counts)),
-            p=float(permutation_test(shares[:, 0] - shares[:, 1], seed=self.options.seed)),
-        )
+        counts = counts_by(task, np.stack([main.nested, of.nested]))
+        (apart,) = differences(counts[:, :1], counts[:, 1:], [task.target], options.seed)
         return ControlCurve(
             recipe=control.cache.recipe,
             fingerprint=control.cache.fingerprint,
             pooling=source.name,
             layers=of.scores,
-            best=best(of.counts, seed=self.options.seed),
-            difference=difference,
+            best=best(of.counts, seed=options.seed),
+            difference=apart,
         )
 
     def _removed(self) -> RemovedCurve:

@@ -124,7 +124,7 @@ def _layers(target: TargetResult) -> list[Section]:
         text += f" So few speakers do not distinguish layers: no p can be below {smallest:.3f}."
     if control := target.control:
         apart = control.difference
-        bounds = f" [{', '.join(map(signed, apart.ci95))}]" if apart.ci95 else ""
+        bounds = f" [{', '.join(map(signed, apart.interval))}]" if apart.interval else ""
         text += (
             f" The nested choice is {signed(apart.uar)}{bounds} above that of the "
             f"{in_words(control.recipe)} (p {score(apart.p)})."

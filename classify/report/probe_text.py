@@ -116,7 +116,7 @@ def _controls(target: TargetResult) -> list[str]:
             f"best {_top(control.layers)}"
         )
         apart = control.difference
-        interval = " [{:+.2f},{:+.2f}]".format(*apart.ci95) if apart.ci95 else ""
+        interval = " [{:+.2f},{:+.2f}]".format(*apart.interval) if apart.interval else ""
         text.append(f"nested choice less the control's {apart.uar:+.3f}{interval}, p {apart.p:.3f}")
     return text
 

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.conditions import Copies, is_small, kind, level
-from classify.evaluation.crossvalidate import Parts
-from classify.evaluation.folds import Folds, Rows, nested_folds, units
+from classify.evaluation.folds import Folds, Parts, Rows, nested_folds, units
 from classify.stats import intervals
 from classify.stats.calibration import calibration_error
 from classify.stats.intervals import Pair

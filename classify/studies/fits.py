@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Dataset
-from classify.evaluation.crossvalidate import Parts, fit_parts, learning_from
-from classify.evaluation.folds import Rows, masks
+from classify.evaluation.crossvalidate import fit_parts, learning_from
+from classify.evaluation.folds import Parts, Rows, masks
 from classify.evaluation.run import new_head
 from classify.evaluation.tuning import Settings
 from classify.features import Matrix

@@ -8,8 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classify.dataset import Dataset, Selection, as_text
-from classify.evaluation.crossvalidate import Parts
-from classify.evaluation.folds import Rows, split
+from classify.evaluation.folds import Parts, Rows, split
 from classify.stats.metrics import confusion, uar
 from data.errors import UsageError
 

@@ -23,7 +23,6 @@ from classify.probing.maps import LayerMaps, Map
 from classify.probing.result import (
     CodeLength,
     ControlCurve,
-    Difference,
     FoldChoice,
     LayerScores,
     NestedScores,
@@ -49,6 +48,7 @@ from classify.robustness import design as of_conditions
 from classify.stats import metrics
 from classify.stats.scores import Scores
 from classify.stats.tests import Best
+from classify.studies.results import Difference
 
 LONG = "a very long name of a pleasantly surprised class from another corpus, number {}"
 
@@ -86,7 +86,7 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
         scores(), speakers, 0.84, [FoldChoice(n, n % 3 + 6, 1.0) for n in range(10)]
     )
     control = ControlCurve(recipe, "", "mean", layers[:13], best(layers[:13], 1),
-                           Difference(0.1, None, 0.5))  # fmt: skip
+                           Difference(0.1, None, 0.5, 0.5))  # fmt: skip
     shuffled = [ShuffledLayer(n, 0.2, 0.02, 0.5, 0.01) for n in range(25)]
 
     def target(name: str) -> TargetResult:
