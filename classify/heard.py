@@ -11,17 +11,15 @@ from data.cache.recipe import Recipe
 from data.errors import UsageError
 from data.text import several
 
-COLUMN = HEARD  # of a cache whose encoder's recordings are known; "" of those that are new to it
 MANY = 4  # speakers that a message names
 
-Mask = npt.NDArray[np.bool_]
 
-
-def heard(table: pd.DataFrame) -> Mask:
-    """(utterance,) whether the encoder was trained on the recording, or on its speaker."""
-    if COLUMN not in table:
+def heard(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """(utterance,) whether the encoder was trained on the recording, or on its speaker. The column
+    is "" for recordings that are new to the encoder; a cache has it if its encoder's are known."""
+    if HEARD not in table:
         return np.zeros(len(table), bool)
-    return (table[COLUMN].fillna("") != "").to_numpy(bool)
+    return (table[HEARD].fillna("") != "").to_numpy(bool)
 
 
 ADVICE = (
@@ -44,7 +42,7 @@ def require_unheard(table: pd.DataFrame, allowed: bool, advice: str = ADVICE) ->
     found = table[heard(table)]
     if allowed or not len(found):
         return
-    roles = Counter(found[COLUMN])
+    roles = Counter(found[HEARD])
     words = {"fitted": "fitted to", "stopped by": "stopped by", "similar": "trained on copies of",
              "speaker": "trained on the speakers of"}  # fmt: skip
     counts = ", ".join(f"{words.get(role, role)} {count}" for role, count in sorted(roles.items()))
@@ -61,4 +59,4 @@ def marked(recipe: Recipe, table: pd.DataFrame) -> Recipe:
     """A recipe for the description of results, which says how many tested utterances the encoder
     has heard."""
     count = int(heard(table).sum())
-    return {**recipe, COLUMN: f"{count} of {len(table)}"} if count else recipe
+    return {**recipe, HEARD: f"{count} of {len(table)}"} if count else recipe

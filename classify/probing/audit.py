@@ -13,7 +13,7 @@ import pandas as pd
 
 from classify.dataset import as_text
 from classify.features import Matrix
-from classify.heard import COLUMN, heard
+from classify.heard import heard
 from classify.probing.controls import most_frequent
 from classify.probing.layers import CacheLayers
 from classify.probing.options import ProbeOptions
@@ -22,6 +22,7 @@ from classify.probing.targets import Task
 from classify.stats.intervals import FEWEST
 from classify.stats.metrics import uar
 from data.cache.by_fold import FoldedCache
+from data.cache.columns import HEARD
 from data.cache.recipe import Recipe
 from data.text import several
 
@@ -296,7 +297,7 @@ def _encoder(recipe: Recipe, table: pd.DataFrame) -> tuple[str, str]:
         count = int(heard(table).sum())
         if not count:
             return OK, "fine-tuned on other recordings and other speakers than these"
-        roles = Counter(table[COLUMN][heard(table)])
+        roles = Counter(table[HEARD][heard(table)])
         words = ", ".join(f"{role} {n}" for role, n in sorted(roles.items()))
         return FAIL, f"it has heard {count} of {len(table)} utterances: {words}"
     name = str(recipe.get("model", ""))
