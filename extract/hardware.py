@@ -11,6 +11,7 @@ from data.errors import UsageError
 log = logging.getLogger("wav2emo")
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")
 
 
 @cache
@@ -35,7 +36,8 @@ def pick_device(asked: str) -> str:
     Raises:
         UsageError: torch does not have the device.
     """
-    if asked == "cpu" or (asked == "auto" and not _may_have_gpu()):
+    may_have_gpu = platform.system() != "Linux" or any(map(os.path.exists, GPU_DRIVERS))
+    if asked == "cpu" or (asked == "auto" and not may_have_gpu):
         return "cpu"
     import torch  # late: it takes seconds
 
@@ -51,12 +53,6 @@ def pick_device(asked: str) -> str:
             f"--device {asked}: torch has no such device on this machine; use cpu (-v shows why)"
         ) from None
     return asked
-
-
-def _may_have_gpu() -> bool:
-    """Whether torch may find a GPU; False if this machine has no driver for one."""
-    drivers = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")
-    return platform.system() != "Linux" or any(map(os.path.exists, drivers))
 
 
 def multiplies_bfloat16(device: str = "cpu") -> bool:

@@ -153,6 +153,11 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
         )
     stored = request.sequence is not None
     named = DEFAULT_BASELINES if request.baselines is None else request.baselines
+    optional = {  # which recipes of older versions do not have
+        "baselines": parameters(named),
+        "trained_on": encoder.trained_on,
+        "front_end": encoder.front_end,
+    }
     return {
         "model": encoder.name,
         "revision": encoder.revision,
@@ -171,11 +176,4 @@ def describe(encoder: "Identity", request: Request, engine: str) -> dict[str, An
         "engine": engine,
         "precision": request.precision or DEFAULT_PRECISION,
         "dtype": "float32",
-    } | _where_known(
-        baselines=parameters(named), trained_on=encoder.trained_on, front_end=encoder.front_end
-    )
-
-
-def _where_known(**fields: Any) -> dict[str, Any]:
-    """The fields that have a value; recipes of older versions are without them."""
-    return {name: value for name, value in fields.items() if value}
+    } | {name: value for name, value in optional.items() if value}

@@ -35,7 +35,9 @@ class TorchEngine(Engine):
         identity = encoder.identity
         self.receptive_field = identity.receptive_field
         self.recipe = describe(identity, request, engine="torch")
-        self.provenance = provenance(_name(self.device), identity.location)
+        cuda = self.device.type == "cuda"
+        name = torch.cuda.get_device_name(self.device) if cuda else cpu_name()
+        self.provenance = provenance(f"{self.device} {name}", identity.location)
         self.encoder = PooledEncoder(encoder, self.recipe)
         precision, native = self.recipe["precision"], multiplies_bfloat16(device)
         self.suggests_bfloat16 = native and request.precision is None
@@ -44,7 +46,7 @@ class TorchEngine(Engine):
                         "slower than float32", self.provenance["device"])  # fmt: skip
         self.encoder.place(self.device, DTYPES[precision])
         self._streams = threading.local()
-        self.streams = 2 if self.device.type == "cuda" else 1
+        self.streams = 2 if cuda else 1
         self.batch_seconds = self._batch_seconds()
 
     @torch.inference_mode()
@@ -198,8 +200,3 @@ def disable_tf32() -> None:
     """
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False  # torch's own default is True
-
-
-def _name(device: torch.device) -> str:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-    return f"{device} {name}"

@@ -167,7 +167,12 @@ def _embed(
     for utterance in utterances:
         if utterance.id in present:
             _compare(utterance, present[utterance.id])
-    settings = replace(job.settings, watch=lambda _: _go_on(job.run))
+
+    def go_on(_: float) -> None:
+        if job.run in _process.ended:
+            raise _Stop
+
+    settings = replace(job.settings, watch=go_on)
     with suppress(_Stop), claimed(_Portion(utterances, known), engine.recipe, job.cache) as claim:
         embed_missing(utterances, [claim], engine, [engine], settings)
     return claim.summary
@@ -204,11 +209,6 @@ def end(run: str) -> None:
     _process.ended.add(run)
     if _process.run == run:
         _process.run, _process.engine = "", None
-
-
-def _go_on(run: str) -> None:
-    if run in _process.ended:
-        raise _Stop
 
 
 def _engine(job: Job) -> Engine:
