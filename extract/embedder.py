@@ -79,7 +79,9 @@ class Embedder:
                 same |= {name: recipe[name] for name in ("model", "revision")}
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeMismatch(f"not a recipe of an encoder: {error!r}") from None
-        engine = open_engine(model or name, _possible(request, device), device)
+        if request.precision == "bfloat16" and not multiplies_bfloat16(pick_device(device)):
+            request = replace(request, precision="float32", engine="auto")
+        engine = open_engine(model or name, request, device)
         actual = engine.recipe | same
         # what an encoder was trained on may be recorded later, and changes no embedding
         if _without_training(actual) != _without_training(recipe):
@@ -139,15 +141,6 @@ class Embedder:
 
 def _without_training(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in recipe.items() if name != "trained_on"}
-
-
-def _possible(request: Request, device: str) -> Request:
-    """Replace bfloat16 by float32 if the hardware does not multiply bfloat16."""
-    if request.precision != "bfloat16":
-        return request
-    if multiplies_bfloat16(pick_device(device)):
-        return request
-    return replace(request, precision="float32", engine="auto")
 
 
 def _warn_of_rounding(recipe: Recipe, actual: Recipe) -> None:
