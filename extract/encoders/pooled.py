@@ -85,7 +85,7 @@ class PooledEncoder(nn.Module):
     def follow(self, other: "PooledEncoder", first: int) -> tuple[torch.Tensor, ...]:
         """Encode the batch that `other` has just encoded in this thread; see `forward`.
 
-        Both have the same parameters up to hidden layer `first`, which `other` keeps.
+        Both have the same parameters up to hidden layer `first`, whose states `other` has kept.
         """
         running, done = self._running, other._running
         running.valid, running.steps, running.mask = done.valid, done.steps, done.mask
@@ -100,8 +100,8 @@ class PooledEncoder(nn.Module):
         return self._stacked()
 
     def shared_with(self, other: "PooledEncoder") -> int | None:
-        """The highest hidden layer up to which both have the same parameters; -1: features alone,
-        None: nothing."""
+        """The highest hidden layer up to which both have the same parameters; -1: only the features
+        are the same; None: nothing is."""
         if not _equal(self.front_end, other.front_end):
             return None
         ours, theirs = self.transformer, other.transformer

@@ -1,7 +1,7 @@
 """The Dask workers of a run: open the encoder on each, and refuse workers that do not fit.
 
-Every worker first opens the encoder, also one that joins late. A worker is refused if its recipe or
-its version of transformers differs from the cache, or from most of the first workers.
+Every worker opens the encoder first, including workers that join late. A worker is refused if its
+recipe or its version of transformers differs from the cache, or from most of the first workers.
 """
 
 import logging

@@ -47,8 +47,8 @@ class Sew(Architecture):
 class Squeezed(nn.Module):
     """The encoder of a SEW, whose mask is that of whole frames.
 
-    The last feature of an utterance may be half of a frame. Alone, it is not a frame, but it counts
-    for the positional convolution. In a batch of transformers it becomes a frame.
+    An utterance may have an odd number of features. Then the last feature is no frame, but the
+    positional convolution takes it. In a padded batch, transformers would make it a frame.
     """
 
     def __init__(self, encoder: Any) -> None:
