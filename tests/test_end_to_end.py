@@ -123,7 +123,7 @@ def test_a_model_answers_as_from_the_cache(corpus, cache, model):
         for row, file in zip(rows, files, strict=True):
             number = int(table.index[table["path"] == file.name][0])
             layers = {p: read.embeddings(p)[:, number] for p in read.poolings}
-            expected = model.probabilities(layers, None)
+            (expected,) = model.of_features(model.features.of_embedding(model.recipe, layers, None))
             got = [float(row[name]) for name in model.classes]
             np.testing.assert_allclose(got, expected, atol=1e-4)
             assert row["emotion"] == model.classes[int(np.argmax(expected))]

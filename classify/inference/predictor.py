@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classify.inference.timeline import SILENCE, Timeline
+from classify.models.ranges import warnings as outside
 from classify.models.trained import TrainedHead
 from data.errors import AudioError
 from data.utterance import Utterance
@@ -196,10 +197,14 @@ class Predictor:
         X = model.features.of_embedding(model.recipe, result.layers, result.sequence)
         values = model.of_features(X)[0].tolist()
         score = float(model.out_of_domain(X)[0])
-        seconds = result.duration if whole else None  # the length of a window was chosen
-        language = result.utterance.attributes.get("language")
-        named = str(language) if language else None
-        warnings = model.warnings(result.quality, seconds, named, score)
+        warnings = {}
+        if (ranges := model.card.get("ranges")) and result.quality:
+            seconds = result.duration if whole else None  # the length of a window was chosen
+            language = result.utterance.attributes.get("language")
+            named = str(language) if language else None
+            warnings = outside(ranges, result.quality, seconds, named)
+        if model.domain:
+            warnings |= model.domain.warnings(score)
         if model.targets:
             numbers = dict(zip(model.targets, values, strict=True))
             return Answer(result.utterance, {}, numbers, score, warnings)

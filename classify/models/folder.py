@@ -1,5 +1,6 @@
 """The files of a model's folder, as far as no head is needed to read them."""
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -26,18 +27,17 @@ def check(folder: Path) -> None:
         raise UsageError(f"{folder}: a file is there; name a folder for the model")
     if not folder.is_dir():
         return
-    parts = {CARD, DOMAIN, *FILES}
-    names = {entry.name for entry in folder.iterdir() if not _is_temporary(entry.name)}
-    if names - parts - {README} or names == {README}:
+    parts = {CARD, DOMAIN, README, *FILES}
+    temporary = tuple(f".{part}." for part in parts)  # left by a `save` that was killed
+    names = {
+        entry.name
+        for entry in folder.iterdir()
+        if not (entry.name.startswith(temporary) and entry.suffix == ".tmp")
+    }
+    if names - parts or names == {README}:
         raise UsageError(
             f"{folder}: something other than a model is in there; name a new or empty folder"
         )
-
-
-def _is_temporary(name: str) -> bool:
-    """Whether a file was left by a `save` that was killed."""
-    parts = tuple(f".{part}." for part in (CARD, DOMAIN, README, *FILES))
-    return name.startswith(parts) and name.endswith(".tmp")
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -62,11 +62,17 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{file}: {error}; train again") from None
 
 
-def read(file: Path, most: int) -> bytes:
+def checksum(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read(file: Path, most: int, sha256: str | None = None) -> bytes:
     """Read a regular file, or the target of a link.
 
     Raises:
-        ModelError: it is missing, of another kind, or of more than `most` bytes.
+        ModelError: it is missing, of another kind, of more than `most` bytes, or has another
+            checksum than `sha256`.
     """
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for a writer
@@ -81,4 +87,7 @@ def read(file: Path, most: int) -> bytes:
             raise ModelError(f"{file}: not a file")
         if status.st_size > most:
             raise ModelError(f"{file}: {status.st_size:,} bytes; at most {most:,} are read")
-        return opened.read(most + 1)
+        content = opened.read(most + 1)
+    if sha256 and checksum(content) != sha256:
+        raise ModelError(f"{file}: altered since it was trained; train again")
+    return content

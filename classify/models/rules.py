@@ -1,4 +1,9 @@
-"""Rules of the values in a JSON document, and the first fault of a document."""
+"""Rules of the values in a JSON document, and the first fault of a document.
+
+A schema is written like the document: an object as a dict of schemas by name, a list as a list of
+one schema, or of one for each place. A name that ends in ``?`` may be missing, and `str` stands for
+any name. A tuple holds alternatives, of which None is null. A `Rule` is a condition on one value.
+"""
 
 import json
 import math
@@ -9,9 +14,9 @@ from itertools import pairwise
 from typing import Any
 
 ROUNDING = 1e-9
+LONGEST = 80  # characters of a name or value that are repeated
 
-Schema = Any  # a `Rule`, or a dict of them by name
-OTHER = ""  # in such a dict: of any name that is not in it, such as a metric's
+Schema = Any
 
 
 class Malformed(ValueError):
@@ -24,10 +29,9 @@ class Rule:
 
     expected: str  # as text
     holds: Callable[[Any], bool]
-    may_lack: bool = False  # whether cards of earlier versions do not have the field
 
 
-def number(low: float, high: float, whole: bool = False) -> Rule:
+def number(low: float = -math.inf, high: float = math.inf, whole: bool = False) -> Rule:
     """A finite number in a range; JSON's true is none."""
     kinds = (int,) if whole else (int, float)
     what = "a whole number" if whole else "a number"
@@ -43,37 +47,6 @@ def one_of(*values: Any) -> Rule:
     return Rule(
         f"one of {expected}",
         lambda value: any(type(value) is type(one) and value == one for one in values),
-    )
-
-
-def optional(schema: Schema) -> Rule:
-    return Rule("null or as described", lambda value: value is None or not fault_of(value, schema))
-
-
-def either(one: Schema, other: Schema) -> Rule:
-    return Rule(
-        "one of two kinds", lambda value: not (fault_of(value, one) and fault_of(value, other))
-    )
-
-
-def each(schema: Schema) -> Rule:
-    """An object whose values follow a schema."""
-    return Rule(
-        "names, each with its value",
-        lambda value: (
-            isinstance(value, dict) and not any(fault_of(one, schema) for one in value.values())
-        ),
-    )
-
-
-def list_of(schema: Schema, *lengths: int) -> Rule:
-    return Rule(
-        "a list" + (f" of {' or '.join(map(str, lengths))}" if lengths else ""),
-        lambda value: (
-            isinstance(value, list)
-            and (not lengths or len(value) in lengths)
-            and not any(fault_of(one, schema) for one in value)
-        ),
     )
 
 
@@ -93,47 +66,60 @@ def ascending(kind: type) -> Rule:
 
 TEXT = Rule("text", lambda value: isinstance(value, str))
 OBJECT = Rule("an object", lambda value: isinstance(value, dict))
+FLAG = one_of(True, False)
 SHA256 = Rule(
     "a SHA-256 in hexadecimal",
     lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
 )
-COUNT = number(1, math.inf, whole=True)
-SUM = number(0, math.inf, whole=True)
+COUNT = number(1, whole=True)
+SUM = number(0, whole=True)
 SHARE = number(0, 1 + ROUNDING)
 CORRELATION = number(-1 - ROUNDING, 1 + ROUNDING)
-POSITIVE = number(0, math.inf)
-ANY = number(-math.inf, math.inf)
+POSITIVE = number(0)
+ANY = number()
 SCALAR = Rule(
     "a number, text, true, false or null",
     lambda value: value is None or isinstance(value, (bool, int, float, str)),
 )
 
 
-def verify(value: Any, schema: Schema) -> None:
-    """Verify a value against a schema.
-
-    Raises:
-        Malformed: a value is invalid; the message names the field.
-    """
-    if fault := fault_of(value, schema):
-        raise Malformed(fault)
-
-
 def fault_of(value: Any, schema: Schema, place: str = "") -> str | None:
-    """Describe the first fault of a value; None: there is none."""
+    """Describe the first fault of a value; None: there is none.
+
+    Args:
+        value: a document, or a part of one.
+        schema: what it has to be.
+        place: the name of the part, with dots between the names of objects.
+    """
+    where = ascii(place)[1:-1][:LONGEST] or "it"
     if isinstance(schema, Rule):
-        shown = json.dumps(value)[:40]
-        return None if schema.holds(value) else f"{place or 'it'} is {shown}, not {schema.expected}"
-    if not isinstance(value, dict):
-        return f"{place or 'it'} is not an object"
-    for name in (schema.keys() - {OTHER}) | value.keys():
-        where = f"{place}.{name}" if place else name
-        if name not in value and getattr(schema[name], "may_lack", False):
-            continue
-        if name not in value:
-            return f"{where} is missing"
-        if name not in schema and OTHER not in schema:
-            return f"{where:.60} is not known"
-        if fault := fault_of(value[name], schema.get(name, schema.get(OTHER)), where):
+        shown = json.dumps(value)[:LONGEST]
+        return None if schema.holds(value) else f"{where} is {shown}, not {schema.expected}"
+    if schema is None:
+        return None if value is None else f"{where} is not null"
+    if isinstance(schema, tuple):
+        faults = [fault_of(value, one, place) for one in schema]
+        return None if None in faults else faults[-1]
+    if not isinstance(value, type(schema)):
+        return f"{where} is not {'a list' if isinstance(schema, list) else 'an object'}"
+    if isinstance(schema, dict):
+        return _fault_of_object(value, schema, place, where)
+    if len(schema) > 1 and len(value) != len(schema):
+        return f"{where} is not a list of {len(schema)}"
+    each = schema if len(schema) > 1 else schema * len(value)
+    faults = [fault_of(one, rule, place) for one, rule in zip(value, each, strict=True)]
+    return next(filter(None, faults), None)
+
+
+def _fault_of_object(value: dict, schema: dict, place: str, where: str) -> str | None:
+    rules = {name.removesuffix("?"): rule for name, rule in schema.items() if name is not str}
+    for name in schema.keys() - {str}:
+        if name not in value and not name.endswith("?"):
+            return f"{where}.{name} is missing".removeprefix("it.")
+    for name, one in value.items():
+        inside = f"{place}.{name}" if place else name
+        if name not in rules and str not in schema:
+            return f"{ascii(inside)[1:-1]:.{LONGEST}} is not known"
+        if fault := fault_of(one, rules.get(name, schema.get(str)), inside):
             return fault
     return None

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from classify.heads import HEADS, find
@@ -14,8 +13,8 @@ from classify.models.rules import (
     ANY,
     CORRELATION,
     COUNT,
+    FLAG,
     OBJECT,
-    OTHER,
     POSITIVE,
     SCALAR,
     SHA256,
@@ -26,14 +25,9 @@ from classify.models.rules import (
     Rule,
     Schema,
     ascending,
-    each,
-    either,
     fault_of,
-    list_of,
     number,
     one_of,
-    optional,
-    verify,
 )
 from classify.options import split_one
 from classify.training_options import SETTINGS
@@ -44,112 +38,119 @@ VERSION = 2
 
 Card = Mapping[str, Any]
 
-
+INTERVAL = (None, [CORRELATION, CORRELATION])
 SUMMARY = {
     "utterances": COUNT,
     "units": COUNT,
     "uar": SHARE,
     "accuracy": SHARE,
     "f1_macro": SHARE,
-    OTHER: ANY,  # further metrics
-    "ci95": optional(each(list_of(ANY, 2))),
+    str: ANY,  # further metrics
+    "ci95": (None, {str: [ANY, ANY]}),
 }
-INTERVALS: Schema = {"over": one_of("speakers", "utterances")}
 ABOUT_FOLDS = {
     "split": TEXT,
     "folds": COUNT,
-    "intervals": either(INTERVALS, INTERVALS | {"draws": COUNT}),  # draws: of an older bootstrap
+    "leaks?": TEXT,
+    "intervals": {
+        "over": one_of("speakers", "utterances"),
+        "draws?": COUNT,  # of an older bootstrap
+    },
 }
 SCORES_OF_CLASSES = ABOUT_FOLDS | {
     "chance": SHARE,
     "overall": SUMMARY,
-    "classes": each(
-        {
-            "precision": SHARE,
-            "recall": SHARE,
-            "f1": SHARE,
-            "support": SUM,
-            "ci95": optional(list_of(SHARE, 2)),
-        }
-    ),
-    "confusion": list_of(list_of(SUM)),
-    "speakers": each({"uar": SHARE, "accuracy": SHARE, "utterances": COUNT, OTHER: ANY}),
-    "groups": each(each(SUMMARY)),
+    "classes": {
+        str: {"precision": SHARE, "recall": SHARE, "f1": SHARE, "support": SUM, "ci95": INTERVAL}
+    },
+    "confusion": [[SUM]],
+    "speakers": {str: {"uar": SHARE, "accuracy": SHARE, "utterances": COUNT, str: ANY}},
+    "groups": {str: {str: SUMMARY}},
 }
 AGREEMENT = {
-    "ccc": optional(CORRELATION),
-    "pearson": optional(CORRELATION),
-    "rmse": optional(POSITIVE),
-    "ci95": optional(list_of(CORRELATION, 2)),
+    "ccc": (None, CORRELATION),
+    "pearson": (None, CORRELATION),
+    "rmse": (None, POSITIVE),
+    "ci95": INTERVAL,
 }
 SCORES_OF_NUMBERS = ABOUT_FOLDS | {
-    "targets": each(AGREEMENT | {"deviation": POSITIVE}),
+    "targets": {str: AGREEMENT | {"deviation": POSITIVE}},
     "mean": AGREEMENT,
 }
-IN_CONDITION = {
-    "utterances": COUNT,
-    "uar": SHARE,
-    "ci95": optional(list_of(SHARE, 2)),
-    "change": optional(CORRELATION),
-    "ci95_change": optional(list_of(CORRELATION, 2)),
-    "p_holm": optional(SHARE),
-    "unchanged": SHARE,
-    "ece": SHARE,
-}
-FLAG = one_of(True, False)
-AUGMENT = {
-    "asked": list_of(TEXT),
-    "conditions": list_of(TEXT),
-    "by": TEXT,
-    "uar": {"without": SHARE, "with": SHARE},
-    "chosen": FLAG,
-    "in_folds": list_of(FLAG),
+ROBUSTNESS = {
+    "augment": (
+        None,
+        {
+            "asked": [TEXT],
+            "conditions": [TEXT],
+            "by": TEXT,
+            "uar": {"without": SHARE, "with": SHARE},
+            "chosen": FLAG,
+            "in_folds": [FLAG],
+        },
+    ),
+    "conditions": (
+        None,
+        {
+            str: {
+                "utterances": COUNT,
+                "uar": SHARE,
+                "ci95": INTERVAL,
+                "change": (None, CORRELATION),
+                "ci95_change": INTERVAL,
+                "p_holm": (None, SHARE),
+                "unchanged": SHARE,
+                "ece": SHARE,
+            }
+        },
+    ),
 }
 DIFFERENCE = {
-    "difference": optional(ANY),
-    "ci95": optional(list_of(ANY, 2)),
-    "p": optional(SHARE),
-    "corrected": optional(SHARE),
+    "difference": (None, ANY),
+    "ci95": (None, [ANY, ANY]),
+    "p": (None, SHARE),
+    "corrected": (None, SHARE),
 }
 
 
 def _fairness(measure: str, part: str, *others: str) -> Schema:
     """Groups of people, see `classify.fairness.result`."""
-    score = {"ci95": optional(list_of(CORRELATION, 2))}
-    size = {"speakers": optional(COUNT), "utterances": COUNT}
-    group = size | score | {
+    size = {"speakers": (None, COUNT), "utterances": COUNT}
+    group = {
+        **size,
+        "ci95": INTERVAL,
         "scored": COUNT,
-        "support": each(SUM),
-        measure: optional(CORRELATION),
-        part: each(score | {part: optional(CORRELATION)}),
-        **dict.fromkeys(others, optional(ANY)),
-    }  # fmt: skip
+        "support": {str: SUM},
+        measure: (None, CORRELATION),
+        part: {str: {"ci95": INTERVAL, part: (None, CORRELATION)}},
+        **dict.fromkeys(others, (None, ANY)),
+    }
     column = {
         "exchanged": TEXT,
         "smallest_p": SHARE,
         "unknown": SUM,
-        "classes": list_of(TEXT),
-        "groups": each(group),
-        "too_small": each(size | {"reason": TEXT}),
-        "differences": list_of(DIFFERENCE | {"group": TEXT, "against": TEXT}),
-        "gaps": list_of(DIFFERENCE | {"of": TEXT, "class": TEXT, "highest": TEXT, "lowest": TEXT}),
+        "classes": [TEXT],
+        "groups": {str: group},
+        "too_small": {str: size | {"reason": TEXT}},
+        "differences": [DIFFERENCE | {"group": TEXT, "against": TEXT}],
+        "gaps": [DIFFERENCE | {"of": TEXT, "class": TEXT, "highest": TEXT, "lowest": TEXT}],
     }
-    return {"measure": one_of(measure), "columns": each(column), "left_out": each(TEXT)}
+    return {"measure": one_of(measure), "columns": {str: column}, "left_out": {str: TEXT}}
 
 
-SETTINGS_CHOSEN = each(SCALAR)
-SCHEMA: dict[str, Schema] = {
+CALIBRATED = {"nll": POSITIVE, "ece": SHARE}
+SCHEMA: Schema = {
     "format": one_of(FORMAT),
     "version": one_of(VERSION),
     "head": Rule(
         f"one of {', '.join(HEADS)}, or a class of scikit-learn as module:Class",
         lambda value: isinstance(value, str) and (value in HEADS or storable(value)),
     ),
-    "parameters": each(SCALAR),
+    "parameters": {str: SCALAR},
     "seed": number(0, 2**32 - 1, whole=True),
     "scaler": one_of("standard", "none"),
     "target": TEXT,
-    "labels": optional(TEXT),
+    "labels": (None, TEXT),
     "classes": ascending(str),
     "features": {
         "layer": Rule(
@@ -157,61 +158,37 @@ SCHEMA: dict[str, Schema] = {
             lambda value: value in ("mean", "mix") or (type(value) is int and value >= 0),
         ),
         "layers": ascending(int),
-        "poolings": list_of(TEXT),
-        "sequences": one_of(True, False),
+        "poolings": [TEXT],
+        "sequences": FLAG,
     },
     "dim": COUNT,
     "recipe": OBJECT,
     "fingerprint": SHA256,
-    "encoder_location": optional(TEXT),
-    "corpora": each(COUNT),
-    "speakers": each({"count": SUM, "ids": ascending(str)}),
-    "support": each(COUNT),
-    "choice": optional(
+    "encoder_location": (None, TEXT),
+    "corpora": {str: COUNT},
+    "speakers": {str: {"count": SUM, "ids": ascending(str)}},
+    "support": {str: COUNT},
+    "choice": (
+        None,
         {
             "by": TEXT,
-            "tried": list_of({"settings": SETTINGS_CHOSEN, "uar": SHARE}),
-            "chosen": SETTINGS_CHOSEN,
-            "in_folds": list_of(SETTINGS_CHOSEN),
-        }
+            "tried": [{"settings": {str: SCALAR}, "uar": SHARE}],
+            "chosen": {str: SCALAR},
+            "in_folds": [{str: SCALAR}],
+        },
     ),
-    "scores": optional(Rule("scores", lambda value: isinstance(value, dict))),  # see `_scores`
-    "across": replace(
-        optional(each(optional(SUMMARY | {"classes": ascending(str)}))), may_lack=True
-    ),  # of corpora that were left out
-    "robustness": replace(
-        optional({"augment": optional(AUGMENT), "conditions": optional(each(IN_CONDITION))}),
-        may_lack=True,
-    ),
-    "fairness": replace(
-        optional(
-            either(
-                _fairness("uar", "recall", "ece", "overconfidence"),
-                _fairness("ccc", "target", "rmse", "bias"),
-            )
-        ),
-        may_lack=True,
+    "scores": (None, SCORES_OF_NUMBERS, SCORES_OF_CLASSES),
+    "across?": (None, {str: (None, SUMMARY | {"classes": ascending(str)})}),
+    "robustness?": (None, ROBUSTNESS),
+    "fairness?": (
+        None,
+        _fairness("ccc", "target", "rmse", "bias"),
+        _fairness("uar", "recall", "ece", "overconfidence"),
     ),
     "temperature": number(LEAST, MOST),
-    "calibration": optional(
-        {
-            "before": {"nll": POSITIVE, "ece": SHARE},
-            "after": {"nll": POSITIVE, "ece": SHARE},
-            "bins": COUNT,
-        }
-    ),
-    "ranges": replace(
-        optional(
-            {
-                **dict.fromkeys(MEASURED, list_of(ANY, 2)),
-                "languages": ascending(str),
-            }
-        ),
-        may_lack=True,
-    ),  # see `classify.models.ranges`
-    "domain": replace(
-        optional({"threshold": POSITIVE, "false_alarms": SHARE, "sha256": SHA256}), may_lack=True
-    ),  # see `classify.models.domain`
+    "calibration": (None, {"before": CALIBRATED, "after": CALIBRATED, "bins": COUNT}),
+    "ranges?": (None, {**{name: [ANY, ANY] for name in MEASURED}, "languages": ascending(str)}),
+    "domain?": (None, {"threshold": POSITIVE, "false_alarms": SHARE, "sha256": SHA256}),
     "head_sha256": SHA256,
     "sha256": SHA256,
 }
@@ -232,8 +209,7 @@ def parse(content: bytes) -> dict[str, Any]:
         raise Malformed("not the card of a model")
     if card.get("version") != VERSION:
         raise Malformed(f"version {card.get('version')!r:.20}, this program reads {VERSION}")
-    verify(card, SCHEMA)
-    for fault in _inconsistencies(card):
+    if fault := fault_of(card, SCHEMA) or next(_inconsistencies(card), None):
         raise Malformed(fault)
     return card
 
@@ -259,9 +235,14 @@ def _inconsistencies(card: Card) -> Iterator[str]:
     for corpus, speakers in card["speakers"].items():
         if len(speakers["ids"]) != speakers["count"]:
             yield f"speakers of {corpus}: not as many ids as count says"
+    for name, value in card["parameters"].items():
+        if name in SETTINGS and value is not None:
+            kind, least, most, _ = SETTINGS[name]
+            if fault := fault_of(value, number(least, most, kind is int), f"parameters.{name}"):
+                yield fault
     yield from _features(card)
-    yield from _parameters(card)
-    yield from _scores(card, names)
+    if card["scores"]:
+        yield from _scores(card["scores"], bool(card["classes"]), names)
     if not card["classes"] and (card["temperature"] != 1 or card["calibration"]):
         yield "numbers have no temperature"
     if card["classes"] and (card["calibration"] is None) != (card["scores"] is None):
@@ -290,26 +271,9 @@ def _features(card: Card) -> Iterator[str]:
         yield "features.poolings are not among those of the recipe"
 
 
-def _parameters(card: Card) -> Iterator[str]:
-    """Faults of the training settings."""
-    for name, value in card["parameters"].items():
-        if name in SETTINGS and value is not None:
-            kind, least, most, _ = SETTINGS[name]
-            if fault := fault_of(value, number(least, most, kind is int), f"parameters.{name}"):
-                yield fault
-
-
-def _scores(card: Card, names: Collection[str]) -> Iterator[str]:
+def _scores(scores: Card, of_classes: bool, names: Collection[str]) -> Iterator[str]:
     """Faults of the scores."""
-    scores, of_classes = card["scores"], bool(card["classes"])
-    if scores is None:
-        return
-    if not isinstance(scores.get("leaks", ""), str):
-        yield "scores.leaks is not text"
-    scores = {name: value for name, value in scores.items() if name != "leaks"}
-    if fault := fault_of(scores, SCORES_OF_CLASSES if of_classes else SCORES_OF_NUMBERS, "scores"):
-        yield fault
-    elif set(scores["classes" if of_classes else "targets"]) != set(names):
+    if set(scores.get("classes" if of_classes else "targets", ())) != set(names):
         yield "scores are not of the classes, or targets"
     elif of_classes and [len(row) for row in scores["confusion"]] != [len(names)] * len(names):
         yield "scores.confusion is not (class, class)"

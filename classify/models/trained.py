@@ -7,12 +7,11 @@ Nothing in the folder can run code when it is loaded: `classify.heads.storage`,
 `classify.models.schema`.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +23,12 @@ from classify.heads.probabilities import probabilities
 from classify.models import schema as model_schema
 from classify.models.calibration import tempered
 from classify.models.domain import FALSE_ALARMS, Domain, summarised, width
-from classify.models.folder import CARD, DOMAIN, FILES, README, check, read, read_card
-from classify.models.ranges import warnings as outside
-from classify.models.rules import verify
+from classify.models.folder import CARD, DOMAIN, FILES, README, check, checksum, read, read_card
+from classify.models.rules import Malformed, fault_of
 from classify.options import split_one
 from data.atomic import publish_bytes, remove_stale
 from data.cache.recipe import in_words
 from data.errors import ModelError
-
-if TYPE_CHECKING:
-    from extract.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -70,23 +65,6 @@ class TrainedHead:
         """Name of the encoder, whether it is a control, precision and engine, for tables."""
         return in_words(self.recipe)
 
-    def probabilities(
-        self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
-    ) -> npt.NDArray[np.float64]:
-        """(class,) calibrated probabilities of one utterance.
-
-        Args:
-            layers: pooling → (layer, dim), of the encoder that `recipe` names.
-            sequence: (layer, step, dim), where the recipe asks for one.
-        """
-        return self.of_features(self.features.of_embedding(self.recipe, layers, sequence))[0]
-
-    def numbers(
-        self, layers: Mapping[str, npt.NDArray[np.float32]], sequence: npt.NDArray | None
-    ) -> npt.NDArray[np.float64]:
-        """(target,) predicted numbers of one utterance, given as to `probabilities`."""
-        return self.of_features(self.features.of_embedding(self.recipe, layers, sequence))[0]
-
     def of_features(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """(utterance, class) calibrated probabilities, or (utterance, target) numbers.
 
@@ -103,21 +81,6 @@ class TrainedHead:
             return np.full(len(X), np.nan)
         return self.domain.score(summarised(X, self.features, self.card["dim"]))
 
-    def warnings(
-        self, quality: "Quality | None", seconds: float | None, language: str | None, score: float
-    ) -> dict[str, str]:
-        """What of a recording lies outside of training: quantity → text.
-
-        Args:
-            quality: of the recording; None: it was not measured.
-            seconds: its duration; None: a window.
-            language: if it is known.
-            score: of `out_of_domain`.
-        """
-        ranges = self.card.get("ranges")
-        found = outside(ranges, quality, seconds, language) if ranges and quality else {}
-        return found | (self.domain.warnings(score) if self.domain else {})
-
     def save(self, folder: Path) -> None:
         """Write the model's folder, over an older model if one is there.
 
@@ -130,34 +93,31 @@ class TrainedHead:
         from classify.models import card as model_card  # late: imports jinja2
 
         check(folder)
-        file, content = storage.dumps(self.head)
+        contents = dict([storage.dumps(self.head)])
         card = {
             "format": model_schema.FORMAT,
             "version": model_schema.VERSION,
             **self.card,
-            "head_sha256": hashlib.sha256(content).hexdigest(),
+            "head_sha256": checksum(*contents.values()),
         }
         if self.domain is not None:
-            of_domain = safetensors.numpy.save(self.domain.tensors())
+            contents[DOMAIN] = safetensors.numpy.save(self.domain.tensors())
             card["domain"] = {
                 "threshold": self.domain.threshold,
                 "false_alarms": FALSE_ALARMS,
-                "sha256": hashlib.sha256(of_domain).hexdigest(),
+                "sha256": checksum(contents[DOMAIN]),
             }
         card["sha256"] = model_schema.seal(card)
-        readme = model_card.render(card)
-        verify(card, model_schema.SCHEMA)
+        contents[README] = model_card.render(card).encode()
+        if fault := fault_of(card, model_schema.SCHEMA):
+            raise Malformed(fault)
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale(folder)
         (folder / CARD).unlink(missing_ok=True)
-        publish_bytes(folder / file, content)
-        for other in set(FILES) - {file}:  # not before: one of them marks the folder
-            (folder / other).unlink(missing_ok=True)
-        if self.domain is None:
-            (folder / DOMAIN).unlink(missing_ok=True)
-        else:
-            publish_bytes(folder / DOMAIN, of_domain)
-        publish_bytes(folder / README, readme.encode())
+        for name, content in contents.items():
+            publish_bytes(folder / name, content)
+        for name in {DOMAIN, *FILES} - contents.keys():  # not before: one of them marks the folder
+            (folder / name).unlink(missing_ok=True)
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         publish_bytes(folder / CARD, text.encode())
 
@@ -176,31 +136,30 @@ class TrainedHead:
         """
         folder = Path(folder)
         card = read_card(folder)
-        file = next(
-            (folder / name for name in FILES if (folder / name).exists()), folder / FILES[0]
-        )
-        content = read(file, storage.MOST_BYTES)
-        if hashlib.sha256(content).hexdigest() != card["head_sha256"]:
-            raise ModelError(f"{file}: altered since it was trained; train again")
-        classes = card["classes"]
+        name = next((name for name in FILES if (folder / name).exists()), FILES[0])
+        file, classes, domain = folder / name, card["classes"], None
+        content = read(file, storage.MOST_BYTES, card["head_sha256"])
         make = build if classes else build_regressor
         try:
             features = Features.from_json(card["features"])
-            light = file.name == storage.SAFETENSORS and classes and not features.sequences
+            light = name == storage.SAFETENSORS and classes and not features.sequences
             unfitted = scores(card["head"]) if light and not estimator else None
             if unfitted is None:
                 unfitted = make(card["head"], card["parameters"])
-            head = storage.loads(file.name, content, unfitted, classes)
-            model = cls(head, features, card)
-            model._require_fit()
-            file = folder / DOMAIN
-            model = replace(model, domain=_domain(file, card, features))
+            head = storage.loads(name, content, unfitted, classes)
+            cls(head, features, card)._require_fit()
+            if described := card.get("domain"):
+                file = folder / DOMAIN
+                content = read(file, storage.MOST_BYTES, described["sha256"])
+                tensors = safetensors.numpy.load(content)
+                dim = width(features, card["dim"])
+                domain = Domain.restore(tensors, described["threshold"], dim)
         except ModelError:
             raise
         except Exception as error:  # skops raises nearly everything on what it refuses
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(f"{file}: refused: {reason:.200}") from error
-        return model
+        return cls(head, features, card, domain)
 
     def _require_fit(self) -> None:
         """Require that the head takes the features and gives the outputs that the card describes.
@@ -221,18 +180,3 @@ class TrainedHead:
         expected = (1, len(classes or self.targets))
         if found.shape != expected or not np.isfinite(found).all():
             raise ValueError(f"its output is not {expected[1]} finite numbers")
-
-
-def _domain(file: Path, card: Mapping[str, Any], features: Features) -> Domain | None:
-    """The distribution of training, if the model has one.
-
-    Raises:
-        ModelError, ValueError: the file is missing, altered or does not fit the card.
-    """
-    if not (described := card.get("domain")):
-        return None
-    content = read(file, storage.MOST_BYTES)
-    if hashlib.sha256(content).hexdigest() != described["sha256"]:
-        raise ModelError(f"{file}: altered since it was trained; train again")
-    tensors = safetensors.numpy.load(content)
-    return Domain.restore(tensors, described["threshold"], width(features, card["dim"]))

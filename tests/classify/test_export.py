@@ -119,10 +119,10 @@ def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, optio
     result = logits if model.targets else softmax(logits.astype(float), 1)
     embedder = Predictor.open(model, "cpu").embedder
     for row, embedding in enumerate(embedder.waveforms(waveforms)):
-        heard = embedding.layers, embedding.sequence
-        expected = model.numbers(*heard) if model.targets else model.probabilities(*heard)
+        X = model.features.of_embedding(model.recipe, embedding.layers, embedding.sequence)
+        (expected,) = model.of_features(X)
         np.testing.assert_allclose(result[row], expected, atol=1e-4)
-        x = model.features.of_embedding(model.recipe, *heard)[0]
+        x = X[0]
         if model.features.sequences:
             width = 32 * (1 + len(model.features.poolings))
             x = x.reshape(-1, embedding.sequence.shape[1], width).mean(1).ravel()
