@@ -9,7 +9,7 @@ import numpy as np
 
 from classify.inference.pcm import PCM
 from classify.inference.predictor import Predictor
-from classify.inference.stream.display import JSONLines, LiveLine, Summary
+from classify.inference.stream.display import Summary, json_line, live_line
 from classify.inference.stream.loop import Stream
 from classify.inference.stream.options import StreamOptions
 from classify.inference.stream.signals import Signals
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
     log.info("listening: %g s every %g s; Ctrl-C ends", options.window, options.hop)
     stream, summary = Stream(predictor, source, options), Summary()
     terminal = sys.stdout.isatty() and not (arguments.json or arguments.jsonl)
-    display = (LiveLine if terminal else JSONLines)(bool(model.targets))
+    display = live_line if terminal else json_line
 
     def words() -> str:
         return summary.words(stream.seconds, source.lost, options.hop)
@@ -61,10 +61,11 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
             for moment in stream:
                 summary.add(moment, moment.latency)  # first, since a signal may end the rest
                 with signals.writing():
-                    display.show(moment)
+                    display(moment, bool(model.targets))
         finally:
             if summary.moments:
-                display.finish()
+                if terminal:
+                    sys.stdout.write("\n")  # noqa: TID251
                 for line in words().split("\n"):
                     log.info("%s", line)
     if not summary.moments:

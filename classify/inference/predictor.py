@@ -41,9 +41,14 @@ class Answer:
         return place | {name: value for name, value in seconds.items() if value is not None}
 
     @property
+    def values(self) -> dict[str, float]:
+        """The numbers, or the probabilities."""
+        return self.numbers or self.probabilities
+
+    @property
     def silent(self) -> bool:
         """Whether there is no speech."""
-        return any(map(math.isnan, (self.numbers or self.probabilities).values()))
+        return any(map(math.isnan, self.values.values()))
 
     @property
     def emotion(self) -> str:
@@ -70,9 +75,8 @@ class Answer:
     @property
     def cells(self) -> dict[str, str]:
         """The result as cells of a table: column → text."""
-        shares = self.numbers or self.probabilities
         emotion = {} if self.numbers else {"emotion": self.emotion}
-        texts = {name: "" if self.silent else f"{share:.6f}" for name, share in shares.items()}
+        texts = {name: "" if self.silent else f"{share:.6f}" for name, share in self.values.items()}
         score = "" if math.isnan(self.out_of_domain) else f"{self.out_of_domain:.4f}"
         outside = {"out_of_domain": score, "warnings": "; ".join(self.warnings.values())}
         return {**outside, **emotion, **texts}  # a class may have the name of a column
@@ -179,7 +183,7 @@ class Predictor:
         """The timeline of the answers for all windows of a recording."""
         seconds = [(answer.utterance.start, answer.utterance.end) for answer in answers]
         starts, ends = np.array(seconds, float).T
-        rows = [list((answer.numbers or answer.probabilities).values()) for answer in answers]
+        rows = [list(answer.values.values()) for answer in answers]
         names, regression = self.model.targets or self.model.classes, bool(self.model.targets)
         return Timeline(starts, ends, np.array(rows), names, regression, track.peaks)
 

@@ -13,7 +13,7 @@ import soundfile
 from classify.commands.evaluate import main as evaluate
 from classify.inference.files import output, timeline_files
 from classify.inference.predictor import Answer
-from classify.inference.stream.display import LiveLine
+from classify.inference.stream.display import live_line
 from classify.inference.stream.loop import Moment
 from classify.inference.stream.voice import Activity
 from classify.inference.timeline import Timeline
@@ -129,8 +129,8 @@ def test_predictions_as_csv_are_no_formulas(capsys) -> None:
 
 def test_the_live_line_of_a_stream_is_escaped(capsys) -> None:
     values = {"a\x1b[31m\n": 0.75, "b": 0.25}
-    moment = Moment(1.0, Activity(True, -20.0, -60.0), values, values, None, 0, 0.0)
-    LiveLine(numbers=False).show(moment)
+    moment = Moment(1.0, Activity(True, -20.0, -60.0), None, values, 0, 0.0)
+    live_line(moment, numbers=False)
     shown = capsys.readouterr().out
     assert shown.startswith("\r")
     assert shown.endswith("\x1b[K")

@@ -3,29 +3,21 @@
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
-from classify.inference.predictor import Answer
+from classify.inference.predictor import Answer, Predictor
 from classify.inference.stream.options import StreamOptions
 from classify.inference.stream.smoothing import Smoothing
 from classify.inference.stream.sources import Source
 from classify.inference.stream.voice import Activity, VoiceActivity
 from classify.inference.stream.windows import SlidingWindow, Window
 from data.errors import AudioError
-from extract.audio import SAMPLING_RATE, Waveform
+from extract.audio import SAMPLING_RATE
 from extract.decoding import Refusal
 
 PATIENCE = 0.2  # seconds that a reader which waits for its source is given to end
-
-
-class PredictsWaveform(Protocol):
-    """The part of `Predictor` that a stream uses."""
-
-    def waveform(self, waveform: Waveform) -> Answer | Refusal:
-        """Predict (sample,) samples at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +27,33 @@ class Moment:
     Attributes:
         time: seconds of audio from the stream's start to the window's end.
         activity: whether there is speech in the window, and how loud it is.
-        values: the window's own probabilities, or numbers; None: no voice, or refused.
-        smoothed: the same, smoothed over time; None: no prediction lately.
-        refused: why the encoder gave no answer, if it was asked.
+        result: the encoder's answer, or its refusal; None: it was not asked, without voice.
+        smoothed: probabilities or numbers, smoothed over time; None: no prediction lately.
         skipped: number of hops that were skipped before this one.
         arrived: time at which the last sample arrived, by `time.monotonic`.
-        outside: out-of-domain score and warnings of the window, see `Answer.outside`.
-        warnings: what of the window lies outside of training, by its names.
     """
 
     time: float
     activity: Activity
-    values: dict[str, float] | None
+    result: Answer | Refusal | None
     smoothed: dict[str, float] | None
-    refused: str | None
     skipped: int
     arrived: float
-    outside: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer, if there is one."""
+        return self.result if isinstance(self.result, Answer) else None
+
+    @property
+    def values(self) -> dict[str, float] | None:
+        """The window's own probabilities or numbers."""
+        return self.answer.values if self.answer else None
+
+    @property
+    def refused(self) -> str | None:
+        """The reason for which the encoder gave no answer, if it was asked."""
+        return self.result.reason if isinstance(self.result, Refusal) else None
 
     @property
     def latency(self) -> float:
@@ -69,9 +70,9 @@ class Stream:
     A thread reads the source; it ends when the loop is left.
     """
 
-    def __init__(self, predictor: PredictsWaveform, source: Source, options: StreamOptions) -> None:
+    def __init__(self, predictor: Predictor, source: Source, options: StreamOptions) -> None:
         self.options = options
-        self._listener, self._source = predictor, source
+        self._predictor, self._source = predictor, source
         window, hop = (round(s * SAMPLING_RATE) for s in (options.window, options.hop))
         self._windows = SlidingWindow(window, hop, options.live)
         self._voice = VoiceActivity()
@@ -123,19 +124,9 @@ class Stream:
             windows.close(error)
 
     def _answer(self, window: Window) -> Moment:
-        activity = self._voice(window)
-        values = refused = None
-        outside: dict[str, Any] = {}
-        warnings: tuple[str, ...] = ()
+        activity, result = self._voice(window), None
         if activity.voice or not self.options.voice_only:
-            result = self._listener.waveform(window.samples)
-            if isinstance(result, Refusal):
-                refused = result.reason
-            else:
-                values = result.numbers or result.probabilities
-                outside, warnings = result.outside, tuple(result.warnings)
+            result = self._predictor.waveform(window.samples)
+        values = result.values if isinstance(result, Answer) else None
         smoothed = self._smoothing(window.seconds, values)
-        return Moment(
-            window.seconds, activity, values, smoothed, refused, window.skipped, window.arrived,
-            outside, warnings,
-        )  # fmt: skip
+        return Moment(window.seconds, activity, result, smoothed, window.skipped, window.arrived)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,21 +20,17 @@ log = logging.getLogger("wav2emo")
 
 HEADER = 4096  # bytes read at once until the format is known
 LONGEST_WAIT = 0.1  # seconds that standard input is waited for at once
+WINDOWS = sys.platform == "win32"  # its pipes cannot be waited for
 BLOCK_SECONDS = 0.02  # that are read of a microphone at once
 
 
-class Source(Protocol):
-    """A source of samples."""
-
-    arrived: float  # arrival of the last block, by `time.monotonic`
-    lost: int  # number of times that samples were lost
-
-    def blocks(self) -> Iterator[Waveform]:
-        """Yield (sample,) blocks at 16 kHz, waiting for each; iterate once, in one thread."""
-
-
 class StandardInput:
-    """A WAV file or raw PCM that is read from a file descriptor."""
+    """A WAV file or raw PCM that is read from a file descriptor.
+
+    Attributes:
+        arrived: arrival of the last block, by `time.monotonic`.
+        lost: number of times that samples were lost.
+    """
 
     def __init__(self, descriptor: int, raw: PCM | None, seconds: float) -> None:
         """`raw` is the format of samples without a header; at most `seconds` are read at once."""
@@ -49,7 +45,7 @@ class StandardInput:
         self._decoder = Decoder(raw)
 
     def blocks(self) -> Iterator[Waveform]:
-        """See `Source`.
+        """Yield (sample,) blocks at 16 kHz, waiting for each; iterate once, in one thread.
 
         Raises:
             AudioError: the stream is not supported audio.
@@ -67,7 +63,7 @@ class StandardInput:
         decoder = self._decoder
         while not decoder.ended:
             form = decoder.format
-            if not _comes(self._descriptor):
+            if not WINDOWS and not select.select([self._descriptor], [], [], LONGEST_WAIT)[0]:
                 if form:  # an empty block, so that a stopped reader ends
                     yield np.empty(0, np.float32)
                 continue
@@ -82,16 +78,8 @@ class StandardInput:
                 yield samples
 
 
-def _comes(descriptor: int) -> bool:
-    """Whether there is data, or the end of the stream, within `LONGEST_WAIT`; always True on
-    Windows."""
-    if sys.platform == "win32":
-        return True
-    return bool(select.select([descriptor], [], [], LONGEST_WAIT)[0])
-
-
 class Microphone:
-    """A microphone by its name, or the default one (PortAudio)."""
+    """A microphone by its name, or the default one (PortAudio), in the form of `StandardInput`."""
 
     def __init__(self, name: str = "") -> None:
         """Open the microphone; it records when `blocks` is iterated.
@@ -117,7 +105,7 @@ class Microphone:
         self.lost = 0
 
     def blocks(self) -> Iterator[Waveform]:
-        """See `Source`.
+        """Yield blocks as `StandardInput.blocks`.
 
         Raises:
             AudioError: the microphone was disconnected.
@@ -148,3 +136,6 @@ def _portaudio() -> Any:
             "system's package of it"
         ) from None
     return sounddevice
+
+
+Source = StandardInput | Microphone

@@ -40,7 +40,8 @@ class SlidingWindow:
         self._last = np.empty(0, np.float32)  # at most a window of samples
         self._next = window  # the count at which the next window is complete
         self._complete: Window | None = None
-        self._wanted = self._closed = False
+        self.closed = False  # whether the stream has ended
+        self._wanted = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
@@ -62,7 +63,7 @@ class SlidingWindow:
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: self.live or self._closed or (self._wanted and self._complete is None)
+                lambda: self.live or self.closed or (self._wanted and self._complete is None)
             )
 
     def take(self) -> Window | None:
@@ -74,7 +75,7 @@ class SlidingWindow:
         with self._changed:
             self._wanted = True
             self._changed.notify_all()
-            while self._complete is None and not self._closed:
+            while self._complete is None and not self.closed:
                 self._changed.wait(LONGEST_WAIT)
             self._wanted = False
             window, self._complete = self._complete, None
@@ -86,17 +87,12 @@ class SlidingWindow:
     def close(self, error: BaseException | None = None) -> None:
         """End the stream, because of `error` or normally."""
         with self._changed:
-            self._closed, self._error = True, self._error or error
+            self.closed, self._error = True, self._error or error
             self._changed.notify_all()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the stream has ended."""
-        return self._closed
 
     def _hand_over(self, arrived: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self.live or self._closed or self._complete is None)
+            self._changed.wait_for(lambda: self.live or self.closed or self._complete is None)
             skipped = 0 if self._complete is None else self._complete.skipped + 1
             self._complete = Window(self._last, self.count, arrived, skipped)
             self._changed.notify_all()

@@ -1,11 +1,10 @@
-"""Smoothing, compared with its formula over the history; latencies, compared with NumPy."""
+"""Smoothing, compared with its formula over the history."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classify.inference.stream.latency import Latencies
 from classify.inference.stream.smoothing import FORGOTTEN, Smoothing
 
 SHARES = st.floats(0, 1)
@@ -50,21 +49,3 @@ def test_no_half_life_no_smoothing() -> None:
     assert smoothing(1.0, {"a": 0.25}) == {"a": 0.25}
     assert smoothing(1.5, {"a": 0.75}) == {"a": 0.75}
     assert smoothing(2.0, None) is None
-
-
-@given(
-    st.lists(st.floats(0, 12), min_size=1, max_size=200),
-    st.sampled_from([0.01, 0.5, 0.95, 1.0]),
-)
-def test_quantiles_of_latencies(seconds: list[float], share: float) -> None:
-    latencies = Latencies()
-    for one in seconds:
-        latencies.add(one)
-    assert len(latencies) == len(seconds)
-    assert latencies.largest == max(seconds)
-    expected = np.quantile(seconds, share, method="inverted_cdf")
-    if expected < 9.999:
-        assert latencies.quantile(share) == pytest.approx(expected, abs=0.000501)
-    else:
-        assert latencies.quantile(share) == max(seconds)
-    assert Latencies().quantile(0.5) == 0
