@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from data.errors import UsageError
 from data.recording import MAX_CHANNELS, RATES
 
-INTEGER, FLOAT = 1, 3  # codings of WAV headers
-CODINGS = {  # ffmpeg's name → kind, bytes of a sample, libsndfile's name
-    "u8": (INTEGER, 1, "PCM_U8"), "s16le": (INTEGER, 2, "PCM_16"), "s24le": (INTEGER, 3, "PCM_24"),
-    "s32le": (INTEGER, 4, "PCM_32"), "f32le": (FLOAT, 4, "FLOAT"), "f64le": (FLOAT, 8, "DOUBLE"),
+CODINGS = {  # ffmpeg's name → libsndfile's name, bytes of a sample
+    "u8": ("PCM_U8", 1), "s16le": ("PCM_16", 2), "s24le": ("PCM_24", 3), "s32le": ("PCM_32", 4),
+    "f32le": ("FLOAT", 4), "f64le": ("DOUBLE", 8),
 }  # fmt: skip
 
 
@@ -29,24 +28,14 @@ class PCM:
             raise UsageError(f"channels {self.channels}: expected 1 to {MAX_CHANNELS}")
 
     @property
-    def kind(self) -> int:
-        """`INTEGER` or `FLOAT`."""
-        return CODINGS[self.encoding][0]
-
-    @property
-    def width(self) -> int:
-        """Bytes of one sample of one channel."""
-        return CODINGS[self.encoding][1]
-
-    @property
     def subtype(self) -> str:
         """libsndfile's name of the coding."""
-        return CODINGS[self.encoding][2]
+        return CODINGS[self.encoding][0]
 
     @property
     def frame(self) -> int:
         """Bytes of one sample of all channels."""
-        return self.width * self.channels
+        return CODINGS[self.encoding][1] * self.channels
 
     def __str__(self) -> str:
         channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")

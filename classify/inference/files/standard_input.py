@@ -2,11 +2,13 @@
 
 import struct
 import sys
-from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
+import soundfile
 
 from classify.inference.files.options import STANDARD_INPUT
 from classify.inference.pcm import PCM
@@ -53,35 +55,14 @@ def receive(stream: BinaryIO, folder: Path, raw: PCM | None) -> Utterance:
     file = folder / "standard-input.wav"
     with file.open("w+b") as copy:
         if raw and not first.startswith(HEADERS):
-            copy.write(_header(raw))
-        copy.writelines(_counted(chain([first], blocks)))
+            none = np.empty((0, raw.channels))
+            soundfile.write(copy, none, raw.rate, raw.subtype, format="WAV")  # a header
+        for block in chain([first], blocks):
+            copy.write(block)
+            if copy.tell() > MAX_BYTES:
+                raise AudioError(f"more than {MAX_BYTES / 2**30:.1f} GiB; save it to files first")
         _tell_length(copy)
     return Utterance(STANDARD_INPUT, "", folder, file.name)
-
-
-def _counted(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    total = 0
-    for block in blocks:
-        total += len(block)
-        if total > MAX_BYTES:
-            raise AudioError(f"more than {MAX_BYTES / 2**30:.1f} GiB; save it to files first")
-        yield block
-
-
-def _header(raw: PCM) -> bytes:
-    """The header of a WAV file of unknown length."""
-    kind = struct.pack(
-        "<HHIIHH",
-        raw.kind,
-        raw.channels,
-        raw.rate,
-        raw.rate * raw.frame,
-        raw.frame,
-        8 * raw.width,
-    )
-    return (
-        struct.pack("<4sI4s4sI", b"RIFF", 0, b"WAVE", b"fmt ", len(kind)) + kind + b"data\0\0\0\0"
-    )
 
 
 def _tell_length(copy: BinaryIO) -> None:

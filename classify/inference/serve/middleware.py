@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -63,12 +63,10 @@ class Middleware:
                 if uploading:
                     receive = _patient(receive)
                 elif scope["method"] == "POST":
-                    receive = await self._checked(receive)
+                    receive = await self._checked(scope, receive)
                 await self.app(_without_origin(scope), receive, _marked(send))
-        except Busy as error:
-            await _refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error), scope, receive, send)
-        except AudioError as error:
-            await _refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), scope, receive, send)
+        except (AudioError, Busy) as error:
+            await _refuse(status_of(error), str(error), scope, receive, send)
         except ClientDisconnect:  # during an upload, whose data is swept later
             pass
         return None
@@ -81,17 +79,16 @@ class Middleware:
         if "transfer-encoding" in Headers(scope=scope):
             reason = "the header Content-Length is missing, so its size cannot be checked"
             return HTTPStatus.LENGTH_REQUIRED, reason
-        size = _size(scope)
-        if not _is_upload(scope):
-            too_large = f"{size:,} bytes of question" if size > FRAME else None
-        elif size > self.max_bytes + FRAME:
+        size, uploading = _size(scope), _is_upload(scope)
+        if size <= FRAME + (self.max_bytes if uploading else 0):
+            return None
+        too_large = f"{size:,} bytes of question"
+        if uploading:
             too_large = (
                 f"{size / MEGABYTE:,.0f} MB is more than the {self.max_bytes / MEGABYTE:g} MB "
                 "taken; cut the recording, or send it as FLAC"
             )
-        else:
-            too_large = None
-        return (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large) if too_large else None
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large
 
     def _open(self, method: str, path: str) -> bool:
         if method in ("GET", "HEAD"):
@@ -100,20 +97,14 @@ class Middleware:
             return READ.fullmatch(path) is not None
         return method in ("POST", "PUT") and WRITE.fullmatch(path) is not None
 
-    async def _checked(self, receive: Receive) -> Receive:
+    async def _checked(self, scope: Scope, receive: Receive) -> Receive:
         """Read the body of a Gradio request, and require that all files are uploads. (Gradio would
         also download URLs.)
 
         Raises:
             AudioError: the body names another file or a URL.
         """
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await Request(scope, receive).body()
         try:
             request = json.loads(body or b"{}")
             paths = list(_paths(request))
@@ -121,15 +112,19 @@ class Middleware:
             raise AudioError("not JSON") from None
         if not all(isinstance(path, str) and self.uploads.holds(path) for path in paths):
             raise AudioError("a file that was not uploaded here; send the recording itself")
-        same = (
-            json.dumps(request).encode() if body else b""
-        )  # pass the checked body on, not the original
+        same = json.dumps(request).encode() if body else b""  # what was checked is passed on
         messages = iter([{"type": "http.request", "body": same, "more_body": False}])
 
         async def again() -> Message:
             return next(messages, None) or await receive()
 
         return again
+
+
+def status_of(error: AudioError | Busy) -> HTTPStatus:
+    """The status of a recording that is refused, or of a request that may succeed later."""
+    busy = isinstance(error, Busy)
+    return HTTPStatus.SERVICE_UNAVAILABLE if busy else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def _without_origin(scope: Scope) -> Scope:
@@ -161,11 +156,10 @@ def _paths(request: Any) -> Iterator[Any]:
 
 def _marked(send: Send) -> Send:
     """Add `HEADERS` to the response."""
-    added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *added]}
+            MutableHeaders(scope=message).update(HEADERS)
         await send(message)
 
     return sending

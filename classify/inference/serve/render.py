@@ -1,4 +1,4 @@
-"""HTML fragments of the page."""
+"""Fragments of the page, in HTML and Markdown."""
 
 import base64
 import threading
@@ -8,7 +8,6 @@ from pathlib import Path
 import jinja2
 
 from classify.inference import timeline_figure
-from classify.inference.serve.options import ServeOptions
 from classify.inference.serve.queue import Prediction
 from classify.models.trained import TrainedHead
 from classify.report.style import PALETTE, as_bytes
@@ -25,31 +24,25 @@ _templates = jinja2.Environment(
 )
 
 
-def heading(model: TrainedHead) -> str:
-    """The heading: head, encoder and classes."""
-    return _templates.get_template("heading.html.j2").render(model=model, card=model.card)
-
-
-def invitation(options: ServeOptions) -> str:
-    """The text before the first prediction."""
-    return _templates.get_template("invitation.html.j2").render(options=options)
-
-
-def refusal(reason: str) -> str:
-    """The reason for which there is no prediction."""
-    return _templates.get_template("refusal.html.j2").render(reason=reason)
+def render(template: str, **values: object) -> str:
+    """A template of this folder with some values, which are escaped."""
+    return _templates.get_template(template).render(values)
 
 
 def prediction(found: Prediction) -> str:
     """A prediction: probabilities as bars and the timeline, or the numbers of a regression."""
     shares = found.answer.probabilities
-    return _templates.get_template("prediction.html.j2").render(
+    with _DRAWING:
+        image = as_bytes(timeline_figure.draw(found.timeline))
+    return render(
+        "prediction.html.j2",
         ranked=sorted(shares.items(), key=lambda item: -item[1]),
         colours=dict(zip(shares, cycle(PALETTE), strict=False)),  # those of the timeline
         numbers=found.answer.numbers,
         warnings=found.answer.warnings.values(),
         seconds=found.seconds,
-        timeline=_timeline(found),
+        # not the address of a file, which would have to be stored and removed
+        timeline="data:image/png;base64," + base64.b64encode(image).decode(),
     )
 
 
@@ -58,16 +51,4 @@ def card(model: TrainedHead, folder: Path) -> str:
     try:
         return (folder / MODEL_CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return _templates.get_template("facts.md.j2").render(model=model, card=model.card)
-
-
-def program(address: str) -> str:
-    """An example request for programs, in Markdown."""
-    return _templates.get_template("program.md.j2").render(address=address)
-
-
-def _timeline(found: Prediction) -> str:
-    """The figure as a ``data:`` URL, so that no file has to be stored and removed."""
-    with _DRAWING:
-        image = as_bytes(timeline_figure.draw(found.timeline))
-    return "data:image/png;base64," + base64.b64encode(image).decode()
+        return render("facts.md.j2", model=model, card=model.card)

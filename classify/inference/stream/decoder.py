@@ -9,7 +9,11 @@ from classify.inference.pcm import CODINGS, PCM
 from data.errors import AudioError, UsageError
 from extract.audio import Waveform, decode_pcm, wave_chunks, wave_coding
 
-OF_HEADER = {(kind, 8 * width): name for name, (kind, width, _) in CODINGS.items()}
+INTEGER, FLOAT = 1, 3  # codings of WAV headers
+OF_HEADER = {  # coding and bits of a sample → ffmpeg's name
+    (FLOAT if name.startswith("f") else INTEGER, 8 * width): name
+    for name, (_, width) in CODINGS.items()
+}
 ENDLESS = 0x7FFF0000  # a data chunk of this length or more, or of none, ends with the stream
 LONGEST_HEADER = 1 << 16  # bytes before the data
 LONGEST_MAGIC = 12  # bytes that identify a WAV file

@@ -185,12 +185,12 @@ def test_eight_at_once_and_a_damaged_one(predictor, recordings: Path, odd) -> No
 
 def test_a_full_queue_is_status_503(predictor, recordings: Path, tmp_path: Path) -> None:
     pytest.importorskip("starlette", reason="needs the extra [serve]")
-    api = importlib.import_module("classify.inference.serve.api")  # imports starlette
+    serve = importlib.import_module("classify.inference.serve.app")  # imports starlette
     applications = importlib.import_module("starlette.applications")
     content = (recordings / "anger" / "s0_00.wav").read_bytes()
     requests = RequestQueue(predictor, ServeOptions(queue=0))
     engine = predictor.embedder.engine
-    app = applications.Starlette(routes=[api.route(requests, Uploads(tmp_path, 1 << 20))])
+    app = applications.Starlette(routes=[serve.endpoint(requests, Uploads(tmp_path, 1 << 20))])
 
     async def crowd() -> None:
         transport = httpx.ASGITransport(app)

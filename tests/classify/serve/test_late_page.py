@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 pytest.importorskip("starlette", reason="needs the extra [serve]")
-late_page = importlib.import_module("classify.inference.serve.late_page")
+app = importlib.import_module("classify.inference.serve.app")
 applications = importlib.import_module("starlette.applications")
 responses = importlib.import_module("starlette.responses")
 routing = importlib.import_module("starlette.routing")
@@ -21,7 +21,7 @@ def asked(build: Callable[[], Any], work: Callable[[httpx.AsyncClient], Awaitabl
     """Run `work` with a client of a page that `build` makes."""
 
     async def run() -> None:
-        page = late_page.LatePage(build)
+        page = app.LatePage(build)
         transport = httpx.ASGITransport(page, raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
         async with page.opening(), client:
