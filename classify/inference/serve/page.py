@@ -45,7 +45,7 @@ def application(
 def _blocks(
     model: TrainedHead, folder: Path, requests: RequestQueue, uploads: Uploads, address: str
 ) -> gr.Blocks:
-    invitation = render.render("invitation.html.j2", options=requests.options)
+    invitation = render.fragment("invitation.html.j2", options=requests.options)
 
     async def show(sent: str | None) -> str:
         if sent is None:
@@ -54,7 +54,7 @@ def _blocks(
             with uploads.hold(sent) as recording:
                 return await requests.ask(recording, render.prediction)
         except Wav2emoError as error:
-            return render.render("refusal.html.j2", reason=str(error))
+            return render.fragment("refusal.html.j2", reason=str(error))
 
     async def predict(sent: str | None) -> dict:
         try:
@@ -66,7 +66,7 @@ def _blocks(
             raise gr.Error(str(error), print_exception=False) from None
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
-        gr.HTML(render.render("heading.html.j2", model=model, card=model.card), padding=False)
+        gr.HTML(render.fragment("heading.html.j2", model=model, card=model.card), padding=False)
         recorder = gr.Audio(
             label="Recording",
             sources=["upload", "microphone"],
@@ -78,7 +78,7 @@ def _blocks(
         with gr.Accordion("Model card", open=False):
             gr.Markdown(render.card(model, folder))
         with gr.Accordion("From a program", open=False):
-            gr.Markdown(render.render("program.md.j2", address=address))
+            gr.Markdown(render.fragment("program.md.j2", address=address))
         recorder.change(show, recorder, result, api_visibility="private", concurrency_limit=None)
         answer = gr.JSON(visible=False)
         trigger = gr.Button(visible=False)

@@ -24,7 +24,7 @@ _templates = jinja2.Environment(
 )
 
 
-def render(template: str, **values: object) -> str:
+def fragment(template: str, **values: object) -> str:
     """A template of this folder with some values, which are escaped."""
     return _templates.get_template(template).render(values)
 
@@ -34,7 +34,7 @@ def prediction(found: Prediction) -> str:
     shares = found.answer.probabilities
     with _DRAWING:
         image = as_bytes(timeline_figure.draw(found.timeline))
-    return render(
+    return fragment(
         "prediction.html.j2",
         ranked=sorted(shares.items(), key=lambda item: -item[1]),
         colours=dict(zip(shares, cycle(PALETTE), strict=False)),  # those of the timeline
@@ -51,4 +51,4 @@ def card(model: TrainedHead, folder: Path) -> str:
     try:
         return (folder / MODEL_CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return render("facts.md.j2", model=model, card=model.card)
+        return fragment("facts.md.j2", model=model, card=model.card)
