@@ -5,8 +5,7 @@ probable class (Guo et al. 2017, On Calibration of Modern Neural Networks, secti
 is fitted to predictions for held-out speakers.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -50,34 +49,24 @@ def fit_temperature(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:
     return float(np.clip(np.exp(found.x), LEAST, MOST))
 
 
-@dataclass(frozen=True)
-class Quality:
-    """How well probabilities are calibrated."""
+def quality(probabilities: Shares, y: npt.NDArray[np.integer]) -> dict[str, float]:
+    """How well probabilities (utterance, class) are calibrated: their mean negative log-likelihood
+    in nats, and their expected calibration error."""
+    from classify.stats.calibration import calibration_error  # late: imports scipy
 
-    nll: float  # nats an utterance
-    ece: float
-
-    @classmethod
-    def of(cls, probabilities: Shares, y: npt.NDArray[np.integer]) -> "Quality":
-        """Of probabilities (utterance, class)."""
-        from classify.stats.calibration import calibration_error  # late: imports scipy
-
-        return cls(negative_log_likelihood(probabilities, y), calibration_error(probabilities, y))
+    return {
+        "nll": negative_log_likelihood(probabilities, y),
+        "ece": calibration_error(probabilities, y),
+    }
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A temperature, and its effect on predictions that it was not fitted to."""
+    """A temperature, and the `quality` of predictions without it and with it."""
 
     temperature: float
-    before: Quality
-    after: Quality  # each fold by the temperature of the others; of one alone by its own
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain JSON, without the temperature."""
-        from classify.stats.calibration import BINS
-
-        return {"before": asdict(self.before), "after": asdict(self.after), "bins": BINS}
+    before: dict[str, float]
+    after: dict[str, float]  # each fold by the temperature of the others; of one alone by its own
 
 
 def calibrate(
@@ -99,6 +88,6 @@ def calibrate(
         )
     return Calibration(
         temperature=fit_temperature(probabilities, y),
-        before=Quality.of(probabilities, y),
-        after=Quality.of(after, y),
+        before=quality(probabilities, y),
+        after=quality(after, y),
     )

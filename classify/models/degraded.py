@@ -25,33 +25,6 @@ from data.cache import Cache
 from data.condition import CLEAN as CLEAN_NAME
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """The choice between training with and without copies in some conditions."""
-
-    asked: tuple[str, ...]
-    conditions: tuple[str, ...]
-    by: str  # the inner folds, as text
-    uar: npt.NDArray[np.float64]  # (without or with, part) the last part is all utterances
-
-    @property
-    def chosen(self) -> npt.NDArray[np.bool_]:
-        """(part,) whether copies are trained on; not if that is only as good."""
-        return self.uar[1] > self.uar[0]
-
-    def as_json(self) -> Json:
-        """As plain JSON."""
-        *folds, everything = self.chosen.tolist()
-        return {
-            "asked": list(self.asked),
-            "conditions": list(self.conditions),
-            "by": self.by,
-            "uar": {"without": float(self.uar[0, -1]), "with": float(self.uar[1, -1])},
-            "chosen": everything,
-            "in_folds": folds,
-        }
-
-
 @dataclass
 class _Fitter:
     """Fits a head with the settings of each fold; the last settings are those of everything."""
@@ -97,7 +70,7 @@ class Degraded:
     """Clean speech and its copies, what is trained on, and held-out predictions of both."""
 
     design: Design
-    augmentation: Augmentation | None
+    augment: Json | None  # the choice, as ``model.json`` holds it
     everything: Dataset  # what the model is fitted to: clean utterances, and copies if chosen
     held_out: Probabilities | None  # (sample, class); None: without folds
 
@@ -110,16 +83,15 @@ class Degraded:
 
     def as_json(self, temperature: float) -> Json:
         """The field of ``model.json``: the augmentation, and calibrated scores by condition."""
-        found: Json = {"augment": self.augmentation.as_json() if self.augmentation else None,
-                       "conditions": None}  # fmt: skip
+        conditions = None
         if self.held_out is not None and self.design.tested:
             calibrated = tempered(self.held_out, temperature).astype(np.float32)
-            found["conditions"] = {
+            conditions = {
                 row.group.name: _row(row)
                 for row in self.design.scored(calibrated).rows
                 if row.group.what in (CLEAN, CONDITION, ALL)
             }
-        return found
+        return {"augment": self.augment, "conditions": conditions}
 
 
 def _row(row: Row) -> Json:
@@ -162,15 +134,11 @@ def degraded(
     conditions = named(cache.conditions, augment, "--augment") if augment else ()
     copies = Copies.of(selection, cache, cache.conditions)
     fit = _Fitter(options, copies, cache, settings, jobs)
-    augmentation = None
-    trained = np.zeros(len(folds) + 1, bool)
+    choice, trained = None, np.zeros(len(folds) + 1, bool)
     if conditions:
-        augmentation = _choose(fit, copies, folds, augment, conditions, options.seed)
-        trained = augmentation.chosen
+        trained, choice = _choose(fit, copies, folds, augment, conditions, options.seed)
     held_out: Probabilities | None = None
-    tested: tuple[str, ...] = ()
-    if len(folds):
-        tested = complete(copies, folds, cache.conditions)[0]
+    tested = complete(copies, folds, cache.conditions)[0] if len(folds) else ()
     design = Design(copies, folds, tested, options.seed)
     if len(folds):
         each = zip(design.parts(conditions), design.parts(), trained, strict=False)
@@ -179,7 +147,7 @@ def degraded(
     everyone = np.arange(len(selection.y))
     data = fit.data(settings[-1])
     everything = data.part(copies.samples(everyone, conditions if trained[-1] else ()))
-    return Degraded(design, augmentation, everything, held_out)
+    return Degraded(design, choice, everything, held_out)
 
 
 def _choose(
@@ -189,7 +157,8 @@ def _choose(
     asked: Sequence[str],
     conditions: tuple[str, ...],
     seed: int,
-) -> Augmentation:
+) -> tuple[npt.NDArray[np.bool_], Json]:
+    """Whether copies are trained on in each part, of which the last is all utterances."""
     folds = replace(folds, by_speaker=copies.selection.speakers_known)
     design = Design(copies, with_everything(folds, len(copies.selection.y)), conditions, seed)
     scores, kind = [], ""
@@ -197,4 +166,14 @@ def _choose(
         inner = numbers, parts, kind = design.inner(trained)
         outputs = fit(numbers, parts)
         scores.append(design.inner_uar(inner, outputs, (CLEAN_NAME, *conditions)))
-    return Augmentation(tuple(asked), conditions, kind, np.stack(scores))
+    without, trained_on = scores
+    chosen = trained_on > without  # not if that is only as good
+    *in_folds, everything = chosen.tolist()
+    return chosen, {
+        "asked": list(asked),
+        "conditions": list(conditions),
+        "by": kind,
+        "uar": {"without": float(without[-1]), "with": float(trained_on[-1])},
+        "chosen": everything,
+        "in_folds": in_folds,
+    }

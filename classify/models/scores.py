@@ -1,9 +1,11 @@
-"""Scores of held-out predictions, with intervals: overall, by class, speaker and corpus.
+"""Scores of held-out predictions, with intervals: overall, by class, speaker and corpus, and of
+corpora that are left out.
 
 Intervals are of 95 %, over speakers (`classify.stats.intervals`); below four speakers there are
 none. If the speakers are unknown, intervals are over utterances and too narrow.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
@@ -42,7 +44,39 @@ def of_held_out(
     }
 
 
-def of_rows(selection: Selection, probabilities: npt.NDArray[np.floating], rows: Rows) -> Json:
+def of_corpora_left_out(
+    selection: Selection, predict: Callable[[Selection, Folds], npt.NDArray[np.float64]]
+) -> Json | None:
+    """Scores of each corpus by heads that were trained on all others, over the classes that both
+    have; None if there is one corpus.
+
+    Args:
+        selection: the utterances, with classes.
+        predict: the whole procedure: held-out probabilities (utterance, class) of a selection under
+            some folds.
+    """
+    corpus = selection.utterances["corpus"].to_numpy(str)
+    names = np.unique(corpus).tolist()
+    if len(names) < 2:
+        return None
+    found: Json = dict.fromkeys(names)  # None: fewer than two classes are shared
+    for name in names:
+        mine = corpus == name
+        classes = np.intersect1d(selection.y[mine], selection.y[~mine])
+        if len(classes) < 2:
+            continue
+        rows = np.flatnonzero(np.isin(selection.y, classes))
+        part = selection.part(rows).with_own_classes()
+        test, train = (np.flatnonzero(mask[rows]) for mask in (mine, ~mine))
+        folds = Folds("leave one corpus out", [(train, test)], by_speaker=True)
+        found[name] = {
+            "classes": list(part.classes),
+            **_of_rows(part, predict(part, folds), test),
+        }
+    return found
+
+
+def _of_rows(selection: Selection, probabilities: npt.NDArray[np.floating], rows: Rows) -> Json:
     """The scores of some rows alone."""
     return _summary(_by_speaker(selection, probabilities.argmax(1), rows)[1], selection.classes)
 
@@ -102,5 +136,5 @@ def _by_corpus(selection: Selection, probabilities: npt.NDArray[np.floating]) ->
     corpus = selection.utterances["corpus"].to_numpy(str)
     names = np.unique(corpus).tolist()
     rows = {name: np.flatnonzero(corpus == name) for name in names if len(names) > 1}
-    found = {name: of_rows(selection, probabilities, own) for name, own in rows.items()}
+    found = {name: _of_rows(selection, probabilities, own) for name, own in rows.items()}
     return {"corpus": found} if found else {}

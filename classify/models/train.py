@@ -31,14 +31,15 @@ from classify.evaluation.tuning import Settings
 from classify.fairness.study import of_predictions, of_run
 from classify.heads import HEADS, find, imported, naming
 from classify.heads.storage import ESTIMATORS, storable
-from classify.models import ranges, scores
-from classify.models.across import corpora_left_out
+from classify.models import scores
 from classify.models.calibration import calibrate, tempered
 from classify.models.degraded import Degraded, degraded
 from classify.models.domain import Domain, summarised
+from classify.models.ranges import of_training
 from classify.models.selection import Choice, by_layer_and_C, by_tuning, chooses_layer, of_folds
 from classify.models.trained import TrainedHead
 from classify.options import Options
+from classify.stats.calibration import BINS
 from classify.stats.scores import Json
 from data.cache import Cache
 from data.cache.by_fold import FoldedCache
@@ -143,91 +144,85 @@ def _classes(
         selection, folds = divide(selection, options)
 
     def hold_out(selection: Selection, folds: Folds) -> _HeldOut:
-        found = _hold_out(options, selection, folds, cache, jobs)
-        return _augmented(found, options, selection, folds, cache, augment, jobs)
+        return _hold_out(options, selection, folds, cache, jobs, augment)
 
     predicted = hold_out(selection, folds)
-    data, temperature, held_out_of = predicted.dataset, 1.0, folds
+    data, held_out_of = predicted.dataset, folds
     found: Json = {}
     if data.by_fold:
         held_out_of = UNSCORED  # the model's encoder was trained on all utterances
         data = with_features(selection, options, _of_everything(cache))
     if scored:
-        tested = folds.tested
+        tested, of_tested = folds.tested, selection.part(folds.tested)
         held_out = predicted.probabilities[tested]
         calibration = calibrate(held_out, data.y[tested], folds.fold[tested])
-        temperature = calibration.temperature
+        calibrated = tempered(held_out, calibration.temperature)
         found = {
-            "scores": scores.of_held_out(selection.part(tested), folds, held_out),
-            "across": None
-            if isinstance(cache, FoldedCache)
-            else corpora_left_out(
-                selection, lambda part, parts: hold_out(part, parts).probabilities
-            ),
-            "fairness": of_predictions(
-                options,
-                selection.part(tested),
-                folds,
-                tempered(held_out, temperature)[None],
-            ).as_json(),
-            "temperature": temperature,
-            "calibration": calibration.as_json(),
+            "scores": scores.of_held_out(of_tested, folds, held_out),
+            "fairness": of_predictions(options, of_tested, folds, calibrated[None]).as_json(),
+            "temperature": calibration.temperature,
+            "calibration": {
+                "before": calibration.before,
+                "after": calibration.after,
+                "bins": BINS,
+            },
         }
+        if not isinstance(cache, FoldedCache):
+            found["across"] = scores.of_corpora_left_out(
+                selection, lambda part, parts: hold_out(part, parts).probabilities
+            )
+    fitted_to = data
+    if predicted.degraded:
+        fitted_to = predicted.degraded.everything
+        temperature = found.get("temperature", 1.0)
+        found["robustness"] = predicted.degraded.as_json(temperature)
+    if predicted.choice:
+        found["choice"] = predicted.choice.as_json()
+    head = _fitted(new_head(options, data, predicted.settings), options, fitted_to, fitted_to.truth)
     given = {**parameters(options, data), **predicted.settings}
-    in_conditions, fitted_to = predicted.degraded, data
-    if in_conditions:
-        fitted_to = in_conditions.everything
-        found["robustness"] = in_conditions.as_json(temperature)
-    unfitted = new_head(options, data, predicted.settings)
-    head = _fitted(unfitted, options, fitted_to, fitted_to.truth)
     support = dict(sorted(Counter(data.truth.tolist()).items()))
-    choice = predicted.choice.as_json() if predicted.choice else None
-    card = _card(options, data, head, given) | {"support": support, "choice": choice} | found
-    card["ranges"] = ranges.of_training(fitted_to.utterances)
+    card = _card(options, data, head, given) | {"support": support} | found
+    card["ranges"] = of_training(fitted_to.utterances)
     domain = _domain(fitted_to, fitted_to.y, selection, held_out_of)
     return TrainedHead(head, data.features, card, domain)
 
 
 def _hold_out(
-    options: Options, selection: Selection, folds: Folds, cache: Cache, jobs: int
-) -> _HeldOut:
-    """Select layer, C or settings where the options ask for it, and cross-validate."""
-    if chooses_layer(options) and not isinstance(cache, FoldedCache):
-        choice, probabilities = by_layer_and_C(options, selection, folds, cache)
-        layer, C = choice.settings["layer"], choice.settings["C"]
-        data = with_features(selection, replace(options, layer=layer), cache)
-        return _HeldOut(data, {"C": C}, choice, probabilities)
-    data = with_features(selection, options, cache)
-    with naming(options.head, data.features):
-        if options.tune and data.by_fold:
-            raise UsageError("--tune: not for caches with an encoder per fold; leave it out")
-        if options.tune:
-            choice, probabilities = by_tuning(options, data, folds, jobs)
-            return _HeldOut(data, choice.settings, choice, probabilities)
-        heads = heads_of_folds(options, data, folds)
-        probabilities = of_folds(data, heads, folds, jobs)
-        return _HeldOut(data, {}, None, probabilities)
-
-
-def _augmented(
-    found: _HeldOut,
     options: Options,
     selection: Selection,
     folds: Folds,
     cache: Cache,
-    augment: Sequence[str],
     jobs: int,
+    augment: Sequence[str],
 ) -> _HeldOut:
-    """The same with the choice to train on copies in some conditions, and predictions of all."""
-    if isinstance(cache, FoldedCache) or not cache.conditions or not (folds.parts or augment):
-        return found
-    choice = found.choice
-    settings = [*choice.in_folds, choice.settings] if choice else [{}] * (len(folds) + 1)
+    """Select layer, C or settings where the options ask for it, cross-validate, and choose whether
+    copies in some conditions are trained on."""
+    folded = isinstance(cache, FoldedCache)
+    choice, settings = None, {}
+    if chooses_layer(options) and not folded:
+        choice, probabilities = by_layer_and_C(options, selection, folds, cache)
+        settings = {"C": choice.settings["C"]}
+        chosen = replace(options, layer=choice.settings["layer"])
+        data = with_features(selection, chosen, cache)
+    else:
+        data = with_features(selection, options, cache)
+        with naming(options.head, data.features):
+            if not options.tune:
+                heads = heads_of_folds(options, data, folds)
+                probabilities = of_folds(data, heads, folds, jobs)
+            elif folded:
+                raise UsageError("--tune: not for caches with an encoder per fold; leave it out")
+            else:
+                choice, probabilities = by_tuning(options, data, folds, jobs)
+                settings = choice.settings
+    if folded or not cache.conditions or not (folds.parts or augment):
+        return _HeldOut(data, settings, choice, probabilities)
+    each = [*choice.in_folds, choice.settings] if choice else [{}] * (len(folds) + 1)
     with Cache(cache.path, degraded=True) as every:
-        others = degraded(options, selection, folds, settings, every, augment, jobs)
-    if not augment or others.of_clean is None:
-        return replace(found, degraded=others)
-    return replace(found, degraded=others, probabilities=others.of_clean)
+        others = degraded(options, selection, folds, each, every, augment, jobs)
+    if augment and others.of_clean is not None:
+        probabilities = others.of_clean
+    return _HeldOut(data, settings, choice, probabilities, others)
 
 
 def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
@@ -279,6 +274,7 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
     """The fields of ``model.json`` that every head has; scores are left empty."""
     about = find(options.head)
     scaled = options.normalize != "none" and (about.scaled or not data.classes)
+    empty = ("choice", "scores", "across", "robustness", "fairness", "calibration")
     return {
         "head": options.head,
         "parameters": head.get_params() if about.neural else given,
@@ -294,14 +290,9 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "encoder_location": data.encoder_location,
         "corpora": data.corpora,
         "speakers": _speakers(data),
-        "choice": None,
-        "scores": None,
-        "across": None,
-        "robustness": None,
-        "fairness": None,
+        **dict.fromkeys(empty),
         "temperature": 1.0,
-        "calibration": None,
-        "ranges": ranges.of_training(data.utterances),
+        "ranges": of_training(data.utterances),
     }
 
 

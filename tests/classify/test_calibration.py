@@ -95,17 +95,17 @@ def test_a_fold_has_no_share_in_what_it_is_judged_by() -> None:
         )
         for number in range(4)
     ]
-    assert found.after.nll == pytest.approx(np.mean(expected))
+    assert found.after["nll"] == pytest.approx(np.mean(expected))
     seen = negative_log_likelihood(tempered(probabilities, found.temperature), y)
-    assert found.after.nll > seen
+    assert found.after["nll"] > seen
     assert found.temperature == fit_temperature(probabilities, y)
 
 
 def test_calibration_helps_and_says_by_how_much() -> None:
     probabilities, y = answers(3.0)
     found = calibrate(probabilities, y, np.arange(len(y)) % 5)
-    assert found.after.nll < found.before.nll
-    assert found.after.ece < 0.3 * found.before.ece
+    assert found.after["nll"] < found.before["nll"]
+    assert found.after["ece"] < 0.3 * found.before["ece"]
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -115,4 +115,6 @@ def test_answers_without_doubt(right: bool) -> None:
     probabilities = np.eye(4)[y if right else (y + 1) % 4]
     found = calibrate(probabilities, y, y % 2)
     assert LEAST <= found.temperature <= MOST
-    assert np.isfinite([found.before.nll, found.after.nll, found.before.ece, found.after.ece]).all()
+    assert np.isfinite(
+        [found.before["nll"], found.after["nll"], found.before["ece"], found.after["ece"]]
+    ).all()
