@@ -1,11 +1,16 @@
-"""Emotion over time: predictions of sliding windows."""
+"""Emotion over time: predictions of sliding windows, and their segments, as CSV and RTTM."""
 
+import io
+import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
+
+from data import spreadsheet
 
 SILENCE = "silence"  # label of windows without speech
 
@@ -93,3 +98,32 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(int(minutes), 60)
     tail = f"{rest:06.3f}".rstrip("0").rstrip(".")
     return f"{hours}:{minutes:02}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def as_csv(timeline: Timeline) -> str:
+    """A line per window: start and end in seconds, emotion, a probability per class; of a
+    regression a number per target. Numbers are left out where there is no speech."""
+    emotion = [] if timeline.regression else ["emotion"]
+    rows = [["start", "end", *emotion, *timeline.classes]]
+    windows = zip(
+        timeline.starts, timeline.ends, timeline.emotions, timeline.probabilities, strict=True
+    )
+    for start, end, label, shares in windows:
+        cells = ["" if math.isnan(share) else f"{share:.6f}" for share in shares]
+        rows.append([f"{start:.3f}", f"{end:.3f}", *([label] if emotion else []), *cells])
+    text = io.StringIO()
+    spreadsheet.write(text, rows)
+    return text.getvalue()
+
+
+def as_rttm(timeline: Timeline, name: str) -> str:
+    """A line per segment, in the ten fields of NIST's Rich Transcription Time Marked format
+    (RT-09, appendix A): the emotion in place of the speaker, its probability as confidence."""
+    recording = re.sub(r"\s", "_", name)
+    lines = []
+    for segment in timeline.segments():
+        share = "<NA>" if math.isnan(segment.probability) else f"{segment.probability:.3f}"
+        emotion = re.sub(r"\s", "_", segment.emotion)
+        time = f"{segment.start:.3f} {segment.end - segment.start:.3f}"
+        lines.append(f"SPEAKER {recording} 1 {time} <NA> <NA> {emotion} {share} <NA>\n")
+    return "".join(lines)

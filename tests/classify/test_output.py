@@ -11,12 +11,12 @@ import numpy as np
 import soundfile
 
 from classify.commands.evaluate import main as evaluate
-from classify.inference.files import output, timeline_files
+from classify.inference.files import output
 from classify.inference.predictor import Answer
 from classify.inference.stream.display import live_line
 from classify.inference.stream.loop import Moment
 from classify.inference.stream.voice import Activity
-from classify.inference.timeline import Timeline
+from classify.inference.timeline import Timeline, as_csv
 from data.spreadsheet import restored
 from data.utterance import Utterance
 
@@ -108,13 +108,13 @@ def test_a_timelines_csv_has_no_formulas_and_its_numbers_stay(tmp_path) -> None:
     numbers = np.array([[-0.5, 0.25], [-1.0, 0.5]])
     at = np.array([0.0, 1.0])
     values = Timeline(at, at + 1, numbers, ("-valence", "arousal"), True, np.zeros(2))
-    assert timeline_files.as_csv(values).splitlines() == [
+    assert as_csv(values).splitlines() == [
         "start,end,'-valence,arousal",
         "0.000,1.000,-0.500000,0.250000",
         "1.000,2.000,-1.000000,0.500000",
     ]
     over_time = Timeline(at, at + 1, np.array([[0.9, 0.1]] * 2), ("=a", "b"), False, np.zeros(2))
-    assert timeline_files.as_csv(over_time).splitlines()[1] == "0.000,1.000,'=a,0.900000,0.100000"
+    assert as_csv(over_time).splitlines()[1] == "0.000,1.000,'=a,0.900000,0.100000"
 
 
 def test_predictions_as_csv_are_no_formulas(capsys) -> None:

@@ -14,7 +14,7 @@ import soxr
 
 from classify.commands.predict import main as predict
 from classify.commands.train import main as train
-from classify.inference.files.outside import OutsideLog
+from classify.inference.files.recordings import OutsideLog
 from classify.inference.model import Model
 from classify.models import ranges, schema
 from classify.models.folder import DOMAIN

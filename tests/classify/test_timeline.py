@@ -17,9 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classify.commands.predict import main as predict
-from classify.inference.files.timeline_files import as_csv, as_rttm
 from classify.inference.predictor import Answer
-from classify.inference.timeline import Segment, Timeline, clock
+from classify.inference.timeline import Segment, Timeline, as_csv, as_rttm, clock
 from classify.inference.timeline_figure import _coarse, draw
 from classify.report.style import as_bytes
 from data.errors import AudioError, UsageError
