@@ -33,7 +33,7 @@ def application(
     def build() -> Starlette:
         from classify.inference.serve import page
 
-        return page.application(model, folder, requests, uploads, address)
+        return page.application(model, folder, requests, address)
 
     page = LatePage(build)
 

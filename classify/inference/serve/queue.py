@@ -113,7 +113,10 @@ class RequestQueue:
     def _read(self, path: Path) -> tuple[Decoded, Track, Iterator[Decoded | Refusal]]:
         """The whole recording, and its windows."""
         embedder = self.predictor.embedder
-        waveform = audio.read(path, max_seconds=self.options.max_seconds).waveform
+        try:
+            waveform = audio.read(path, max_seconds=self.options.max_seconds).waveform
+        except FileNotFoundError:
+            raise AudioError("the recording was removed; send it again") from None
         utterance = Utterance(path.name, "", path.parent, path.name)
         whole = embedder.decode(utterance, waveform)
         if isinstance(whole, Refusal):

@@ -1,4 +1,4 @@
-"""The folder of uploads: bounded in size, and emptied after each request."""
+"""The folder of recordings that are sent: bounded in size, and emptied after each request."""
 
 import contextlib
 import os
@@ -8,22 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from classify.inference.serve.queue import Busy
-from data.errors import AudioError
 
 KEPT = 60.0  # seconds after its last byte for which an upload is kept
 
 
 class Uploads:
-    """Uploaded recordings that wait for the predictor.
+    """Recordings on disk that wait for the predictor.
 
-    Gradio receives an upload first, and a request that names it later. Another user may have
-    uploaded the same recording meanwhile, which has the same path. Each prediction therefore uses
-    its own hard link, and an upload is removed after `KEPT` seconds in any case.
+    Gradio receives an upload first, and a request that names it later. It keeps equal uploads of
+    different users in one place, so an upload is not removed with its prediction, but after `KEPT`
+    seconds.
     """
 
     def __init__(self, root: Path, most_bytes: int) -> None:
         self.sent = root / "sent"  # Gradio's
-        self.held = root / "held"
+        self.held = root / "held"  # of requests to ``/predict``
         self.most_bytes = most_bytes
         self._coming = 0  # bytes announced by uploads that are not over
         for folder in (self.sent, self.held):
@@ -37,7 +36,12 @@ class Uploads:
             Busy: uploads already use the available space.
         """
         self.sweep()
-        if size + self._coming + self._lying() > self.most_bytes:
+        lying = 0  # bytes on disk
+        for folder, _, files in os.walk(self.sent.parent):
+            for name in files:
+                with contextlib.suppress(FileNotFoundError):
+                    lying += Path(folder, name).stat().st_size
+        if size + self._coming + lying > self.most_bytes:
             raise Busy("too many recordings are being sent; try again in a minute")
         self._coming += size
         try:
@@ -48,22 +52,6 @@ class Uploads:
     def holds(self, path: str) -> bool:
         """Whether a path lies in Gradio's upload folder."""
         return path.startswith(f"{self.sent}/") and path == os.path.normpath(path)
-
-    @contextlib.contextmanager
-    def hold(self, sent: str) -> Iterator[Path]:
-        """Link the upload at `sent` to a path that is removed with the context.
-
-        Raises:
-            AudioError: the upload does not exist.
-        """
-        with self.place() as held:
-            try:
-                if not self.holds(sent):
-                    raise FileNotFoundError
-                os.link(sent, held, follow_symlinks=False)
-            except OSError:
-                raise AudioError("the recording was removed; send it again") from None
-            yield held
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Path]:
@@ -86,13 +74,3 @@ class Uploads:
             if Path(folder) != self.sent:
                 with contextlib.suppress(OSError):  # not empty
                     os.rmdir(folder)
-
-    def _lying(self) -> int:
-        """Bytes on disk; of a file with two hard links half for each."""
-        total = 0
-        for folder, _, files in os.walk(self.sent.parent):
-            for name in files:
-                with contextlib.suppress(FileNotFoundError):
-                    stat = Path(folder, name).stat()
-                    total += stat.st_size // max(stat.st_nlink, 1)
-        return total

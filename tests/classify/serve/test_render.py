@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("gradio", reason="needs the extra [serve]")
 
 from classify.inference.predictor import Answer
-from classify.inference.serve import render
+from classify.inference.serve import page
 from classify.inference.serve.queue import Prediction
 from classify.inference.timeline import Timeline
 from data.utterance import Utterance
@@ -36,7 +36,7 @@ def test_a_regression_says_numbers() -> None:
     found = Prediction(
         Answer(SAID, {}, {"arousal": -0.5}), 1.0, timeline([[-0.5]], ["arousal"], True)
     )
-    assert "arousal</dt>\n    <dd>-0.50</dd>" in render.prediction(found)
+    assert "arousal</dt>\n    <dd>-0.50</dd>" in page.prediction(found)
     assert found.as_json()["timeline"] == [{"start": 0, "end": 1, "numbers": {"arousal": -0.5}}]
 
 
@@ -45,5 +45,5 @@ def test_a_class_may_have_any_name() -> None:
     found = Prediction(
         Answer(SAID, {name: 0.9, "b": 0.1}), 1.0, timeline([[0.9, 0.1]], [name, "b"])
     )
-    assert name not in render.prediction(found)
-    assert "&lt;script&gt;" in render.prediction(found)
+    assert name not in page.prediction(found)
+    assert "&lt;script&gt;" in page.prediction(found)
