@@ -1,13 +1,11 @@
 """Decode a WAV stream or raw PCM to mono samples."""
 
-import io
 import struct
-
-import numpy as np
+from collections.abc import Callable, Iterator
 
 from classify.inference.pcm import CODINGS, PCM
 from data.errors import AudioError, UsageError
-from extract.audio import Waveform, decode_pcm, wave_chunks, wave_coding
+from extract.audio import Waveform, decode_pcm, wave_coding
 
 INTEGER, FLOAT = 1, 3  # codings of WAV headers
 OF_HEADER = {  # coding and bits of a sample → ffmpeg's name
@@ -16,103 +14,91 @@ OF_HEADER = {  # coding and bits of a sample → ffmpeg's name
 }
 ENDLESS = 0x7FFF0000  # a data chunk of this length or more, or of none, ends with the stream
 LONGEST_HEADER = 1 << 16  # bytes before the data
-LONGEST_MAGIC = 12  # bytes that identify a WAV file
 COMPRESSED = {b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3"}
+
+Read = Callable[[int], bytes | None]  # at most so many bytes; none: the end; None: wait for more
 
 
 class Decoder:
-    """Decode a stream of bytes that arrives in pieces of any size.
+    """Decode a stream of bytes, which `read` gives in pieces of any size.
 
     Attributes:
-        format: format of the samples; None until the header is complete.
-        wave: whether there is a WAV header.
+        format: format of the samples.
+        wave: whether there is a WAV header, which is read at once.
     """
 
-    def __init__(self, raw: PCM | None = None) -> None:
-        """`raw` is the format of samples without a header; None: they are refused."""
-        self.format: PCM | None = None
-        self.wave = False
-        self._raw = raw
-        self._rest = b""  # a header that is not complete, or the beginning of a frame
+    def __init__(self, read: Read, raw: PCM | None = None) -> None:
+        """`raw` is the format of samples without a header; None: they are refused.
+
+        Raises:
+            AudioError: the data is not PCM, or ends in its header.
+        """
+        self._read = read
         self._left: int | None = None  # bytes of the data chunk to come; None: no end is known
+        self.wave = False
+        magic = self._exactly(12)
+        self.wave = magic[:4] in (b"RIFF", b"RF64") and magic[8:] == b"WAVE"
+        self._rest = b"" if self.wave else magic  # samples, or the beginning of one
+        self.format = self._header() if self.wave else _without_header(magic, raw)
 
-    def feed(self, data: bytes) -> Waveform:
-        """Decode `data`; return the new samples, (sample,).
+    def samples(self, seconds: float) -> Iterator[Waveform]:
+        """Yield (sample,) blocks of at most `seconds`; one without samples while `read` waits."""
+        form = self.format
+        at_once = max(1, round(seconds * form.rate)) * form.frame
+        while self._left is None or self._left >= form.frame:
+            piece = self._read(at_once)
+            data = (self._rest + (piece or b""))[: self._left]
+            whole = len(data) - len(data) % form.frame
+            data, self._rest = data[:whole], data[whole:]
+            if self._left is not None:
+                self._left -= whole
+            if whole or piece is None:
+                yield decode_pcm(data, form.subtype, form.channels)
+            if piece == b"":
+                return
 
-        Raises:
-            AudioError: the data is not PCM.
-        """
-        data = self._rest + data
-        if self.format is None:
-            data = self._after_header(data)
-        if self.format is None:
-            self._rest = data
-            return np.empty(0, np.float32)
-        if self._left is not None:
-            data = data[: self._left]
-        whole = len(data) - len(data) % self.format.frame
-        data, self._rest = data[:whole], data[whole:]
-        if self._left is not None:
-            self._left -= whole
-        return decode_pcm(data, self.format.subtype, self.format.channels)
-
-    def finish(self) -> Waveform:
-        """Decode the bytes that `feed` kept because they could have been part of a header.
-
-        Raises:
-            AudioError: there was no data, or only a part of a header.
-        """
-        if self.wave and self.format is None:
+    def _exactly(self, count: int) -> bytes:
+        """Read `count` bytes, of a stream without a header to its end if it has fewer."""
+        data = b""
+        while len(data) < count and (piece := self._read(count - len(data))) != b"":
+            data += piece or b""
+        if self.wave and len(data) < count:
             raise AudioError("standard input ended in the header of a WAV file")
-        if self.format is None and not self._rest:
-            raise AudioError("standard input ended before there was any audio")
-        self.format = self.format or self._of_raw(self._rest)
-        return self.feed(b"")
-
-    @property
-    def ended(self) -> bool:
-        """Whether all samples that the header announced have come."""
-        return self.format is not None and self._left is not None and self._left < self.format.frame
-
-    def _after_header(self, data: bytes) -> bytes:
-        """Parse the header; return the data after it, or all data while the header is
-        incomplete."""
-        if len(data) < LONGEST_MAGIC:
-            return data
-        self.wave = data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE"
-        if not self.wave:
-            self.format = self._of_raw(data)
-            return data
-        found = None
-        for name, position, length in wave_chunks(io.BytesIO(data)):
-            if name == b"data" and found is not None:
-                self.format = found
-                self._left = length if 0 < length < ENDLESS else None
-                return data[position:]
-            if name == b"data" or position + length > LONGEST_HEADER:
-                raise AudioError("standard input: a WAV header without format or data")
-            if len(data) < position + length:
-                break
-            if name == b"fmt ":
-                found = _format(data[position : position + length])
-        if len(data) > LONGEST_HEADER:
-            raise AudioError("standard input: a WAV header without format or data")
         return data
 
-    def _of_raw(self, data: bytes) -> PCM:
-        """The format of a stream without a WAV header."""
-        for magic, name in COMPRESSED.items():
-            if data.startswith(magic):
-                raise AudioError(
-                    f"standard input is {name}, expected WAV or raw PCM; decode it: "
-                    "ffmpeg -i … -f wav - | …"
-                )
-        if self._raw is None:
+    def _header(self) -> PCM:
+        """Read the header after its magic, up to the data."""
+        found, position = None, 12
+        while position <= LONGEST_HEADER:
+            name, length = struct.unpack("<4sI", self._exactly(8))
+            if name == b"data" and found is not None:
+                self._left = length if 0 < length < ENDLESS else None
+                return found
+            position += 8 + length + length % 2
+            if name == b"data" or position > LONGEST_HEADER:
+                break
+            content = self._exactly(length + length % 2)
+            if name == b"fmt ":
+                found = _format(content)
+        raise AudioError("standard input: a WAV header without format or data")
+
+
+def _without_header(data: bytes, raw: PCM | None) -> PCM:
+    """The format of a stream without a WAV header."""
+    if not data:
+        raise AudioError("standard input ended before there was any audio")
+    for magic, name in COMPRESSED.items():
+        if data.startswith(magic):
             raise AudioError(
-                "standard input is no WAV by its first bytes; of samples without a header say "
-                "what they are: --encoding s16le --rate 16000 --channels 1"
+                f"standard input is {name}, expected WAV or raw PCM; decode it: "
+                "ffmpeg -i … -f wav - | …"
             )
-        return self._raw
+    if raw is None:
+        raise AudioError(
+            "standard input is no WAV by its first bytes; of samples without a header say "
+            "what they are: --encoding s16le --rate 16000 --channels 1"
+        )
+    return raw
 
 
 def _format(chunk: bytes) -> PCM:

@@ -6,7 +6,6 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from extract.audio import Waveform, resampled
 
 log = logging.getLogger("wav2emo")
 
-HEADER = 4096  # bytes read at once until the format is known
 LONGEST_WAIT = 0.1  # seconds that standard input is waited for at once
 WINDOWS = sys.platform == "win32"  # its pipes cannot be waited for
 BLOCK_SECONDS = 0.02  # that are read of a microphone at once
@@ -41,8 +39,7 @@ class StandardInput:
             )
         self.arrived = time.monotonic()
         self.lost = 0
-        self._descriptor, self._seconds = descriptor, seconds
-        self._decoder = Decoder(raw)
+        self._descriptor, self._raw, self._seconds = descriptor, raw, seconds
 
     def blocks(self) -> Iterator[Waveform]:
         """Yield (sample,) blocks at 16 kHz, waiting for each; iterate once, in one thread.
@@ -51,31 +48,18 @@ class StandardInput:
             AudioError: the stream is not supported audio.
             OSError: it cannot be read.
         """
-        blocks = self._mono()
-        first = next(blocks)
-        form = self._decoder.format
-        assert form is not None  # before it is known there are no blocks
-        log.info("standard input: %s, %s", "WAV" if self._decoder.wave else "taken as raw", form)
-        yield from resampled(chain([first], blocks), form.rate)
+        decoder = Decoder(self._read, self._raw)
+        kind = "WAV" if decoder.wave else "taken as raw"
+        log.info("standard input: %s, %s", kind, decoder.format)
+        yield from resampled(decoder.samples(self._seconds), decoder.format.rate)
 
-    def _mono(self) -> Iterator[Waveform]:
-        """Yield blocks at the rate of the stream, once it is known."""
-        decoder = self._decoder
-        while not decoder.ended:
-            form = decoder.format
-            if not WINDOWS and not select.select([self._descriptor], [], [], LONGEST_WAIT)[0]:
-                if form:  # an empty block, so that a stopped reader ends
-                    yield np.empty(0, np.float32)
-                continue
-            at_once = HEADER if form is None else round(self._seconds * form.rate) * form.frame
-            data = os.read(self._descriptor, at_once)
-            self.arrived = time.monotonic()
-            if not data:
-                yield decoder.finish()
-                return
-            samples = decoder.feed(data)
-            if decoder.format:
-                yield samples
+    def _read(self, count: int) -> bytes | None:
+        """At most `count` bytes; None: there are none yet, so that a stopped reader can end."""
+        if not WINDOWS and not select.select([self._descriptor], [], [], LONGEST_WAIT)[0]:
+            return None
+        data = os.read(self._descriptor, count)
+        self.arrived = time.monotonic()
+        return data
 
 
 class Microphone:

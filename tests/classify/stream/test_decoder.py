@@ -36,26 +36,30 @@ def parsed(raw: str) -> PCM:
 
 
 def decoded(data: bytes, raw: str = "s16le", cuts: tuple[int, ...] = ()) -> np.ndarray:
-    decoder = Decoder(parsed(raw))
+    """The samples of data that comes in pieces; between some of them nothing comes for a while."""
     ends = [*sorted(cuts), len(data)]
-    pieces = [decoder.feed(data[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
-    return np.concatenate([*pieces, decoder.finish()])
+    pieces = [data[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+    def read(count: int) -> bytes | None:
+        if not pieces:
+            return b""
+        piece, pieces[0] = pieces[0][:count], pieces[0][count:]
+        if not pieces[0]:
+            pieces.pop(0)
+        return piece or None
+
+    return np.concatenate([*Decoder(read, parsed(raw)).samples(seconds=0.01), np.empty(0, "f4")])
 
 
 @pytest.mark.parametrize("data", [bytes(64), b"\0"])
 def test_samples_without_a_header_have_to_be_told(data: bytes) -> None:
-    def decode() -> None:
-        decoder = Decoder()
-        decoder.feed(data)
-        decoder.finish()
-
     with pytest.raises(AudioError, match=r"no WAV by its first bytes; .* --encoding s16le"):
-        decode()
+        Decoder(io.BytesIO(data).read)
 
 
 def test_no_bytes_are_no_audio() -> None:
     with pytest.raises(AudioError, match="ended before there was any audio"):
-        Decoder(PCM()).finish()
+        Decoder(io.BytesIO().read, PCM())
 
 
 def piped(data: bytes, raw: str = "s16le", seconds: float = 0.5) -> np.ndarray:
@@ -114,10 +118,8 @@ def test_a_length_that_was_not_known_is_none(length: int) -> None:
 def test_what_follows_the_data_is_no_audio() -> None:
     data = bytearray(written(np.linspace(-1, 1, 101), 16_000, format="WAV", subtype="PCM_U8"))
     before = data[:12] + b"LIST" + struct.pack("<I", 5) + b"INFO\0\0" + data[12:]
-    decoder = Decoder(PCM())
-    found = decoder.feed(bytes(before) + b"LIST\4\0\0\0INFO")
-    assert len(found) == 101
-    assert decoder.ended
+    decoder = Decoder(io.BytesIO(bytes(before) + b"LIST\4\0\0\0INFO").read, PCM())
+    assert sum(map(len, decoder.samples(seconds=0.001))) == 101
     assert str(decoder.format) == "u8, 16,000 Hz, mono"
 
 
