@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-ROUNDING = 1e-9
 LONGEST = 80  # characters of a name or value that are repeated
 
 Schema = Any
@@ -73,8 +72,7 @@ SHA256 = Rule(
 )
 COUNT = number(1, whole=True)
 SUM = number(0, whole=True)
-SHARE = number(0, 1 + ROUNDING)
-CORRELATION = number(-1 - ROUNDING, 1 + ROUNDING)
+SHARE = number(0, 1)
 POSITIVE = number(0)
 ANY = number()
 SCALAR = Rule(

@@ -1,8 +1,8 @@
-"""The schema of ``model.json``: type and range of every field, and their consistency."""
+"""The schema of ``model.json``: type and range of the fields, and their consistency."""
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from classify.heads import HEADS, find
@@ -11,7 +11,6 @@ from classify.models.calibration import LEAST, MOST
 from classify.models.ranges import MEASURED
 from classify.models.rules import (
     ANY,
-    CORRELATION,
     COUNT,
     FLAG,
     OBJECT,
@@ -38,107 +37,7 @@ VERSION = 2
 
 Card = Mapping[str, Any]
 
-INTERVAL = (None, [CORRELATION, CORRELATION])
-SUMMARY = {
-    "utterances": COUNT,
-    "units": COUNT,
-    "uar": SHARE,
-    "accuracy": SHARE,
-    "f1_macro": SHARE,
-    str: ANY,  # further metrics
-    "ci95": (None, {str: [ANY, ANY]}),
-}
-ABOUT_FOLDS = {
-    "split": TEXT,
-    "folds": COUNT,
-    "leaks?": TEXT,
-    "intervals": {
-        "over": one_of("speakers", "utterances"),
-        "draws?": COUNT,  # of an older bootstrap
-    },
-}
-SCORES_OF_CLASSES = ABOUT_FOLDS | {
-    "chance": SHARE,
-    "overall": SUMMARY,
-    "classes": {
-        str: {"precision": SHARE, "recall": SHARE, "f1": SHARE, "support": SUM, "ci95": INTERVAL}
-    },
-    "confusion": [[SUM]],
-    "speakers": {str: {"uar": SHARE, "accuracy": SHARE, "utterances": COUNT, str: ANY}},
-    "groups": {str: {str: SUMMARY}},
-}
-AGREEMENT = {
-    "ccc": (None, CORRELATION),
-    "pearson": (None, CORRELATION),
-    "rmse": (None, POSITIVE),
-    "ci95": INTERVAL,
-}
-SCORES_OF_NUMBERS = ABOUT_FOLDS | {
-    "targets": {str: AGREEMENT | {"deviation": POSITIVE}},
-    "mean": AGREEMENT,
-}
-ROBUSTNESS = {
-    "augment": (
-        None,
-        {
-            "asked": [TEXT],
-            "conditions": [TEXT],
-            "by": TEXT,
-            "uar": {"without": SHARE, "with": SHARE},
-            "chosen": FLAG,
-            "in_folds": [FLAG],
-        },
-    ),
-    "conditions": (
-        None,
-        {
-            str: {
-                "utterances": COUNT,
-                "uar": SHARE,
-                "ci95": INTERVAL,
-                "change": (None, CORRELATION),
-                "ci95_change": INTERVAL,
-                "p_holm": (None, SHARE),
-                "unchanged": SHARE,
-                "ece": SHARE,
-            }
-        },
-    ),
-}
-DIFFERENCE = {
-    "difference": (None, ANY),
-    "ci95": (None, [ANY, ANY]),
-    "p": (None, SHARE),
-    "corrected": (None, SHARE),
-}
-
-
-def _fairness(measure: str, part: str, *others: str) -> Schema:
-    """Groups of people, see `classify.fairness.result`."""
-    size = {"speakers": (None, COUNT), "utterances": COUNT}
-    group = {
-        **size,
-        "ci95": INTERVAL,
-        "scored": COUNT,
-        "support": {str: SUM},
-        measure: (None, CORRELATION),
-        part: {str: {"ci95": INTERVAL, part: (None, CORRELATION)}},
-        **dict.fromkeys(others, (None, ANY)),
-    }
-    column = {
-        "exchanged": TEXT,
-        "smallest_p": SHARE,
-        "unknown": SUM,
-        "classes": [TEXT],
-        "groups": {str: group},
-        "too_small": {str: size | {"reason": TEXT}},
-        "differences": [DIFFERENCE | {"group": TEXT, "against": TEXT}],
-        "gaps": [DIFFERENCE | {"of": TEXT, "class": TEXT, "highest": TEXT, "lowest": TEXT}],
-    }
-    return {"measure": one_of(measure), "columns": {str: column}, "left_out": {str: TEXT}}
-
-
-CALIBRATED = {"nll": POSITIVE, "ece": SHARE}
+REPORT = (None, OBJECT)  # what training has found, for people: no prediction depends on it
 SCHEMA: Schema = {
     "format": one_of(FORMAT),
     "version": one_of(VERSION),
@@ -168,25 +67,13 @@ SCHEMA: Schema = {
     "corpora": {str: COUNT},
     "speakers": {str: {"count": SUM, "ids": ascending(str)}},
     "support": {str: COUNT},
-    "choice": (
-        None,
-        {
-            "by": TEXT,
-            "tried": [{"settings": {str: SCALAR}, "uar": SHARE}],
-            "chosen": {str: SCALAR},
-            "in_folds": [{str: SCALAR}],
-        },
-    ),
-    "scores": (None, SCORES_OF_NUMBERS, SCORES_OF_CLASSES),
-    "across?": (None, {str: (None, SUMMARY | {"classes": ascending(str)})}),
-    "robustness?": (None, ROBUSTNESS),
-    "fairness?": (
-        None,
-        _fairness("ccc", "target", "rmse", "bias"),
-        _fairness("uar", "recall", "ece", "overconfidence"),
-    ),
+    "choice": REPORT,
+    "scores": REPORT,
+    "across?": REPORT,
+    "robustness?": REPORT,
+    "fairness?": REPORT,
     "temperature": number(LEAST, MOST),
-    "calibration": (None, {"before": CALIBRATED, "after": CALIBRATED, "bins": COUNT}),
+    "calibration": REPORT,
     "ranges?": (None, {**{name: [ANY, ANY] for name in MEASURED}, "languages": ascending(str)}),
     "domain?": (None, {"threshold": POSITIVE, "false_alarms": SHARE, "sha256": SHA256}),
     "head_sha256": SHA256,
@@ -241,12 +128,8 @@ def _inconsistencies(card: Card) -> Iterator[str]:
             if fault := fault_of(value, number(least, most, kind is int), f"parameters.{name}"):
                 yield fault
     yield from _features(card)
-    if card["scores"]:
-        yield from _scores(card["scores"], bool(card["classes"]), names)
-    if not card["classes"] and (card["temperature"] != 1 or card["calibration"]):
+    if not card["classes"] and card["temperature"] != 1:
         yield "numbers have no temperature"
-    if card["classes"] and (card["calibration"] is None) != (card["scores"] is None):
-        yield "scores and calibration go together"
 
 
 def _features(card: Card) -> Iterator[str]:
@@ -269,14 +152,6 @@ def _features(card: Card) -> Iterator[str]:
         yield "features.poolings are none, or twice the same"
     if not _subset(poolings, recipe.get("pooling")):
         yield "features.poolings are not among those of the recipe"
-
-
-def _scores(scores: Card, of_classes: bool, names: Collection[str]) -> Iterator[str]:
-    """Faults of the scores."""
-    if set(scores.get("classes" if of_classes else "targets", ())) != set(names):
-        yield "scores are not of the classes, or targets"
-    elif of_classes and [len(row) for row in scores["confusion"]] != [len(names)] * len(names):
-        yield "scores.confusion is not (class, class)"
 
 
 def _subset(some: Any, of: Any) -> bool:
