@@ -8,7 +8,6 @@ from typing import Any
 
 from classify.heads import storage
 from classify.models import schema
-from classify.models.rules import Malformed
 from data.errors import ModelError, UsageError
 
 CARD, README = "model.json", "README.md"
@@ -58,7 +57,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         )
     try:
         return schema.parse(read(file, MOST_OF_CARD))
-    except Malformed as error:
+    except schema.Malformed as error:
         raise ModelError(f"{file}: {error}; train again") from None
 
 

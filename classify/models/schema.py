@@ -1,42 +1,96 @@
-"""The schema of ``model.json``: type and range of the fields, and their consistency."""
+"""The schema of ``model.json``: type and range of the fields, and their consistency.
+
+A schema is written like the document: an object as a dict of schemas by name, a list as a list of
+one schema. A name that ends in ``?`` may be missing, and `str` stands for any name. ``(None,
+schema)`` may be null. A `Rule` is a condition on one value.
+"""
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from classify.heads import HEADS, find
 from classify.heads.storage import storable
 from classify.models.calibration import LEAST, MOST
 from classify.models.ranges import MEASURED
-from classify.models.rules import (
-    ANY,
-    COUNT,
-    FLAG,
-    OBJECT,
-    POSITIVE,
-    SCALAR,
-    SHA256,
-    SHARE,
-    SUM,
-    TEXT,
-    Malformed,
-    Rule,
-    Schema,
-    ascending,
-    fault_of,
-    number,
-    one_of,
-)
 from classify.options import split_one
 from classify.training_options import SETTINGS
 from data.cache import recipe as recipes
 
 FORMAT = "wav2emo model"
 VERSION = 2
+LONGEST = 80  # characters of a name or value that are repeated
 
 Card = Mapping[str, Any]
+Schema = Any
 
+
+class Malformed(ValueError):
+    """A field has the wrong type or value."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on a value."""
+
+    expected: str  # as text
+    holds: Callable[[Any], bool]
+
+
+def number(low: float = -math.inf, high: float = math.inf, whole: bool = False) -> Rule:
+    """A finite number in a range; JSON's true is none."""
+    kinds = (int,) if whole else (int, float)
+    what = "a whole number" if whole else "a number"
+    within = f" from {low:g}" + (f" to {high:g}" if high < math.inf else "")
+    return Rule(
+        what + (within if low > -math.inf else ""),
+        lambda value: type(value) in kinds and low <= value <= high and abs(value) < math.inf,
+    )
+
+
+def one_of(*values: Any) -> Rule:
+    expected = ", ".join(map(str, values))
+    return Rule(
+        f"one of {expected}",
+        lambda value: any(type(value) is type(one) and value == one for one in values),
+    )
+
+
+def ascending(kind: type) -> Rule:
+    """A list in which each is greater than the one before."""
+    least = kind()  # 0, which a layer may be, or "", which no name may be
+    return Rule(
+        "ascending numbers from 0" if kind is int else "ascending names",
+        lambda value: (
+            isinstance(value, list)
+            and all(type(one) is kind for one in value)
+            and all(one > least or one == least == 0 for one in value)
+            and all(first < second for first, second in pairwise(value))
+        ),
+    )
+
+
+TEXT = Rule("text", lambda value: isinstance(value, str))
+OBJECT = Rule("an object", lambda value: isinstance(value, dict))
+FLAG = one_of(True, False)
+SHA256 = Rule(
+    "a SHA-256 in hexadecimal",
+    lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
+)
+COUNT, SUM = number(1, whole=True), number(0, whole=True)
+SHARE, POSITIVE, ANY = number(0, 1), number(0), number()
+SPAN = Rule(
+    "two numbers",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(ANY.holds, value)),
+)
+SCALAR = Rule(
+    "a number, text, true, false or null",
+    lambda value: value is None or isinstance(value, (bool, int, float, str)),
+)
 REPORT = (None, OBJECT)  # what training has found, for people: no prediction depends on it
 SCHEMA: Schema = {
     "format": one_of(FORMAT),
@@ -74,7 +128,7 @@ SCHEMA: Schema = {
     "fairness?": REPORT,
     "temperature": number(LEAST, MOST),
     "calibration": REPORT,
-    "ranges?": (None, {**{name: [ANY, ANY] for name in MEASURED}, "languages": ascending(str)}),
+    "ranges?": (None, {**dict.fromkeys(MEASURED, SPAN), "languages": ascending(str)}),
     "domain?": (None, {"threshold": POSITIVE, "false_alarms": SHARE, "sha256": SHA256}),
     "head_sha256": SHA256,
     "sha256": SHA256,
@@ -104,6 +158,37 @@ def parse(content: bytes) -> dict[str, Any]:
 def seal(card: Card) -> str:
     """SHA-256 of a card without this checksum. It detects accidents, not manipulation."""
     return recipes.fingerprint({name: value for name, value in card.items() if name != "sha256"})
+
+
+def fault_of(value: Any, schema: Schema, place: str = "") -> str | None:
+    """Describe the first fault of a value; None: there is none.
+
+    Args:
+        value: a document, or a part of one.
+        schema: what it has to be.
+        place: the name of the part, with dots between the names of objects.
+    """
+    where = ascii(place)[1:-1][:LONGEST] or "it"
+    if isinstance(schema, Rule):
+        shown = json.dumps(value)[:LONGEST]
+        return None if schema.holds(value) else f"{where} is {shown}, not {schema.expected}"
+    if isinstance(schema, tuple):
+        return None if value is None else fault_of(value, schema[1], place)
+    if not isinstance(value, type(schema)):
+        return f"{where} is not {'a list' if isinstance(schema, list) else 'an object'}"
+    if isinstance(schema, list):
+        return next(filter(None, (fault_of(one, schema[0], place) for one in value)), None)
+    rules = {name.removesuffix("?"): rule for name, rule in schema.items() if name is not str}
+    for name in schema.keys() - {str}:
+        if name not in value and not name.endswith("?"):
+            return f"{where}.{name} is missing".removeprefix("it.")
+    for name, one in value.items():
+        inside = f"{place}.{name}" if place else name
+        if name not in rules and str not in schema:
+            return f"{ascii(inside)[1:-1]:.{LONGEST}} is not known"
+        if fault := fault_of(one, rules.get(name, schema.get(str)), inside):
+            return fault
+    return None
 
 
 def _inconsistencies(card: Card) -> Iterator[str]:

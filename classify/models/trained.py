@@ -24,7 +24,6 @@ from classify.models import schema as model_schema
 from classify.models.calibration import tempered
 from classify.models.domain import FALSE_ALARMS, Domain, summarised, width
 from classify.models.folder import CARD, DOMAIN, FILES, README, check, checksum, read, read_card
-from classify.models.rules import Malformed, fault_of
 from classify.options import split_one
 from data.atomic import publish_bytes, remove_stale
 from data.cache.recipe import in_words
@@ -109,8 +108,8 @@ class TrainedHead:
             }
         card["sha256"] = model_schema.seal(card)
         contents[README] = model_card.render(card).encode()
-        if fault := fault_of(card, model_schema.SCHEMA):
-            raise Malformed(fault)
+        if fault := model_schema.fault_of(card, model_schema.SCHEMA):
+            raise model_schema.Malformed(fault)
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale(folder)
         (folder / CARD).unlink(missing_ok=True)
