@@ -164,7 +164,7 @@ class Domain:
 
 def width(features: Features, dim: int) -> int:
     """Number of features of a recording, for an encoder of width `dim`; see `summarised`."""
-    return features.width(dim) // _mixed(features)
+    return features.width(dim) // (len(features.layers) if features.layer == "mix" else 1)
 
 
 def summarised(X: Array, features: Features, dim: int) -> npt.NDArray[np.float64]:
@@ -179,10 +179,6 @@ def summarised(X: Array, features: Features, dim: int) -> npt.NDArray[np.float64
     if shaped.shape[1] == 1:
         return shaped[:, 0].astype(np.float64)
     return np.nanmean(shaped, axis=1, dtype=np.float64)
-
-
-def _mixed(features: Features) -> int:
-    return len(features.layers) if features.layer == "mix" else 1
 
 
 def threshold(distance: Array, false_alarms: float = FALSE_ALARMS) -> float:

@@ -4,7 +4,6 @@ Linear heads select a layer and C, other heads settings with ``--tune``. The sel
 utterances and the selections on the training parts of a cross-validation are computed together.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,7 @@ from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities
 from classify.options import Options
 from classify.probing.curves import ChoiceOfC, Curve, candidates, curve
-from classify.probing.layers import ALL, FoldFeatures, Layer
+from classify.probing.layers import ALL
 from classify.probing.targets import Task
 from data.cache import Cache
 from data.errors import UsageError
@@ -83,32 +82,26 @@ def by_layer_and_C(
     features = [Features.chosen(replace(options, layer=layer), cache) for layer in layers]
     C = candidates(options.head) if options.C is None else np.array([options.C])
     task = Task.of(options.target, selection, with_everything(folds, len(selection.y)))
-
-    def matrices() -> Iterator[tuple[Layer, FoldFeatures]]:
-        for layer, each in zip(layers, features, strict=True):
-            yield layer, [(ALL, each.of_cache(cache, selection.rows))]
-
+    matrices = (
+        (layer, [(ALL, each.of_cache(cache, selection.rows))])
+        for layer, each in zip(layers, features, strict=True)
+    )
     with learning_from(len(selection.y)):
-        found = curve(
-            task,
-            matrices(),
-            options.head,
-            ChoiceOfC.nested(task, C, options.seed),
-            "choice of the layer",
-        )
+        choice_of_C = ChoiceOfC.nested(task, C, options.seed)
+        found = curve(task, matrices, options.head, choice_of_C, "choice of the layer")
         best = found.chosen  # (fold,) the last is that of all utterances
         probabilities = _held_out(options.head, found, best, features, cache)
     settings = [
         {"layer": layers[index], "C": float(found.C[index, fold])}
         for fold, index in enumerate(best)
     ]
+    assert found.inner is not None
     tried = [
         ({"layer": layer, "C": float(strengths[-1])}, float(uar[-1]))
         for layer, strengths, uar in zip(layers, found.C, found.inner, strict=True)
     ]
-    return Choice(
-        _inner_kind(task, options.seed), tried, settings[-1], settings[:-1]
-    ), probabilities
+    kind = inner_folds(task.y, task.groups, task.grouped_by, options.seed)[1]
+    return Choice(kind, tried, settings[-1], settings[:-1]), probabilities
 
 
 def by_tuning(
@@ -129,10 +122,6 @@ def of_folds(dataset: Dataset, heads: list[Heads], folds: Folds, jobs: int) -> P
     if not len(folds):
         return np.empty((0, len(dataset.classes)))
     return cross_validate(dataset, heads, folds, jobs).output
-
-
-def _inner_kind(task: Task, seed: int) -> str:
-    return inner_folds(task.y, task.groups, task.grouped_by, seed)[1]
 
 
 def _held_out(
