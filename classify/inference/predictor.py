@@ -151,7 +151,7 @@ class Predictor:
 
     def timeline(
         self,
-        recording: Utterance | Audio,
+        recording: Audio,
         window: float = 3.0,
         hop: float | None = 1.0,
         rate: int = SAMPLING_RATE,
@@ -159,7 +159,7 @@ class Predictor:
         """Emotion over time in one recording of any length.
 
         Args:
-            recording: an utterance, a file, or a (sample,) array of floats at `rate` Hz.
+            recording: a file, or a (sample,) array of floats at `rate` Hz.
             window: seconds.
             hop: seconds from window to window; None: a third of a window.
 
@@ -167,11 +167,8 @@ class Predictor:
             UsageError: window or hop is out of range.
             AudioError: the recording is refused.
         """
-        if isinstance(recording, Utterance):
-            track = Track(recording)
-        else:
-            utterance, array = named(0, recording)
-            track = Track(utterance, None if array is None else [resample(array, rate)])
+        utterance, array = named(0, recording)
+        track = Track(utterance, None if array is None else [resample(array, rate)])
         answers = []
         for _, answer in self.windows([track], Sliding(window, hop)):
             if isinstance(answer, Refusal):
@@ -193,27 +190,22 @@ class Predictor:
 
     def _answer(self, result: Embedding | Refusal, whole: bool = True) -> Answer | Refusal:
         model = self.model
-        if isinstance(result, Silence):
-            numbers = dict.fromkeys(model.targets, math.nan)
-            return Answer(result.utterance, dict.fromkeys(model.classes, math.nan), numbers)
-        if isinstance(result, Refusal):
+        names = model.targets or model.classes
+        values, score, warnings = [math.nan] * len(names), math.nan, {}
+        if isinstance(result, Embedding):
+            X = model.features.of_embedding(model.recipe, result.layers, result.sequence)
+            values = model.of_features(X)[0].tolist()
+            score = float(model.out_of_domain(X)[0])
+            warnings = model.domain.warnings(score) if model.domain else {}
+            if (ranges := model.card.get("ranges")) and result.quality:
+                seconds = result.duration if whole else None  # the length of a window was chosen
+                language = str(result.utterance.attributes.get("language") or "")
+                warnings = outside(ranges, result.quality, seconds, language) | warnings
+        elif not isinstance(result, Silence):
             return result
-        X = model.features.of_embedding(model.recipe, result.layers, result.sequence)
-        values = model.of_features(X)[0].tolist()
-        score = float(model.out_of_domain(X)[0])
-        warnings = {}
-        if (ranges := model.card.get("ranges")) and result.quality:
-            seconds = result.duration if whole else None  # the length of a window was chosen
-            language = result.utterance.attributes.get("language")
-            named = str(language) if language else None
-            warnings = outside(ranges, result.quality, seconds, named)
-        if model.domain:
-            warnings |= model.domain.warnings(score)
-        if model.targets:
-            numbers = dict(zip(model.targets, values, strict=True))
-            return Answer(result.utterance, {}, numbers, score, warnings)
-        shares = dict(zip(model.classes, values, strict=True))
-        return Answer(result.utterance, shares, {}, score, warnings)
+        found = dict(zip(names, values, strict=True))
+        shares, numbers = ({}, found) if model.targets else (found, {})
+        return Answer(result.utterance, shares, numbers, score, warnings)
 
 
 def named(number: int, recording: Audio) -> tuple[Utterance, npt.NDArray[np.floating] | None]:

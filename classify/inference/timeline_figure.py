@@ -24,21 +24,16 @@ HATCHES = ("", "//", "..", "xx")
 Peaks = npt.NDArray[np.float32]  # (column, lowest and highest)
 
 
-def draw(timeline: Timeline, waveform: npt.NDArray[np.float32] | None = None) -> Figure:
+def draw(timeline: Timeline) -> Figure:
     """The waveform above, with a strip of its emotions; below on the same axis of time the
     probabilities, stacked, or the numbers of a regression, as lines. Of a long recording each
-    column is the mean of some windows.
-
-    Args:
-        timeline: of one recording.
-        waveform: (sample,) of all of it; None: the peaks that the timeline has kept.
-    """
-    peaks = timeline.peaks if waveform is None else np.stack([waveform, waveform], axis=1)
+    column is the mean of some windows."""
+    peaks = _reduced(timeline.peaks)
     timeline = _coarse(timeline)
     with style():
         figure, (above, below) = panels(2, 1, PAGE, 3.0)
         above.sharex(below)
-        _waveform(above, timeline, _reduced(peaks))
+        _waveform(above, timeline, peaks)
         if timeline.regression:
             _numbers(below, timeline)
         else:

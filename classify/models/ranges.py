@@ -38,7 +38,7 @@ def of_training(table: "pd.DataFrame") -> dict[str, Any] | None:
 
 
 def warnings(
-    ranges: Ranges, quality: "Quality", seconds: float | None, language: str | None = None
+    ranges: Ranges, quality: "Quality", seconds: float | None, language: str = ""
 ) -> dict[str, str]:
     """What of a recording lies outside of the training recordings: quantity → text.
 
@@ -49,7 +49,7 @@ def warnings(
         ranges: see `of_training`.
         quality: of the recording.
         seconds: its duration; None: a window, whose duration was chosen.
-        language: if it is known.
+        language: if it is known, otherwise empty.
     """
     found = {}
     bandwidth, level, snr, clipped = quality

@@ -28,19 +28,30 @@ def of_held_out(
         folds: by which they were held out.
         probabilities: (utterance, class).
     """
-    everything = np.arange(len(selection.y))
-    names, counts = _by_speaker(selection, probabilities.argmax(1), everything)
+    prediction, classes = probabilities.argmax(1), selection.classes
+    names, counts = _by_speaker(selection, prediction, np.arange(len(selection.y)))
+    each = zip(names, (Scores.without_intervals(own, classes) for own in counts), strict=True)
+    speakers = {
+        str(name): {**own.values, "utterances": own.utterances}
+        for name, own in each
+        if selection.speakers_known
+    }
+    corpus = selection.utterances["corpus"].to_numpy(str)
+    corpora = {
+        name: _of_rows(selection, prediction, np.flatnonzero(corpus == name))
+        for name in np.unique(corpus).tolist()
+    }
     return {
         "split": folds.kind,
         "folds": len(folds),
         **leaks(folds),
-        "intervals": {"over": _units(selection)},
-        "chance": 1 / len(selection.classes),
-        "overall": _summary(counts, selection.classes),
-        "classes": _classes(counts, selection.classes),
+        "intervals": {"over": "speakers" if selection.speakers_known else "utterances"},
+        "chance": 1 / len(classes),
+        "overall": _summary(counts, classes),
+        "classes": _classes(counts, classes),
         "confusion": counts.sum(0).tolist(),
-        "speakers": _speakers(selection, names, counts) if selection.speakers_known else {},
-        "groups": _by_corpus(selection, probabilities),
+        "speakers": speakers,
+        "groups": {"corpus": corpora} if len(corpora) > 1 else {},
     }
 
 
@@ -71,23 +82,19 @@ def of_corpora_left_out(
         folds = Folds("leave one corpus out", [(train, test)], by_speaker=True)
         found[name] = {
             "classes": list(part.classes),
-            **_of_rows(part, predict(part, folds), test),
+            **_of_rows(part, predict(part, folds).argmax(1), test),
         }
     return found
 
 
-def _of_rows(selection: Selection, probabilities: npt.NDArray[np.floating], rows: Rows) -> Json:
+def _of_rows(selection: Selection, prediction: npt.NDArray[np.intp], rows: Rows) -> Json:
     """The scores of some rows alone."""
-    return _summary(_by_speaker(selection, probabilities.argmax(1), rows)[1], selection.classes)
+    return _summary(_by_speaker(selection, prediction, rows)[1], selection.classes)
 
 
 def leaks(folds: Folds) -> Json:
     """What training and test parts share, as a field of the scores; empty: nothing."""
     return {"leaks": folds.audit.leaks} if folds.audit and folds.audit.leaks else {}
-
-
-def _units(selection: Selection) -> str:
-    return "speakers" if selection.speakers_known else "utterances"
 
 
 def _by_speaker(
@@ -121,20 +128,3 @@ def _classes(counts: Counts, classes: tuple[str, ...]) -> Json:
         name: {**asdict(row), "ci95": pair}
         for (name, row), pair in zip(per_class.items(), bounds, strict=True)
     }
-
-
-def _speakers(selection: Selection, names: npt.NDArray[np.str_], counts: Counts) -> Json:
-    found = (Scores.without_intervals(own, selection.classes) for own in counts)
-    return {
-        str(name): {**own.values, "utterances": own.utterances}
-        for name, own in zip(names, found, strict=True)
-    }
-
-
-def _by_corpus(selection: Selection, probabilities: npt.NDArray[np.floating]) -> Json:
-    """Scores of each corpus, where there are several."""
-    corpus = selection.utterances["corpus"].to_numpy(str)
-    names = np.unique(corpus).tolist()
-    rows = {name: np.flatnonzero(corpus == name) for name in names if len(names) > 1}
-    found = {name: _of_rows(selection, probabilities, own) for name, own in rows.items()}
-    return {"corpus": found} if found else {}

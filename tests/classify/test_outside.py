@@ -64,7 +64,7 @@ USUAL = Quality(7_600.0, -20.0, 30.0, 0.004)
     ],
 )  # fmt: skip
 def test_warnings_name_what_was_measured_and_what_was_trained_on(changes, expected):
-    given = {"seconds": 3.0, "language": None} | changes
+    given = {"seconds": 3.0, "language": ""} | changes
     measured = USUAL._replace(**{k: v for k, v in given.items() if k in QUALITY})
     assert ranges.warnings(TRAINED, measured, given["seconds"], given["language"]) == expected
 
