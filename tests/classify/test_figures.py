@@ -159,7 +159,9 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
     starts = np.arange(60.0)
     shares = random.dirichlet(np.ones(count), 60)
     shares[20:25] = np.nan
-    timeline = Timeline(starts, starts + 2, shares, names, peaks=np.float32(random.normal(size=(500, 2))))
+    timeline = Timeline(
+        starts, starts + 2, shares, names, peaks=np.float32(random.normal(size=(500, 2)))
+    )
     return {
         "confusion": lambda: matrix_figures.confusion_figure(confusion, names),
         "confusion_folds": lambda: matrix_figures.fold_confusions_figure(
