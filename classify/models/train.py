@@ -6,7 +6,6 @@ The scores are those of the whole procedure, including the selection, on held-ou
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -178,13 +177,8 @@ def _classes(
         found["robustness"] = predicted.degraded.as_json(temperature)
     if predicted.choice:
         found["choice"] = predicted.choice.as_json()
-    head = _fitted(new_head(options, data, predicted.settings), options, fitted_to, fitted_to.truth)
-    given = {**parameters(options, data), **predicted.settings}
-    support = dict(sorted(Counter(data.truth.tolist()).items()))
-    card = _card(options, data, head, given) | {"support": support} | found
-    card["ranges"] = of_training(fitted_to.utterances)
-    domain = _domain(fitted_to, fitted_to.y, selection, held_out_of)
-    return TrainedHead(head, data.features, card, domain)
+    found["support"] = dict(sorted(Counter(data.truth.tolist()).items()))
+    return _fitted(options, data, predicted.settings, fitted_to, held_out_of, found)
 
 
 def _hold_out(
@@ -230,52 +224,45 @@ def _numbers(options: Options, jobs: int, scored: bool) -> TrainedHead:
     if scored:
         data, folds = divide(data, options)
         run = evaluate_folds(options, data, folds, jobs)
-    outcome = run.outcome if run else None
     if data.by_fold:
         folds = UNSCORED  # the model's encoder was trained on all utterances
         with sound(options.cache) as cache:
             data = with_features(data, options, _of_everything(cache))
-    head = _fitted(new_head(options, data), options, data, data.y)
-    card = _card(options, data, head, parameters(options, data)) | {
-        "support": dict.fromkeys(data.targets, len(data.y)),
-        "scores": _agreement(run, outcome) if run and isinstance(outcome, NumberOutcome) else None,
-        "fairness": of_run(run).as_json() if run else None,
-    }
-    zeros = np.zeros(len(data.y), int)
-    return TrainedHead(head, data.features, card, _domain(data, zeros, data, folds))
+    found: Json = {"support": dict.fromkeys(data.targets, len(data.y))}
+    if run and isinstance(run.outcome, NumberOutcome):
+        found["scores"] = _agreement(run, run.outcome)
+        found["fairness"] = of_run(run).as_json()
+    return _fitted(options, data, {}, data, folds, found)
 
 
-def _domain(
-    data: Dataset, y: npt.NDArray[np.integer], selection: Selection, folds: Folds
-) -> Domain | None:
-    """The distribution of the training utterances and their copies; None without folds.
+def _fitted(
+    options: Options,
+    data: Dataset,
+    settings: Settings,
+    fitted_to: Dataset,
+    folds: Folds,
+    found: Json,
+) -> TrainedHead:
+    """Fit a head; neural heads take the speakers for early stopping.
 
-    The folds are those of the clean utterances of `selection`.
+    Args:
+        options: the head.
+        data: the utterances.
+        settings: its settings beside those that `options` name.
+        fitted_to: the utterances, and copies of them.
+        folds: of the utterances, for the threshold of the out-of-domain score.
+        found: further fields of ``model.json``.
     """
-    if not len(folds):
-        return None
-    of_clean = np.full(len(selection.y), -1)
-    for number, (_, test) in enumerate(folds.parts):
-        of_clean[test] = number
-    place = {name: row for row, name in enumerate(selection.utterances["id"])}
-    fold = of_clean[[place[clean_id(name)] for name in data.utterances["id"]]]
-    return Domain.calibrated(summarised(data.X, data.features, _dim(data)), y, fold)
-
-
-def _fitted(head: Any, options: Options, data: Dataset, y: npt.NDArray) -> Any:
-    """Fit `head` on all utterances; neural heads take the speakers for early stopping."""
-    neural = find(options.head).neural
-    groups = {"groups": data.speakers} if neural and data.speakers_known else {}
+    head, about = new_head(options, data, settings), find(options.head)
+    speakers = about.neural and fitted_to.speakers_known
+    groups = {"groups": fitted_to.speakers} if speakers else {}
+    y = fitted_to.truth if data.classes else fitted_to.y
     with naming(options.head, data.features), learning_from(len(y)), converging(head):
-        return head.fit(data.X, y, **groups)
-
-
-def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
-    """The fields of ``model.json`` that every head has; scores are left empty."""
-    about = find(options.head)
+        head = head.fit(fitted_to.X, y, **groups)
     scaled = options.normalize != "none" and (about.scaled or not data.classes)
-    empty = ("choice", "scores", "across", "robustness", "fairness", "calibration")
-    return {
+    given = {**parameters(options, data), **settings}
+    without = ("choice", "scores", "across", "robustness", "fairness", "calibration")
+    card = {
         "head": options.head,
         "parameters": head.get_params() if about.neural else given,
         "seed": options.seed,
@@ -290,10 +277,19 @@ def _card(options: Options, data: Dataset, head: Any, given: Json) -> Json:
         "encoder_location": data.encoder_location,
         "corpora": data.corpora,
         "speakers": _speakers(data),
-        **dict.fromkeys(empty),
         "temperature": 1.0,
-        "ranges": of_training(data.utterances),
+        "ranges": of_training(fitted_to.utterances),
+        **dict.fromkeys(without),
+        **found,
     }
+    domain = None
+    if len(folds):
+        fold = dict(zip(data.utterances["id"], folds.fold, strict=True))
+        of_each = np.array([fold[clean_id(name)] for name in fitted_to.utterances["id"]])
+        X = summarised(fitted_to.X, data.features, _dim(data))
+        y = fitted_to.y if data.classes else np.zeros(len(X), int)
+        domain = Domain.calibrated(X, y, of_each)
+    return TrainedHead(head, data.features, card, domain)
 
 
 def _dim(data: Dataset) -> int:
