@@ -284,11 +284,11 @@ def _fitted(
     }
     domain = None
     if len(folds):
-        fold = dict(zip(data.utterances["id"], folds.fold, strict=True))
-        of_each = np.array([fold[clean_id(name)] for name in fitted_to.utterances["id"]])
+        fold = dict(zip(data.utterances["id"], folds.fold, strict=False))  # of those in a part
+        of_each = [fold.get(clean_id(name), -1) for name in fitted_to.utterances["id"]]
         X = summarised(fitted_to.X, data.features, _dim(data))
         y = fitted_to.y if data.classes else np.zeros(len(X), int)
-        domain = Domain.calibrated(X, y, of_each)
+        domain = Domain.calibrated(X, y, np.array(of_each))
     return TrainedHead(head, data.features, card, domain)
 
 
