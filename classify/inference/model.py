@@ -59,7 +59,7 @@ class Model(TrainedHead):
         """
         if isinstance(recordings, str | Path | np.ndarray):
             raise UsageError("predict() takes a list: of one recording, [recording]")
-        return list(self.predictor(device, encoder).hear(recordings, rate))
+        return list(self.predictor(device, encoder).predict(recordings, rate))
 
     def timeline(
         self,

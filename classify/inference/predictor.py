@@ -115,7 +115,7 @@ class Predictor:
         """Predict (sample,) waveforms at 16 kHz, which are not normalised."""
         return map(self._answer, self.embedder.waveforms(waveforms))
 
-    def hear(
+    def predict(
         self, recordings: Iterable[Audio], rate: int = SAMPLING_RATE
     ) -> Iterator[Answer | Refusal]:
         """Predict files and (sample,) arrays of floats at `rate` Hz, in order.
@@ -124,7 +124,7 @@ class Predictor:
         """
 
         def decoded(item: tuple[int, Audio]) -> Decoded | Refusal:
-            utterance, array = named(*item)
+            utterance, array = utterance_of(*item)
             if array is None:
                 return self.embedder.decode(utterance)
             try:
@@ -167,7 +167,7 @@ class Predictor:
             UsageError: window or hop is out of range.
             AudioError: the recording is refused.
         """
-        utterance, array = named(0, recording)
+        utterance, array = utterance_of(0, recording)
         track = Track(utterance, None if array is None else [resample(array, rate)])
         answers = []
         for _, answer in self.windows([track], Sliding(window, hop)):
@@ -208,7 +208,9 @@ class Predictor:
         return Answer(result.utterance, shares, numbers, score, warnings)
 
 
-def named(number: int, recording: Audio) -> tuple[Utterance, npt.NDArray[np.floating] | None]:
+def utterance_of(
+    number: int, recording: Audio
+) -> tuple[Utterance, npt.NDArray[np.floating] | None]:
     """An utterance for a recording, named by its path, or for an array, named by its number."""
     if isinstance(recording, str | Path):
         path = Path(recording)

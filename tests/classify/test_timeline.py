@@ -111,7 +111,7 @@ def test_a_window_is_the_same_as_a_file_of_its_own(tmp_path, tiny_predictor, wav
         write(tmp_path / f"{number}.wav", samples[first:last])
         for number, (first, last) in enumerate(edges)
     ]
-    expected = [list(answer.probabilities.values()) for answer in tiny_predictor.hear(alone)]
+    expected = [list(answer.probabilities.values()) for answer in tiny_predictor.predict(alone)]
     np.testing.assert_allclose(timeline.probabilities, expected, atol=1e-5)
     in_memory = tiny_predictor.timeline(samples, window=2, hop=0.7)
     np.testing.assert_allclose(in_memory.probabilities, expected, atol=1e-5)
