@@ -30,7 +30,12 @@ def find(
             if receive and given == STANDARD_INPUT:
                 found.append(receive())
                 continue
-            utterances, warnings = _read(given, follow_links)
+            if not given:
+                raise CorpusError("an empty name is given; expected a recording")
+            if MAGIC.search(given) and not Path(given).exists():
+                utterances, warnings = _matching(given, follow_links)
+            else:
+                utterances, warnings = _at(Path(given), follow_links)
         except CorpusError as error:
             problems.append(str(error))
         except AudioError as error:
@@ -39,14 +44,6 @@ def find(
             found += utterances
             problems += [f"{given}: {warning}" for warning in warnings]
     return found, problems
-
-
-def _read(given: str, follow_links: bool) -> tuple[list[Utterance], list[str]]:
-    if not given:
-        raise CorpusError("an empty name is given; expected a recording")
-    if MAGIC.search(given) and not Path(given).exists():
-        return _matching(given, follow_links)
-    return _at(Path(given), follow_links)
 
 
 def _at(path: Path, follow_links: bool) -> tuple[list[Utterance], list[str]]:
