@@ -46,7 +46,8 @@ class Hosts:
             got = ", ".join(hosts)[:LONGEST]
             return HTTPStatus.BAD_REQUEST, f"Host: expected the name of this server, got {got!a}"
         name = host_name(requested["name"])
-        if name is None or name not in {*self._own, *self._allowed, _local_address(scope)}:
+        address = host_name(scope["server"][0]) if scope.get("server") else None  # its own
+        if name is None or name not in {*self._own, *self._allowed, address}:
             return HTTPStatus.MISDIRECTED_REQUEST, self._noted(
                 f"no server for the host {requested['name'][:LONGEST]!a} here; if it is a name of "
                 f"this server, start it with --allow-host {requested['name'][:LONGEST]!a}"
@@ -80,9 +81,3 @@ class Hosts:
             self._logged.add(reason)
             log.warning("a request is refused: %s", reason)
         return reason
-
-
-def _local_address(scope: Scope) -> str | None:
-    """The local address of a connection, in the form of `host_name`."""
-    server = scope.get("server")
-    return host_name(server[0]) if server else None
