@@ -6,13 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from classify.inference.predictor import Answer, Audio, Predictor
+from classify.inference.predictor import Answer, Predictor, name_of
 from classify.inference.timeline import Timeline
 from classify.models.trained import TrainedHead
-from data.errors import UsageError
-from extract.decoding import Refusal
+from data.errors import AudioError, UsageError
+from data.utterance import Utterance
+from extract.audio import resample
+from extract.decoding import Decoded, Refusal, ahead
+from extract.sliding import Sliding, Track
 
+Audio = str | Path | npt.NDArray[np.floating]  # a file, or (sample,) floats
 _OPENING = threading.Lock()
 
 
@@ -48,7 +53,8 @@ class Model(TrainedHead):
         distinguishes both. Threads may share a model. A pickled model does not contain the encoder.
 
         Args:
-            recordings: paths, and (sample,) arrays of floats within ±1 at `rate` Hz, mono.
+            recordings: paths, and (sample,) arrays of floats within ±1 at `rate` Hz, mono. The id
+                of an array is its number among the recordings.
             rate: sampling rate of the arrays in Hz.
             device: auto, cpu, cuda[:N] or mps.
             encoder: folder of the encoder; None: the folder of the training.
@@ -59,7 +65,17 @@ class Model(TrainedHead):
         """
         if isinstance(recordings, str | Path | np.ndarray):
             raise UsageError("predict() takes a list: of one recording, [recording]")
-        return list(self.predictor(device, encoder).predict(recordings, rate))
+        predictor = self.predictor(device, encoder)
+
+        def decoded(item: tuple[int, Audio]) -> Decoded | Refusal:
+            utterance, recording = _utterance(*item), item[1]
+            try:
+                file = isinstance(recording, str | Path)
+                return predictor.embedder.decode(utterance, None if file else resample(recording, rate))
+            except AudioError as error:
+                return Refusal(utterance, str(error))
+
+        return list(predictor.stream(ahead(decoded, enumerate(recordings))))
 
     def timeline(
         self,
@@ -77,7 +93,22 @@ class Model(TrainedHead):
             AudioError: the recording is refused.
             UsageError: window or hop is out of range.
         """
-        return self.predictor(device, encoder).timeline(recording, window, hop, rate)
+        blocks = None if isinstance(recording, str | Path) else [resample(recording, rate)]
+        track = Track(_utterance(0, recording), blocks)
+        predictor, answers = self.predictor(device, encoder), []
+        for _, answer in predictor.windows([track], Sliding(window, hop)):
+            if isinstance(answer, Refusal):
+                raise AudioError(f"{name_of(track.utterance)}: {answer.reason}")
+            answers.append(answer)
+        return predictor.collected(track, answers)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_predictors"}
+
+
+def _utterance(number: int, recording: Audio) -> Utterance:
+    """An utterance for a file, named by its path, or for an array, named by its number."""
+    if isinstance(recording, str | Path):
+        path = Path(recording)
+        return Utterance(str(recording), "", path.parent, path.name)
+    return Utterance(str(number), "", Path(), "")

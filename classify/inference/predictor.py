@@ -3,23 +3,18 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from classify.inference.timeline import SILENCE, Timeline
 from classify.models.ranges import warnings as outside
 from classify.models.trained import TrainedHead
-from data.errors import AudioError
 from data.utterance import Utterance
-from extract.audio import SAMPLING_RATE, Waveform, resample
-from extract.decoding import Decoded, Refusal, ahead
+from extract.audio import Waveform
+from extract.decoding import Decoded, Refusal
 from extract.embedder import Embedder, Embedding
 from extract.sliding import Silence, Sliding, Track, slide
-
-Audio = str | Path | npt.NDArray[np.floating]  # a file, or (sample,) floats
 
 
 @dataclass(frozen=True)
@@ -115,26 +110,6 @@ class Predictor:
         """Predict (sample,) waveforms at 16 kHz, which are not normalised."""
         return map(self._answer, self.embedder.waveforms(waveforms))
 
-    def predict(
-        self, recordings: Iterable[Audio], rate: int = SAMPLING_RATE
-    ) -> Iterator[Answer | Refusal]:
-        """Predict files and (sample,) arrays of floats at `rate` Hz, in order.
-
-        The id of an array is its number among the recordings.
-        """
-
-        def decoded(item: tuple[int, Audio]) -> Decoded | Refusal:
-            utterance, array = utterance_of(*item)
-            if array is None:
-                return self.embedder.decode(utterance)
-            try:
-                return self.embedder.decode(utterance, resample(array, rate))
-            except AudioError as error:
-                return Refusal(utterance, str(error))
-
-        items = ahead(decoded, enumerate(recordings))
-        return self.stream(items)
-
     def stream(self, items: Iterable[Decoded | Refusal]) -> Iterator[Answer | Refusal]:
         """Predict a stream of decoded utterances, in order; NaN for a `Silence`."""
         return map(self._answer, self.embedder.stream(items))
@@ -148,33 +123,6 @@ class Predictor:
         """
         for track, result in slide(tracks, sliding, self.embedder):
             yield track, self._answer(result, whole=False)
-
-    def timeline(
-        self,
-        recording: Audio,
-        window: float = 3.0,
-        hop: float | None = 1.0,
-        rate: int = SAMPLING_RATE,
-    ) -> Timeline:
-        """Emotion over time in one recording of any length.
-
-        Args:
-            recording: a file, or a (sample,) array of floats at `rate` Hz.
-            window: seconds.
-            hop: seconds from window to window; None: a third of a window.
-
-        Raises:
-            UsageError: window or hop is out of range.
-            AudioError: the recording is refused.
-        """
-        utterance, array = utterance_of(0, recording)
-        track = Track(utterance, None if array is None else [resample(array, rate)])
-        answers = []
-        for _, answer in self.windows([track], Sliding(window, hop)):
-            if isinstance(answer, Refusal):
-                raise AudioError(f"{name_of(track.utterance)}: {answer.reason}")
-            answers.append(answer)
-        return self.collected(track, answers)
 
     def collected(self, track: Track, answers: Sequence[Answer]) -> Timeline:
         """The timeline of the answers for all windows of a recording."""
@@ -206,13 +154,3 @@ class Predictor:
         found = dict(zip(names, values, strict=True))
         shares, numbers = ({}, found) if model.targets else (found, {})
         return Answer(result.utterance, shares, numbers, score, warnings)
-
-
-def utterance_of(
-    number: int, recording: Audio
-) -> tuple[Utterance, npt.NDArray[np.floating] | None]:
-    """An utterance for a recording, named by its path, or for an array, named by its number."""
-    if isinstance(recording, str | Path):
-        path = Path(recording)
-        return Utterance(str(recording), "", path.parent, path.name), None
-    return Utterance(str(number), "", Path(), ""), recording

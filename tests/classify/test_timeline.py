@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classify.commands.predict import main as predict
+from classify.inference.model import Model
 from classify.inference.predictor import Answer
 from classify.inference.timeline import Segment, Timeline, as_csv, as_rttm, clock
 from classify.inference.timeline_figure import _coarse, draw
@@ -28,6 +29,11 @@ from extract import audio
 from extract.sliding import SHORTEST_HOP, Sliding, Track, cut
 
 NAN = math.nan
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    return Model.load(tiny_model)
 
 
 @given(
@@ -100,9 +106,9 @@ def test_a_stream_is_what_is_read_at_once(tmp_path: Path, waveform, rate: int) -
     np.testing.assert_array_equal(part, audio.read(file, 1.5, 7.25).waveform)
 
 
-def test_a_window_is_the_same_as_a_file_of_its_own(tmp_path, tiny_predictor, waveform) -> None:
+def test_a_window_is_the_same_as_a_file_of_its_own(tmp_path, model, waveform) -> None:
     samples = waveform(1, 7.7)
-    timeline = tiny_predictor.timeline(write(tmp_path / "long.wav", samples), window=2, hop=0.7)
+    timeline = model.timeline(write(tmp_path / "long.wav", samples), window=2, hop=0.7)
     assert timeline.starts[:3].tolist() == [0, 0.7, 1.4]
     assert timeline.ends[-1] == 7.7
     np.testing.assert_allclose(timeline.ends - timeline.starts, 2)
@@ -111,37 +117,37 @@ def test_a_window_is_the_same_as_a_file_of_its_own(tmp_path, tiny_predictor, wav
         write(tmp_path / f"{number}.wav", samples[first:last])
         for number, (first, last) in enumerate(edges)
     ]
-    expected = [list(answer.probabilities.values()) for answer in tiny_predictor.predict(alone)]
+    expected = [list(answer.probabilities.values()) for answer in model.predict(alone)]
     np.testing.assert_allclose(timeline.probabilities, expected, atol=1e-5)
-    in_memory = tiny_predictor.timeline(samples, window=2, hop=0.7)
+    in_memory = model.timeline(samples, window=2, hop=0.7)
     np.testing.assert_allclose(in_memory.probabilities, expected, atol=1e-5)
 
 
-def test_silence_is_said_and_not_guessed(tmp_path: Path, tiny_predictor, waveform) -> None:
+def test_silence_is_said_and_not_guessed(tmp_path: Path, model, waveform) -> None:
     quiet = 1e-4 * waveform(1, 3)  # noise of a recorder, 90 dB below full scale
     samples = np.concatenate([waveform(0, 2), quiet, waveform(2, 2)])
-    timeline = tiny_predictor.timeline(write(tmp_path / "a.wav", samples), window=1, hop=1)
+    timeline = model.timeline(write(tmp_path / "a.wav", samples), window=1, hop=1)
     assert timeline.silent.tolist() == [False] * 2 + [True] * 3 + [False] * 2
     assert set(timeline.emotions[2:5]) == {"silence"}
     assert [s.emotion for s in timeline.segments()].count("silence") == 1
     np.testing.assert_allclose(timeline.probabilities[~timeline.silent].sum(1), 1)
-    assert tiny_predictor.timeline(np.zeros(80_000), window=1).silent.all()
+    assert model.timeline(np.zeros(80_000), window=1).silent.all()
 
 
-def test_a_recording_shorter_than_a_window_is_one(tiny_predictor, waveform) -> None:
-    timeline = tiny_predictor.timeline(waveform(0, 0.5), window=3)
+def test_a_recording_shorter_than_a_window_is_one(model, waveform) -> None:
+    timeline = model.timeline(waveform(0, 0.5), window=3)
     assert (timeline.starts.tolist(), timeline.ends.tolist()) == ([0], [0.5])
     with pytest.raises(AudioError, match=r"0\.010 s is too short"):
-        tiny_predictor.timeline(waveform(0, 0.01), window=3)
+        model.timeline(waveform(0, 0.01), window=3)
 
 
-def test_a_refused_recording_is_named(tmp_path: Path, tiny_predictor, waveform) -> None:
+def test_a_refused_recording_is_named(tmp_path: Path, model, waveform) -> None:
     samples = waveform(0, 30)
     samples[-5] = NAN
     with pytest.raises(AudioError, match=r"late\.wav: its samples contain NaN"):
-        tiny_predictor.timeline(write(tmp_path / "late.wav", samples))
+        model.timeline(write(tmp_path / "late.wav", samples))
     with pytest.raises(AudioError, match=r"gone\.wav: No such file"):
-        tiny_predictor.timeline(tmp_path / "gone.wav")
+        model.timeline(tmp_path / "gone.wav")
 
 
 def test_peaks_are_of_the_waveform(waveform) -> None:
@@ -255,11 +261,11 @@ def test_timelines_in_files(tmp_path: Path, tiny_model: Path, waveform, capsys) 
     assert [float(row["anger"]) for row in shown] == [float(row["anger"]) for row in rows] * 2
 
 
-def test_answers_and_timeline_agree(tiny_predictor, waveform) -> None:
+def test_answers_and_timeline_agree(model, waveform) -> None:
     samples = np.concatenate([waveform(0, 1), np.zeros(16_000, np.float32), waveform(1, 1)])
-    timeline = tiny_predictor.timeline(samples, window=1, hop=1)
+    timeline = model.timeline(samples, window=1, hop=1)
     track = Track(Utterance("-", "", Path(), ""), [samples])
-    answers = [answer for _, answer in tiny_predictor.windows([track], Sliding(1, 1))]
+    answers = [answer for _, answer in model.predictor().windows([track], Sliding(1, 1))]
     assert all(isinstance(answer, Answer) for answer in answers)
     assert [answer.emotion for answer in answers] == timeline.emotions
     assert answers[1].result == {"emotion": "silence", "probabilities": None}

@@ -150,7 +150,7 @@ def test_a_recording_of_one_window_is_embedded_once(
     requests = RequestQueue(predictor, OPTIONS)
     predictor.embedder.engine.go_on.set()
     found = asyncio.run(requests.ask(file, lambda prediction: prediction))
-    expected = opened.timeline(file, OPTIONS.window, OPTIONS.hop)
+    expected = opened.model.timeline(file, OPTIONS.window, OPTIONS.hop)
     np.testing.assert_array_equal(found.timeline.starts, expected.starts)
     np.testing.assert_array_equal(found.timeline.ends, expected.ends)
     np.testing.assert_array_equal(found.timeline.peaks, expected.peaks)
