@@ -69,9 +69,11 @@ class Model(TrainedHead):
 
         def decoded(item: tuple[int, Audio]) -> Decoded | Refusal:
             utterance, recording = _utterance(*item), item[1]
+            decode = predictor.embedder.decode
             try:
-                file = isinstance(recording, str | Path)
-                return predictor.embedder.decode(utterance, None if file else resample(recording, rate))
+                if isinstance(recording, str | Path):
+                    return decode(utterance)
+                return decode(utterance, resample(recording, rate))
             except AudioError as error:
                 return Refusal(utterance, str(error))
 
