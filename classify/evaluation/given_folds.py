@@ -5,7 +5,8 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import splitext
 
 import numpy as np
 import pandas as pd
@@ -100,15 +101,13 @@ def _rows_of(names: Iterable[str], table: pd.DataFrame) -> dict[str, list[int]]:
     ids = {name: row for row, name in enumerate(table["id"])}
     ends = defaultdict(list)  # last components of an id or a path → rows
     for row, (name, file) in enumerate(zip(table["id"], table["path"], strict=True)):
-        without = str(PurePosixPath(file).with_suffix(""))
-        for end in {*_ends(_components(name)), *_ends(_components(without))}:
+        for end in {*_ends(_components(name)), *_ends(_stem(_components(file)))}:
             ends[end].append(row)
     files = list(zip(table["corpus"], table["path"], strict=True))
     found = {}
     for name in names:
         path = _components(name)
-        stem = (*path[:-1], PurePosixPath(path[-1]).stem) if path else path
-        both = (*_ends(path), *_ends(stem))  # what follows a dot is not always an extension
+        both = (*_ends(path), *_ends(_stem(path)))  # what follows a dot may be no extension
         rows = [ids[name]] if name in ids else next((ends[e] for e in both if e in ends), [])
         if len(several_files := dict.fromkeys(files[row] for row in rows)) > 1:
             shown = " and ".join("/".join(file) for file in list(several_files)[:2])
@@ -121,7 +120,13 @@ def _rows_of(names: Iterable[str], table: pd.DataFrame) -> dict[str, list[int]]:
 
 def _components(path: str) -> tuple[str, ...]:
     """Components of a path of any system, composed (NFC), since systems differ in accents."""
-    return PurePosixPath(unicodedata.normalize("NFC", path).replace("\\", "/")).parts
+    text = unicodedata.normalize("NFC", path).replace("\\", "/")
+    return tuple(part for part in text.split("/") if part not in ("", "."))
+
+
+def _stem(components: tuple[str, ...]) -> tuple[str, ...]:
+    """The same without the extension of the last one."""
+    return (*components[:-1], *(splitext(name)[0] for name in components[-1:]))
 
 
 def _ends(components: tuple[str, ...]) -> list[tuple[str, ...]]:
