@@ -347,6 +347,13 @@ def as_text(column: pd.Series) -> pd.Series:
     return pd.Series(texts, column.index, str, column.name)
 
 
+def texts(table: pd.DataFrame, name: str) -> npt.NDArray[np.object_]:
+    """(utterance,) a column by `as_text`; "" for all if the table lacks it."""
+    if name not in table:
+        return np.full(len(table), "", object)
+    return as_text(table[name]).to_numpy(object)
+
+
 def grouping(table: pd.DataFrame, column: str, purpose: str, instead: str) -> npt.NDArray[np.str_]:
     """(utterance,) text of a column by which utterances are grouped.
 
@@ -359,9 +366,7 @@ def grouping(table: pd.DataFrame, column: str, purpose: str, instead: str) -> np
     Raises:
         UsageError: some utterances have no value.
     """
-    values = np.full(len(table), "")
-    if column in table:
-        values = as_text(table[column]).to_numpy(str)
+    values = texts(table, column).astype(str)
     unknown = np.flatnonzero(values == "")
     if len(unknown):
         raise UsageError(

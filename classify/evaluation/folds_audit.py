@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classify.dataset import Selection, as_text, grouping
+from classify.dataset import Selection, grouping, texts
 from classify.evaluation.folds import Folds, Parts
 from data.errors import UsageError
 from data.text import several
@@ -154,10 +154,9 @@ def _groups(selection: Selection, name: str) -> npt.NDArray[np.object_]:
     if name == "speaker":
         return np.where(table["speaker"] == "", "", selection.speakers).astype(object)
     if name == "recording":  # an utterance of an unknown recording is one of its own
-        sha256 = as_text(table["sha256"]) if "sha256" in table else ""
+        sha256 = texts(table, "sha256")
         return np.where(sha256 == "", table["id"], sha256).astype(object)
-    unknown = np.full(len(table), "", object)
-    return as_text(table[name]).to_numpy(object) if name in table else unknown
+    return texts(table, name)
 
 
 def _shared(of: npt.NDArray, parts: Parts) -> Shared | None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classify.dataset import as_text
+from classify.dataset import texts
 from classify.features import Matrix
 from classify.heard import heard
 from classify.probing.controls import most_frequent
@@ -155,10 +155,9 @@ def _speakers(task: Task) -> tuple[str, str]:
 
 
 def _sentences(task: Task) -> tuple[str, str]:
-    table = task.selection.utterances
     if task.target == "sentence":
         return OK, "the target is the sentence, so each is in training and test"
-    sentences = as_text(table.get("sentence", pd.Series())).to_numpy(object)
+    sentences = texts(task.selection.utterances, "sentence")
     if not (sentences != "").any():
         return NOTE, "the sentences are unknown"
     shared = _shared(task, sentences)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classify.dataset import Selection, as_text, is_quantity, of_corpora, select
+from classify.dataset import Selection, is_quantity, of_corpora, select, texts
 from classify.evaluation.division import divide
 from classify.evaluation.folds import (
     CROSSED,
@@ -102,7 +102,7 @@ def tasks(table: pd.DataFrame, options: ProbeOptions) -> tuple[list[Task], dict[
         return [task(table, name, options) for name in named], {}
     found, skipped = [task(table, "emotion", options)], {}
     for name in () if options.quick else CONFOUNDS:
-        values = set(as_text(chosen[name])) - {""} if name in chosen else set()
+        values = {*texts(chosen, name)} - {""}
         if len(values) < 2:
             skipped[name] = f"only {min(values)}" if values else "unknown"
             continue
@@ -169,7 +169,7 @@ def _speakers_of_every_class(selection: Selection, options: ProbeOptions) -> Fol
 
 def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
     """The speaker as target, with other sentences in training than in test."""
-    sentences = _sentences(selection)
+    sentences = texts(selection.utterances, "sentence")
     if not (sentences != "").any():
         log.warning("the sentences are unknown: a speaker's may be the same in training and test")
         selection = _of_several(selection, selection.utterances["id"].to_numpy(object))
@@ -179,7 +179,7 @@ def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
         alone = np.arange(len(selection.y)).astype(object)
         return Task("speaker", selection, folds, alone, "")
     selection = _of_several(selection, sentences)
-    sentences = _sentences(selection)
+    sentences = texts(selection.utterances, "sentence")
     if len(set(sentences)) <= MANY_SPEAKERS:
         kind, parts = "leave one sentence out", leave_one_out(sentences)
     else:
@@ -191,14 +191,6 @@ def _across_sentences(selection: Selection, options: ProbeOptions) -> Task:
             "cannot be learned when they are left out for testing"
         )
     return Task("speaker", selection, Folds(kind, parts, by_speaker=False), sentences, "sentence")
-
-
-def _sentences(selection: Selection) -> npt.NDArray[np.object_]:
-    """(utterance,) "" if it is unknown."""
-    table = selection.utterances
-    if "sentence" not in table:
-        return np.full(len(table), "", object)
-    return as_text(table["sentence"]).to_numpy(object)
 
 
 def _of_several(selection: Selection, sentences: npt.NDArray[np.object_]) -> Selection:
