@@ -49,3 +49,12 @@ def english(*labels: str) -> dict[str, str | None]:
     {'angry': 'anger', 'sad': 'sadness'}
     """
     return {label: shared_word(label) for label in labels}
+
+
+def beginnings(length: int, *emotions: str) -> dict[str, str | None]:
+    """Native → shared emotion, of labels that are the first letters of emotions.
+
+    >>> beginnings(1, "Anger", "Sadness")
+    {'A': 'anger', 'S': 'sadness'}
+    """
+    return {emotion[:length]: emotion.lower() for emotion in emotions}

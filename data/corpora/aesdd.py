@@ -7,6 +7,8 @@ such names, too. ``s05 (3).wav`` is damaged.
 
 import re
 
+from data.vocabulary import beginnings
+
 TITLE = "AESDD, Acted Emotional Speech Dynamic Database"
 SIZE = None  # it grows
 ORIGIN = "http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/"
@@ -16,13 +18,7 @@ CITATION = (
 )
 
 LANGUAGES = ("el",)
-LABELS = {  # native → shared emotion
-    "a": "anger",
-    "d": "disgust",
-    "f": "fear",
-    "h": "happiness",
-    "s": "sadness",
-}
+LABELS = beginnings(1, "anger", "disgust", "fear", "happiness", "sadness")
 
 GRAMMAR = re.compile(
     r"(?:.*/)?(?:anger/(?=a)|disgust/(?=d)|fear/(?=f)|happiness/(?=h)|sadness/(?=s))"

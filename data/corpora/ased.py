@@ -7,6 +7,7 @@ One name begins with a capital letter.
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import beginnings
 
 TITLE = "ASED, Amharic Speech Emotion Dataset"
 SIZE = 2474
@@ -17,13 +18,7 @@ CITATION = (
 )
 
 LANGUAGES = ("am",)
-LABELS = {  # native → shared emotion
-    "a": "anger",
-    "f": "fear",
-    "h": "happiness",
-    "n": "neutral",
-    "s": "sadness",
-}
+LABELS = beginnings(1, "anger", "fear", "happiness", "neutral", "sadness")
 VALUES = {"sex": {"01": "female", "02": "male"}}
 
 GRAMMAR = re.compile(

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from data.corpora.tree import Fields, Found, Tree, read_names, read_table
+from data.vocabulary import beginnings, english
 
 TITLE = "CREMA-D, Crowd-sourced Emotional Multimodal Actors Dataset"
 SIZE = 7442
@@ -19,22 +20,9 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "ANG": "anger",
-    "DIS": "disgust",
-    "FEA": "fear",
-    "HAP": "happiness",
-    "NEU": "neutral",
-    "SAD": "sadness",
-    # ratings, in emotion_perceived
-    "A": "anger",
-    "D": "disgust",
-    "F": "fear",
-    "H": "happiness",
-    "N": "neutral",
-    "S": "sadness",
-}
-EMOTIONS = tuple(label for label in LABELS if len(label) == 3)
+EMOTIONS = english("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
+RATINGS = beginnings(1, "Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness")
+LABELS = EMOTIONS | RATINGS
 VALUES = {
     "intensity": {
         "LO": "low",
@@ -58,7 +46,6 @@ SENTENCES = {
     "TSI": "The surface is slick",
     "WSI": "We'll stop in a couple of minutes",
 }
-VOTES = tuple(label for label in LABELS if len(label) == 1)
 
 GRAMMAR = re.compile(  # some copies have 1040_ITH_SAD_X in place of _XX
     rf"(?P<speaker>1\d{{3}})_(?P<sentence>{'|'.join(SENTENCES)})"
@@ -104,5 +91,5 @@ def _votes(table: Path | None) -> dict[str, Fields]:
     return {
         row["FileName"]: {"emotion_perceived": row["VoiceVote"]}
         for row in (read_table(table, ("FileName", "VoiceVote"), "CREMA-D") if table else ())
-        if row["VoiceVote"] in VOTES
+        if row["VoiceVote"] in RATINGS
     }

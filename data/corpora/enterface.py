@@ -8,6 +8,7 @@ the subject. Each emotion has sentences of its own.
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import beginnings
 
 TITLE = "eNTERFACE'05, audio-visual emotion database"
 SIZE = None
@@ -18,14 +19,7 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "an": "anger",
-    "di": "disgust",
-    "fe": "fear",
-    "ha": "happiness",
-    "sa": "sadness",
-    "su": "surprise",
-}
+LABELS = beginnings(2, "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
 GRAMMAR = re.compile(
     r"(?:.*/)?subject (?P<speaker>\d+)/(?:[^/]+/){0,2}"

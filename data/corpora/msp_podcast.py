@@ -8,6 +8,7 @@ which the listeners agree, and their mean ratings from 1 to 7. ``X`` (no agreeme
 import re
 
 from data.corpora.tree import SEXES, Fields, Tree, number, read_table
+from data.vocabulary import beginnings
 
 TITLE = "MSP-Podcast"
 SIZE = None  # it grows
@@ -20,14 +21,8 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "A": "anger",
-    "C": "contempt",
-    "D": "disgust",
-    "F": "fear",
-    "H": "happiness",
-    "N": "neutral",
-    "S": "sadness",
+LABELS = {
+    **beginnings(1, "Anger", "Contempt", "Disgust", "Fear", "Happiness", "Neutral", "Sadness"),
     "U": "surprise",
     "O": None,  # other
     "X": None,  # the annotators did not agree

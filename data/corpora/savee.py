@@ -7,6 +7,7 @@ sentence. A number stands for another sentence in each emotion.
 import re
 
 from data.corpora.tree import Fields
+from data.vocabulary import beginnings
 
 TITLE = "SAVEE, Surrey Audio-Visual Expressed Emotion"
 SIZE = 480
@@ -17,14 +18,9 @@ CITATION = (
 )
 
 LANGUAGES = ("en",)
-LABELS = {  # native → shared emotion
-    "a": "anger",
-    "d": "disgust",
-    "f": "fear",
-    "h": "happiness",
-    "n": "neutral",
-    "sa": "sadness",
-    "su": "surprise",
+LABELS = {
+    **beginnings(1, "anger", "disgust", "fear", "happiness", "neutral"),
+    **beginnings(2, "sadness", "surprise"),
 }
 
 GRAMMAR = re.compile(

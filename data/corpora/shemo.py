@@ -6,6 +6,8 @@ surprise, that of ``S`` is sadness.
 
 import re
 
+from data.vocabulary import beginnings
+
 TITLE = "ShEMO, Sharif Emotional Speech Database"
 SIZE = 3000
 ORIGIN = "https://github.com/mansourehk/ShEMO"
@@ -15,12 +17,8 @@ CITATION = (
 )
 
 LANGUAGES = ("fa",)
-LABELS = {  # native → shared emotion
-    "A": "anger",
-    "F": "fear",
-    "H": "happiness",
-    "N": "neutral",
-    "S": "sadness",
+LABELS = {
+    **beginnings(1, "Anger", "Fear", "Happiness", "Neutral", "Sadness"),
     "W": "surprise",
 }
 

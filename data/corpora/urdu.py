@@ -6,6 +6,8 @@ repeat between the sexes, so the speaker is the whole first part: SM1 and SF1 di
 
 import re
 
+from data.vocabulary import beginnings
+
 TITLE = "URDU, Urdu-language speech emotion database"
 SIZE = 400
 ORIGIN = "https://github.com/siddiquelatif/urdu-dataset"
@@ -15,11 +17,6 @@ CITATION = (
 )
 
 LANGUAGES = ("ur",)
-LABELS = {  # native → shared emotion
-    "A": "anger",
-    "H": "happiness",
-    "N": "neutral",
-    "S": "sadness",
-}
+LABELS = beginnings(1, "Anger", "Happiness", "Neutral", "Sadness")
 
 GRAMMAR = re.compile(rf"(?P<speaker>S(?P<sex>[FM])\d+)_F\d+_(?P<emotion>[{''.join(LABELS)}])\d+")
