@@ -23,11 +23,8 @@ _TEMPORARY = ".tmp"
 
 def publish_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`, atomically."""
-    with temporary_file(path) as (descriptor, temporary):
+    with replacing(path) as descriptor:
         write_at(descriptor, memoryview(content), 0)
-        os.fsync(descriptor)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -86,8 +83,8 @@ def _writer() -> str:
 
 
 @contextlib.contextmanager
-def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
-    """Create a locked file beside `path`, which is removed at the end."""
+def replacing(path: Path) -> Iterator[int]:
+    """The descriptor of a new file, which replaces `path` at the end, unless there is an error."""
     token = f"{_writer()}-{os.getpid()}-{secrets.token_hex(4)}"
     temporary = path.with_name(f".{path.name}.{token}{_TEMPORARY}")
     while True:
@@ -97,7 +94,10 @@ def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
             break
         os.close(descriptor)  # another process removed it as stale before it was locked
     try:
-        yield descriptor, temporary
+        yield descriptor
+        os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
     finally:
         with contextlib.suppress(FileNotFoundError):  # it was renamed
             temporary.unlink()

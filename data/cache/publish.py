@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from data.atomic import sync_folder, temporary_file, write_at
+from data.atomic import replacing, write_at
 
 ALIGNMENT = 64  # bytes: a cache line
 PROVENANCE_BLOCK = 4096  # bytes; padding keeps all other bytes in place when provenance changes
@@ -53,7 +53,7 @@ def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Da
         OSError: the disk is full or fails; `path` has not changed.
     """
     layout = _lay_out(attributes, datasets, checksums={})
-    with temporary_file(path) as (descriptor, temporary):
+    with replacing(path) as descriptor:
         _allocate(descriptor, layout.size)
         checksums = {
             name: _write_blocks(descriptor, dataset, name, layout.offsets[name])
@@ -61,9 +61,6 @@ def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Da
         }
         for offset, metadata in _lay_out(attributes, datasets, checksums).metadata:
             write_at(descriptor, memoryview(metadata), offset)
-        os.fsync(descriptor)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
 
 
 def _allocate(descriptor: int, size: int) -> None:

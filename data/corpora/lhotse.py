@@ -23,6 +23,7 @@ ORIGIN = "https://lhotse.readthedocs.io/"
 CITATION = "Żelasko et al., lhotse"
 LABELS: Mapping[str, str | None] = {}  # English words, see `data.emotions`
 
+FORMAT = "lhotse cuts"
 FILE = "cuts.jsonl.gz"
 CUTS = ("MonoCut", "MultiCut", "Cut")
 OTHERS = ("MixedCut", "PaddingCut")
@@ -37,7 +38,7 @@ def recognise(tree: Tree) -> bool:
 def is_cuts(path: Path) -> bool:
     """Whether the first line of a file is a cut."""
     try:
-        first = next(_lines(path), {})
+        first = next(rows.json_lines(path, FORMAT), {})
     except CorpusError:
         return False
     return first.get("type") in CUTS + OTHERS
@@ -54,7 +55,7 @@ def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
         raise CorpusError(f"{tree.root}: {len(files)} files of lhotse cuts; expected one")
     path = tree.root / files[0]
     refused: list[str] = []
-    listed = (row for cut in _lines(path) for row in _utterances_of(cut, refused))
+    listed = (row for cut in rows.json_lines(path, FORMAT) for row in _utterances_of(cut, refused))
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
     try:
         found, warnings = rows.utterances(path, name, path.parent, listed, tree.follow_links)
@@ -70,10 +71,6 @@ def _left_out(refused: Sequence[str]) -> list[str]:
 def _files(tree: Tree) -> list[str]:
     lists = [p for p in tree.others if p.lower().endswith(LISTS) and "/" not in p]
     return [path for path in lists if is_cuts(tree.root / path)]
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    return rows.json_lines(path, "lhotse cuts")
 
 
 def _utterances_of(cut: dict[str, Any], refused: list[str]) -> Iterator[Row]:
