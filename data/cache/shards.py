@@ -242,18 +242,14 @@ def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
 
 def _warn_of_different_audio(shards: Sequence[CacheFile]) -> None:
     """Log a warning if the audio of an utterance differs between shards."""
-    if not shards:
+    ids = np.concatenate([np.zeros(0, "S1"), *(shard.ids for shard in shards)])
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    same = ids[1:] == ids[:-1]
+    if not same.any():
         return
-    ids, counts = np.unique(np.concatenate([s.ids for s in shards]), return_counts=True)
-    if not len(repeated := ids[counts > 1]):
-        return
-    different: dict[bytes, set[bytes]] = {name: set() for name in repeated.tolist()}
-    for shard in shards:
-        checksums = shard.read_all("utterances/sha256")
-        here = np.isin(shard.ids, repeated)
-        for name, checksum in zip(shard.ids[here].tolist(), checksums[here].tolist(), strict=True):
-            different[name].add(checksum)
-    names = sorted(name.decode() for name, audio in different.items() if len(audio) > 1)
+    audio = np.concatenate([shard.read_all("utterances/sha256") for shard in shards])[order]
+    names = decode(np.unique(ids[1:][same & (audio[1:] != audio[:-1])]))
     if names:
         log.warning(
             "%s with different audio in different shards (first: %s); the newest shard is used. If "
