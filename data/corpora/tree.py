@@ -117,50 +117,11 @@ def no_audio(tree: Tree) -> CorpusError:
 
 
 def mostly(tree: Tree, grammar: re.Pattern[str]) -> bool:
-    """Whether `grammar` matches more than half of the recordings, see `by_name`."""
+    """Whether `grammar` matches more than half of the recordings, see `read_names`."""
     texts = tree.paths if _of_paths(grammar) else tree.stems
     half = (len(texts) + 1) // 2
     strangers = (text for text in texts if grammar.fullmatch(text) is None)
     return len(list(islice(strangers, half))) < half  # stops at the first half of strangers
-
-
-def by_name(
-    tree: Tree,
-    grammar: re.Pattern[str],
-    corpus: str,
-    name: Callable[[re.Match[str]], str] | None = None,
-) -> tuple[list[tuple[str, re.Match[str], str]], list[str]]:
-    """Find each recording of a corpus once, in any folder and any format.
-
-    Args:
-        tree: the files.
-        grammar: expression for the file name of a recording, without extension; for its whole
-            path, if the expression contains a slash.
-        corpus: name of the corpus, for messages.
-        name: makes the name of a recording; by default it is the group ``name`` of the grammar or,
-            without such a group, all that the grammar matches.
-
-    Returns:
-        (name, match, path) of each recording, sorted by name; warnings about other files.
-
-    Raises:
-        CorpusError: no file name matches.
-    """
-    recordings: dict[str, tuple[re.Match[str], str]] = {}
-    others, repeats = [], []
-    of_paths, name = _of_paths(grammar), name or _name
-    for path in sorted(tree.recordings, key=_preference):
-        match = grammar.fullmatch(path.rpartition(".")[0] if of_paths else _stem(path))
-        if match is None:
-            others.append(path)
-        elif recordings.setdefault(name(match), (match, path))[1] != path:
-            repeats.append(path)
-    if not recordings:
-        first = f" (first: {others[0]})" if others else ""
-        raise CorpusError(f"{tree.root}: contains no file name of {corpus}{first}")
-    warnings = tally(f"audio files without a file name of {corpus}, left out", others)
-    warnings += tally("audio files that repeat a recording, left out", repeats)
-    return [(key, *recordings[key]) for key in sorted(recordings)], warnings
 
 
 def read_names(
@@ -172,24 +133,25 @@ def read_names(
     name: Callable[[re.Match[str]], str] | None = None,
     rows: Mapping[str, Fields] | None = None,
 ) -> Found:
-    """Read the utterances of a corpus, one for each recording of `by_name`, and warnings.
-
-    The named groups of the grammar are fields: ``speaker``, ``emotion`` and attributes.
+    """Read the utterances of a corpus, and warnings; each recording once, in any folder and format.
 
     Args:
         tree: the files.
         corpus: name of the corpus, in ids and messages.
-        grammar: see `by_name`.
+        grammar: expression for the file name of a recording, without extension; for its whole
+            path, if the expression contains a slash. Its named groups are fields: ``speaker``,
+            ``emotion`` and attributes.
         values: group → code → value, beside those of `SEXES` and `INTEGERS`.
         fields: further fields of a match, which replace those of the groups.
-        name: see `by_name`.
+        name: makes the name of a recording; by default it is the group ``name`` of the grammar or,
+            without such a group, all that the grammar matches.
         rows: further fields by name, of a corpus with a table. A recording without a row is left
             out.
 
     Raises:
         CorpusError: no file name matches, or no recording has a row.
     """
-    recordings, warnings = by_name(tree, grammar, corpus, name)
+    recordings, warnings = _by_name(tree, grammar, corpus, name or _name)
     if rows is not None:
         described = [recording for recording in recordings if recording[0] in rows]
         if not described:
@@ -221,6 +183,27 @@ def read_names(
             )
         )
     return utterances, warnings
+
+
+def _by_name(
+    tree: Tree, grammar: re.Pattern[str], corpus: str, name: Callable[[re.Match[str]], str]
+) -> tuple[list[tuple[str, re.Match[str], str]], list[str]]:
+    """Name, match and path of each recording, sorted by name; warnings about other files."""
+    recordings: dict[str, tuple[re.Match[str], str]] = {}
+    others, repeats = [], []
+    of_paths = _of_paths(grammar)
+    for path in sorted(tree.recordings, key=_preference):
+        match = grammar.fullmatch(path.rpartition(".")[0] if of_paths else _stem(path))
+        if match is None:
+            others.append(path)
+        elif recordings.setdefault(name(match), (match, path))[1] != path:
+            repeats.append(path)
+    if not recordings:
+        first = f" (first: {others[0]})" if others else ""
+        raise CorpusError(f"{tree.root}: contains no file name of {corpus}{first}")
+    warnings = tally(f"audio files without a file name of {corpus}, left out", others)
+    warnings += tally("audio files that repeat a recording, left out", repeats)
+    return [(key, *recordings[key]) for key in sorted(recordings)], warnings
 
 
 def numbered(labels: Iterable[str]) -> dict[str, str]:
