@@ -77,13 +77,16 @@ def module(name: str) -> ModuleType:
     return _import(name)
 
 
-def recognise(root: str | Path, follow_links: bool = False) -> str:
-    """Recognise the corpus at `root` by its file names; return its name.
+def recognise(tree: Tree) -> str:
+    """Name of the corpus whose files a tree has.
 
     Raises:
-        CorpusError: `root` does not exist or contains no audio.
+        CorpusError: the tree contains no audio.
     """
-    return _recognise(walk(Path(root), follow_links))
+    for name in sorted(names(), key=lambda name: name not in _FIRST):
+        if recognises(name, tree):
+            return name
+    raise no_audio(tree)
 
 
 def recognises(name: str, tree: Tree) -> bool:
@@ -126,7 +129,7 @@ def read(
     elif table is not None:
         kind, (utterances, warnings) = "audformat", module("audformat").read(tree, table)
     else:
-        kind = name or _recognise(tree)
+        kind = name or recognise(tree)
         utterances, warnings = read_tree(kind, tree)
     utterances.sort(key=lambda utterance: utterance.id)
     languages: tuple[str, ...] = getattr(module(kind), "LANGUAGES", ())
@@ -214,13 +217,6 @@ def _listed(path: Path, follow_links: bool) -> list[Corpus]:
         )
         for (name, root), utterances in listed.items()
     ]
-
-
-def _recognise(tree: Tree) -> str:
-    for name in sorted(names(), key=lambda name: name not in _FIRST):
-        if recognises(name, tree):
-            return name
-    raise no_audio(tree)
 
 
 def _import(name: str) -> ModuleType:

@@ -88,7 +88,7 @@ def test_contract(name: str, tmp_path: Path) -> None:
     assert all(isinstance(getattr(module, constant), str) for constant in stated)
     assert module.SIZE is None or module.SIZE > 0
 
-    assert corpora.recognise(root) == name
+    assert corpora.recognise(corpora.walk(root)) == name
     corpus = corpora.read(root)
     assert (corpus.kind, corpus.root) == (name, root)
     assert corpora.read(str(root), name) == corpus
@@ -118,7 +118,7 @@ def test_known_corpora_ignore_junk_and_count_strangers(name: str, tmp_path: Path
     plant(root, ["._03-01-06-01-02-01-01.wav", "__MACOSX/x.wav", ".cache/y.wav", "notes.txt"])
     assert corpora.read(root) == clean
     plant(root, ["zz/theme tune.mp3"])
-    assert corpora.recognise(root) == name
+    assert corpora.recognise(corpora.walk(root)) == name
     noisy = corpora.read(root)
     assert noisy.utterances == clean.utterances
     assert [w for w in noisy.warnings if "left out: 1 (first: zz/theme tune.mp3)" in w]
@@ -320,9 +320,9 @@ def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
 def test_wrong_roots_and_names(tmp_path: Path) -> None:
     plant(tmp_path, ["empty/notes.txt", "tess/x.wav", "text.txt"])
     with pytest.raises(CorpusError, match=r"no such file or folder: .*nowhere"):
-        corpora.recognise(tmp_path / "nowhere")
+        corpora.recognise(corpora.walk(tmp_path / "nowhere"))
     with pytest.raises(CorpusError, match="contains no audio"):
-        corpora.recognise(tmp_path / "empty")
+        corpora.recognise(corpora.walk(tmp_path / "empty"))
     with pytest.raises(CorpusError, match="expected a folder, a table"):
         corpora.read(tmp_path / "text.txt")
     with pytest.raises(CorpusError, match=r"contains no file name of tess \(first: x.wav\)"):

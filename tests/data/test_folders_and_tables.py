@@ -203,16 +203,19 @@ def test_table_may_name_files_outside_when_allowed(tmp_path: Path) -> None:
 
 def test_a_folder_is_read_by_the_one_table_in_it(tmp_path: Path) -> None:
     root = plant(tmp_path, {"wav/a.wav": "", "own.csv": "file,emotion,speaker\nwav/a.wav,sad,x\n"})
-    assert corpora.recognise(root) == "table"
+    assert corpora.recognise(corpora.walk(root)) == "table"
     assert corpora.read(root).utterances == corpora.read(root / "own.csv").utterances
     assert corpora.read(root).utterances[0].emotion == "sad"
     assert corpora.read(root, "folder").utterances[0].emotion == "wav"
     plant(root, {"other.tsv": ""})
-    assert corpora.recognise(root) == "folder"
+    assert corpora.recognise(corpora.walk(root)) == "folder"
 
 
 @pytest.mark.parametrize(
     "text", ["", "name,emotion\na,sad\n", "file\n", "file\ngone.wav\n", "file\n1\n"]
 )
 def test_a_table_of_something_else_does_not_describe_its_folder(text: str, tmp_path: Path) -> None:
-    assert corpora.recognise(plant(tmp_path, {"sad/a.wav": "", "notes.csv": text})) == "folder"
+    assert (
+        corpora.recognise(corpora.walk(plant(tmp_path, {"sad/a.wav": "", "notes.csv": text})))
+        == "folder"
+    )

@@ -88,7 +88,7 @@ def test_the_documented_table_is_that_of_the_modules(tmp_path: Path) -> None:
     ],
 )
 def test_ordinary_folders_are_folders(paths: list[str], tmp_path: Path) -> None:
-    assert corpora.recognise(plant(tmp_path, paths)) == "folder"
+    assert corpora.recognise(corpora.walk(plant(tmp_path, paths))) == "folder"
 
 
 def test_ravdess_and_bangla_ser_share_names(tmp_path: Path) -> None:
