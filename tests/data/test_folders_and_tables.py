@@ -215,7 +215,5 @@ def test_a_folder_is_read_by_the_one_table_in_it(tmp_path: Path) -> None:
     "text", ["", "name,emotion\na,sad\n", "file\n", "file\ngone.wav\n", "file\n1\n"]
 )
 def test_a_table_of_something_else_does_not_describe_its_folder(text: str, tmp_path: Path) -> None:
-    assert (
-        corpora.recognise(corpora.walk(plant(tmp_path, {"sad/a.wav": "", "notes.csv": text})))
-        == "folder"
-    )
+    root = plant(tmp_path, {"sad/a.wav": "", "notes.csv": text})
+    assert corpora.recognise(corpora.walk(root)) == "folder"
