@@ -38,13 +38,6 @@ log = logging.getLogger("wav2emo")
 FORMAT = "wav2emo"
 VERSION = 1
 HASH_BLOCK = 1 << 22  # bytes
-TYPE_NAMES = {
-    "S": "text of a fixed length",
-    "<f2": "float16",
-    "<f4": "float32",
-    "<f8": "float64",
-    "<i8": "int64",
-}
 AGAIN = "move it away and extract again"
 NOT_THE_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES}
 
@@ -161,8 +154,8 @@ class CacheFile:
             return f"{name} is not an array"
         types, shape = self._schema(name, dataset.shape)
         if (dataset.dtype.kind if dataset.dtype.kind == "S" else dataset.dtype.str) not in types:
-            expected = " or ".join(TYPE_NAMES[each] for each in types)
-            return f"{name} is {_type_name(dataset)}, expected {expected}"
+            expected = " or ".join(_type_name(np.dtype(each)) for each in types)
+            return f"{name} is {_type_name(dataset.dtype)}, expected {expected}"
         offset, checksum = dataset.id.get_offset(), _text(dataset.attrs.get("sha256"))
         stored = _Stored(dataset.shape, dataset.dtype, offset or 0, checksum)
         contiguous = offset is not None or not (stored.bytes or dataset.chunks)
@@ -310,10 +303,11 @@ class CacheFile:
                 self.close()
 
 
-def _type_name(dataset: h5py.Dataset) -> str:
-    if h5py.check_string_dtype(dataset.dtype) and dataset.dtype.kind == "O":
-        return "text of variable length"
-    return TYPE_NAMES.get(dataset.dtype.str, str(dataset.dtype)[:40])
+def _type_name(dtype: np.dtype) -> str:
+    if dtype.kind == "S":
+        return "text of a fixed length"
+    text = dtype.kind == "O" and h5py.check_string_dtype(dtype)
+    return "text of variable length" if text else str(dtype)[:40]
 
 
 def _check(recipe: Any, provenance: Any) -> None:

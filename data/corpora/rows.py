@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.corpora.tree import tally
+from data.corpora.tree import SEXES, tally
 from data.errors import CorpusError
 from data.spreadsheet import restored
 from data.utterance import Utterance
@@ -31,7 +31,6 @@ RESERVED = {field.name for field in fields(Utterance)} | {"file", "duration", "s
 PREFIX = "wav2emo_"
 OWN = ("id", "corpus", "path", "start", "end")  # written with PREFIX, so that nothing is lost
 SYNONYMS = {"label": "emotion", "speaker_id": "speaker", "gender": "sex"}
-SEXES = {"f": "female", "m": "male"}
 LONGEST_LINE = 1 << 24  # characters, of a file of JSON lines
 
 
