@@ -52,14 +52,15 @@ def publish(path: Path, attributes: Mapping[str, str], datasets: Mapping[str, Da
     Raises:
         OSError: the disk is full or fails; `path` has not changed.
     """
-    layout = _lay_out(attributes, datasets, checksums={})
+    offsets, layout = _lay_out(attributes, datasets, checksums={})
     with replacing(path) as descriptor:
         _allocate(descriptor, layout.size)
         checksums = {
-            name: _write_blocks(descriptor, dataset, name, layout.offsets[name])
+            name: _write_blocks(descriptor, dataset, name, offsets[name])
             for name, dataset in datasets.items()
         }
-        for offset, metadata in _lay_out(attributes, datasets, checksums).metadata:
+        _, layout = _lay_out(attributes, datasets, checksums)
+        for offset, metadata in layout.writes:
             write_at(descriptor, memoryview(metadata), offset)
 
 
@@ -89,17 +90,10 @@ def _write_blocks(descriptor: int, dataset: Dataset, name: str, offset: int) -> 
     return checksum.hexdigest()
 
 
-@dataclass(frozen=True)
-class _Layout:
-    offsets: dict[str, int]  # bytes from the start of the file
-    metadata: list[tuple[int, bytes]]  # offset and content of each write, in order
-    size: int  # bytes
-
-
 def _lay_out(
     attributes: Mapping[str, str], datasets: Mapping[str, Dataset], checksums: Mapping[str, str]
-) -> _Layout:
-    """Lay out the file by HDF5, without the numbers."""
+) -> "tuple[dict[str, int], _MetadataOnly]":
+    """Lay out the file by HDF5, without the numbers; return the offsets of the datasets, and it."""
     memory = _MetadataOnly()
     offsets = {}
     with h5py.File(
@@ -122,7 +116,7 @@ def _lay_out(
                 dtype=h5py.string_dtype("ascii", len(_NO_CHECKSUM)),
             )
             offsets[name] = created.id.get_offset() or 0
-    return _Layout(offsets, memory.writes, memory.size)
+    return offsets, memory
 
 
 def _create(group: h5py.Group, name: str, dataset: Dataset) -> h5py.Dataset:
