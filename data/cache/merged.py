@@ -29,8 +29,8 @@ class Merged:
         ids = np.concatenate([file.ids for file in files])
         lengths = [len(file) for file in files]
         order = np.argsort(ids, kind="stable")
-        last = np.append(ids[order][1:] != ids[order][:-1], True)[: len(ids)]
-        order = order[last]
+        ids = ids[order]
+        order = order[np.append(ids[1:] != ids[:-1], True)]  # the last, which is the newest
         file = np.repeat(np.arange(len(files)), lengths)[order]
         return cls(files, file, order - np.cumsum([0, *lengths])[file])
 
