@@ -24,6 +24,7 @@ from data.atomic import publish_bytes, remove_stale
 from data.cache.columns import DIGEST, decode
 from data.cache.file import CacheFile, files_in, parts_folder, require_sound
 from data.cache.lock import locked, remove
+from data.cache.merged import Merged
 from data.cache.recipe import Recipe, canonical, difference_lines
 from data.cache.writer import is_current, merge, write_cache
 from data.errors import CacheError, RecipeMismatch
@@ -118,7 +119,14 @@ class Shards:
 
     def _known(self) -> dict[str, str]:
         packed = [CacheFile(self.cache)] if self.cache.exists() else []
-        return _audio([*packed, *self.sound()])
+        if not (files := [*packed, *self.sound()]):
+            return {}
+        rows = Merged.of(files)
+        versions = decode(rows.column("sha256"))
+        if DIGEST in rows.names:
+            pairs = zip(versions, decode(rows.column(DIGEST)), strict=True)
+            versions = [f"{sha256} {digest}".rstrip() for sha256, digest in pairs]
+        return dict(zip(decode(rows.column("id")), versions, strict=True))
 
     def ids(self) -> set[str]:
         """Ids of all embedded utterances, including those in damaged shards."""
@@ -226,18 +234,6 @@ class Shards:
         if self._claim is not None:
             os.close(self._claim)
             self._claim = None
-
-
-def _audio(files: Sequence[CacheFile]) -> dict[str, str]:
-    """Map ids to what was embedded, for files from oldest to newest."""
-    known: dict[str, str] = {}
-    for file in files:
-        ids, embedded = decode(file.ids), decode(file.read_all("utterances/sha256"))
-        if (stored := f"utterances/{DIGEST}") in file.names:
-            pairs = zip(embedded, decode(file.read_all(stored)), strict=True)
-            embedded = [f"{sha256} {digest}".rstrip() for sha256, digest in pairs]
-        known.update(zip(ids, embedded, strict=True))
-    return known
 
 
 def _warn_of_different_audio(shards: Sequence[CacheFile]) -> None:
