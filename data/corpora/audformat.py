@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.corpora import rows
 from data.corpora.rows import PREFIX, Row
-from data.corpora.tree import Tree
+from data.corpora.tree import Found, Tree
 from data.errors import CorpusError
 from data.utterance import Utterance
 
@@ -44,7 +44,7 @@ def recognise(tree: Tree) -> bool:
     return HEADER in tree.others
 
 
-def read(tree: Tree, table: str | None = None) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree, table: str | None = None) -> Found:
     """Read utterances and warnings.
 
     The utterances are the rows of `table`, or of all tables that have a column ``emotion``.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from string import Formatter
 
 from data.corpora.rows import RESERVED
-from data.corpora.tree import AUDIO, Tree, tally
+from data.corpora.tree import AUDIO, Found, Tree, tally
 from data.errors import CorpusError, UsageError
 from data.utterance import Utterance
 
@@ -24,7 +24,7 @@ def recognise(tree: Tree) -> bool:
     return bool(tree.recordings)
 
 
-def read(tree: Tree, pattern: str | None = None) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree, pattern: str | None = None) -> Found:
     """Read utterances and warnings. Without a pattern the speakers are unknown.
 
     Raises:
@@ -91,7 +91,7 @@ def _split_extension(pattern: str) -> tuple[str, str]:
     return pattern.removesuffix(".*"), r"\.[^./]+"
 
 
-def _by_subfolder(tree: Tree) -> tuple[list[Utterance], list[str]]:
+def _by_subfolder(tree: Tree) -> Found:
     labels = {path: path.rpartition("/")[0].rpartition("/")[2] for path in tree.recordings}
     utterances = [_utterance(tree, path, {"emotion": label}) for path, label in labels.items()]
     unlabelled = [path for path, label in labels.items() if not label]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.corpora import rows
 from data.corpora.rows import PREFIX, Row
-from data.corpora.tree import AUDIO, Tree, tally, walk
+from data.corpora.tree import AUDIO, Found, Tree, tally, walk
 from data.errors import CorpusError
 from data.utterance import Utterance
 
@@ -47,7 +47,7 @@ def recognise(tree: Tree) -> bool:
     return bool(_scripts(tree) or _metadata(tree) or _tables(tree))
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree) -> Found:
     """Read utterances and warnings.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any
 
 from data.corpora import rows
 from data.corpora.rows import PREFIX, Row
-from data.corpora.tree import LISTS, Tree, tally
+from data.corpora.tree import LISTS, Found, Tree, tally
 from data.errors import CorpusError
 from data.utterance import Utterance
 
@@ -44,7 +44,7 @@ def is_cuts(path: Path) -> bool:
     return first.get("type") in CUTS + OTHERS
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree) -> Found:
     """Read utterances and warnings.
 
     Raises:

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.corpora.tree import SEXES, tally
+from data.corpora.tree import SEXES, Found, tally
 from data.errors import CorpusError
 from data.spreadsheet import restored
 from data.utterance import Utterance
@@ -136,7 +136,7 @@ def renamed(row: Row) -> Row:
 
 def utterances(
     origin: Path, name: str, folder: Path, rows: Iterable[Row], follow_links: bool
-) -> tuple[list[Utterance], list[str]]:
+) -> Found:
     """Utterances and warnings.
 
     A row is left out if its recording is missing or outside of `folder`, or if its segment is

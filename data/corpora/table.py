@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.corpora import rows
-from data.corpora.tree import TABLES, Tree
+from data.corpora.tree import TABLES, Found, Tree
 from data.errors import CorpusError
-from data.utterance import Utterance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +32,7 @@ def recognise(tree: Tree) -> bool:
     return isinstance(first, str) and (tree.root / first).is_file()
 
 
-def read(tree: Tree) -> tuple[list[Utterance], list[str]]:
+def read(tree: Tree) -> Found:
     """Read utterances and warnings, see `data.corpora.rows.utterances`.
 
     Raises:
