@@ -25,7 +25,7 @@ are in ``run.json``::
          confusion (rows: truth)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -36,7 +36,7 @@ from classify.compare.options import CompareOptions
 from classify.dataset import Selection
 from classify.evaluation.folds import Folds, units
 from classify.stats import best, ranks
-from classify.stats.metrics import Counts, confusions, uar
+from classify.stats.metrics import confusions, uar
 from classify.stats.scores import Json, Scores
 from classify.stats.tests import ALPHA, Best
 from classify.studies.results import described, table
@@ -102,11 +102,54 @@ class Comparison:
     failed: dict[str, str]  # head → reason
     recipe: Recipe
     fingerprint: str
+    rows: list[HeadScores]  # of the results
+    units: int  # number of speakers, or of utterances where the speakers are unknown
+    best: Best  # the head with the highest UAR, and those not distinguishable from it
+    left_out: list[str]  # why there are no tests of ranks; empty if there are
+    friedman: ranks.Friedman | None  # of the UAR of each speaker
+    nemenyi: Nemenyi | None
+
+    @classmethod
+    def of(
+        cls, options: CompareOptions, selection: Selection, folds: Folds,
+        results: Sequence[HeadResult], failed: dict[str, str], recipe: Recipe, fingerprint: str,
+    ) -> "Comparison":  # fmt: skip
+        """Score the predictions of the heads, and test their differences."""
+        classes, known = selection.classes, folds.by_speaker
+        names, unit = units(selection, folds)
+        counts = np.stack([
+            confusions(selection.y, result.predictions, unit, len(classes)).sum(1)
+            for result in results
+        ], axis=1)  # (unit, head, truth, prediction), of all seeds together  # fmt: skip
+        of_units = uar(counts)  # (unit, head) over the classes that a speaker has
+        mean_ranks = ranks.average_ranks(of_units)
+        rows = [
+            HeadScores(
+                result.head, result.features, result.seconds, scores,
+                float(rank) if known else None,
+                dict(zip(names.tolist(), values.tolist(), strict=True)) if known else {},
+            )
+            for result, scores, rank, values in zip(
+                results, Scores.of_each(counts, classes), mean_ranks, of_units.T, strict=True
+            )
+        ]  # fmt: skip
+        left_out = [FEW_HEADS] if len(rows) < ranks.FEWEST else []
+        left_out += [] if known else [UNKNOWN_SPEAKERS]
+        friedman = nemenyi = None
+        if not left_out:
+            difference = ranks.critical_difference(*of_units.shape)
+            alike = ranks.groups(mean_ranks, difference)
+            groups = [[rows[head].head for head in group] for group in alike]
+            friedman, nemenyi = ranks.friedman(of_units), Nemenyi(ALPHA, difference, groups)
+        return cls(
+            options, selection, folds, tuple(results), failed, recipe, fingerprint, rows,
+            len(names), best(counts, seed=options.shared.seed), left_out, friedman, nemenyi,
+        )  # fmt: skip
 
     @property
     def heads(self) -> list[str]:
         """The fitted heads, in the order of the options."""
-        return [result.head for result in self.results]
+        return [row.head for row in self.rows]
 
     @property
     def chance(self) -> float:
@@ -118,57 +161,6 @@ class Comparison:
         """The unit of intervals and tests: "speakers", or "utterances" where speakers are
         unknown."""
         return "speakers" if self.folds.by_speaker else "utterances"
-
-    @property
-    def units(self) -> int:
-        """Number of units."""
-        return len(self._counts)
-
-    @cached_property
-    def rows(self) -> list[HeadScores]:
-        """Scores of each head, in the order of the options."""
-        names, known = self._units[0].tolist(), self.folds.by_speaker
-        scores = Scores.of_each(self._counts, self.selection.classes)
-        of_speakers, mean_ranks = self._of_speakers, ranks.average_ranks(self._of_speakers)
-        return [
-            HeadScores(
-                head=result.head,
-                features=result.features,
-                seconds=result.seconds,
-                scores=scores[head],
-                rank=float(mean_ranks[head]) if known else None,
-                per_speaker=dict(zip(names, of_speakers[:, head].tolist(), strict=True))
-                if known
-                else {},
-            )
-            for head, result in enumerate(self.results)
-        ]
-
-    @cached_property
-    def best(self) -> Best:
-        """The head with the highest UAR, and the heads that are not distinguishable from it."""
-        return best(self._counts, seed=self.options.shared.seed)
-
-    @property
-    def left_out(self) -> list[str]:
-        """Why the tests of ranks are left out; empty if they are not."""
-        reasons = [FEW_HEADS] if len(self.heads) < ranks.FEWEST else []
-        return reasons + ([] if self.folds.by_speaker else [UNKNOWN_SPEAKERS])
-
-    @cached_property
-    def friedman(self) -> ranks.Friedman | None:
-        """Friedman's test of the UAR of each speaker; None if it is left out."""
-        return None if self.left_out else ranks.friedman(self._of_speakers)
-
-    @cached_property
-    def nemenyi(self) -> Nemenyi | None:
-        """Nemenyi's critical difference; None if it is left out."""
-        if self.left_out:
-            return None
-        difference = ranks.critical_difference(*self._of_speakers.shape)
-        together = ranks.groups(ranks.average_ranks(self._of_speakers), difference)
-        groups = [[self.heads[head] for head in group] for group in together]
-        return Nemenyi(ALPHA, difference, groups)
 
     @cached_property
     def metrics(self) -> Json:
@@ -196,22 +188,3 @@ class Comparison:
             "truth": self.selection.truth,
             **{result.head: names[result.prediction] for result in self.results},
         })  # fmt: skip
-
-    @cached_property
-    def _units(self) -> tuple[npt.NDArray, npt.NDArray[np.intp]]:
-        return units(self.selection, self.folds)
-
-    @cached_property
-    def _counts(self) -> Counts:
-        """(unit, head, truth, prediction) confusion matrices, of all seeds together."""
-        data = self.selection
-        of_heads = [
-            confusions(data.y, result.predictions, self._units[1], len(data.classes)).sum(1)
-            for result in self.results
-        ]
-        return np.stack(of_heads, 1)
-
-    @cached_property
-    def _of_speakers(self) -> npt.NDArray[np.float64]:
-        """(unit, head) UAR over the classes that a speaker has."""
-        return uar(self._counts)

@@ -41,8 +41,8 @@ def compare(options: CompareOptions) -> Comparison:
             raise HeadError(f"no head could be fitted: {next(iter(failed.values()))}")
         recipe = marked(cache.recipe, chosen.utterances)
         tested = folds.tested
-        return Comparison(
-            options, chosen.part(tested), folds.within(tested), tuple(results), failed, recipe,
+        return Comparison.of(
+            options, chosen.part(tested), folds.within(tested), results, failed, recipe,
             cache.fingerprint,
         )  # fmt: skip
 
