@@ -62,6 +62,7 @@ class Run:
     features: str
     trained: tuple[str, ...]  # names or kinds of conditions beside clean speech
     scored: Scored
+    compared: list[Difference] | None = None  # of each group, less that of clean speech alone
 
 
 @dataclass(frozen=True)
@@ -152,22 +153,11 @@ class Robustness:
                 found.setdefault(group.kind, []).append(group)
         return found
 
-    def plain(self, run: Run) -> Run:
-        """The run of the same head that is trained on clean speech alone."""
-        return next(
-            one for one in self.runs
-            if (one.head, one.features, one.trained) == (run.head, run.features, ())
-        )  # fmt: skip
-
-    @cached_property
+    @property
     def compared(self) -> dict[int, list[Difference]]:
         """Number of a run that is trained on more than clean speech → UAR of each group less that
         of the same head trained on clean speech."""
-        return {
-            number: self.design.differences(run.scored.counts, self.plain(run).scored.counts)
-            for number, run in enumerate(self.runs)
-            if run.trained
-        }
+        return {number: run.compared for number, run in enumerate(self.runs) if run.compared}
 
     def corruptions(self, run: Run) -> dict[str, dict[str, Corruption]] | None:
         """Corruption errors of each condition, of each kind, and the mean over the kinds; None:
@@ -196,7 +186,7 @@ class Robustness:
         return {
             **described(self.recipe, self.fingerprint, tested, folds, options),
             "refused": self.refused,
-            "runs": [self._run(number, run) for number, run in enumerate(self.runs)],
+            "runs": [self._run(run) for run in self.runs],
             "baseline": self._plain_json(self.baseline) if self.baseline else None,
             "layers": self._layers(),
         }
@@ -209,17 +199,17 @@ class Robustness:
             "groups": [row.as_json() for row in run.scored.rows],
         }
 
-    def _run(self, number: int, run: Run) -> Json:
-        found, compared = self.corruptions(run), self.compared.get(number)
+    def _run(self, run: Run) -> Json:
+        found = self.corruptions(run)
         return {
             **self._plain_json(run),
             "corruption": found and {
                 what: {name: vars(one) for name, one in some.items()}
                 for what, some in found.items()
             },
-            "compared": compared and [
+            "compared": run.compared and [
                 {"name": group.name, **one.as_json()}
-                for group, one in zip(self.design.groups, compared, strict=True)
+                for group, one in zip(self.design.groups, run.compared, strict=True)
             ],
         }  # fmt: skip
 

@@ -12,7 +12,7 @@ from classify.evaluation.folds import Folds
 from classify.heads.linear.batched import DEFAULT_C
 from classify.heard import marked
 from classify.options import Options
-from classify.robustness.design import Design, Probabilities
+from classify.robustness.design import Design, Probabilities, Scored
 from classify.robustness.options import RobustnessOptions
 from classify.robustness.result import CHOSEN, LayerFits, Robustness, Run
 from classify.stats.tests import best
@@ -51,11 +51,14 @@ def robustness(options: RobustnessOptions) -> Robustness:
         runs = []
         for head in options.heads:
             data = with_features(copies.everything, options.of(head), cache)
+            plain: Scored | None = None
             for asked, conditions in {(): (), **sets}.items():
                 outputs = predict_parts(options.of(head), data, design.parts(conditions))
                 words = tuple(word for word in asked if word != CLEAN_WORD)
                 scored = design.scored(design.joined(outputs))
-                runs.append(Run(head, str(data.features), words, scored))
+                compared = design.differences(scored.counts, plain.counts) if plain else None
+                plain = plain or scored
+                runs.append(Run(head, str(data.features), words, scored, compared))
         head = next((head for head in options.heads if head in DEFAULT_C), "logreg")
         layers = baseline = None
         if options.curves:
