@@ -31,7 +31,7 @@ def main() -> None:
     of_head = options.of("logreg", args.cache)
     with sound(args.cache) as cache:
         selection = select(cache.utterances, of_head)
-        found = matrix(selection, "corpus", "auto", 0)
+        found = matrix(selection, options)
         each = [with_features(selection, replace(of_head, layer=n), cache) for n in cache.layers]
         encoder = Encoder(options, cache, selection, found)
     parts = [part for cell in found.cells for part in cell.parts]

@@ -1,6 +1,6 @@
 """The cells of a matrix: what is trained on, what is tested, and the classes that both have."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from classify.dataset import Dataset, Selection, as_text
 from classify.evaluation.folds import Parts, Rows, split
 from classify.stats.metrics import confusion, uar
+from classify.transfer.options import TransferOptions
 from data.errors import UsageError
 
 WITHIN, ACROSS = "within", "across"
@@ -75,16 +76,41 @@ class Matrix:
     empty: dict[tuple[str, str], str]  # trained, tested → reason
 
 
-def domains(
-    selection: Selection, by: str, only: Sequence[str] = ()
-) -> tuple[tuple[str, ...], Rows]:
-    """Names of what is trained and tested on, and the number of each utterance's; -1: unknown, or
-    not among `only`.
+def matrix(selection: Selection, options: TransferOptions) -> Matrix:
+    """The cells of a selection, which has classes.
 
     Raises:
-        UsageError: there are fewer than two, or no utterance has one of `only`.
+        UsageError: there are fewer than two corpora, or no two of them share two classes.
     """
-    table = selection.utterances
+    names, domain = _domains(selection, options)
+    cells: list[Cell] = []
+    empty: dict[tuple[str, str], str] = {}
+    for number, tested in enumerate(names):
+        mine = domain == number
+        for trained, kind, source in _sources(selection, names, domain, number):
+            try:
+                if kind == WITHIN:
+                    cells.append(_within(selection, tested, np.flatnonzero(mine), options))
+                else:
+                    cells.append(_across(selection, source, mine, (trained, tested, kind)))
+            except UsageError as error:
+                empty[trained, tested] = str(error)
+    if not any(cell.kind == ACROSS for cell in cells):
+        raise UsageError(
+            f"--by {options.by}: no head can be trained on one of {', '.join(names)} and tested on "
+            f"another: {next(reason for (a, b), reason in empty.items() if a != b)}"
+        )
+    return Matrix(names, domain, tuple(cells), empty)
+
+
+def _domains(selection: Selection, options: TransferOptions) -> tuple[tuple[str, ...], Rows]:
+    """Names of what is trained and tested on, and the number of each utterance's; -1: unknown, or
+    not among those that are asked for.
+
+    Raises:
+        UsageError: there are fewer than two, or no utterance has one of those.
+    """
+    table, by, only = selection.utterances, options.by, options.only
     if by not in table:
         raise UsageError(f"--by {by}: the cache has the columns {', '.join(table)}")
     values = as_text(table[by]).to_numpy(str)
@@ -102,42 +128,6 @@ def domains(
             "on one and test on another: extract several corpora into one cache"
         )
     return tuple(names), pd.Index(names).get_indexer(values)
-
-
-def matrix(
-    selection: Selection, by: str, folds: int | str, seed: int, only: Sequence[str] = ()
-) -> Matrix:
-    """The cells of a selection.
-
-    Args:
-        selection: the utterances, with classes.
-        by: column of what is trained and tested on.
-        folds: within one, see `classify.evaluation.folds.split`.
-        seed: of these folds.
-        only: values of the column to use; none: all.
-
-    Raises:
-        UsageError: there are fewer than two corpora, or no two of them share two classes.
-    """
-    names, domain = domains(selection, by, only)
-    cells: list[Cell] = []
-    empty: dict[tuple[str, str], str] = {}
-    for number, tested in enumerate(names):
-        mine = domain == number
-        for trained, kind, source in _sources(selection, names, domain, number):
-            try:
-                if kind == WITHIN:
-                    cells.append(_within(selection, tested, np.flatnonzero(mine), folds, seed))
-                else:
-                    cells.append(_across(selection, source, mine, (trained, tested, kind)))
-            except UsageError as error:
-                empty[trained, tested] = str(error)
-    if not any(cell.kind == ACROSS for cell in cells):
-        raise UsageError(
-            f"--by {by}: no head can be trained on one of {', '.join(names)} and tested on "
-            f"another: {next(reason for (a, b), reason in empty.items() if a != b)}"
-        )
-    return Matrix(names, domain, tuple(cells), empty)
 
 
 def _sources(
@@ -161,12 +151,12 @@ def _sources(
         yield OTHER_LANGUAGES, OTHER_LANGUAGES, foreign
 
 
-def _within(selection: Selection, name: str, rows: Rows, folds: int | str, seed: int) -> Cell:
+def _within(selection: Selection, name: str, rows: Rows, options: TransferOptions) -> Cell:
     """Speaker-independent folds of one corpus, with all of its classes."""
     present = np.unique(selection.y[rows])
     if len(present) < FEWEST:
         raise UsageError(f"{name} has one class, {selection.classes[present[0]]}")
-    made = split(selection.part(rows).with_own_classes(), folds, seed)
+    made = split(selection.part(rows).with_own_classes(), options.folds, options.seed)
     parts = tuple((rows[train], rows[test]) for train, test in made.parts)
     return Cell(name, name, WITHIN, parts, present, folds=made.kind)
 

@@ -59,7 +59,7 @@ def transfer(options: TransferOptions) -> Transfer:
         selections = _same([select(cache.utterances, first) for cache in caches], options)
         for selection in selections:
             require_unheard(selection.utterances, options.allow_heard)
-        found = matrix(selections[0], options.by, options.folds, options.seed, options.only)
+        found = matrix(selections[0], options)
         encoders = [
             Encoder(options, cache, selection, found)
             for cache, selection in zip(caches, selections, strict=True)
