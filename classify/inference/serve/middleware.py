@@ -82,7 +82,7 @@ class Middleware:
         size, uploading = _size(scope), _is_upload(scope)
         if size <= FRAME + (self.max_bytes if uploading else 0):
             return None
-        too_large = f"{size:,} bytes of question"
+        too_large = f"a request of {size:,} bytes; at most {FRAME:,} are read"
         if uploading:
             too_large = (
                 f"{size / MEGABYTE:,.0f} MB is more than the {self.max_bytes / MEGABYTE:g} MB "

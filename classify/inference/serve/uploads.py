@@ -24,7 +24,7 @@ class Uploads:
         self.sent = root / "sent"  # Gradio's
         self.held = root / "held"  # of requests to ``/predict``
         self.most_bytes = most_bytes
-        self._coming = 0  # bytes announced by uploads that are not over
+        self._announced = 0  # bytes announced by uploads that are not over
         for folder in (self.sent, self.held):
             folder.mkdir(mode=0o700)
 
@@ -36,18 +36,18 @@ class Uploads:
             Busy: uploads already use the available space.
         """
         self.sweep()
-        lying = 0  # bytes on disk
+        stored = 0  # bytes on disk
         for folder, _, files in os.walk(self.sent.parent):
             for name in files:
                 with contextlib.suppress(FileNotFoundError):
-                    lying += Path(folder, name).stat().st_size
-        if size + self._coming + lying > self.most_bytes:
+                    stored += Path(folder, name).stat().st_size
+        if size + self._announced + stored > self.most_bytes:
             raise Busy("too many recordings are being sent; try again in a minute")
-        self._coming += size
+        self._announced += size
         try:
             yield
         finally:
-            self._coming -= size
+            self._announced -= size
 
     def holds(self, path: str) -> bool:
         """Whether a path lies in Gradio's upload folder."""
