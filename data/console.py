@@ -44,20 +44,24 @@ class Stopped(KeyboardInterrupt):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that escapes control characters in its error messages."""
+    """The parser of a command. It escapes control characters in its error messages."""
 
     def error(self, message: str) -> NoReturn:
         """Print usage and `message`, and exit."""
         super().error(escaped(message))
 
-
-def common_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``-v`` and ``-q``, which every command has."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "-v", "--verbose", action="store_true", help="print more messages, and tracebacks"
-    )
-    group.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
+    def arguments(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Add ``-v`` and ``-q``, which every command has, parse `argv`, and start the log."""
+        group = self.add_mutually_exclusive_group()
+        group.add_argument(
+            "-v", "--verbose", action="store_true", help="print more messages, and tracebacks"
+        )
+        group.add_argument(
+            "-q", "--quiet", action="store_true", help="print only errors and results"
+        )
+        found = self.parse_args(argv)
+        configure_logging(found.verbose, found.quiet)
+        return found
 
 
 def dispatch(package: str, description: str, commands: Mapping[str, tuple[str, str]]) -> int:

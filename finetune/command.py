@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +14,16 @@ from data import scheduler
 from data.console import (
     SOME_REFUSED,
     Parser,
-    common_options,
-    configure_logging,
     importing,
     show,
     show_json,
 )
 from data.errors import UsageError
+from data.options import add_options, from_arguments
 from data.recording import MAX_SECONDS
 from data.text import several
 from extract.commands.corpora import add_reading, read
-from finetune.options import POOLINGS, PRECISIONS, FinetuneOptions
+from finetune.options import FinetuneOptions
 
 if TYPE_CHECKING:
     from finetune.parts import Parts
@@ -36,11 +34,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("wav2emo")
 
 SHOWN = 5  # refusals
+DESIGN = ("model", "method", "target", "labels", "folds", "pooling")  # options but of training
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
-    default = FinetuneOptions()
     parser = Parser(
         prog="python -m extract finetune",
         description="Fine-tune an encoder for each fold, on the speakers that the fold does not "
@@ -49,57 +47,12 @@ def parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("corpora", nargs="+", metavar="CORPUS", help="as of 'python -m extract'")
     add("-o", "--out", type=Path, required=True, metavar="TUNED", help="folder to make or continue")
-    add("--model", default=default.model, help="name on the Hugging Face hub, folder, or "
-        "'untrained[:large|:small|:tiny]'; small can be trained from random weights on a CPU "
-        "(default: %(default)s)")  # fmt: skip
-    add("--method", default=default.method, metavar="lora|top:N|encoder|full",
-        help="lora: adapters of rank 16; top:N: the N highest layers; encoder: all but the "
-        "convolutions; full: everything (default: %(default)s)")  # fmt: skip
-    add("--target", default=default.target, metavar="COLUMN",
-        help="column to predict; numeric columns, such as arousal,valence, are regressed by a CCC "
-        "loss (default: %(default)s)")  # fmt: skip
-    add("--labels", help="as of 'python -m classify'")
-    add("--folds", type=lambda text: int(text) if text.isdecimal() else text,
-        default=default.folds, metavar="auto|speaker|N|FILE",
-        help="as of 'python -m classify' (default: %(default)s)")  # fmt: skip
+    add_options(parser, FinetuneOptions, *DESIGN)
     add("--fold", type=int, action="append", default=[], metavar="K",
         help="train the encoder of this fold only, from 0; may be repeated")  # fmt: skip
     add("--all", action="store_true", dest="everything",
         help="also train one encoder on all speakers, to predict new ones")  # fmt: skip
-    add("--pooling", choices=POOLINGS, default=default.pooling,
-        help="over time, before the linear layer (default: %(default)s)")  # fmt: skip
-    group = parser.add_argument_group("training")
-    add = group.add_argument
-    add("--epochs", type=int, default=default.epochs, metavar="N", help="(default: %(default)s)")
-    add("--patience", type=int, default=default.patience, metavar="N",
-        help="stop after N epochs without a better score on some speakers of the training part; "
-        "0: train all epochs, on all of these speakers (default: %(default)s)")  # fmt: skip
-    add("--learning-rate", type=float, metavar="X", help="of the encoder (default: 1e-5; lora "
-        "5e-4; top:N 1e-4; 1e-3 for random weights)")  # fmt: skip
-    add("--head-learning-rate", type=float, metavar="X",
-        help="(default: 10 times that of the encoder, or the same for random weights)")  # fmt: skip
-    add("--batch-seconds", type=float, default=default.batch_seconds, metavar="S",
-        help="audio of a batch (default: %(default)g)")  # fmt: skip
-    add("--accumulate", type=int, default=default.accumulate, metavar="N",
-        help="batches of one step (default: %(default)s)")  # fmt: skip
-    add("--max-seconds", type=float, default=default.max_seconds, metavar="S",
-        help="train on a random part of so many seconds of longer recordings "
-        "(default: %(default)g)")  # fmt: skip
-    add("--warmup", type=float, default=default.warmup, metavar="X",
-        help="share of the steps with a rising learning rate (default: %(default)g)")  # fmt: skip
-    add("--weight-decay", type=float, default=default.weight_decay, metavar="X",
-        help="(default: %(default)g)")  # fmt: skip
-    add("--label-smoothing", type=float, default=default.label_smoothing, metavar="X",
-        help="(default: %(default)g)")  # fmt: skip
-    add("--no-class-weights", action="store_false", dest="class_weights",
-        help="let frequent classes weigh more in the loss")  # fmt: skip
-    add("--mask-time", type=float, metavar="X", help="share of the frames that are masked "
-        "(default: 0.05; 0 with lora and top:N)")  # fmt: skip
-    add("--seed", type=int, default=default.seed, metavar="N", help="(default: %(default)s)")
-    add("--precision", choices=PRECISIONS, default=default.precision,
-        help="(default: %(default)s)")  # fmt: skip
-    add("--gradient-checkpointing", action="store_true", dest="checkpointing",
-        help="less memory, a third more time")  # fmt: skip
+    add_options(parser.add_argument_group("training"), FinetuneOptions, without=DESIGN)
     group = parser.add_argument_group("corpora and machine")
     add = group.add_argument
     add_reading(group)
@@ -113,16 +66,13 @@ def parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print the plan: time and memory from ten measured "
         "steps")  # fmt: skip
     add("--json", action="store_true", help="print the scores as JSON")
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
-    names = [one.name for one in fields(FinetuneOptions)]
-    options = FinetuneOptions(**{name: getattr(arguments, name) for name in names})
+    arguments = parser().arguments(argv)
+    options = from_arguments(FinetuneOptions, arguments)
     if arguments.jobs < 1:
         raise UsageError(f"--jobs {arguments.jobs}: expected 1 or more")
     for package in ("accelerate", "peft"):

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.errors import UsageError
+from data.options import option, verify
 
 METHODS = "lora, top:N, encoder or full"
 CROSSED = "speaker+sentence"  # of `classify.evaluation.folds`, which imports more
-POOLINGS = ("mean", "statistics", "attentive", "mix")
-PRECISIONS = ("float32", "bfloat16")
 RANK = 16  # of LoRA, as PEFT-SER (Feng & Narayanan 2023)
 
 # Learning rates of the encoder. Pretrained: SpeechBrain's recipe for IEMOCAP and the Odyssey 2024
@@ -57,68 +56,81 @@ class Method:
 class FinetuneOptions:
     """The options that determine the weights, verified when they are made.
 
-    Attributes:
-        model: name on the Hugging Face hub, folder, or ``untrained[:large|:small|:tiny]``.
-        method: see `Method`.
-        target: a column of the utterances; several numeric ones, joined by commas, are regressed.
-        labels: see `data.emotions.parse_labels`; None: the shared vocabulary.
-        folds: see `classify.evaluation.folds.split`.
-        epochs: the largest number; 30 as in PEFT-SER and SpeechBrain's recipe.
-        learning_rate: of the encoder; None: see `RATES` and `RANDOM_RATE`.
-        head_learning_rate: None: ten times that of the encoder, or the same for random weights.
-        batch_seconds: padded seconds of audio in a batch.
-        accumulate: batches of one step.
-        max_seconds: a random part of so many seconds is used of longer utterances in training.
-        warmup: share of the steps in which the learning rate rises.
-        weight_decay: of AdamW.
-        label_smoothing: see `torch.nn.functional.cross_entropy`.
-        class_weights: whether classes weigh the same in the loss, whatever their size.
-        mask_time: share of the frames that are masked in training (SpecAugment); None: 0.05, the
-            default of transformers, or 0 where the input of the transformer is frozen.
-        pooling: of the head, one of `POOLINGS`.
-        patience: epochs without a better score on the inner speakers, after which training stops;
-            0: train all epochs, on all speakers of the training part.
-        seed: of weights, batches, dropout and folds.
-        precision: float32 or bfloat16.
-        checkpointing: whether activations are computed again in the backward pass, to save memory.
-
     Raises:
         UsageError: an option is out of range.
     """
 
-    model: str = "facebook/wav2vec2-base"
-    method: str = "encoder"
-    target: str = "emotion"
-    labels: str | None = None
-    folds: int | str = "auto"
-    epochs: int = 30
-    learning_rate: float | None = None
-    head_learning_rate: float | None = None
-    batch_seconds: float = 16.0
-    accumulate: int = 1
-    max_seconds: float = 10.0
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.0
-    class_weights: bool = True
-    mask_time: float | None = None
-    pooling: str = "statistics"
-    patience: int = 5
-    seed: int = 0
-    precision: str = "float32"
-    checkpointing: bool = False
+    model: str = option(
+        "facebook/wav2vec2-base",
+        "name on the Hugging Face hub, folder, or 'untrained[:large|:small|:tiny]'; small can be "
+        "trained from random weights on a CPU",
+    )
+    method: str = option(  # see `Method`
+        "encoder",
+        f"lora: adapters of rank {RANK}; top:N: the N highest layers; encoder: all but the "
+        "convolutions; full: everything",
+        metavar="lora|top:N|encoder|full",
+    )
+    target: str = option(
+        "emotion",
+        "column to predict; numeric columns, such as arousal,valence, are regressed by a CCC loss",
+        metavar="COLUMN",
+    )
+    labels: str | None = option(None, "as of 'python -m classify'")
+    folds: int | str = option(  # see `classify.evaluation.folds.split`
+        "auto", "as of 'python -m classify'", metavar="auto|speaker|N|FILE"
+    )
+    pooling: str = option(
+        "statistics",
+        "over time, before the linear layer",
+        choices=("mean", "statistics", "attentive", "mix"),
+    )
+    epochs: int = option(30, limits=(1, 10_000), metavar="N")  # as PEFT-SER and SpeechBrain
+    patience: int = option(
+        5,
+        "stop after N epochs without a better score on some speakers of the training part; 0: "
+        "train all epochs, on all of these speakers",
+        limits=(0, 10_000),
+        metavar="N",
+    )
+    learning_rate: float | None = option(  # see `RATES` and `RANDOM_RATE`
+        None,
+        "of the encoder (default: 1e-5; lora 5e-4; top:N 1e-4; 1e-3 for random weights)",
+        metavar="X",
+    )
+    head_learning_rate: float | None = option(
+        None,
+        "(default: 10 times that of the encoder, or the same for random weights)",
+        metavar="X",
+    )
+    batch_seconds: float = option(16.0, "audio of a batch", limits=(0.1, 1e6), metavar="S")
+    accumulate: int = option(1, "batches of one step", limits=(1, 10_000), metavar="N")
+    max_seconds: float = option(
+        10.0,
+        "train on a random part of so many seconds of longer recordings",
+        limits=(0.1, 600),
+        metavar="S",
+    )
+    warmup: float = option(
+        0.1, "share of the steps with a rising learning rate", limits=(0, 1), metavar="X"
+    )
+    weight_decay: float = option(0.01, limits=(0, 10), metavar="X")
+    label_smoothing: float = option(0.0, limits=(0, 0.99), metavar="X")
+    class_weights: bool = option(True, "let frequent classes weigh more in the loss")
+    mask_time: float | None = option(  # SpecAugment, as of transformers
+        None,
+        "share of the frames that are masked (default: 0.05; 0 with lora and top:N)",
+        metavar="X",
+    )
+    seed: int = option(0, limits=(0, 2**32 - 1), metavar="N")
+    precision: str = option("float32", choices=("float32", "bfloat16"))
+    checkpointing: bool = option(
+        False, "less memory, a third more time", flag="--gradient-checkpointing"
+    )
 
     def __post_init__(self) -> None:
+        verify(self)
         method = Method.parse(self.method)
-        limits = {
-            "epochs": (1, 10_000), "accumulate": (1, 10_000), "patience": (0, 10_000),
-            "warmup": (0, 1), "weight_decay": (0, 10), "label_smoothing": (0, 0.99),
-            "seed": (0, 2**32 - 1), "batch_seconds": (0.1, 1e6), "max_seconds": (0.1, 600),
-        }  # fmt: skip
-        for name, (least, most) in limits.items():
-            if not least <= getattr(self, name) <= most:
-                given = f"--{name.replace('_', '-')} {getattr(self, name)}"
-                raise UsageError(f"{given}: expected {least:g} to {most:g}")
         for name in ("learning_rate", "head_learning_rate"):
             rate = getattr(self, name)
             if rate is not None and not 0 < rate <= 1:
@@ -128,10 +140,6 @@ class FinetuneOptions:
                 f"--folds {CROSSED}: caches by fold cannot keep tested sentences out of a head's "
                 "training part; ask for speaker, a number, or a file"
             )
-        if self.pooling not in POOLINGS:
-            raise UsageError(f"--pooling {self.pooling}: expected one of {', '.join(POOLINGS)}")
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"--precision {self.precision}: expected {', '.join(PRECISIONS)}")
         if self.mask_time is not None and not 0 <= self.mask_time <= 0.9:
             raise UsageError(f"--mask-time {self.mask_time:g}: expected 0 to 0.9")
         if self.mask_time and method.name in ("lora", "top"):

@@ -3,16 +3,16 @@
 import argparse
 from collections.abc import Sequence
 
-from classify.commands import arguments as shared
+from classify.commands.arguments import add_scheduler
 from classify.commands.studies import add_output, finish
 from classify.compare.options import CompareOptions
 from classify.evaluation.scheduling import scheduled
-from classify.heads import HEADS, Head, find
-from classify.options import split_one
-from data.console import SOME_REFUSED, Parser, common_options, configure_logging
+from classify.heads import Head, find
+from data.console import SOME_REFUSED, Parser
+from data.options import add_options, from_arguments
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify compare",
@@ -21,18 +21,9 @@ def parser() -> argparse.ArgumentParser:
         "not take is for the others.",
         epilog="exit status 3: some heads failed, and the others are compared",
     )
-    parser.add_argument(
-        "--heads",
-        type=split_one,
-        required=True,
-        metavar="NAMES",
-        help=f"two or more of {', '.join(HEADS)}, joined by commas",
-    )
-    shared.add_arguments(parser, head=False)
-    shared.add_allow_heard(parser)
+    add_options(parser, CompareOptions, without=["head", "C"])
     add_output(parser, "compare")
-    shared.add_scheduler(parser)
-    common_options(parser)
+    add_scheduler(parser)
     return parser
 
 
@@ -40,7 +31,7 @@ def options_of(arguments: argparse.Namespace) -> CompareOptions:
     """Make `CompareOptions` from parsed arguments."""
     if arguments.heads:  # an option is valid if one of the heads takes it
         arguments.head = max(arguments.heads, key=lambda name: _takes(find(name)))
-    return CompareOptions(arguments.heads, shared.options(arguments))
+    return from_arguments(CompareOptions, arguments)
 
 
 def _takes(head: Head) -> tuple[bool, ...]:
@@ -50,8 +41,7 @@ def _takes(head: Head) -> tuple[bool, ...]:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
+    arguments = parser().arguments(argv)
     options = options_of(arguments)
 
     from classify.compare.study import compare

@@ -4,25 +4,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.commands.arguments import add_allow_heard, add_arguments, add_jobs, add_scheduler
-from classify.commands.arguments import options as options_of
+from classify.commands import COMMANDS
+from classify.commands.arguments import add_jobs, add_scheduler
 from classify.evaluation.scheduling import scheduled
 from classify.heads import HEADS, find
-from data.console import (
-    Parser,
-    common_options,
-    configure_logging,
-    importing,
-    show,
-    show_json,
-)
+from classify.options import Options
+from data.console import Parser, importing, show, show_json
 from data.errors import UsageError
+from data.options import add_options, from_arguments
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
-    from classify.commands import COMMANDS
-
     others = "\n".join(f"  {name:9} {line}" for name, (_, line) in COMMANDS.items() if name)
     parser = Parser(
         prog="python -m classify",
@@ -32,8 +25,7 @@ def parser() -> argparse.ArgumentParser:
         "options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_arguments(parser)
-    add_allow_heard(parser)
+    add_options(parser, Options)
     parser.add_argument(
         "--out",
         type=Path,
@@ -48,15 +40,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
     add_jobs(parser)
     add_scheduler(parser)
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
-    options = options_of(arguments)
+    arguments = parser().arguments(argv)
+    options = from_arguments(Options, arguments)
 
     from classify.report import folder as run_folder
 

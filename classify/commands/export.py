@@ -1,26 +1,26 @@
 """``python -m classify export``: write a trained head and its encoder as one ONNX file."""
 
-import argparse
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from classify.commands.arguments import add_encoder, add_model
 from data.cache.recipe import encoder_name
-from data.console import Parser, common_options, configure_logging, show
+from data.console import Parser, show
 from data.errors import UsageError
 from data.text import several
 
 NEEDED = ("onnx", "onnxruntime")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify export",
         description="Write a model and its encoder as one ONNX graph, from waveforms to logits. "
         "The file is left only if it answers as the model does, alone and in a padded batch.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder from 'classify train'")
+    add_model(parser)
     parser.add_argument(
         "-o",
         "--out",
@@ -37,17 +37,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="recordings on which graph and model are compared (default: noise of 0.025–4 s)",
     )
-    parser.add_argument(
-        "--encoder", metavar="PATH", help="folder of the model's encoder, if it was moved"
-    )
-    common_options(parser)
+    add_encoder(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
+    arguments = parser().arguments(argv)
     require(arguments.out)
 
     from classify.models.trained import TrainedHead

@@ -1,17 +1,16 @@
 """``python -m classify fairness``: compare groups of speakers."""
 
-import argparse
 from collections.abc import Sequence
 
-from classify.commands import arguments as shared
+from classify.commands.arguments import add_jobs, add_scheduler
 from classify.commands.studies import add_output, finish
 from classify.evaluation.scheduling import scheduled
-from classify.fairness.options import FairnessOptions, parse_cut
-from classify.options import split_one
-from data.console import Parser, common_options, configure_logging, importing
+from classify.fairness.options import FairnessOptions
+from data.console import Parser, importing
+from data.options import add_options, from_arguments
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify fairness",
@@ -19,38 +18,17 @@ def parser() -> argparse.ArgumentParser:
         "scores, recalls and calibration with intervals and corrected tests. Prints tables; files "
         "in the run's folder.",
     )
-    parser.add_argument(
-        "--by",
-        type=split_one,
-        default=(),
-        metavar="COLUMNS",
-        help="columns of the cache whose values are groups, joined by commas (default: those of "
-        "sex, age, language, accent, dialect, ethnicity and the like that have two values)",
-    )
-    parser.add_argument(
-        "--cut",
-        dest="cuts",
-        type=_cut,
-        action="append",
-        default=[],
-        metavar="COLUMN=N,…",
-        help="begin a group of a column of numbers at each of these; repeat it for other columns "
-        "(default: age=18,30,45,60)",
-    )
-    shared.add_arguments(parser)
-    shared.add_allow_heard(parser)
+    add_options(parser, FairnessOptions)
     add_output(parser, "fairness", "tables")
-    shared.add_jobs(parser)
-    shared.add_scheduler(parser)
-    common_options(parser)
+    add_jobs(parser)
+    add_scheduler(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
-    options = FairnessOptions(shared.options(arguments), arguments.by, dict(arguments.cuts))
+    arguments = parser().arguments(argv)
+    options = from_arguments(FairnessOptions, arguments, cuts=dict(arguments.cuts))
 
     from classify.report import folder as run_folder
 
@@ -64,10 +42,3 @@ def main(argv: Sequence[str]) -> int:
         found = study(options, arguments.jobs)
     finish(of_fairness(found), arguments, lambda: fairness_text.render(found))
     return 0
-
-
-def _cut(text: str) -> tuple[str, tuple[float, ...]]:
-    try:
-        return parse_cut(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

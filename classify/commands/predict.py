@@ -7,29 +7,31 @@ import logging
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
+from classify.commands.arguments import add_device, add_encoder, add_model
 from classify.inference.files.options import STANDARD_INPUT, PredictOptions
 from classify.inference.pcm import CODINGS, PCM
 from classify.inference.stream.options import StreamOptions
-from data.console import SOME_REFUSED, Parser, common_options, configure_logging
+from data.console import SOME_REFUSED, Parser
 from data.errors import UsageError
+from data.options import add_options, flag_of, from_arguments
 
 log = logging.getLogger("wav2emo")
 
 FORMATS = ("csv", "json", "jsonl")  # formats with their own option
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify predict",
         description="Say the emotions of new recordings. A recording that cannot be read gets a "
         "line on standard error and does not stop the others; the exit status is 3 then.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder from 'classify train'")
+    add_model(parser)
     parser.add_argument(
         "inputs",
         nargs="+",
@@ -53,77 +55,29 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="output format: table, csv, json or jsonl (default: table)",
     )
-    _add_window(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder for a CSV, an RTTM and a PNG file of each timeline",
-    )
+    group = parser.add_argument_group("emotion over time, in recordings of any length")
+    add_options(group, PredictOptions, "window", "hop")
+    add_options(parser, PredictOptions, "out")
     _add_stream(parser)
     _add_pcm(parser)
-    parser.add_argument(
-        "--encoder", metavar="PATH", help="folder of the model's encoder, if it was moved"
-    )
-    parser.add_argument(
-        "--language",
-        metavar="CODE",
-        help="language of the recordings, such as de, if their table has no column language",
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps")
-    parser.add_argument(
-        "--follow-links",
-        action="store_true",
-        help="follow links and '..' that lead out of a folder",
-    )
-    common_options(parser)
+    add_encoder(parser)
+    add_options(parser, PredictOptions, "language")
+    add_device(parser)
+    add_options(parser, PredictOptions, "follow_links")
     return parser
-
-
-def _add_window(parser: argparse.ArgumentParser) -> None:
-    """Add ``--window`` and ``--hop``."""
-    group = parser.add_argument_group("emotion over time, in recordings of any length")
-    group.add_argument(
-        "--window", type=float, metavar="SECONDS", help="slide a window over each recording"
-    )
-    group.add_argument(
-        "--hop",
-        type=float,
-        metavar="SECONDS",
-        help="step between windows (default: a third of a window)",
-    )
 
 
 def _add_stream(parser: argparse.ArgumentParser) -> None:
     """Add ``--stream`` and its options. With it, ``--window`` and ``--hop`` have the defaults of
     `StreamOptions`."""
-    default = StreamOptions()
     group = parser.add_argument_group("streams", "see docs/streaming.md")
     group.add_argument(
         "--stream",
         action="store_true",
         help="predict a live stream: INPUT is - (standard input), mic or mic:NAME; by default "
-        f"in windows of {default.window:g} s every {default.hop:g} s",
+        f"in windows of {StreamOptions.window:g} s every {StreamOptions.hop:g} s",
     )
-    group.add_argument(
-        "--half-life",
-        type=float,
-        metavar="S",
-        help="half-life of the exponential smoothing in seconds; 0: no smoothing "
-        f"(default: {default.half_life})",
-    )
-    group.add_argument(
-        "--live",
-        action="store_true",
-        help="skip hops instead of blocking standard input, as with mic; skipped hops are counted",
-    )
-    group.add_argument(
-        "--no-vad",
-        dest="voice_only",
-        action="store_false",
-        default=None,
-        help="predict windows without voice too",
-    )
+    add_options(group, StreamOptions, defaults=False)
 
 
 def _add_pcm(parser: argparse.ArgumentParser) -> None:
@@ -136,8 +90,7 @@ def _add_pcm(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
+    arguments = parser().arguments(argv)
     if arguments.stream:
         from classify.commands import stream as command
 
@@ -186,19 +139,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> PredictOptions:
-    return PredictOptions(
-        model=arguments.model,
-        inputs=tuple(arguments.inputs),
-        form=next((form for form in FORMATS if getattr(arguments, form)), arguments.format),
-        window=arguments.window,
-        hop=arguments.hop,
-        out=arguments.out,
-        raw=pcm(arguments),
-        encoder=arguments.encoder,
-        device=arguments.device,
-        follow_links=arguments.follow_links,
-        language=arguments.language,
-    )
+    form = next((form for form in FORMATS if getattr(arguments, form)), arguments.format)
+    return from_arguments(PredictOptions, arguments, form=form, raw=pcm(arguments))
 
 
 def pcm(arguments: argparse.Namespace) -> PCM | None:
@@ -217,10 +159,6 @@ def _require_no_stream(arguments: argparse.Namespace) -> None:
     Raises:
         UsageError: such an option is given.
     """
-    asked = {
-        "--half-life": arguments.half_life is not None,
-        "--live": arguments.live,
-        "--no-vad": arguments.voice_only is not None,
-    }
-    if given := [option for option, there in asked.items() if there]:
-        raise UsageError(f"{given[0]} is for streams: add --stream")
+    for one in fields(StreamOptions):
+        if one.metadata and getattr(arguments, one.name) is not None:
+            raise UsageError(f"{flag_of(one)} is for streams: add --stream")

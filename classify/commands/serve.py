@@ -1,6 +1,5 @@
 """``python -m classify serve``: serve a trained head as a web page and an HTTP interface."""
 
-import argparse
 import errno
 import logging
 import os
@@ -10,9 +9,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from classify.commands.arguments import add_device, add_encoder, add_model
 from classify.inference.serve.options import FIRST_PORT, ServeOptions
-from data.console import Parser, common_options, configure_logging, show
+from data.console import Parser, show
 from data.errors import UsageError
+from data.options import add_options, from_arguments
 
 log = logging.getLogger("wav2emo")
 
@@ -24,84 +25,24 @@ QUIET = {  # settings of Gradio and of the hub's client: send no reports
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
-    default = ServeOptions()
     parser = Parser(
         prog="python -m classify serve",
         description="Serve a page to record or drop a recording and see predictions, and the same "
         "for programs: curl -T FILE http://HOST:PORT/predict. Stop it with Ctrl-C.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder from 'classify train'")
-    parser.add_argument(
-        "--host",
-        default=default.host,
-        help="address to listen at; 0.0.0.0 accepts requests from other machines "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="accept requests to this host name too, such as that of a proxy; may be repeated "
-        "(default: the address it listens at and localhost)",
-    )
-    parser.add_argument(
-        "--port",
-        type=int,
-        metavar="N",
-        help=f"port; 0: any free port (default: the first free port from {FIRST_PORT} on)",
-    )
-    parser.add_argument(
-        "--max-mb",
-        type=float,
-        default=default.max_mb,
-        metavar="MB",
-        help="refuse larger recordings (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--max-seconds",
-        type=float,
-        default=default.max_seconds,
-        metavar="S",
-        help="refuse longer recordings (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--queue",
-        type=int,
-        default=default.queue,
-        metavar="N",
-        help="recordings that may wait; more are refused (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--window",
-        type=float,
-        default=default.window,
-        metavar="S",
-        help="window of the timeline in seconds (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--hop",
-        type=float,
-        default=default.hop,
-        metavar="S",
-        help="step between windows in seconds (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--encoder", metavar="PATH", help="folder of the model's encoder, if it was moved"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps")
-    common_options(parser)
+    add_model(parser)
+    add_options(parser, ServeOptions)
+    add_encoder(parser)
+    add_device(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command until it is stopped; return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
-    chosen = {name: getattr(arguments, name) for name in ServeOptions.__dataclass_fields__}
-    options = ServeOptions(**chosen)
+    arguments = parser().arguments(argv)
+    options = from_arguments(ServeOptions, arguments)
     if find_spec("gradio") is None:
         raise UsageError("the page needs Gradio: pip install 'wav2emo[serve]'")
 

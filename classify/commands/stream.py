@@ -17,6 +17,7 @@ from classify.inference.stream.sources import Microphone, Source, StandardInput
 from classify.models.trained import TrainedHead
 from data.console import SOME_REFUSED
 from data.errors import AudioError, UsageError
+from data.options import from_arguments
 from extract.audio import SAMPLING_RATE, Waveform
 
 log = logging.getLogger("wav2emo")
@@ -35,9 +36,7 @@ def run(arguments: argparse.Namespace, raw: PCM | None) -> int:
         UsageError: the input is not a stream.
         AudioError: the input is not audio, or shorter than a window.
     """
-    fields = StreamOptions.__dataclass_fields__
-    given = {name: value for name, value in vars(arguments).items() if name in fields}
-    options = StreamOptions(**{name: value for name, value in given.items() if value is not None})
+    options = from_arguments(StreamOptions, arguments)
     for option in ("csv", "out", "language"):
         if getattr(arguments, option):
             raise UsageError(

@@ -1,16 +1,15 @@
 """``python -m classify train``: fit a head on all utterances of a cache and save it."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from classify.commands.arguments import add_arguments, add_jobs
-from classify.commands.arguments import options as options_of
-from classify.options import split_one
-from data.console import Parser, common_options, configure_logging, show
+from classify.commands.arguments import add_jobs
+from classify.options import Options
+from data.console import Parser, show
+from data.options import add_options, from_arguments, names_in
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify train",
@@ -26,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="folder of the model; an older model in it is overwritten",
     )
-    add_arguments(parser, seeds=False)
+    add_options(parser, Options, without=["seeds", "allow_heard"])
     parser.add_argument(
         "--fit-only",
         action="store_true",
@@ -34,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--augment",
-        type=split_one,
+        type=names_in,
         default=(),
         metavar="CONDITIONS",
         help="train also on copies in these conditions of the cache (names or kinds joined by "
@@ -42,15 +41,13 @@ def parser() -> argparse.ArgumentParser:
         "degraded speech",
     )
     add_jobs(parser)
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command and return its exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
-    options = options_of(arguments)
+    arguments = parser().arguments(argv)
+    options = from_arguments(Options, arguments)
 
     from classify.models import folder
     from classify.models import train as fit

@@ -1,18 +1,21 @@
 """The heads to compare and the options that they share."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from classify.heads import HEADS, find
-from classify.options import NONE, Options, without_unused
+from classify.options import NONE, Options, recorded
 from data.errors import UsageError
+from data.options import option
 
 
 @dataclass(frozen=True)
 class CompareOptions:
     """The options, verified when they are made."""
 
-    heads: tuple[str, ...]
+    heads: tuple[str, ...] = option(
+        help=f"two or more of {', '.join(HEADS)}, joined by commas", metavar="NAMES"
+    )
     shared: Options = field(default_factory=Options)  # its head is ignored
 
     def __post_init__(self) -> None:
@@ -44,6 +47,6 @@ class CompareOptions:
 
     def as_json(self) -> dict[str, Any]:
         """The options that decide the numbers, without the path of the cache."""
-        shared = without_unused(asdict(self.shared))
+        shared = recorded(self.shared)
         del shared["head"]
         return {"heads": list(self.heads), **shared}

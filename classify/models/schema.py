@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -17,9 +17,9 @@ from classify.heads import HEADS, find
 from classify.heads.storage import storable
 from classify.models.calibration import LEAST, MOST
 from classify.models.ranges import MEASURED
-from classify.options import split_one
-from classify.training_options import SETTINGS
+from classify.training_options import TrainingOptions
 from data.cache import recipe as recipes
+from data.options import names_in
 
 FORMAT = "wav2emo model"
 VERSION = 2
@@ -197,7 +197,7 @@ def _inconsistencies(card: Card) -> Iterator[str]:
         yield "altered since it was trained"
     if recipes.fingerprint(card["recipe"]) != card["fingerprint"]:
         yield "fingerprint is not that of the recipe"
-    names = card["classes"] or list(split_one(card["target"]))
+    names = card["classes"] or list(names_in(card["target"]))
     if len(card["classes"]) == 1 or not names:
         yield "fewer than two classes, and no target"
     if set(card["support"]) != set(names):
@@ -207,11 +207,12 @@ def _inconsistencies(card: Card) -> Iterator[str]:
     for corpus, speakers in card["speakers"].items():
         if len(speakers["ids"]) != speakers["count"]:
             yield f"speakers of {corpus}: not as many ids as count says"
-    for name, value in card["parameters"].items():
-        if name in SETTINGS and value is not None:
-            kind, least, most, _ = SETTINGS[name]
-            if fault := fault_of(value, number(least, most, kind is int), f"parameters.{name}"):
-                yield fault
+    for setting in fields(TrainingOptions):
+        value = card["parameters"].get(setting.name)
+        least, most = setting.metadata["limits"]
+        rule = number(least, most, setting.type == int | None)
+        if value is not None and (fault := fault_of(value, rule, f"parameters.{setting.name}")):
+            yield fault
     yield from _features(card)
     if not card["classes"] and card["temperature"] != 1:
         yield "numbers have no temperature"

@@ -24,10 +24,10 @@ from classify.models import schema as model_schema
 from classify.models.calibration import tempered
 from classify.models.domain import FALSE_ALARMS, Domain, summarised, width
 from classify.models.folder import CARD, DOMAIN, FILES, README, check, checksum, read, read_card
-from classify.options import split_one
 from data.atomic import publish_bytes, remove_stale
 from data.cache.recipe import in_words
 from data.errors import ModelError
+from data.options import names_in
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TrainedHead:
     @property
     def targets(self) -> tuple[str, ...]:
         """The targets of a regression; empty for classes."""
-        return () if self.classes else split_one(self.card["target"])
+        return () if self.classes else names_in(self.card["target"])
 
     @property
     def temperature(self) -> float:

@@ -1,41 +1,68 @@
 """The options of a probe."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from classify.heads import find
-from classify.options import EMOTION_TARGETS, Options, require_option_C
+from classify import options as shared
+from classify.heads import LEAST_C, MOST_C, find
+from classify.options import EMOTION_TARGETS, Options, StudyOptions
 from data.errors import UsageError
+from data.options import option, verify
 
 PROBES = ("logreg", "ridge", "lda")
-REMOVALS = ("speaker", "speaker-subspace")
 CONFOUNDS = ("speaker", "sex", "sentence", "intensity", "corpus")
 
 
 @dataclass(frozen=True)
-class ProbeOptions:
+class ProbeOptions(StudyOptions):
     """The options, verified when they are made."""
 
-    cache: Path = Options.cache
-    corpora: tuple[str, ...] = ()  # none: all of the cache
-    labels: str | None = None  # of emotions: see data.emotions.parse_labels
-    targets: tuple[str, ...] = ()  # columns; none: emotion, unless quick with known confounds
-    head: str = "logreg"
-    C: float | None = None  # None: chosen inside of each training part; --quick: the head's own
-    poolings: tuple[str, ...] = ()  # none: all of the cache
-    folds: int | str = "auto"
-    seed: int = 0
-    shuffles: int = 20  # refits with shuffled labels
-    quick: bool = False  # the curves alone
-    control: Path | None = None  # another cache, of an untrained encoder
-    against: Path | None = None  # another cache to compare layers with
-    remove: str | None = None  # "speaker": the speaker's mean; "speaker-subspace"
-    mdl: bool = False
-    allow_heard: bool = False  # whether to test on what the encoder was trained on
-    repair: tuple[str, ...] = ()  # as of `Options`
+    cache: Path = shared.CACHE
+    corpora: tuple[str, ...] = shared.CORPORA
+    labels: str | None = shared.LABELS
+    targets: tuple[str, ...] = option(
+        (),
+        "columns joined by commas (default: emotion and, without --quick, those known of "
+        f"{', '.join(CONFOUNDS)})",
+        metavar="COLUMNS",
+    )
+    head: str = option(
+        "logreg",
+        f"{', '.join(PROBES)}, or any class with scikit-learn's interface, such as "
+        "sklearn.naive_bayes:GaussianNB, which fits more slowly",
+        metavar="HEAD",
+    )
+    C: float | None = option(
+        None,
+        "inverse strength of the regularisation (default: chosen from 7 by 3 inner folds of "
+        "speakers in each training part; with --quick the head's own)",
+        limits=(LEAST_C, MOST_C),
+        metavar="C",
+    )
+    poolings: tuple[str, ...] = shared.POOLINGS
+    folds: int | str = shared.FOLDS
+    repair: tuple[str, ...] = shared.REPAIR
+    seed: int = shared.SEED
+    allow_heard: bool = shared.ALLOW_HEARD
+    quick: bool = option(False, "only the curves and their intervals")
+    control: Path | None = option(
+        None, "cache of the same recordings by an untrained encoder, as a control", metavar="FILE"
+    )
+    against: Path | None = option(
+        None, "cache whose layers are compared with these (CKA)", metavar="FILE"
+    )
+    remove: str | None = option(
+        None,
+        "probe emotion again without each speaker's mean or the subspace of speakers",
+        choices=("speaker", "speaker-subspace"),
+    )
+    mdl: bool = option(False, "compute the description length of the labels by online coding")
+    shuffles: int = option(20, "number of fits with shuffled labels", limits=(0, inf), metavar="N")
 
     def __post_init__(self) -> None:
+        verify(self)
         if self.head not in PROBES and ":" not in self.head:
             raise UsageError(
                 f"no probe {self.head!r}: choose from {', '.join(PROBES)}, or name a class with "
@@ -47,11 +74,6 @@ class ProbeOptions:
             raise UsageError(
                 f"--C is for {', '.join(PROBES)}; {self.head} keeps its own parameters"
             )
-        if self.remove not in (None, *REMOVALS):
-            raise UsageError(f"--remove {self.remove}: expected {' or '.join(REMOVALS)}")
-        require_option_C(self.C)
-        if self.shuffles < 0:
-            raise UsageError(f"--shuffles {self.shuffles}: expected 0 or more")
         if self.mdl and self.head == "ridge":
             raise UsageError(
                 "--mdl needs probabilities and ridge has none: use --head logreg or lda"
@@ -62,29 +84,13 @@ class ProbeOptions:
 
     def selection(self, target: str) -> Options:
         """The options that select the utterances and classes of `target`."""
-        return Options(
-            head="logreg",
-            cache=self.cache,
-            corpora=self.corpora,
-            labels=self.labels if target in EMOTION_TARGETS else None,
-            target=target,
-            poolings=self.poolings,
-            folds=self.folds,
-            seed=self.seed,
-            allow_heard=self.allow_heard,
-            repair=self.repair,
-        )
+        labels = self.labels if target in EMOTION_TARGETS else None
+        return self.options(head="logreg", target=target, labels=labels, C=None)
 
     def as_json(self) -> dict[str, Any]:
         """The options that decide the numbers; of other caches only the name."""
-        values = asdict(self)
-        del values["cache"]
-        for name in ("allow_heard", "repair"):
-            if not values[name]:
-                del values[name]
-        for name in ("control", "against"):
-            values[name] = values[name] and values[name].name
-        return values
+        others = {"control": self.control, "against": self.against}
+        return super().as_json() | {name: path and path.name for name, path in others.items()}
 
 
 def _beyond_curves(options: ProbeOptions) -> list[str]:

@@ -1,12 +1,13 @@
 """The options of a transfer study."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from classify import options as shared
 from classify.heads import find
-from classify.options import Options
+from classify.options import Options, StudyOptions
 from data.errors import UsageError
+from data.options import option, verify
 
 ADAPTATIONS = PRIOR, CORAL = "prior", "coral"
 BALANCED = "balance corpus"
@@ -15,52 +16,65 @@ PLAIN = ""  # nothing is done about the shift
 
 
 @dataclass(frozen=True)
-class TransferOptions:
-    """The options, verified when they are made.
+class TransferOptions(StudyOptions):
+    """The options, verified when they are made."""
 
-    Attributes:
-        caches: of the same utterances by one encoder each; the first is what others are compared
-            with.
-        by: column whose values are trained and tested on: corpus, language, or any other.
-        only: values of `by` to use; none: all.
-        corpora: only these; none: all of the cache.
-        labels: see `data.emotions.parse_labels`.
-        heads: the first is what others are compared with.
-        layer: a layer, or "mean"; None: as each head does best.
-        C: inverse strength of regularisation; None: each head's own.
-        poolings: joined; none: all of the cache.
-        folds: within a corpus, see `classify.evaluation.folds.split`.
-        normalize: whether features are also standardised by each corpus, the tested one included.
-        adapt: of `ADAPTATIONS`.
-        balance: whether corpora also weigh the same in training.
-        curves: whether each layer is scored.
-        seed: of the folds and tests.
-        allow_heard: whether to test on what an encoder was trained on.
-    """
-
-    caches: tuple[Path, ...] = (Path("embeddings.h5"),)
-    by: str = "corpus"
-    only: tuple[str, ...] = ()
-    corpora: tuple[str, ...] = ()
-    labels: str | None = None
-    heads: tuple[str, ...] = ("logreg",)
-    layer: int | str | None = None
-    C: float | None = None
-    poolings: tuple[str, ...] = ()
-    folds: int | str = "auto"
-    normalize: bool = False
-    adapt: tuple[str, ...] = ()
-    balance: bool = False
-    curves: bool = True
-    seed: int = 0
-    allow_heard: bool = False
+    caches: tuple[Path, ...] = option(
+        (Options.cache,),
+        "cache of several corpora; repeat it to compare encoders on the same utterances",
+        flag="--cache",
+        action="append",
+        metavar="FILE",
+    )
+    by: str = option(
+        "corpus",
+        "train and test on the values of this column: corpus, language, or any other",
+        metavar="COLUMN",
+    )
+    only: tuple[str, ...] = option(
+        (), "use only these values of --by, joined by commas, such as de,en", metavar="NAMES"
+    )
+    corpora: tuple[str, ...] = shared.CORPORA
+    labels: str | None = shared.LABELS
+    heads: tuple[str, ...] = option(
+        ("logreg",),
+        "heads as in 'python -m classify', joined by commas; others are compared with the first",
+        metavar="NAMES",
+    )
+    layer: int | str | None = shared.LAYER
+    C: float | None = shared.C
+    poolings: tuple[str, ...] = shared.POOLINGS
+    folds: int | str = option(
+        "auto",
+        "folds within a corpus, as in 'python -m classify'",
+        metavar="auto|speaker|speaker+sentence|N",
+    )
+    normalize: bool = option(
+        False,
+        "also with features standardised by each corpus, the tested one included: it looks at all "
+        "tested features, not at their labels",
+        choices=("corpus",),
+    )
+    adapt: tuple[str, ...] = option(
+        (),
+        f"also with {' or '.join(ADAPTATIONS)}, joined by commas; prior: class shares of the "
+        "tested corpus by EM (Saerens et al. 2002); coral: covariance aligned with the tested "
+        "corpus (Sun et al. 2016); both look at all tested features, not at their labels",
+        choices=ADAPTATIONS,
+        metavar="NAMES",
+    )
+    balance: bool = option(
+        False,
+        "also with all corpora of a training part weighted alike; looks at no test data",
+        choices=("corpus",),
+    )
+    curves: bool = shared.CURVES  # whether each layer is scored
+    seed: int = shared.SEED
+    allow_heard: bool = shared.ALLOW_HEARD
 
     def __post_init__(self) -> None:
-        for name in self.adapt:
-            if name not in ADAPTATIONS:
-                raise UsageError(f"--adapt {name}: expected {' or '.join(ADAPTATIONS)}")
-        if not self.heads or len(set(self.heads)) < len(self.heads):
-            raise UsageError(f"--heads {','.join(self.heads)}: expected different heads")
+        verify(self)
+        shared.require_heads(self.heads)
         if len(set(self.caches)) < len(self.caches):
             raise UsageError("--cache: a cache was given twice")
         for head in self.heads:
@@ -74,17 +88,6 @@ class TransferOptions:
 
     def of(self, head: str, cache: Path) -> Options:
         """The options of one head on one cache."""
-        regularised = find(head).regularised
-        return Options(
-            head=head, cache=cache, corpora=self.corpora, labels=self.labels, layer=self.layer,
-            C=self.C if regularised else None, poolings=self.poolings, folds=self.folds,
-            seed=self.seed, allow_heard=self.allow_heard,
-        )  # fmt: skip
-
-    def as_json(self) -> dict[str, Any]:
-        """The options that decide the numbers, without the paths of the caches."""
-        values = asdict(self)
-        del values["caches"]
-        if not self.allow_heard:
-            del values["allow_heard"]
-        return values
+        C = self.C if find(head).regularised else None
+        plain = {"normalize": Options.normalize, "balance": Options.balance}
+        return self.options(head=head, cache=cache, C=C, **plain)

@@ -1,13 +1,12 @@
 """``python -m data demo DIR``: write a small corpus of synthetic emotional speech."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import Parser, common_options, configure_logging, show
+from data.console import Parser, show
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m data demo``."""
     parser = Parser(
         prog="python -m data demo",
@@ -17,14 +16,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=0, help="the same seed gives the same bytes (%(default)s)"
     )
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Make the corpus and print the next command."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
 
     from data.demo import write
 

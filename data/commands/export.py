@@ -4,14 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import Parser, common_options, configure_logging, show
+from data.console import Parser, show
 from data.errors import UsageError
 from data.text import several
 
 FORMATS = ("audformat", "huggingface", "lhotse")  # of utterances, see `data.interchange`
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m data export``."""
     parser = Parser(
         prog="python -m data export",
@@ -33,14 +33,12 @@ def parser() -> argparse.ArgumentParser:
     add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
     add("--table", metavar="NAME", help="table of an audformat database")
     add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Export in the format of the suffix, or of ``--format``."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
     if args.format:
         if args.degraded:
             raise UsageError("--degraded with --format: there are no recordings of conditions")

@@ -1,28 +1,25 @@
 """``python -m data info CACHE``: print a summary of a cache."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from data.cache.recipe import in_words
-from data.console import Parser, common_options, configure_logging, show, show_json
+from data.console import Parser, show, show_json
 from data.text import Lines, lines
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m data info``."""
     parser = Parser(prog="python -m data info", description="Print a summary of a cache.")
     parser.add_argument("cache", type=Path, help="a cache file, or a folder of cache files")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Print a summary of a cache."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
     from data.cache import Cache
     from data.cache.summary import summary
 

@@ -1,14 +1,13 @@
 """``python -m data pack CACHE [FILE…]``: merge caches and parts of one recipe into one file."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import Parser, common_options, configure_logging, log, show
+from data.console import Parser, log, show
 from data.text import several
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m data pack``."""
     parser = Parser(
         prog="python -m data pack",
@@ -19,14 +18,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "sources", nargs="*", type=Path, metavar="FILE", help="cache files or folders to merge"
     )
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Pack and print the number of utterances."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
     from data.cache.pack import pack
     from data.cache.refusals import errors_file
 

@@ -1,13 +1,12 @@
 """``python -m data scan``: print the counts and problems of a corpus."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from data import corpora, listing
 from data.commands.export import FORMATS
-from data.console import Parser, common_options, configure_logging, log, show, show_csv, show_json
+from data.console import Parser, log, show, show_csv, show_json
 from data.errors import UsageError
 from data.scan import Summary, read_headers, row, summarise, write_list
 from data.text import Lines, lines, several
@@ -15,7 +14,7 @@ from data.text import Lines, lines, several
 WIDTH = 80  # characters of a line
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command's options."""
     result = Parser(
         prog="python -m data scan",
@@ -38,14 +37,12 @@ def parser() -> argparse.ArgumentParser:
     output = result.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="counts and rows as one JSON object")
     output.add_argument("--csv", action="store_true", help="one row per utterance")
-    common_options(result)
     return result
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
     if args.out and not args.format and args.out.suffix != listing.SUFFIX:
         raise UsageError(
             f"-o {args.out}: expected a name that ends in {listing.SUFFIX}, or a folder and "

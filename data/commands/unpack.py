@@ -1,14 +1,13 @@
 """``python -m data unpack DATASET -o FOLDER``: make files of the recordings in Parquet files."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import Parser, common_options, configure_logging, show
+from data.console import Parser, show
 from data.text import several
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m data unpack``."""
     parser = Parser(
         prog="python -m data unpack",
@@ -19,14 +18,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FOLDER", help="the new folder"
     )
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Unpack a data set and print the next command."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
     from data.atomic import new_output
     from data.corpora.huggingface import unpack
 

@@ -1,17 +1,16 @@
 """``python -m extract annotate MODEL --trained-on CORPUS…``: record what an encoder has heard."""
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.console import Parser, common_options, configure_logging, log, show
+from data.console import Parser, log, show
 from data.errors import UsageError
 from data.text import several
 from extract.commands.corpora import add_reading, read
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m extract annotate``."""
     parser = Parser(
         prog="python -m extract annotate",
@@ -25,14 +24,12 @@ def parser() -> argparse.ArgumentParser:
     add_reading(parser)
     add("--jobs", type=int, default=min(8, os.cpu_count() or 1), metavar="N",
         help="threads that decode (default: %(default)s)")  # fmt: skip
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return the exit status."""
-    arguments = parser().parse_args(argv)
-    configure_logging(arguments.verbose, arguments.quiet)
+    arguments = parser().arguments(argv)
     folder: Path = arguments.model
     if not (folder / "config.json").is_file():
         raise UsageError(

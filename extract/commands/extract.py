@@ -15,8 +15,6 @@ from data.condition import clean_id
 from data.console import (
     SOME_REFUSED,
     Parser,
-    common_options,
-    configure_logging,
     log,
     show,
     show_json,
@@ -52,7 +50,7 @@ Result = TypeVar("Result")
 SHOWN = 5  # number of refusals that are printed
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m extract``."""
     parser = Parser(
         prog="python -m extract",
@@ -110,14 +108,12 @@ def parser() -> argparse.ArgumentParser:
     add("--prune", action="store_true", help="remove utterances that are no longer in their corpus")
     add("--dry-run", action="store_true", help="only count the utterances to embed")
     add("--json", action="store_true", help="print the summary as JSON")
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command; return the exit status."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
     request = Request(
         args.layers, tuple(args.pooling.split(",")), args.sequence, args.sequence_layers,
         args.precision, args.engine, parse_baselines(args.baselines),

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.console import Parser, common_options, configure_logging, show
+from data.console import Parser, show
 from data.errors import UsageError
 
 if TYPE_CHECKING:
     from data.cache import Cache
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of ``python -m data verify``."""
     parser = Parser(
         prog="python -m data verify",
@@ -34,14 +34,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", metavar="PATH", help="folder of the encoder, if it has moved")
     parser.add_argument("--device", default="auto", help="for the sample (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default: 0)")
-    common_options(parser)
     return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """Print all problems; return 1 if there are any."""
-    args = parser().parse_args(argv)
-    configure_logging(args.verbose, args.quiet)
+    args = parser().arguments(argv)
     if args.sample and not args.corpus_root:
         raise UsageError("--sample needs --corpus-root DIR, the folder of the recordings")
     from data.cache import Cache

@@ -121,7 +121,7 @@ def test_a_missing_cache_names_the_command_that_makes_it(tmp_path) -> None:
         ({"head": "svm", "layer": "mix"}, "mlp, gru"),
         ({"head": "knn", "training": TrainingOptions(epochs=3)}, "neural"),
         ({"head": "svm", "normalize": "none"}, "neural"),
-        ({"normalize": "all"}, "global, speaker, none"),
+        ({"normalize": "all"}, "global, speaker or none"),
         ({"head": "mlp", "axis": "time"}, "gru, attention, transformer"),
         ({"head": "logreg", "seeds": 2}, "deterministic"),
         ({"head": "knn", "balance": True}, "these do: logreg"),

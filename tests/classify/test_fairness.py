@@ -25,6 +25,7 @@ from classify.stats.calibration import calibration_error
 from classify.stats.exchange import exchanges, p_of_difference, p_of_range
 from classify.stats.metrics import confusions
 from classify.stats.tests import holm
+from data.errors import UsageError
 
 
 def selection(speaker, y, classes: int = 3, corpus="a", **columns) -> tuple[Selection, Folds]:
@@ -264,7 +265,7 @@ def test_ages_are_ranges_and_their_cuts_can_be_given() -> None:
 
 @pytest.mark.parametrize("text", ["age", "=3", "age=", "age=30,18", "age=x", "age=3,3"])
 def test_cuts_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(UsageError, match="expected COLUMN=NUMBER"):
         parse_cut(text)
 
 

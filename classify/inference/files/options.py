@@ -5,39 +5,36 @@ from pathlib import Path
 
 from classify.inference.pcm import PCM
 from data.errors import UsageError
+from data.options import option
 
 STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """Input, windows and output format.
+    """Input, windows and output format."""
 
-    Attributes:
-        model: the model's folder.
-        inputs: files, folders, globs, tables, or `STANDARD_INPUT`.
-        form: one of `classify.inference.files.output.FORMATS`.
-        window: length of sliding windows in seconds; None: whole recordings.
-        hop: seconds from window to window; None: a third of a window.
-        out: folder for timelines.
-        raw: format of standard input without a header.
-        encoder: where the model's encoder is, if it has moved.
-        device: auto, cpu, cuda[:N] or mps.
-        follow_links: whether to read recordings outside of a corpus.
-        language: of the recordings whose table has no column language.
-    """
-
-    model: Path
-    inputs: tuple[str, ...]
-    form: str = "table"
-    window: float | None = None
-    hop: float | None = None
-    out: Path | None = None
-    raw: PCM | None = None
-    encoder: str | None = None
-    device: str = "auto"
-    follow_links: bool = False
-    language: str | None = None
+    model: Path  # the folder of the model
+    inputs: tuple[str, ...]  # files, folders, globs, tables, or `STANDARD_INPUT`
+    form: str = "table"  # one of `classify.inference.files.output.FORMATS`
+    window: float | None = option(  # None: whole recordings
+        None, "slide a window over each recording", metavar="SECONDS"
+    )
+    hop: float | None = option(
+        None, "step between windows (default: a third of a window)", metavar="SECONDS"
+    )
+    out: Path | None = option(
+        None, "folder for a CSV, an RTTM and a PNG file of each timeline", metavar="DIR"
+    )
+    raw: PCM | None = None  # format of standard input without a header
+    encoder: str | None = None  # where the encoder of the model is, if it was moved
+    device: str = "auto"  # auto, cpu, cuda[:N] or mps
+    follow_links: bool = option(False, "follow links and '..' that lead out of a folder")
+    language: str | None = option(
+        None,
+        "language of the recordings, such as de, if their table has no column language",
+        metavar="CODE",
+    )
 
     def __post_init__(self) -> None:
         if self.inputs.count(STANDARD_INPUT) > 1:

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from classify.inference.timeline import SILENCE, Segment, clock
-from classify.options import split_one
 from data.console import show, show_csv, show_json
 from data.errors import UsageError
+from data.options import names_in
 
 if TYPE_CHECKING:
     from classify.inference.predictor import Answer
@@ -83,7 +83,7 @@ def print_answers(
 ) -> None:
     """Print predictions in the format `form`; `card` is the content of the model's
     ``model.json``."""
-    columns = ["emotion", *card["classes"]] if card["classes"] else [*split_one(card["target"])]
+    columns = ["emotion", *card["classes"]] if card["classes"] else [*names_in(card["target"])]
     if card.get("domain") or card.get("ranges"):
         columns += [name for name in OUTSIDE if name not in columns]
     format_of(form)(answers, columns, parts)

@@ -1,10 +1,11 @@
 """The options of a server, and its limits."""
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from data.errors import UsageError
+from data.options import option, verify
 
 FIRST_PORT = 7860  # tried first if none is asked for
 LONGEST = 600.0  # seconds that are embedded as a whole, `extract.audio.MAX_SECONDS`
@@ -16,16 +17,35 @@ class ServeOptions:
     """The address of a server and what it refuses; verified once, here, but for the window and hop,
     which `extract.sliding` knows about."""
 
-    host: str = "127.0.0.1"
-    allow_host: Sequence[str] = ()  # further names that requests may call this server by
-    port: int | None = None  # 0: any free one; None: the first free one from `FIRST_PORT` on
-    max_mb: float = 64.0  # of one recording; holds what a browser records in `max_seconds`
-    max_seconds: float = 300.0  # of one recording
-    queue: int = 8  # recordings that wait while one is predicted
-    window: float = 3.0  # length of a window of the timeline in seconds
-    hop: float = 1.0  # distance of the windows in seconds
+    host: str = option(
+        "127.0.0.1",
+        "address to listen at; 0.0.0.0 accepts requests from other machines",
+    )
+    allow_host: tuple[str, ...] = option(
+        (),
+        "accept requests to this host name too, such as that of a proxy; may be repeated (default: "
+        "the address it listens at and localhost)",
+        type=str,
+        action="append",
+        metavar="NAME",
+    )
+    port: int | None = option(
+        None,
+        f"port; 0: any free port (default: the first free port from {FIRST_PORT} on)",
+        metavar="N",
+    )
+    max_mb: float = option(  # holds what a browser records in `max_seconds`
+        64.0, "refuse larger recordings", metavar="MB"
+    )
+    max_seconds: float = option(300.0, "refuse longer recordings", metavar="S")
+    queue: int = option(
+        8, "recordings that may wait; more are refused", limits=(0, inf), metavar="N"
+    )
+    window: float = option(3.0, "window of the timeline in seconds", metavar="S")
+    hop: float = option(1.0, "step between windows in seconds", metavar="S")
 
     def __post_init__(self) -> None:
+        verify(self)
         if self.port is not None and not 0 <= self.port < 2**16:
             raise UsageError(f"--port {self.port}: expected 0 (any free one) to {2**16 - 1}")
         for name in self.allow_host:
@@ -40,8 +60,6 @@ class ServeOptions:
             raise UsageError(
                 f"--max-seconds {self.max_seconds:g}: expected more than 0, at most {LONGEST:g}"
             )
-        if self.queue < 0:
-            raise UsageError(f"--queue {self.queue}: expected 0 or more")
 
     @property
     def max_bytes(self) -> int:
