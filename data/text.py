@@ -1,7 +1,7 @@
 """Text for messages and terminals: escape control characters, write counts in words."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # C0 and C1 controls, DEL, line and paragraph separators, marks that reverse or embed directions
 # (Unicode Standard Annex 9), and halves of surrogate pairs.
@@ -30,6 +30,19 @@ def escaped(text: object) -> str:
     if isinstance(text, Lines):
         return text
     return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], str(text))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose columns are aligned.
+
+    >>> aligned([("noise:SNR", "-10 to 60"), ("room", "1")])
+    ['noise:SNR  -10 to 60', 'room       1']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def several(count: int, what: str) -> str:

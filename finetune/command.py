@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from classify.evaluation.scheduling import scheduled
 from data import scheduler
+from data.commands.corpora import add_reading, read
 from data.console import (
     SOME_REFUSED,
     Parser,
@@ -22,7 +23,6 @@ from data.errors import UsageError
 from data.options import add_options, from_arguments
 from data.recording import MAX_SECONDS
 from data.text import several
-from extract.commands.corpora import add_reading, read
 from finetune.options import FinetuneOptions
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from classify.commands.arguments import add_device, add_encoder, add_model
 from classify.inference.files.options import STANDARD_INPUT, PredictOptions
-from classify.inference.pcm import CODINGS, PCM
+from classify.inference.pcm import PCM
 from classify.inference.stream.options import StreamOptions
 from data.console import SOME_REFUSED, Parser
 from data.errors import UsageError
@@ -59,7 +59,8 @@ def parser() -> Parser:
     add_options(group, PredictOptions, "window", "hop")
     add_options(parser, PredictOptions, "out")
     _add_stream(parser)
-    _add_pcm(parser)
+    group = parser.add_argument_group("raw samples on standard input, if they have no header")
+    add_options(group, PCM, defaults=False)
     add_encoder(parser)
     add_options(parser, PredictOptions, "language")
     add_device(parser)
@@ -78,14 +79,6 @@ def _add_stream(parser: argparse.ArgumentParser) -> None:
         f"in windows of {StreamOptions.window:g} s every {StreamOptions.hop:g} s",
     )
     add_options(group, StreamOptions, defaults=False)
-
-
-def _add_pcm(parser: argparse.ArgumentParser) -> None:
-    """Add ``--rate``, ``--channels`` and ``--encoding``."""
-    raw = parser.add_argument_group("raw samples on standard input, if they have no header")
-    raw.add_argument("--rate", type=int, metavar="HZ", help="sampling rate (default: 16000)")
-    raw.add_argument("--channels", type=int, metavar="N", help="channels (default: 1)")
-    raw.add_argument("--encoding", choices=CODINGS, help="sample format (default: s16le)")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -145,12 +138,8 @@ def _options(arguments: argparse.Namespace) -> PredictOptions:
 
 def pcm(arguments: argparse.Namespace) -> PCM | None:
     """Make the format of samples without a header; None if no option is given."""
-    given = {name: getattr(arguments, name) for name in ("encoding", "rate", "channels")}
-    given = {name: value for name, value in given.items() if value is not None}
-    try:
-        return PCM(**given) if given else None
-    except UsageError as error:
-        raise UsageError(f"--{error}") from None
+    given = any(getattr(arguments, one.name) is not None for one in fields(PCM))
+    return from_arguments(PCM, arguments) if given else None
 
 
 def _require_no_stream(arguments: argparse.Namespace) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from data import corpora, listing
+from data import listing
+from data.commands.corpora import add_reading, read
 from data.commands.export import FORMATS
 from data.console import Parser, log, show, show_csv, show_json
 from data.errors import UsageError
@@ -22,13 +23,7 @@ def parser() -> Parser:
     )
     add = result.add_argument
     add("corpora", nargs="+", metavar="CORPUS", help="a folder, table or recording")
-    add("--corpus", metavar="NAME", help=f"one of {', '.join(corpora.names())}; default: recognise "
-        "it by its file names")  # fmt: skip
-    add("--pattern", metavar="P", help="fields in the paths of a folder, such as "
-        "'{speaker}/{emotion}_{take}.wav'")  # fmt: skip
-    add("--follow-links", action="store_true", help="also read recordings outside of the corpus")
-    add("--table", metavar="NAME", help="table of an audformat database (default: all tables of "
-        "emotions)")  # fmt: skip
+    add_reading(result)
     add("-o", "--out", type=Path, metavar="LIST", help="also write all utterances to a list "
         "(.jsonl) for extract, on any machine, or to a folder of --format")  # fmt: skip
     add("--format", choices=FORMATS, help="of -o FOLDER, for other programs")
@@ -50,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         )
     if (args.format and not args.out) or (args.copy and not args.format):
         raise UsageError("--format needs -o FOLDER, and --copy needs --format")
-    found = corpora.read_all(args.corpora, args.corpus, args.pattern, args.follow_links, args.table)
+    found = read(args, log_each=False)
     headers = read_headers([u.file for corpus in found for u in corpus.utterances], args.quiet)
     if args.format:
         from data import interchange

@@ -4,10 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.commands.corpora import add_reading, read
 from data.console import Parser, log, show
 from data.errors import UsageError
 from data.text import several
-from extract.commands.corpora import add_reading, read
 
 
 def parser() -> Parser:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from data.console import lines, show
 from data.errors import UsageError
+from data.text import aligned
 
 if TYPE_CHECKING:
     from data.utterance import Utterance
@@ -53,11 +54,6 @@ class ListConditions(argparse.Action):
         from extract.degradations.specs import SETS, form, limits
 
         rows = [(form(name), limits(name), one.what) for name, one in DEGRADATIONS.items()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
         sets = [f"{name}: {' '.join(members)}" for name, members in SETS.items() if name != "all"]
-        show(lines([*table, "", *sets, "all: these and some more"]))
+        show(lines([*aligned(rows), "", *sets, "all: these and some more"]))
         parser.exit()

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, NoReturn
 
 from data.console import lines, show
+from data.text import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,12 +36,7 @@ class ListEncoders(argparse.Action):
 def table(architectures: "Iterable[Architecture]") -> "Lines":
     """One row for each architecture, whose columns are aligned."""
     rows = [HEADER, *map(_row, dict.fromkeys(architectures))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return lines([*aligned, "", EXACT])
+    return lines([*aligned(rows), "", EXACT])
 
 
 def _row(one: "Architecture") -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from data import scheduler
+from data.commands.corpora import add_reading, read
 from data.condition import clean_id
 from data.console import (
     SOME_REFUSED,
@@ -24,7 +25,6 @@ from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
 from extract.commands.conditions import add_conditions, with_conditions
-from extract.commands.corpora import add_reading, read
 from extract.commands.encoders import ListEncoders
 from extract.parallel.paths import parse_prefix, placed
 from extract.recipe import (
