@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from data.cache.recipe import TOLERANCE, Recipe
 from data.errors import UsageError
+from data.options import option, verify
 from data.recording import SAMPLING_RATE
 
 if TYPE_CHECKING:
@@ -22,32 +23,44 @@ LAYER_CONVENTION = (
 )
 
 
+def parse_baselines(text: str) -> tuple[str, ...]:
+    """Names joined by commas, or ``none``.
+
+    >>> parse_baselines("logmel,egemaps"), parse_baselines("none")
+    (('logmel', 'egemaps'), ())
+    """
+    return () if text == "none" else tuple(text.split(","))
+
+
 @dataclass(frozen=True)
 class Request:
     """Options that determine the numbers in a cache.
-
-    Attributes:
-        layers: ``all`` or numbers and ranges, such as ``0-6`` or ``6,9``.
-        pooling: some of `POOLINGS`.
-        sequence: steps per second of stored sequences; None: no sequences.
-        sequence_layers: layers of the sequences, in the form of `layers`.
-        precision: float32 or bfloat16; None: that of the cache, or float32 for a new cache.
-        engine: torch, openvino, or auto (OpenVINO on a CPU if it is installed). Engines differ only
-            by rounding.
-        baselines: features without a model, some of `BASELINES`; None: those of the cache, or
-            `DEFAULT_BASELINES` for a new cache.
 
     Raises:
         UsageError: an option is invalid.
     """
 
-    layers: str = "all"
-    pooling: tuple[str, ...] = ("mean", "std")
-    sequence: float | None = None
-    sequence_layers: str = "all"
-    precision: str | None = None
-    engine: str = "auto"
-    baselines: tuple[str, ...] | None = None
+    layers: str = option("all", "'all', '0-6', '6,9', …")
+    pooling: tuple[str, ...] = option(
+        ("mean", "std"), f"some of {','.join(POOLINGS)}", choices=POOLINGS
+    )
+    sequence: float | None = option(None, "also store RATE steps per second", metavar="RATE")
+    sequence_layers: str = option("all", "layers of the sequences", metavar="LAYERS")
+    precision: str | None = option(
+        None, f"(default: that of the cache, else {DEFAULT_PRECISION})", choices=PRECISIONS
+    )
+    engine: str = option(  # engines differ only by rounding
+        "auto",
+        "(default: that of the cache, else openvino on a CPU if it is installed)",
+        choices=ENGINES,
+    )
+    baselines: tuple[str, ...] | None = option(
+        None,
+        f"features without a model: some of {','.join(BASELINES)}, or none (default: the cache's, "
+        f"else {','.join(DEFAULT_BASELINES)})",
+        type=parse_baselines,
+        metavar="NAMES",
+    )
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
@@ -85,37 +98,22 @@ class Request:
         )
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.pooling if name not in POOLINGS]
-        if unknown or not self.pooling or len(set(self.pooling)) < len(self.pooling):
+        verify(self)
+        if not self.pooling or len(set(self.pooling)) < len(self.pooling):
             raise UsageError(
                 f"--pooling {','.join(self.pooling)}: expected some of {', '.join(POOLINGS)}"
             )
-        if self.precision not in (None, *PRECISIONS):
-            raise UsageError(f"--precision {self.precision}: expected {', '.join(PRECISIONS)}")
         named = self.baselines or ()
         if not set(named) <= set(BASELINES) or len(set(named)) < len(named):
             raise UsageError(
                 f"--baselines {','.join(named)}: expected some of {', '.join(BASELINES)}, or none"
             )
-        if self.engine not in ENGINES:
-            raise UsageError(f"--engine {self.engine}: expected {', '.join(ENGINES)}")
         if self.sequence is not None and not 0 < self.sequence <= 50:
             raise UsageError(
                 f"--sequence {self.sequence:g}: expected above 0 and at most 50 steps per second"
             )
         if self.sequence is None and self.sequence_layers != "all":
             raise UsageError("--sequence-layers needs --sequence RATE")
-
-
-def parse_baselines(text: str | None) -> tuple[str, ...] | None:
-    """Names joined by commas, or ``none``; without a text, the choice is open.
-
-    >>> parse_baselines("logmel,egemaps"), parse_baselines("none")
-    (('logmel', 'egemaps'), ())
-    """
-    if text is None:
-        return None
-    return () if text == "none" else tuple(text.split(","))
 
 
 def parse_layers(text: str, depth: int) -> list[int]:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,36 +13,22 @@ from typing import TYPE_CHECKING, TypeVar
 from data import scheduler
 from data.commands.corpora import add_reading, read
 from data.condition import clean_id
-from data.console import (
-    SOME_REFUSED,
-    Parser,
-    log,
-    show,
-    show_json,
-)
+from data.console import SOME_REFUSED, Parser, log, show, show_json
 from data.errors import UsageError
+from data.options import add_options, from_arguments
 from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
 from extract.commands.conditions import add_conditions, with_conditions
 from extract.commands.encoders import ListEncoders
 from extract.parallel.paths import parse_prefix, placed
-from extract.recipe import (
-    BASELINES,
-    DEFAULT_PRECISION,
-    ENGINES,
-    POOLINGS,
-    PRECISIONS,
-    Request,
-    parse_baselines,
-)
+from extract.recipe import Request
 from extract.tuned import Tuned
 
 if TYPE_CHECKING:
     from data.corpora import Corpus
     from data.utterance import Utterance
-    from extract.parallel.paths import Prefix
-    from extract.parallel.shards import Part, Share
+    from extract.parallel.shards import Share
     from extract.pipeline import Settings, Summary
 
 Result = TypeVar("Result")
@@ -70,14 +56,7 @@ def parser() -> Parser:
         help="name on the Hugging Face hub, folder, folder of 'extract finetune', or "
         "'untrained[:large|:small|:tiny]', a control with random weights (default: %(default)s)",
     )
-    add("--layers", default="all", help="'all', '0-6', '6,9', … (default: all)")
-    add(
-        "--pooling", default="mean,std", help=f"some of {','.join(POOLINGS)} (default: %(default)s)"
-    )
-    add("--baselines", metavar="NAMES", help="features without a model: some of "
-        f"{','.join(BASELINES)}, or none (default: the cache's, else logmel,energy)")  # fmt: skip
-    add("--sequence", type=float, metavar="RATE", help="also store RATE steps per second")
-    add("--sequence-layers", default="all", metavar="LAYERS", help="layers of the sequences")
+    add_options(parser, Request)
     add("--shard", metavar="K/N", help="embed the K-th of N parts, as one of N tasks on "
         "machines that share the cache; the last task packs it")  # fmt: skip
     add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="read recordings "
@@ -86,10 +65,6 @@ def parser() -> Parser:
     add("--list-encoders", action=ListEncoders, nargs=0, help="print the architectures that are "
         "read, and exit")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    add("--precision", choices=PRECISIONS, help="(default: that of the cache, else "
-        f"{DEFAULT_PRECISION})")  # fmt: skip
-    add("--engine", default="auto", choices=ENGINES, help="(default: that of the cache, else "
-        "openvino on a CPU if it is installed)")  # fmt: skip
     add("--batch-seconds", type=float, metavar="S",
         help="padded audio of one batch (default: depends on the hardware)")  # fmt: skip
     add("--max-seconds", type=float, default=MAX_SECONDS, metavar="S",
@@ -114,10 +89,7 @@ def parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """Run the command; return the exit status."""
     args = parser().arguments(argv)
-    request = Request(
-        args.layers, tuple(args.pooling.split(",")), args.sequence, args.sequence_layers,
-        args.precision, args.engine, parse_baselines(args.baselines),
-    )  # fmt: skip
+    request = from_arguments(Request, args)
     seconds = (args.batch_seconds, args.max_seconds)
     if not all(value is None or 0 < value < float("inf") for value in seconds) or args.jobs < 1:
         raise UsageError("--batch-seconds, --max-seconds and --jobs must be above 0, and finite")
@@ -129,39 +101,31 @@ def main(argv: Sequence[str]) -> int:
             f"--model {args.model} has an encoder per fold: -o names a folder, and --shard and "
             f"--scheduler take one encoder, such as {tuned.folder / 'fold-0'}"
         )
-    part = _part(args.shard) if args.shard else None
-    if part and args.prune:
+    if args.shard and args.prune:
         raise UsageError("--prune with --shard: prune in a run without --shard, at the end")
-    if part and args.scheduler:
+    if args.shard and args.scheduler:
         raise UsageError("--shard with --scheduler: expected one of both")
-    sources = _corpora(args, [parse_prefix(text) for text in args.audio_prefix])
+    prefixes = [parse_prefix(text) for text in args.audio_prefix]
+    sources = [
+        replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes)))
+        for corpus in read(args)
+    ]
     utterances = [utterance for corpus in sources for utterance in corpus.utterances]
     utterances = with_conditions(args, utterances)
-    share = _share(sources, utterances, part, args.quiet) if part else None
+    share = _share(sources, utterances, args) if args.shard else None
+    models = tuned.caches(args.out) if tuned else {args.out: args.model}
+    if args.dry_run:
+        for cache in models:
+            _dry_run(cache, share.own if share else utterances)
+        return 0
     if tuned:
-        return _by_fold(tuned, args, request, utterances)
-    if args.dry_run:
-        return _dry_run(args.out, share.own if share else utterances)
-    return _extract(args, request, utterances, share)
-
-
-def _by_fold(
-    tuned: Tuned, args: argparse.Namespace, request: Request, utterances: "list[Utterance]"
-) -> int:
-    caches = tuned.caches(args.out)
-    if args.dry_run:
-        return max(_dry_run(cache, utterances) for cache in caches)
-    tuned.describe(args.out)
-    if (request_of_all := tuned.together(args.out, request)) is not None:
-        return _together(args, request_of_all, utterances, caches)
+        tuned.describe(args.out)
+        if (request_of_all := tuned.together(args.out, request)) is not None:
+            return _together(args, request_of_all, utterances, tuned.caches(args.out))
     return max(
-        _extract(_of_fold(args, cache, model), request, utterances, None)
-        for cache, model in caches.items()
+        _extract(args, cache, str(model), request, utterances, share)
+        for cache, model in models.items()
     )
-
-
-def _of_fold(args: argparse.Namespace, cache: Path, model: Path) -> argparse.Namespace:
-    return argparse.Namespace(**{**vars(args), "out": cache, "model": str(model)})
 
 
 def _together(
@@ -184,32 +148,20 @@ def _together(
         len(utterances),
         lambda settings, _: extract_together(utterances, engine, [*caches], settings),
     )
-    for (cache, model), summary in zip(caches.items(), summaries, strict=True):
+    for cache, summary in zip(caches, summaries, strict=True):
         last = cache == [*caches][-1]  # all have refused the same recordings
-        _report(_of_fold(args, cache, model), summary, elapsed, refusals=last)
+        _report(args, cache, summary, elapsed, refusals=last)
     return SOME_REFUSED if any(summary.refused for summary in summaries) else 0
 
 
-def _part(text: str) -> "Part":
-    from extract.parallel.shards import Part
-
-    return Part.parse(text)
-
-
-def _corpora(args: argparse.Namespace, prefixes: "Sequence[Prefix]") -> "list[Corpus]":
-    return [
-        replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes)))
-        for corpus in read(args)
-    ]
-
-
 def _share(
-    found: "Sequence[Corpus]", utterances: "Sequence[Utterance]", part: "Part", quiet: bool
+    found: "Sequence[Corpus]", utterances: "Sequence[Utterance]", args: argparse.Namespace
 ) -> "Share":
     from data.scan import seconds
-    from extract.parallel.shards import Share
+    from extract.parallel.shards import Part, Share
 
-    lengths = seconds(found, quiet)
+    part = Part.parse(args.shard)
+    lengths = seconds(found, args.quiet)
     lengths |= {u.id: lengths.get(clean_id(u.id), 0.0) for u in utterances if u.condition}
     share = Share.of(utterances, lengths, part)
     hours, whole = (
@@ -222,22 +174,22 @@ def _share(
     return share
 
 
-def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> int:
+def _dry_run(cache: Path, utterances: "Sequence[Utterance]") -> None:
     from data.cache.shards import Shards
     from extract.decoding import checksums
 
     known, checksum = Shards(cache).known(), checksums()
-    done = sum(_is_known(u, checksum(u.file), known) for u in utterances)
+    done = 0
+    for utterance in utterances:
+        sha256 = checksum(utterance.file)
+        done += sha256 is not None and utterance.version(sha256) == known.get(utterance.id)
     show(f"{len(utterances) - done} of {len(utterances)} utterances would be embedded into {cache}")
-    return 0
-
-
-def _is_known(utterance: "Utterance", sha256: str | None, known: dict[str, str]) -> bool:
-    return sha256 is not None and utterance.version(sha256) == known.get(utterance.id)
 
 
 def _extract(
     args: argparse.Namespace,
+    cache: Path,
+    model: str,
     request: Request,
     utterances: "list[Utterance]",
     share: "Share | None",
@@ -248,10 +200,10 @@ def _extract(
         if args.scheduler:
             return _on_workers(args, request, utterances, settings, watch_workers)
         portion = share or Whole(utterances, args.prune)
-        return extract(portion, args.out, args.model, request, args.device, settings)
+        return extract(portion, cache, model, request, args.device, settings)
 
     summary, elapsed = _watched(args, len(share.own if share else utterances), run)
-    _report(args, summary, elapsed)
+    _report(args, cache, summary, elapsed)
     return SOME_REFUSED if summary.refused else 0
 
 
@@ -315,63 +267,62 @@ def _on_workers(
 
 
 def _report(
-    args: argparse.Namespace, summary: "Summary", elapsed: float, refusals: bool = True
+    args: argparse.Namespace,
+    cache: Path,
+    summary: "Summary",
+    elapsed: float,
+    refusals: bool = True,
 ) -> None:
     from data.cache.file import parts_folder
     from data.cache.refusals import errors_file
 
     if args.json:
+        counts = ("missing", "packed", "embedded", "cached", "pruned")
         show_json(
             {
-                "cache": str(args.out),
+                "cache": str(cache),
                 "utterances": summary.total,
-                "missing": summary.missing,
-                "packed": summary.packed,
-                "embedded": summary.embedded,
-                "cached": summary.cached,
-                "pruned": summary.pruned,
+                **{name: getattr(summary, name) for name in counts},
                 "refused": [{"id": r.utterance.id, "reason": r.reason} for r in summary.refused],
                 "audio_seconds": round(summary.seconds, 3),
                 "seconds": round(elapsed, 3),
             }
         )
     else:
-        show(_headline(args, summary))
-        if summary.embedded:
-            show(
-                f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
-                f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
-            )
-        if summary.cached:
-            show(f"  {several(summary.cached, 'utterance')} already in the cache")
-        if summary.pruned:
-            show(f"  {summary.pruned} pruned")
-        if not summary.packed:
-            show(f"  {_unpacked(args.out, summary)}")
+        show(*_in_words(args.shard, cache, summary, elapsed))
     if not refusals:
         return
     reasons = dict.fromkeys((one.utterance.file, one.reason) for one in summary.refused)
     for file, reason in [*reasons][:SHOWN]:  # once for all conditions
         log.error("%s: %s", file, reason)
     if summary.refused:
-        listed = errors_file(args.out) if summary.packed else parts_folder(args.out)
+        listed = errors_file(cache) if summary.packed else parts_folder(cache)
         log.error("refused %s: see %s", several(len(summary.refused), "utterance"), listed)
 
 
-def _headline(args: argparse.Namespace, summary: "Summary") -> str:
-    if not summary.packed:
-        return f"{args.out}: part {args.shard} is done"
-    layers, pooling = len(summary.recipe["layers"]), ", ".join(summary.recipe["pooling"])
-    megabytes = args.out.stat().st_size / 1e6
-    size = f"{megabytes:.{0 if megabytes >= 10 else 2}f} MB"
-    utterances = several(summary.total, "utterance")
-    return f"{args.out}: {utterances} × {layers} layers × {pooling} ({size})"
-
-
-def _unpacked(cache: Path, summary: "Summary") -> str:
-    if not summary.missing:
-        return "no utterance is missing; a task that is still running will pack the cache"
-    return (
-        f"{several(summary.missing, 'utterance')} of other parts are still missing; the last task "
-        f"packs the cache ('python -m data pack {cache}' packs it now)"
-    )
+def _in_words(shard: str | None, cache: Path, summary: "Summary", elapsed: float) -> Iterator[str]:
+    """Lines about an extraction."""
+    if summary.packed:
+        layers, pooling = len(summary.recipe["layers"]), ", ".join(summary.recipe["pooling"])
+        megabytes = cache.stat().st_size / 1e6
+        size = f"{megabytes:.{0 if megabytes >= 10 else 2}f} MB"
+        utterances = several(summary.total, "utterance")
+        yield f"{cache}: {utterances} × {layers} layers × {pooling} ({size})"
+    else:
+        yield f"{cache}: part {shard} is done"
+    if summary.embedded:
+        yield (
+            f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
+            f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
+        )
+    if summary.cached:
+        yield f"  {several(summary.cached, 'utterance')} already in the cache"
+    if summary.pruned:
+        yield f"  {summary.pruned} pruned"
+    if summary.missing:
+        yield (
+            f"  {several(summary.missing, 'utterance')} of other parts are still missing; the last "
+            f"task packs the cache ('python -m data pack {cache}' packs it now)"
+        )
+    elif not summary.packed:
+        yield "  no utterance is missing; a task that is still running will pack the cache"
