@@ -95,7 +95,7 @@ def from_arguments(kind: type[T], arguments: "Namespace", **more: Any) -> T:
         if isinstance(one.type, type) and is_dataclass(one.type):
             given[one.name] = from_arguments(one.type, arguments)
         elif isinstance(value, list) and value:
-            extended = one.metadata["settings"].get("action") == "extend"
+            extended = one.metadata.get("settings", {}).get("action") == "extend"
             given[one.name] = tuple(dict.fromkeys(value) if extended else value)
         elif value is not None and value != []:
             given[one.name] = bool(value) if one.type is bool else value

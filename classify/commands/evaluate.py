@@ -2,14 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from classify.commands import COMMANDS
 from classify.commands.arguments import add_jobs, add_scheduler
+from classify.commands.studies import add_output, finish
 from classify.evaluation.scheduling import scheduled
 from classify.heads import HEADS, find
 from classify.options import Options
-from data.console import Parser, importing, show, show_json
+from data.console import Parser, importing
 from data.errors import UsageError
 from data.options import add_options, from_arguments
 
@@ -26,18 +26,12 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(parser, Options)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the run; an older run in it is overwritten (default: runs/<time>-<head>)",
-    )
+    add_output(parser, "<head>", result="metrics")
     parser.add_argument(
         "--attention",
         metavar="ID",
         help="draw the attention to this utterance (default: the most probable of each class)",
     )
-    parser.add_argument("--json", action="store_true", help="print metrics.json, not the table")
     add_jobs(parser)
     add_scheduler(parser)
     return parser
@@ -59,18 +53,14 @@ def main(argv: Sequence[str]) -> int:
         from classify.evaluation.run import evaluate
         from classify.fairness import study
         from classify.report import run_text
-        from classify.report.write import of_run, write
+        from classify.report.write import of_run
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
     fairness = study.of_run(run)
-    folder = write(of_run(run, arguments.attention, fairness), arguments.out)
-    if arguments.json:
-        show_json(run.metrics, indent=2)
-    else:
-        show(run_text.render(run, fairness), "")
-        figure = "confusion" if run.dataset.classes else "predictions"
-        name = "confusion matrix" if run.dataset.classes else figure
-        show(f"{name}  {folder / figure}.png")
-        show(f"{'report':{len(name)}}  {folder / 'report.html'}")
+    figure = ("confusion matrix", "confusion.png")
+    if not run.dataset.classes:
+        figure = ("predictions", "predictions.png")
+    report = of_run(run, arguments.attention, fairness)
+    finish(report, arguments, lambda: run_text.render(run, fairness), [figure])
     return 0
