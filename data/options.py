@@ -111,9 +111,9 @@ def verify(options: Any) -> None:
     for one in fields(options):
         value, limits = getattr(options, one.name), one.metadata.get("limits")
         if limits and isinstance(value, int | float) and not limits[0] <= value <= limits[1]:
-            least, most = (str(end) if isinstance(end, int) else f"{end:g}" for end in limits)
+            least, most = map(_shown, limits)
             expected = f"{least} or more" if limits[1] == inf else f"{least} to {most}"
-            raise UsageError(f"{flag_of(one)} {value}: expected {expected}")
+            raise UsageError(f"{flag_of(one)} {_shown(value)}: expected {expected}")
         choices = () if one.type is bool else one.metadata.get("choices")
         given = value if isinstance(value, tuple) else () if value is None else (value,)
         if choices and (unknown := [name for name in given if name not in choices]):
@@ -176,5 +176,8 @@ def _help(one: "Field[Any]") -> str:
         return text
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    shown = f"{default:g}" if isinstance(default, float) else default
-    return f"{text} (default: {shown})".lstrip()
+    return f"{text} (default: {_shown(default)})".lstrip()
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -139,7 +139,10 @@ def _options(arguments: argparse.Namespace) -> PredictOptions:
 def pcm(arguments: argparse.Namespace) -> PCM | None:
     """Make the format of samples without a header; None if no option is given."""
     given = any(getattr(arguments, one.name) is not None for one in fields(PCM))
-    return from_arguments(PCM, arguments) if given else None
+    try:
+        return from_arguments(PCM, arguments) if given else None
+    except UsageError as error:
+        raise UsageError(f"--{error}") from None
 
 
 def _require_no_stream(arguments: argparse.Namespace) -> None:

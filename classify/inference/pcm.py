@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from data.options import option, verify
+from data.errors import UsageError
+from data.options import option
 from data.recording import MAX_CHANNELS, RATES
 
 CODINGS = {  # ffmpeg's name → libsndfile's name, bytes of a sample
@@ -16,11 +17,16 @@ class PCM:
     """Encoding, rate and number of interleaved channels."""
 
     encoding: str = option("s16le", "sample format", choices=CODINGS)
-    rate: int = option(16_000, "sampling rate", limits=(RATES[0], RATES[-1]), metavar="HZ")
-    channels: int = option(1, "channels", limits=(1, MAX_CHANNELS), metavar="N")
+    rate: int = option(16_000, "sampling rate", metavar="HZ")
+    channels: int = option(1, "channels", metavar="N")
 
     def __post_init__(self) -> None:
-        verify(self)
+        if self.encoding not in CODINGS:
+            raise UsageError(f"encoding {self.encoding}: expected one of {', '.join(CODINGS)}")
+        if self.rate not in RATES:
+            raise UsageError(f"rate {self.rate}: expected {RATES[0]} to {RATES[-1]} Hz")
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise UsageError(f"channels {self.channels}: expected 1 to {MAX_CHANNELS}")
 
     @property
     def subtype(self) -> str:

@@ -22,7 +22,7 @@ from data.errors import HeadError, UsageError
 
 @pytest.mark.parametrize("C", ["1e300", "1e9", "1e-9", "0", "-1", "nan", "inf"])
 def test_C_out_of_range_is_a_usage_error(C: str) -> None:
-    message = r"--C .*: expected a number from 1e-08 to 1e\+08"
+    message = r"--C .*: expected 1e-08 to 1e\+08"
     for command in (main, probe):
         with pytest.raises(UsageError, match=message):
             command(["--head", "logreg", "--cache", "none.h5", "--C", C])

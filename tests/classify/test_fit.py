@@ -136,7 +136,7 @@ def test_settings_are_tuned_where_that_is_asked_for(cache: Path, tmp_path: Path)
     [
         ({"head": "logreg", "tune": 3}, "--tune 3: logreg chooses its layer and C by itself"),
         ({"head": "knn", "C": 1.0}, "--C: knn has none; these have: logreg"),
-        ({"head": "logreg", "C": 0.0}, "--C 0: expected a number from 1e-08 to 1e.08"),
+        ({"head": "logreg", "C": 0.0}, "--C 0: expected 1e-08 to 1e.08"),
         ({"head": "ridge", "target": "arousal,", "C": 1.0}, "--C is for classes"),
     ],
 )

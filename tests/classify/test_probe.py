@@ -302,7 +302,7 @@ def test_constant_columns_are_noted_and_do_no_harm(write: Write) -> None:
     [
         ({"head": "svm"}, "no probe 'svm': choose from logreg, ridge, lda"),
         ({"remove": "sex"}, "--remove sex: expected speaker or speaker-subspace"),
-        ({"C": 0.0}, "--C 0: expected a number from 1e-08 to 1e.08"),
+        ({"C": 0.0}, "--C 0: expected 1e-08 to 1e.08"),
         ({"head": "ridge", "mdl": True}, "--mdl needs probabilities and ridge has none"),
         ({"quick": True, "mdl": True}, "--quick gives the curves alone: leave out --mdl"),
         ({"poolings": ("max",)}, "--pooling max: .* holds mean"),

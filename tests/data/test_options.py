@@ -83,7 +83,7 @@ def test_options_can_be_left_out_at_every_depth() -> None:
     ("wrong", "message"),
     [
         ({"count": 0}, "--count 0: expected 1 or more"),
-        ({"part": Part, "rate": 2.0}, "--rate 2.0: expected 0 to 1"),
+        ({"part": Part, "rate": 2.0}, "--rate 2: expected 0 to 1"),
         ({"folds": 1}, "--folds 1: expected 2 or more"),
         ({"names": ("a", "d")}, "--names d: expected a, b or c"),
         ({"kind": "z"}, "--kind z: expected x or y"),
