@@ -64,6 +64,15 @@ class Parser(argparse.ArgumentParser):
         return found
 
 
+class Print(argparse.Action):
+    """Prints the text that the function `const` makes, and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        """Print the text."""
+        show(self.const())
+        parser.exit()
+
+
 def dispatch(package: str, description: str, commands: Mapping[str, tuple[str, str]]) -> int:
     """Run ``python -m package COMMAND …`` and return its exit status.
 

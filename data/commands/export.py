@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.commands.corpora import add_reading, read
 from data.console import Parser, show
 from data.errors import UsageError
 from data.text import several
@@ -30,9 +31,7 @@ def parser() -> Parser:
         "(default: write their absolute paths)")  # fmt: skip
     add("--corpus-root", type=Path, action="append", default=[], metavar="DIR", help="folder of "
         "the recordings of a cache, for --format; may be given for each corpus")  # fmt: skip
-    add("--corpus", metavar="NAME", help="name of the corpora, if it is not recognised")
-    add("--table", metavar="NAME", help="table of an audformat database")
-    add("--follow-links", action="store_true", help="also read recordings outside of the corpora")
+    add_reading(parser)
     return parser
 
 
@@ -57,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _utterances(args: argparse.Namespace) -> int:
-    from data import corpora, interchange
+    from data import interchange
     from data.cache import Cache
     from data.cache.described import utterances
 
@@ -68,11 +67,8 @@ def _utterances(args: argparse.Namespace) -> int:
     for source in caches:
         with Cache(source) as cache:
             found += utterances(cache, args.corpus_root)
-    if others := [source for source in args.sources if source not in caches]:
-        read = corpora.read_all(
-            others, args.corpus, follow_links=args.follow_links, table=args.table
-        )
-        found += [utterance for corpus in read for utterance in corpus.utterances]
+    args.corpora = [source for source in args.sources if source not in caches]
+    found += [utterance for corpus in read(args, False) for utterance in corpus.utterances]
     interchange.write(args.out, args.format, found, args.copy, args.quiet)
     show(f"{args.out}: {several(len(found), 'utterance')}")
     return 0

@@ -2,11 +2,11 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from data.console import lines, show
+from data.console import Print
 from data.errors import UsageError
-from data.text import aligned
+from data.text import Lines, aligned, lines
 
 if TYPE_CHECKING:
     from data.utterance import Utterance
@@ -20,8 +20,8 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
         "set: robuser, ser-tests, small, all (docs/conditions.md)")  # fmt: skip
     add("--noise", type=Path, metavar="DIR", help="folder of recordings of noise, which noise:SNR "
         "adds")  # fmt: skip
-    add("--list-conditions", action=ListConditions, nargs=0, help="print the conditions and sets, "
-        "and exit")  # fmt: skip
+    add("--list-conditions", action=Print, const=table, nargs=0,
+        help="print the conditions and sets, and exit")  # fmt: skip
 
 
 def with_conditions(args: argparse.Namespace, utterances: "list[Utterance]") -> "list[Utterance]":
@@ -45,15 +45,11 @@ def with_conditions(args: argparse.Namespace, utterances: "list[Utterance]") -> 
     ]
 
 
-class ListConditions(argparse.Action):
-    """Prints the conditions and sets, and exits."""
+def table() -> Lines:
+    """Conditions and sets."""
+    from extract.degradations.registry import DEGRADATIONS
+    from extract.degradations.specs import SETS, form, limits
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
-        """Print the table."""
-        from extract.degradations.registry import DEGRADATIONS
-        from extract.degradations.specs import SETS, form, limits
-
-        rows = [(form(name), limits(name), one.what) for name, one in DEGRADATIONS.items()]
-        sets = [f"{name}: {' '.join(members)}" for name, members in SETS.items() if name != "all"]
-        show(lines([*aligned(rows), "", *sets, "all: these and some more"]))
-        parser.exit()
+    rows = [(form(name), limits(name), one.what) for name, one in DEGRADATIONS.items()]
+    sets = [f"{name}: {' '.join(members)}" for name, members in SETS.items() if name != "all"]
+    return lines([*aligned(rows), "", *sets, "all: these and some more"])

@@ -1,15 +1,10 @@
 """``python -m extract --list-encoders``: a table of the architectures that are read."""
 
-import argparse
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from data.console import lines, show
-from data.text import aligned
+from data.text import Lines, aligned, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from data.text import Lines
     from extract.encoders.architecture import Architecture
 
 HEADER = (
@@ -22,20 +17,11 @@ EXACT = (
 )
 
 
-class ListEncoders(argparse.Action):
-    """Prints the table and exits."""
+def table() -> Lines:
+    """One row for each architecture."""
+    from extract.encoders.architectures import known  # late: it imports torch
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
-        """Print the table."""
-        from extract.encoders.architectures import known  # late: it imports torch
-
-        show(table(known().values()))
-        parser.exit()
-
-
-def table(architectures: "Iterable[Architecture]") -> "Lines":
-    """One row for each architecture, whose columns are aligned."""
-    rows = [HEADER, *map(_row, dict.fromkeys(architectures))]
+    rows = [HEADER, *map(_row, dict.fromkeys(known().values()))]
     return lines([*aligned(rows), "", EXACT])
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 from data import scheduler
 from data.commands.corpora import add_reading, read
 from data.condition import clean_id
-from data.console import SOME_REFUSED, Parser, log, show, show_json
+from data.console import SOME_REFUSED, Parser, Print, log, show, show_json
 from data.errors import UsageError
 from data.options import add_options, from_arguments
 from data.recording import MAX_SECONDS
 from data.text import several
 from extract import DEFAULT_MODEL, extract
+from extract.commands import encoders
 from extract.commands.conditions import add_conditions, with_conditions
-from extract.commands.encoders import ListEncoders
 from extract.parallel.paths import parse_prefix, placed
 from extract.recipe import Request
 from extract.tuned import Tuned
@@ -62,8 +62,8 @@ def parser() -> Parser:
     add("--audio-prefix", action="append", default=[], metavar="OLD=NEW", help="read recordings "
         "below OLD from NEW on this machine (may be repeated)")  # fmt: skip
     add_reading(parser)
-    add("--list-encoders", action=ListEncoders, nargs=0, help="print the architectures that are "
-        "read, and exit")  # fmt: skip
+    add("--list-encoders", action=Print, const=encoders.table, nargs=0,
+        help="print the architectures that are read, and exit")  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--batch-seconds", type=float, metavar="S",
         help="padded audio of one batch (default: depends on the hardware)")  # fmt: skip
