@@ -28,7 +28,7 @@ from extract.tuned import Tuned
 if TYPE_CHECKING:
     from data.corpora import Corpus
     from data.utterance import Utterance
-    from extract.parallel.shards import Share
+    from extract.parallel.shards import Part, Share
     from extract.pipeline import Settings, Summary
 
 Result = TypeVar("Result")
@@ -101,10 +101,15 @@ def main(argv: Sequence[str]) -> int:
             f"--model {args.model} has an encoder per fold: -o names a folder, and --shard and "
             f"--scheduler take one encoder, such as {tuned.folder / 'fold-0'}"
         )
-    if args.shard and args.prune:
-        raise UsageError("--prune with --shard: prune in a run without --shard, at the end")
-    if args.shard and args.scheduler:
-        raise UsageError("--shard with --scheduler: expected one of both")
+    part = None
+    if args.shard:
+        from extract.parallel.shards import Part  # late: it imports numpy
+
+        part = Part.parse(args.shard)
+        if args.prune:
+            raise UsageError("--prune with --shard: prune in a run without --shard, at the end")
+        if args.scheduler:
+            raise UsageError("--shard with --scheduler: expected one of both")
     prefixes = [parse_prefix(text) for text in args.audio_prefix]
     sources = [
         replace(corpus, utterances=tuple(placed(corpus.utterances, prefixes)))
@@ -112,7 +117,7 @@ def main(argv: Sequence[str]) -> int:
     ]
     utterances = [utterance for corpus in sources for utterance in corpus.utterances]
     utterances = with_conditions(args, utterances)
-    share = _share(sources, utterances, args) if args.shard else None
+    share = _share(sources, utterances, part, args.quiet) if part else None
     models = tuned.caches(args.out) if tuned else {args.out: args.model}
     if args.dry_run:
         for cache in models:
@@ -155,13 +160,12 @@ def _together(
 
 
 def _share(
-    found: "Sequence[Corpus]", utterances: "Sequence[Utterance]", args: argparse.Namespace
+    found: "Sequence[Corpus]", utterances: "Sequence[Utterance]", part: "Part", quiet: bool
 ) -> "Share":
     from data.scan import seconds
-    from extract.parallel.shards import Part, Share
+    from extract.parallel.shards import Share
 
-    part = Part.parse(args.shard)
-    lengths = seconds(found, args.quiet)
+    lengths = seconds(found, quiet)
     lengths |= {u.id: lengths.get(clean_id(u.id), 0.0) for u in utterances if u.condition}
     share = Share.of(utterances, lengths, part)
     hours, whole = (
