@@ -28,15 +28,7 @@ class Tree(NamedTuple):
     threshold: npt.NDArray[np.float64]  # (node,) an utterance goes left up to here
     leaf: npt.NDArray[np.bool_]  # (node,)
     value: npt.NDArray[np.float64]  # (node, output); the ensemble is the sum over its trees
-
-    @property
-    def depth(self) -> int:
-        """Steps from the root to the deepest leaf."""
-        steps, level = 0, np.array([0])
-        while len(level := level[~self.leaf[level]]):
-            level = np.concatenate([self.left[level], self.right[level]])
-            steps += 1
-        return steps
+    depth: int  # steps from the root to the deepest leaf
 
 
 def check_trees(head: Any) -> None:
@@ -78,6 +70,7 @@ def trees_of(head: Any) -> Iterator[Tree]:
                 tree.threshold,
                 leaf,
                 tree.value.reshape(len(leaf), -1) / len(estimators),
+                tree.max_depth,
             )
     if isinstance(head, (HistGradientBoostingClassifier, HistGradientBoostingRegressor)):
         for iteration in getattr(head, "_predictors", ()):
@@ -94,4 +87,5 @@ def trees_of(head: Any) -> Iterator[Tree]:
                     nodes["num_threshold"],
                     nodes["is_leaf"].astype(bool),
                     value,
+                    each.get_max_depth(),
                 )

@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from classify.commands import export as command
-from classify.export import check, trace
+from classify.export import check, write
 from classify.export.check import Deviation, compare, noise
 from classify.export.graph import Graph
-from classify.export.write import export
 from classify.heads import HEADS
 from classify.inference.model import Model
 from classify.inference.predictor import Predictor
@@ -83,7 +82,7 @@ def probabilities(model: Model, waveforms: list[np.ndarray]) -> np.ndarray:
 def exported(cache: Path, tmp_path_factory) -> tuple[Model, Path]:
     """A logistic regression and its graph."""
     model, path = trained(cache), tmp_path_factory.mktemp("exported") / "model.onnx"
-    export(model, path)
+    write.export(model, path)
     return model, path
 
 
@@ -111,7 +110,7 @@ MORE = [
 )
 def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, options) -> None:
     model, path = trained(cache, head, **options), tmp_path / "model.onnx"
-    written = export(model, path)  # holds the graph against the model in both runtimes
+    written = write.export(model, path)  # holds the graph against the model in both runtimes
     names = [agreement.runtime.split()[0] for agreement in written.agreements]
     assert names == ["onnxruntime", "OpenVINO"]
     waveforms = [waveform(n, seconds) for n, seconds in enumerate((0.5, 0.025, 1.3))]
@@ -160,7 +159,7 @@ def test_the_shortest_beside_ten_seconds(exported, waveform) -> None:
 
 def test_sequences_of_other_lengths_than_any_in_training(cache, tmp_path, waveform) -> None:
     model, path = trained(cache, "gru"), tmp_path / "model.onnx"
-    export(model, path)
+    write.export(model, path)
     waveforms = [waveform(n, seconds) for n, seconds in enumerate((0.03, 12, 3))]
     (logits,) = session(path).run(["logits"], inputs(waveforms))
     np.testing.assert_allclose(softmax(logits, 1), probabilities(model, waveforms), atol=1e-4)
@@ -298,9 +297,9 @@ def test_a_missing_extra_is_reported(folder, tmp_path, monkeypatch) -> None:
 
 
 def test_too_large_a_model_is_reported(exported, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(trace, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(write, "MOST_BYTES", 1_000)
     with pytest.raises(UsageError, match="train it on lower ones"):
-        export(exported[0], tmp_path / "model.onnx")
+        write.export(exported[0], tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -332,8 +331,8 @@ def test_an_encoder_that_has_moved(tmp_path: Path, waveform) -> None:
     model = trained(cache)
     there.rename(moved)
     with pytest.raises(EncoderError, match="no model at"):
-        export(model, tmp_path / "model.onnx")
-    export(model, tmp_path / "model.onnx", encoder=str(moved))
+        write.export(model, tmp_path / "model.onnx")
+    write.export(model, tmp_path / "model.onnx", encoder=str(moved))
     assert (tmp_path / "model.onnx").stat().st_size > 100_000
 
 
@@ -359,7 +358,7 @@ def test_real_speech(speech: Path, tmp_path: Path, encoder: str, head: str) -> N
     for name, samples in (("short", joined[16_000 : 16_000 + SHORTEST]), ("long", joined)):
         soundfile.write(tmp_path / f"{name}.wav", samples, 16_000)
     heard = [*german[:3], *english[:3], tmp_path / "short.wav", tmp_path / "long.wav"]
-    written = export(trained(cache, head), out, recordings=heard)
+    written = write.export(trained(cache, head), out, recordings=heard)
     assert max(written.seconds) > 20
     assert min(written.seconds) == SHORTEST / 16_000
     assert len(written.agreements) == 2

@@ -13,10 +13,9 @@ from graphs import inputs
 from scipy.special import softmax
 from small_encoders import ARCHITECTURES, lively
 
-from classify.export import check, trace
+from classify.export import check, write
 from classify.export.graph import Graph
 from classify.export.heads import module_of
-from classify.export.write import export
 from classify.features import Features
 from classify.heads import HEADS, build, build_regressor
 from classify.heads.linear import SoftmaxRegression
@@ -70,7 +69,7 @@ def runs(module: torch.nn.Module) -> list:
             input_names=["x"],
             output_names=["logits"],
             dynamic_axes={"x": {0: "batch"}, "logits": {0: "batch"}},
-            opset_version=trace.OPSET,
+            opset_version=write.OPSET,
             dynamo=False,
         )
     started = (start(noted.getvalue()) for start in (check.onnxruntime, check.openvino))
@@ -113,7 +112,7 @@ def test_any_architecture(name: str, normalise: bool, waveform) -> None:
     model = Model(
         head, features, {"recipe": engine.recipe, "classes": ["a", "b", "c"], "temperature": 1.0}
     )
-    content = trace.traced(Graph(model, replace(encoder, model=network)), {})
+    content = write.traced(Graph(model, replace(encoder, model=network)), {})
     graph = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     hidden, logits = graph.run(None, inputs(waveforms))
     np.testing.assert_allclose(hidden, expected, atol=2e-5, rtol=1e-4)
@@ -127,5 +126,5 @@ def test_an_encoder_that_cannot_be_traced_is_refused(tmp_path) -> None:
     recipe = {"precision": "float32", "model": "encoder"}
     model = Model(None, None, {"recipe": recipe, "encoder_location": str(tmp_path / "encoder")})
     with pytest.raises(UsageError, match=r"encoder is a whisper, which cannot be exported to ONNX"):
-        export(model, tmp_path / "model.onnx")
+        write.export(model, tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
