@@ -17,8 +17,8 @@ from classify.heads import NoOptimum
 from classify.heads.linear import closed_form
 from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.problems import Problems, Rows
-from classify.heads.linear.spaces import Array, FeatureSpace, FoldedSpace, GramSpace
-from classify.heads.standardize import Scaling, scaling
+from classify.heads.linear.spaces import Array, FeatureSpace, FoldedSpace, GramSpace, product
+from classify.heads.standardize import scaling
 
 TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
 STEPS = 20  # roughly, that a fit takes; weighs one way of fitting against the other
@@ -36,17 +36,32 @@ Job = Callable[[], Iterator[Answer]]  # gives logits (class, problem, utterance)
 
 
 @dataclass(frozen=True)
-class StandardisedPart:
-    """A training part, and all features standardised by its statistics."""
+class Part:
+    """A training part, the problems that are fitted to it, and the scale of its features."""
 
-    X: npt.NDArray[np.floating]  # (utterance, dim)
-    scaled: Scaling
-    number: int  # of the part in `scaled`
+    X: npt.NDArray[np.floating]  # (utterance, dim), as it is, of all utterances
+    problems: Problems
+    rows: Rows  # those of the part; none where other parts share it
     train: npt.NDArray[np.bool_]  # (utterance,)
+    mean: Float64  # (dim,)
+    scale: Float64  # (dim,) 1 of a constant feature
+    constant: npt.NDArray[np.bool_]  # (dim,)
 
     def standardised(self) -> Float64:
         """(utterance, dim)."""
-        return self.scaled.of(self.X, self.number)
+        return (self.X - self.mean) / self.scale
+
+    def unscaled(self, weights: npt.NDArray, intercept: npt.NDArray) -> Linear:
+        """Weights and intercepts of features as they are, from those of standardised ones."""
+        weights = weights / self.scale
+        return weights, intercept - weights @ self.mean
+
+
+def _parts(
+    X: npt.NDArray[np.floating], problems: Problems, train: npt.NDArray[np.bool_], rows: list[Rows]
+) -> list[Part]:
+    scaled = scaling(X, train)
+    return [Part(X, problems, *each) for each in zip(rows, train, *scaled, strict=True)]
 
 
 def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -> list[Job]:
@@ -61,37 +76,29 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         most = _most(problems.classes * max(X.shape), device)
         chunks = _sharing(train, members, by_features <= by_gram, most)
     common = [train[chunk].all(0) for chunk in chunks]
-    scaled = scaling(X, np.vstack([train, *common]))
-    parts = [
-        StandardisedPart(X, scaled, number, mask) for number, mask in enumerate([*train, *common])
+    nobody = [np.array([], np.intp)] * len(chunks)
+    parts = _parts(X, problems, np.vstack([train, *common]), members + nobody)
+    dtype = np.float64 if double[0] else np.float32
+    jobs: list[Job] = [
+        partial(_on_shared_features, reference, [parts[part] for part in chunk], dtype, device)
+        for chunk, reference in zip(chunks, parts[len(members) :], strict=True)
     ]
-    jobs: list[Job] = []
-    alone = np.ones(len(members), bool)
-    for chunk, reference in zip(chunks, parts[len(members) :], strict=True):
-        alone[chunk] = False
-        dtype = np.float64 if double[0] else np.float32
-        those = [(parts[part], members[part]) for part in chunk]
-        jobs.append(partial(_on_shared_features, reference, those, problems, dtype, device))
     by_features = STEPS * 4 * X.size * (columns + FEW_COLUMNS)
-    for part in np.flatnonzero(alone).tolist():
-        rows, own = members[part], parts[part]
-        for dtype, some in ((np.float32, rows[~double[rows]]), (np.float64, rows[double[rows]])):
+    for part in np.setdiff1d(np.arange(len(members)), [p for chunk in chunks for p in chunk]):
+        own = parts[part]
+        space = GramSpace if by_gram[part] < by_features[part] else FeatureSpace
+        of_own = double[own.rows]
+        for dtype, some in ((np.float32, own.rows[~of_own]), (np.float64, own.rows[of_own])):
             if len(some):
-                space = GramSpace if by_gram[part] < by_features[part] else FeatureSpace
-                jobs.append(partial(_on_own_features, space, own, problems, some, dtype, device))
+                jobs.append(partial(_on_own_features, space, own, some, dtype, device))
     return jobs
 
 
 def closed_form_jobs(head: str, X: npt.NDArray[np.floating], problems: Problems) -> list[Job]:
     """Jobs that fit ridge regressions or linear discriminants."""
-    train, members = problems.parts()
-    scaled = scaling(X, train)
-    return [
-        partial(
-            _in_closed_form, head, StandardisedPart(X, scaled, part, train[part]), problems, rows
-        )
-        for part, rows in enumerate(members)
-    ]
+    fit = {"ridge": closed_form.ridge, "lda": closed_form.lda}[head]
+    parts = _parts(X, problems, *problems.parts())
+    return [partial(_in_closed_form, fit, part) for part in parts]
 
 
 def _cost_by_gram(
@@ -171,35 +178,34 @@ def _batch_of(problems: Problems, rows: Rows, utterances: Rows | slice, like: Ar
 
 
 def _on_shared_features(
-    reference: StandardisedPart,
-    members: list[tuple[StandardisedPart, Rows]],
-    problems: Problems,
-    dtype: type[np.floating],
-    device: str,
+    reference: Part, parts: list[Part], dtype: type[np.floating], device: str
 ) -> Iterator[Answer]:
-    """Fit problems of some training parts, of one C.
+    """Fit the problems of some training parts, of one C.
 
     No problem leaves the batch before the last one has converged: the size of the batch affects
     rounding, and the convergence of another fold depends on rows that this fold tests.
 
     Args:
         reference: the utterances that all the parts train on.
-        members: each part with its problems.
-        problems: all of them.
+        parts: those parts.
         dtype: float32 or float64.
         device: "cpu", or a torch device.
     """
-    scaled, rows = reference.scaled, np.concatenate([some for _, some in members])
-    centre, scale = (values[reference.number].astype(dtype) for values in scaled[:2])
+    rows = np.concatenate([part.rows for part in parts])
+    sizes = [len(part.rows) for part in parts]
+    constant, deviation, own_mean = (
+        np.repeat([getattr(part, name) for part in parts], sizes, axis=0)
+        for name in ("constant", "scale", "mean")
+    )
+    centre, scale = reference.mean.astype(dtype), reference.scale.astype(dtype)
     Z = np.subtract(reference.X, centre, dtype=dtype)  # the exact centre and scale do not matter
     Z /= scale
     np.clip(Z, -FAR, FAR, out=Z)
-    numbers = np.repeat([part.number for part, _ in members], [len(some) for _, some in members])
-    inverse = np.where(scaled.constant[numbers], 0, scale / scaled.scale[numbers])
-    mean = (scaled.mean[numbers] - centre) / scale
+    inverse = np.where(constant, 0, scale / deviation)
+    mean = (own_mean - centre) / scale
     arrays = [_array(a.astype(dtype, copy=False), device) for a in (Z, mean, inverse)]
     space = FoldedSpace.within(arrays[0], _array(reference.train, device), *arrays[1:])
-    batch = _batch_of(problems, rows, slice(None), space.X)
+    batch = _batch_of(reference.problems, rows, slice(None), space.X)
     optimum = minimise(space, batch, TOLERANCE, together=True)
     converged = _numpy(optimum.converged)
 
@@ -210,21 +216,21 @@ def _on_shared_features(
         return weights[:, converged], (centred - weights @ centre)[:, converged]
 
     yield rows[converged], _numpy(optimum.logits)[:, converged], linear
-    for part, some in members:
-        if len(left := np.setdiff1d(some, rows[converged])):
-            yield from _more_exactly(part, problems, left, device)
+    for part in parts:
+        if len(left := np.setdiff1d(part.rows, rows[converged])):
+            yield from _more_exactly(part, left, device)
 
 
 def _on_own_features(
     kind: type[FeatureSpace] | type[GramSpace],
-    part: StandardisedPart,
-    problems: Problems,
+    part: Part,
     rows: Rows,
     dtype: type[np.floating],
     device: str,
 ) -> Iterator[Answer]:
-    """Fit problems that share a training part, on its utterances alone."""
-    Z, train = part.standardised().astype(dtype), part.train
+    """Fit some problems of a training part, on its utterances alone."""
+    problems, train = part.problems, part.train
+    Z = part.standardised().astype(dtype)
     known, new = _array(Z[train], device), _array(Z[~train], device)
     space = kind.of(known)
     longest = len(known) if kind is GramSpace else max(known.shape)
@@ -235,53 +241,29 @@ def _on_own_features(
         there = _numpy(converged)
         found = np.empty((problems.classes, there.sum(), len(Z)), Z.dtype)
         found[..., train] = _numpy(logits[:, converged])
-        others = space.logits_of(weights[:, converged], new) + intercept[:, converged]
-        found[..., ~train] = _numpy(others)
-        linear = partial(_of_own_features, space, part, *(a[:, converged] for a in optimum[:2]))
+        features, intercept = space.of_features(weights[:, converged]), intercept[:, converged]
+        found[..., ~train] = _numpy(product(features, new.T) + intercept)
+        linear = partial(part.unscaled, _numpy(features), _numpy(intercept)[..., 0])
         yield chunk[there], found, linear
         if there.all():
             continue
         if kind is FeatureSpace and dtype is np.float64:
             raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
-        yield from _more_exactly(part, problems, chunk[~there], device)
+        yield from _more_exactly(part, chunk[~there], device)
 
 
-def _of_own_features(
-    space: FeatureSpace | GramSpace, part: StandardisedPart, weights: Array, intercept: Array
-) -> Linear:
-    """Weights of features as they are, from those of a space."""
-    return _unscaled(
-        part,
-        _numpy(space.of_features(weights)).astype(np.float64),
-        _numpy(intercept)[..., 0].astype(np.float64),
-    )
+def _more_exactly(part: Part, rows: Rows, device: str) -> Iterator[Answer]:
+    """Fit some problems of a training part in float64, with the least rounding."""
+    return _on_own_features(FeatureSpace, part, rows, np.float64, device)
 
 
-def _unscaled(part: StandardisedPart, weights: Float64, intercept: Float64) -> Linear:
-    weights = weights / part.scaled.scale[part.number]
-    return weights, intercept - weights @ part.scaled.mean[part.number]
-
-
-def _more_exactly(
-    part: StandardisedPart, problems: Problems, rows: Rows, device: str
-) -> Iterator[Answer]:
-    """Fit problems of a training part in float64, with the least rounding."""
-    return _on_own_features(FeatureSpace, part, problems, rows, np.float64, device)
-
-
-def _in_closed_form(
-    head: str, part: StandardisedPart, problems: Problems, rows: Rows
-) -> Iterator[Answer]:
-    """Fit problems that share a training part."""
-    Z, train = part.standardised(), part.train
-    fit = {"ridge": closed_form.ridge, "lda": closed_form.lda}[head]
-    product = closed_form.gram(Z[train])
-    for problem in rows:
-        labels = problems.labels_of(np.array([problem]))[0, train]
-        C = problems.strengths[problem]
-        weights, intercept = fit(Z[train], product, labels, problems.classes, C)
+def _in_closed_form(fit: Callable[..., closed_form.Linear], part: Part) -> Iterator[Answer]:
+    """Fit the problems of a training part."""
+    Z, train, problems = part.standardised(), part.train, part.problems
+    gram = closed_form.gram(Z[train])
+    for problem in part.rows[:, None]:
+        labels = problems.labels_of(problem)[0, train]
+        C = problems.strengths[problem].item()
+        weights, intercept = fit(Z[train], gram, labels, problems.classes, C)
         logits = (weights @ Z.T + intercept[:, None])[:, None]
-        yield (
-            np.array([problem]), logits,
-            partial(_unscaled, part, weights[:, None], intercept[:, None]),
-        )  # fmt: skip
+        yield problem, logits, partial(part.unscaled, weights[:, None], intercept[:, None])

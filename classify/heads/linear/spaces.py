@@ -8,7 +8,7 @@ are NumPy's, or torch's on any device.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,29 +18,14 @@ RANK = 48  # principal directions that the preconditioner knows
 NEGLIGIBLE = 1e-4  # share of the first eigenvalue; directions below it are left out
 
 
-class Space(Protocol):
-    """A parametrisation of weights, with logits, gradients and a preconditioner.
+@dataclass(frozen=True)
+class FeatureSpace:
+    """Weights of features that all problems share.
 
     `precondition` takes a gradient and the mean curvature of the classes (class, problem, 1), and
     gives the step, its logits and the squared norm of the gradient (problem, 1). `dot` is the inner
-    product (problem, 1) of two sets of weights, the second with its logits. `rounding` is the error
-    of half their squared norm (problem, 1). `of_features` gives weights by feature, `logits_of`
-    logits of other utterances X.
+    product (problem, 1) of two sets of weights, the second with its logits.
     """
-
-    def select(self, problems: Array) -> Self: ...
-    def zeros(self, like: Array) -> Array: ...
-    def gradient(self, residuals: Array) -> Array: ...
-    def precondition(self, gradient: Array, curvature: Array) -> tuple[Array, Array, Array]: ...
-    def dot(self, first: Array, second: Array, logits: Array) -> Array: ...
-    def rounding(self, weights: Array, penalty: Array) -> Array: ...
-    def of_features(self, weights: Array) -> Array: ...
-    def logits_of(self, weights: Array, X: Array) -> Array: ...
-
-
-@dataclass(frozen=True)
-class FeatureSpace:
-    """Weights of features that all problems share."""
 
     X: Array  # (utterance, dim)
     transposed: Array  # (dim, utterance) in memory: a product takes two thirds of the time of X.T
@@ -61,29 +46,27 @@ class FeatureSpace:
 
     def logits(self, weights: Array) -> Array:
         """Logits, without intercept."""
-        return _product(weights, self.transposed)
+        return product(weights, self.transposed)
 
     def gradient(self, residuals: Array) -> Array:
         """Derivative by the weights of a function with these derivatives by the logits."""
-        return _product(residuals, self.X)
+        return product(residuals, self.X)
 
     def precondition(self, gradient: Array, curvature: Array) -> tuple[Array, Array, Array]:
-        shrunk = _product(gradient, self.directions.T) * _shrinkage(curvature * self.eigenvalues)
-        step = gradient - _product(shrunk, self.directions)
+        shrunk = product(gradient, self.directions.T) * _shrinkage(curvature * self.eigenvalues)
+        step = gradient - product(shrunk, self.directions)
         return step, self.logits(step), self.dot(gradient, gradient, None)
 
     def dot(self, first: Array, second: Array, logits: Array) -> Array:
         return inner(first, second)
 
     def rounding(self, weights: Array, penalty: Array) -> Array:
-        """(problem, 1) error of a penalty by rounding."""
+        """(problem, 1) error by rounding of the penalty, half the squared norm of the weights."""
         return 0 * penalty
 
     def of_features(self, weights: Array) -> Array:
+        """Weights by feature."""
         return weights
-
-    def logits_of(self, weights: Array, X: Array) -> Array:
-        return _product(weights, X.T)
 
 
 @dataclass(frozen=True)
@@ -109,10 +92,10 @@ class FoldedSpace(FeatureSpace):
     def logits(self, weights: Array) -> Array:
         weights = weights * self.inverse
         shift = namespace(weights).einsum("kpd,pd->kp", weights, self.mean)
-        return _product(weights, self.transposed) - shift[..., None]
+        return product(weights, self.transposed) - shift[..., None]
 
     def gradient(self, residuals: Array) -> Array:
-        found = _product(residuals, self.X)
+        found = product(residuals, self.X)
         found -= summed(residuals) * self.mean
         found *= self.inverse
         return found
@@ -152,11 +135,11 @@ class GramSpace:
         return residuals
 
     def precondition(self, gradient: Array, curvature: Array) -> tuple[Array, Array, Array]:
-        logits = _product(gradient, self.G)
+        logits = product(gradient, self.G)
         square = inner(gradient, logits)
-        shrunk = _product(gradient, self.products.T) * _shrinkage(curvature * self.eigenvalues)
-        step = gradient - _product(shrunk, self.directions)
-        return step, logits - _product(shrunk, self.products), square
+        shrunk = product(gradient, self.products.T) * _shrinkage(curvature * self.eigenvalues)
+        step = gradient - product(shrunk, self.directions)
+        return step, logits - product(shrunk, self.products), square
 
     def dot(self, first: Array, second: Array, logits: Array) -> Array:
         return inner(first, logits)
@@ -167,14 +150,14 @@ class GramSpace:
         Coefficients of utterances whose sum cancels out can grow without a change of the weights,
         until rounding in `G` spoils the penalty of a point.
         """
-        found = _product(weights, self.X)
+        found = product(weights, self.X)
         return abs(inner(found, found) / 2 - penalty)
 
     def of_features(self, weights: Array) -> Array:
-        return _product(weights, self.X)
+        return product(weights, self.X)
 
-    def logits_of(self, weights: Array, X: Array) -> Array:
-        return _product(self.of_features(weights), X.T)
+
+Space = FeatureSpace | GramSpace
 
 
 def _transposed(X: Array) -> Array:
@@ -187,7 +170,7 @@ def _principal(X: Array) -> tuple[Array, Array]:
 
 
 def leading(
-    product: Callable[[Array], Array], dim: int, like: Array, rank: int = RANK
+    operator: Callable[[Array], Array], dim: int, like: Array, rank: int = RANK
 ) -> tuple[Array, Array]:
     """The leading eigenvectors (direction, dim) and eigenvalues of a positive operator, roughly.
 
@@ -197,8 +180,8 @@ def leading(
     """
     xp = namespace(like)
     random = np.random.default_rng(0).standard_normal((dim, min(rank, dim)))
-    basis = xp.linalg.qr(product(xp.asarray(random, dtype=like.dtype, device=like.device)))[0]
-    eigenvalues, rotation = xp.linalg.eigh(basis.T @ product(basis))
+    basis = xp.linalg.qr(operator(xp.asarray(random, dtype=like.dtype, device=like.device)))[0]
+    eigenvalues, rotation = xp.linalg.eigh(basis.T @ operator(basis))
     return (basis @ rotation).T, xp.clip(eigenvalues, 0, None)
 
 
@@ -211,7 +194,7 @@ def namespace(array: Array) -> ModuleType:
     return torch
 
 
-def _product(left: Array, right: Array) -> Array:
+def product(left: Array, right: Array) -> Array:
     """(class, problem, a) by (a, b) in one product of matrices."""
     classes, problems, length = left.shape
     flat = left.reshape(classes * problems, length) @ right

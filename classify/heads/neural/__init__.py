@@ -15,10 +15,11 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
+from torch.nn import functional as F
 
 from classify.heads.neural import networks
 from classify.heads.neural.base import Matrix, NeuralHead, Weights
-from classify.heads.neural.objectives import CrossEntropy, Objective, SquaredError
+from classify.heads.neural.training import NOTHING, Scores
 from classify.heads.standardize import scaling
 
 
@@ -27,7 +28,8 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
     """Base class of the neural classifiers.
 
     Args:
-        label_smoothing: share of the target's probability that is spread over all classes.
+        label_smoothing: share of the target's probability that is spread over all classes (Szegedy
+            et al. 2016, Rethinking the Inception Architecture, section 7).
         class_weight: None, "balanced" or {label: weight}, as in scikit-learn.
 
     Attributes:
@@ -58,8 +60,25 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
         self.classes_ = np.array(classes)
         return self._restored(tensors, len(classes))
 
-    def _objective(self) -> Objective:
-        return CrossEntropy(self.label_smoothing)
+    def _loss(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy in nats; targets are shares of the classes."""
+        uniform = torch.full_like(target, 1 / target.shape[-1])
+        smoothed = target.lerp(uniform, self.label_smoothing)
+        return -(smoothed * outputs.log_softmax(-1)).sum(-1)
+
+    def _scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+        truth = target.argmax(-1)
+        counted = F.one_hot(truth, target.shape[-1]) * weight[..., None]
+        support = counted.sum(1)  # (replica, class)
+        hits = (counted * (outputs.argmax(-1) == truth)[..., None]).sum(1)
+        total = support.sum(1).clamp(min=NOTHING)
+        losses = -(target * outputs.log_softmax(-1)).sum(-1)
+        recall = hits / support.clamp(min=NOTHING)
+        return {
+            "loss": (losses * weight).sum(1) / total,
+            "accuracy": hits.sum(1) / total,
+            "uar": recall.sum(1) / (support > 0).sum(1).clamp(min=1),
+        }
 
     def _verified(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray]:
         matrix, labels = validate_data(self, X, y, dtype=np.float32, ensure_all_finite=self._finite)
@@ -68,9 +87,6 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
         if len(self.classes_) < 2:
             raise ValueError(f"got one class, {self.classes_[0]!r}; expected two or more")
         return matrix, numbers
-
-    def _strata(self, target: npt.NDArray) -> npt.NDArray[np.intp]:
-        return target
 
     def _goal(
         self, target: npt.NDArray, weight: Weights, train: npt.NDArray[np.bool_]
@@ -117,8 +133,13 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
         self.flat_ = False
         return self._restored(tensors, len(self.target_mean_))
 
-    def _objective(self) -> Objective:
-        return SquaredError()
+    def _loss(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Mean squared error of the standardised numbers."""
+        return (outputs - target).square().mean(-1)
+
+    def _scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+        total = weight.sum(1).clamp(min=NOTHING)
+        return {"loss": (self._loss(outputs, target) * weight).sum(1) / total}
 
     def _verified(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray]:
         matrix, target = validate_data(
@@ -132,9 +153,6 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
         )
         self.flat_ = target.ndim == 1
         return matrix, target.reshape(len(target), -1).astype(np.float64)
-
-    def _strata(self, target: npt.NDArray) -> npt.NDArray[np.intp]:
-        return np.zeros(len(target), np.intp)
 
     def _goal(
         self, target: npt.NDArray, weight: Weights, train: npt.NDArray[np.bool_]

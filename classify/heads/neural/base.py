@@ -5,10 +5,7 @@ so nothing leaks from a test part. `NeuralHead.fit_folds` fits a clone to each o
 parts at once, and gives what ``fit`` on each of them gives.
 """
 
-import contextlib
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -16,17 +13,14 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from joblib import cpu_count
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone, is_classifier
 from sklearn.utils import Tags, check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from classify.heads.neural import networks, training
 from classify.heads.neural.early_stopping import held_out
-from classify.heads.neural.objectives import Objective
+from classify.heads.neural.training import Trainable, TrainingPart, one_thread
 from classify.heads.standardize import CONSTANT, scaling
 
-CHUNK = 4_500_000  # numbers that are trained side by side: more do not stay in a core's cache
 BATCH = 1024  # utterances that are predicted at once; bounds memory only
 
 Randomness = int | np.random.RandomState | None
@@ -35,7 +29,7 @@ Weights = npt.NDArray[np.float32]
 
 
 @dataclass(eq=False, repr=False)
-class NeuralHead(BaseEstimator):
+class NeuralHead(Trainable):
     """Base class of the neural heads.
 
     Args:
@@ -44,43 +38,21 @@ class NeuralHead(BaseEstimator):
         axis: the axis along which a head reads sequences. "time": the steps of the softmax mix of
             the layers, where NaN steps after the last one are padding; "layer": the layers, each
             with its own standardisation.
-        hidden: width of the hidden layer.
-        dropout: share of the hidden numbers that is zeroed while training.
-        epochs: most passes over the training part.
-        patience: passes without a lower loss on what is held out inside of the training part before
-            training ends; the pass of the lowest counts. None: nothing is held out.
-        batch_size: utterances of one step of AdamW.
-        learning_rate: at the beginning; falls to zero along half a cosine.
-        weight_decay: of AdamW.
-        mixup: parameter of the beta distribution that pairs of utterances are blended by (Zhang et
-            al. 2018, arXiv 1710.09412); 0: they are not.
         standardize: whether each feature gets mean 0 and deviation 1 in the training part.
-        device: of torch.
         random_state: decides initial weights, order, dropout and which utterances are held out.
+        The rest is as in `Trainable`.
 
     Attributes:
         mean_, scale_: the standardisation, (layer, step or 1, dim).
-        network_: the trained torch module, a stack of one.
-        history_: one value an epoch of each curve; see `classify.heads.neural.training.train`.
-        epoch_: the epoch, from 1, that the network is of.
+        The rest is as in `Trainable`.
     """
 
-    network: ClassVar[Callable[..., networks.Network]]
     sequential: ClassVar[bool] = True  # whether it reads the order of steps
 
     layers: int = 1
     steps: int = 1
     axis: str = "time"
-    hidden: int = 64
-    dropout: float = 0.5
-    epochs: int = 30
-    patience: int | None = None
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    mixup: float = 0.0
     standardize: bool = True
-    device: str = "cpu"
     random_state: Randomness = None
 
     def fit(
@@ -183,16 +155,8 @@ class NeuralHead(BaseEstimator):
     def _finite(self) -> bool | str:
         return "allow-nan" if self._ragged else True
 
-    def _objective(self) -> Objective:
-        raise NotImplementedError
-
     def _verified(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Matrix, npt.NDArray]:
         """Validated X and y."""
-        raise NotImplementedError
-
-    def _strata(self, target: npt.NDArray) -> npt.NDArray[np.intp]:
-        """(utterance,) classes; early stopping keeps some utterances of each in the training
-        part."""
         raise NotImplementedError
 
     def _goal(
@@ -272,7 +236,6 @@ class NeuralHead(BaseEstimator):
         """Fit each of `heads` to its row of `train` (fold, utterance), with curves of `watch`."""
         x, mask = self._parts(X)
         mean, scale = self._scales(x, mask, train * weight)
-        x, mask = x.to(self.device), mask.to(self.device)
         parts = []
         for number, (rows, head) in enumerate(zip(train, heads, strict=True)):
             head.mean_, head.scale_ = mean[number], scale[number]
@@ -280,8 +243,9 @@ class NeuralHead(BaseEstimator):
             goal, counts = head._goal(target, weight, rows)
             fitted, out = np.flatnonzero(rows), np.zeros(rows.sum(), bool)
             if self.patience is not None:
-                out = held_out(self._strata(target)[fitted], groups[fitted], seed)
-            part = training.TrainingPart(
+                classes = target[fitted] if is_classifier(self) else np.zeros(len(fitted), np.intp)
+                out = held_out(classes, groups[fitted], seed)
+            part = TrainingPart(
                 train=fitted[~out],
                 stop=fitted[out],
                 test=np.array([], np.intp) if watch is None else np.flatnonzero(watch[number]),
@@ -292,51 +256,7 @@ class NeuralHead(BaseEstimator):
                 seed=seed,
             )
             parts.append(part)
-        for head, trained in zip(heads, self._trained(x, mask, parts), strict=True):
-            head.network_ = self._stack(1, x.shape[1], x.shape[3], parts[0].target.shape[1])
-            head.network_.load_state_dict(trained.parameters)
-            head.history_, head.epoch_ = trained.history, trained.epoch
-
-    def _trained(
-        self, x: torch.Tensor, mask: torch.Tensor, parts: Sequence[training.TrainingPart]
-    ) -> list[training.Trained]:
-        """Train on all parts, a stack of some at a time on each core.
-
-        The size of a stack does not depend on the number of cores, and each computes on one thread:
-        the result has the same bytes under any load.
-        """
-        shape = (x.shape[1], x.shape[3], parts[0].target.shape[1])
-        of_one = sum(value.numel() for value in self._stack(1, *shape).parameters())
-        size = 4 * of_one + 2 * self.batch_size * x[0].numel()
-        count = min(max(2, math.ceil(len(parts) * size / CHUNK)), len(parts))
-        order = sorted(range(len(parts)), key=lambda number: -len(parts[number].train))
-        chunks = [some.tolist() for some in np.array_split(order, count)]
-        schedule = training.Schedule(
-            epochs=self.epochs,
-            patience=self.patience or 0,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            mixup=self.mixup,
-        )
-
-        def run(chunk: Sequence[int]) -> list[training.Trained]:
-            with _one_thread():
-                stack = training.Stack(x, mask, [parts[number] for number in chunk])
-                network = self._stack(len(chunk), *shape)
-                return training.train(network, stack, self._objective(), schedule)
-
-        cores = cpu_count() if self.device == "cpu" else 1
-        with _one_thread(), ThreadPoolExecutor(cores) as pool:
-            found = dict(
-                pair
-                for chunk, trained in zip(chunks, pool.map(run, chunks), strict=True)
-                for pair in zip(chunk, trained, strict=True)
-            )
-        return [found[number] for number in range(len(parts))]
-
-    def _stack(self, replicas: int, layers: int, dim: int, outputs: int) -> networks.Network:
-        return self.network(replicas, layers, dim, self.hidden, outputs, self.dropout)
+        self._train(x.to(self.device), mask.to(self.device), parts, heads)
 
     def _asked(
         self,
@@ -345,8 +265,7 @@ class NeuralHead(BaseEstimator):
     ) -> npt.NDArray[np.float64] | None:
         """The output of `network_` for standardised features, without the replica axis."""
         check_is_fitted(self, "network_")
-        self.network_.eval()
-        with _one_thread(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             x, mask = self._parts(self._validated(X))
             answers = []
             for some, valid in zip(x.split(BATCH), mask.split(BATCH), strict=True):
@@ -354,13 +273,3 @@ class NeuralHead(BaseEstimator):
                 answers.append(question(some[None], valid[None]))
         found = [answer[0] for answer in answers if answer is not None]
         return torch.cat(found).double().numpy() if found else None
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

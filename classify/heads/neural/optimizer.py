@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.optim.adamw import adamw  # the class AdamW imports torch's compiler, which takes 1 s
 
+MAX_GRADIENT_NORM = 1.0  # of a replica
+
 
 class AdamW:
     """Take steps of ``torch.optim.AdamW`` after clipping the gradient norm of each replica.
@@ -13,14 +15,17 @@ class AdamW:
     Args:
         network: every parameter has the replica as its first axis.
         groups: consecutive replicas that have taken the same number of steps.
+        weight_decay: of AdamW.
     """
 
-    def __init__(
-        self, network: nn.Module, groups: Sequence[slice], weight_decay: float, max_norm: float
-    ) -> None:
-        self.parameters = list(network.parameters())
-        self.groups = [_Group(rows, self.parameters) for rows in groups]
-        self.weight_decay, self.max_norm = weight_decay, max_norm
+    def __init__(self, network: nn.Module, groups: Sequence[slice], weight_decay: float) -> None:
+        self.parameters, self.weight_decay = list(network.parameters()), weight_decay
+        self.groups = []  # rows; their parameters, first and second moments, and steps
+        for rows in groups:
+            own = [parameter.detach()[rows] for parameter in self.parameters]
+            moments = ([torch.zeros_like(parameter) for parameter in own] for _ in range(2))
+            steps = [torch.zeros((), device=parameter.device) for parameter in own]
+            self.groups.append((rows, (own, *moments, steps)))
 
     @torch.no_grad()
     def step(self, learning_rates: Sequence[float | None]) -> None:
@@ -32,20 +37,22 @@ class AdamW:
         used = [number for number, p in enumerate(self.parameters) if p.grad is not None]
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
-        scale = (self.max_norm / torch.linalg.vector_norm(torch.stack(norms), dim=0)).clamp(max=1)
+        norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        scale = (MAX_GRADIENT_NORM / norm).clamp(max=1)
         if (scale < 1).any():
             for gradient in gradients:
                 gradient *= scale.reshape(-1, *[1] * (gradient.ndim - 1))
-        for group, rate in zip(self.groups, learning_rates, strict=True):
+        for (rows, state), rate in zip(self.groups, learning_rates, strict=True):
             if rate is None:
                 continue
+            own, means, squares, steps = ([values[number] for number in used] for values in state)
             adamw(
-                [group.parameters[number] for number in used],
-                [gradient[group.rows] for gradient in gradients],
-                [group.means[number] for number in used],
-                [group.squares[number] for number in used],
+                own,
+                [gradient[rows] for gradient in gradients],
+                means,
+                squares,
                 [],
-                [group.steps[number] for number in used],
+                steps,
                 fused=True,
                 lr=rate,
                 beta1=0.9,
@@ -57,14 +64,3 @@ class AdamW:
             )
         for parameter in self.parameters:
             parameter.grad = None
-
-
-class _Group:
-    """State of the optimizer for some replicas."""
-
-    def __init__(self, rows: slice, parameters: Sequence[nn.Parameter]) -> None:
-        self.rows = rows
-        self.parameters = [parameter.detach()[rows] for parameter in parameters]
-        self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.steps = [torch.zeros((), device=p.device) for p in self.parameters]

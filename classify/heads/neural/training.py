@@ -1,39 +1,32 @@
 """Train a stack of networks, each on its own part of the same utterances, and keep their curves."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from joblib import cpu_count
+from sklearn.base import BaseEstimator
 
 from classify.heads import NoOptimum
 from classify.heads.neural.networks import Network
 from classify.heads.neural.noise import Noise, Rows
-from classify.heads.neural.objectives import EpochScores, Objective
 from classify.heads.neural.optimizer import AdamW
 from classify.heads.neural.stacked import initialise
 
-MAX_GRADIENT_NORM = 1.0
+CHUNK = 4_500_000  # numbers that are trained side by side: more do not stay in a core's cache
 PREDICTION_BATCH = 256  # utterances of each replica; bounds memory only
 ORDER, STEPS = 0, 1  # moments of an epoch at which is drawn
 EARLIER = 1e-4  # by which a held-out loss has to fall to count as better
+NOTHING = 1e-12  # weight; keeps an empty sum from being divided by 0
 
-History = dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Hyperparameters of training."""
-
-    epochs: int
-    patience: int  # epochs without a lower loss on the held-out part, before it ends
-    batch_size: int  # utterances
-    learning_rate: float  # at the beginning; it falls to zero along half a cosine
-    weight_decay: float
-    mixup: float  # both parameters of the beta distribution that shares are drawn from; 0: none
+Scores = dict[str, torch.Tensor]  # name → (replica,)
 
 
 @dataclass(frozen=True)
@@ -48,15 +41,6 @@ class TrainingPart:
     scale: torch.Tensor  # (layer, 1, dim)
     target: torch.Tensor  # (utterance, output)
     seed: int
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One network of a stack at the end of its best epoch."""
-
-    parameters: dict[str, torch.Tensor]  # with a replica axis of length 1
-    history: History
-    epoch: int  # from 1, the epoch it is of
 
 
 class Stack:
@@ -95,141 +79,15 @@ class Stack:
         return torch.from_numpy(rows).to(device), torch.from_numpy(meant).to(device)
 
 
-def train(
-    network: Network, stack: Stack, objective: Objective, schedule: Schedule
-) -> list[Trained]:
-    """Fit each replica of `network` to its part of `stack`; return it at the end of its best epoch.
+class Curves:
+    """The curves of each replica, and its parameters at the end of its best epoch.
 
-    The best epoch has the least loss on the held-out rows of the part; without such rows it is the
-    last epoch. A replica depends only on its own part and seed.
-
-    Returns:
-        With the histories: one value an epoch of train_loss and the scores of the objective
-        (train_…, over the epoch's batches, under dropout), and the same of the rows to stop by
-        (stop_…) and to test (heldout_…).
-
-    Raises:
-        NoOptimum: the loss is no longer finite.
+    Attributes:
+        kept: name → parameters (replica, …).
+        epoch: (replica,) the best epoch, from 0.
+        histories: one value an epoch of each curve.
+        alive: (replica,) whether it still trains.
     """
-    parts = stack.parts
-    initialise(network, [part.seed for part in parts])
-    network.to(stack.x.device)
-    steps = [math.ceil(len(part.train) / schedule.batch_size) for part in parts]
-    if steps != sorted(steps, reverse=True):
-        raise ValueError("parts of a stack: expected the largest first")
-    groups = list(_groups(steps))
-    optimizer = AdamW(network, groups, schedule.weight_decay, MAX_GRADIENT_NORM)
-    noise = Noise([part.seed for part in parts], stack.x.device)
-    best = _Best(network, parts, schedule.patience)
-    for epoch in range(schedule.epochs):
-        network.train()
-        noise.begin(epoch, ORDER)
-        orders = noise.orders([len(part.train) for part in parts])
-        shuffled = [part.train[order] for part, order in zip(parts, orders, strict=True)]
-        rows, meant = stack.rows(shuffled, steps[0] * schedule.batch_size)
-        sizes = meant.unflatten(1, (-1, schedule.batch_size)).sum(2).clamp(min=1)
-        target = stack.target[stack.replica, rows]
-        weight = stack.weight[stack.replica, rows] * meant
-        batches = zip(
-            *(of_all.split(schedule.batch_size, 1) for of_all in (rows, target, weight)),
-            sizes.split(1, 1),
-            strict=True,
-        )
-        noise.begin(epoch, STEPS)
-        seen = []
-        for step, batch in enumerate(batches):
-            seen.append(_learn(network, stack, objective, schedule, noise, *batch))
-            rates = [
-                _cosine(schedule, epoch + step / steps[group.start])
-                if step < steps[group.start]
-                else None
-                for group in groups
-            ]
-            optimizer.step(rates)
-        found = objective.scores(*(torch.cat(some, 1) for some in zip(*seen, strict=True)))
-        scores = {f"train_{name}": value for name, value in found.items()}
-        for name, some in (("stop", [p.stop for p in parts]), ("heldout", [p.test for p in parts])):
-            found = evaluate(network, stack, objective, some)
-            scores |= {f"{name}_{score}": value for score, value in found.items()}
-        if not scores["train_loss"].isfinite().all():
-            raise NoOptimum(
-                "the training loss is not finite: look for extreme features, or take a smaller "
-                "--learning-rate"
-            )
-        best.note(epoch, scores)
-        if best.done:
-            break
-    return best.found()
-
-
-def _learn(
-    network: Network,
-    stack: Stack,
-    objective: Objective,
-    schedule: Schedule,
-    noise: Noise,
-    rows: torch.Tensor,
-    target: torch.Tensor,
-    weight: torch.Tensor,
-    sizes: torch.Tensor,
-) -> tuple[torch.Tensor, ...]:
-    """Compute the gradients of a batch `rows` (replica, utterance), of which the first `sizes`
-    (replica, 1) count; return outputs, targets and weights."""
-    x, mask = stack.inputs(rows)
-    if schedule.mixup:
-        share = noise.beta(schedule.mixup)
-        other = (torch.arange(rows.shape[1], device=rows.device) + 1) % sizes
-        x = _blend(x, x[stack.replica, other], share[..., None, None, None])
-        mask = mask | mask[stack.replica, other]
-        target = _blend(target, target[stack.replica, other], share[..., None])
-    outputs = network(x, mask, noise)
-    (objective.loss(outputs, target) * (weight / sizes)).sum().backward()
-    return outputs.detach(), target, weight
-
-
-def _blend(one: torch.Tensor, other: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    return other + share * (one - other)
-
-
-def _cosine(schedule: Schedule, epochs: float) -> float:
-    return schedule.learning_rate * (0.5 + 0.5 * math.cos(math.pi * epochs / schedule.epochs))
-
-
-def _groups(steps: Sequence[int]) -> list[slice]:
-    """Slices of consecutive equal numbers."""
-    lengths = [len(list(members)) for _, members in groupby(steps)]
-    ends = np.cumsum(lengths).tolist()
-    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
-
-
-@torch.no_grad()
-def evaluate(
-    network: Network, stack: Stack, objective: Objective, chosen: Sequence[Rows]
-) -> EpochScores:
-    """Scores (replica,) of some rows of each replica; NaN for a replica without rows."""
-    longest = max(map(len, chosen))
-    if not longest:
-        return {}
-    rows, meant = stack.rows(chosen, longest)
-    outputs = predict(network, stack, rows)
-    target, weight = stack.target[stack.replica, rows], meant.to(outputs.dtype)
-    empty = ~meant.any(1)
-    return {
-        name: value.masked_fill(empty, math.nan)
-        for name, value in objective.scores(outputs, target, weight).items()
-    }
-
-
-@torch.no_grad()
-def predict(network: Network, stack: Stack, rows: torch.Tensor) -> torch.Tensor:
-    """Outputs (replica, utterance, output) of `rows` (replica, utterance)."""
-    network.eval()
-    parts = rows.split(PREDICTION_BATCH, 1)
-    return torch.cat([network(*stack.inputs(part)) for part in parts], 1)
-
-
-class _Best:
-    """The parameters of each replica at the end of its best epoch."""
 
     def __init__(self, network: Network, parts: Sequence[TrainingPart], patience: int) -> None:
         self.network, self.patience = network, patience
@@ -237,44 +95,218 @@ class _Best:
         self.kept = {name: value.clone() for name, value in network.state_dict().items()}
         self.loss = np.full(len(parts), math.inf)
         self.epoch = np.full(len(parts), -1)
-        self.last = np.full(len(parts), -1)  # epoch that belongs to the history
-        self.histories: list[History] = [{} for _ in parts]
+        self.alive = np.ones(len(parts), bool)
+        self.histories: list[dict[str, list[float]]] = [{} for _ in parts]
 
-    def note(self, epoch: int, scores: EpochScores) -> None:
+    def note(self, epoch: int, scores: Scores) -> None:
         """Record an epoch's scores, and the parameters of the replicas that improved."""
-        alive = self.alive(epoch)
         values = {name: value.double().cpu().numpy() for name, value in scores.items()}
         loss = values.get("stop_loss", np.full(len(self.loss), math.nan))
-        better = alive & (~self.stops | (loss < self.loss - EARLIER))
-        self.loss[better & self.stops] = loss[better & self.stops]
-        self.epoch[better], self.last[alive] = epoch, epoch
-        if better.any():
-            rows = torch.from_numpy(np.flatnonzero(better))
-            with torch.no_grad():
-                for name, value in self.network.state_dict().items():
-                    self.kept[name][rows] = value[rows]
-        for replica in np.flatnonzero(alive):
+        better = self.alive & (~self.stops | (loss < self.loss - EARLIER))
+        self.loss[better], self.epoch[better] = loss[better], epoch
+        rows = torch.from_numpy(np.flatnonzero(better))
+        for name, value in self.network.state_dict().items():
+            self.kept[name][rows] = value[rows]
+        for replica in np.flatnonzero(self.alive):
             for name, value in values.items():
                 if not math.isnan(value[replica]):
                     self.histories[replica].setdefault(name, []).append(float(value[replica]))
+        self.alive &= ~self.stops | (epoch - np.maximum(self.epoch, 0) < self.patience)
 
-    def alive(self, epoch: int) -> npt.NDArray[np.bool_]:
-        """(replica,) whether it still trains at an epoch."""
-        waited = epoch - 1 - np.maximum(self.epoch, 0)
-        return ~self.stops | (waited < self.patience)
 
-    @property
-    def done(self) -> bool:
-        """Whether no replica trains any longer."""
-        return not self.alive(int(self.last.max()) + 1).any()
+@dataclass(eq=False, repr=False)
+class Trainable(BaseEstimator):
+    """Base class of `NeuralHead`: how its networks are trained.
 
-    def found(self) -> list[Trained]:
-        """The best parameters and the history of each replica."""
-        return [
-            Trained(
-                {name: value[[replica]].clone() for name, value in self.kept.items()},
-                history,
-                int(self.epoch[replica]) + 1,
+    Args:
+        epochs: most passes over the training part.
+        patience: passes without a lower loss on what is held out inside of the training part before
+            training ends; the pass of the lowest counts. None: nothing is held out.
+        batch_size: utterances of one step of AdamW.
+        learning_rate: at the beginning; falls to zero along half a cosine.
+        weight_decay: of AdamW.
+        mixup: parameter of the beta distribution that pairs of utterances are blended by (Zhang et
+            al. 2018, arXiv 1710.09412); 0: they are not.
+        hidden: width of the hidden layer.
+        dropout: share of the hidden numbers that is zeroed while training.
+        device: of torch.
+
+    Attributes:
+        network_: the trained torch module, a stack of one.
+        history_: one value an epoch of each curve: the training loss and other scores over the
+            epoch's batches, under dropout (train_…), and those of the rows to stop by (stop_…) and
+            of the rows that are watched (heldout_…).
+        epoch_: the epoch, from 1, that the network is of.
+    """
+
+    network: ClassVar[Callable[..., Network]]
+
+    epochs: int = 30
+    patience: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    mixup: float = 0.0
+    hidden: int = 64
+    dropout: float = 0.5
+    device: str = "cpu"
+
+    def _loss(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """(replica, utterance) the training loss of outputs (replica, utterance, output)."""
+        raise NotImplementedError
+
+    def _scores(self, outputs: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> Scores:
+        """Scores over the utterances, of weight (replica, utterance); among them "loss", without
+        label smoothing."""
+        raise NotImplementedError
+
+    def _stack(self, replicas: int, layers: int, dim: int, outputs: int) -> Network:
+        """Untrained networks."""
+        return self.network(replicas, layers, dim, self.hidden, outputs, self.dropout)
+
+    def _train(
+        self,
+        x: torch.Tensor,
+        mask: torch.Tensor,
+        parts: Sequence[TrainingPart],
+        heads: Sequence["Trainable"],
+    ) -> None:
+        """Train `heads`, one on each part, a stack of some at a time on each core.
+
+        The best epoch of a head has the least loss on the held-out rows of its part; without such
+        rows it is the last epoch. A head depends only on its own part and seed. The size of a stack
+        does not depend on the number of cores, and each computes on one thread: the result has the
+        same bytes under any load.
+
+        Args:
+            x: (utterance, layer, moment, dim) features, zero where `mask` is not set.
+            mask: (utterance, moment) which moments there are.
+            parts: what each head is trained on.
+            heads: with the parameters of this one; they receive the attributes that are learned.
+
+        Raises:
+            NoOptimum: the loss is no longer finite.
+        """
+        shape = (x.shape[1], x.shape[3], parts[0].target.shape[1])
+        of_one = sum(value.numel() for value in self._stack(1, *shape).parameters())
+        size = 4 * of_one + 2 * self.batch_size * x[0].numel()
+        count = min(max(2, math.ceil(len(parts) * size / CHUNK)), len(parts))
+        order = sorted(range(len(parts)), key=lambda number: -len(parts[number].train))
+
+        def run(chunk: Sequence[int]) -> None:
+            with one_thread():
+                network = self._stack(len(chunk), *shape)
+                curves = self._curves(network, Stack(x, mask, [parts[n] for n in chunk]))
+                for replica, number in enumerate(chunk):
+                    head = heads[number]
+                    head.network_ = self._stack(1, *shape)
+                    own = {name: value[[replica]] for name, value in curves.kept.items()}
+                    head.network_.load_state_dict(own)
+                    head.history_ = curves.histories[replica]
+                    head.epoch_ = int(curves.epoch[replica]) + 1
+
+        cores = cpu_count() if self.device == "cpu" else 1
+        with one_thread(), ThreadPoolExecutor(cores) as pool:
+            list(pool.map(run, [some.tolist() for some in np.array_split(order, count)]))
+
+    def _curves(self, network: Network, stack: Stack) -> Curves:
+        """Train each replica of `network` on its part of `stack`."""
+        parts = stack.parts
+        initialise(network, [part.seed for part in parts])
+        network.to(stack.x.device)
+        steps = [math.ceil(len(part.train) / self.batch_size) for part in parts]
+        ends = np.flatnonzero(np.diff(steps, prepend=0, append=0)).tolist()
+        groups = [slice(*some) for some in pairwise(ends)]  # of replicas with the same steps
+        optimizer = AdamW(network, groups, self.weight_decay)
+        noise = Noise([part.seed for part in parts], stack.x.device)
+        curves = Curves(network, parts, self.patience or 0)
+        for epoch in range(self.epochs):
+            noise.begin(epoch, ORDER)
+            orders = noise.orders([len(part.train) for part in parts])
+            shuffled = [part.train[order] for part, order in zip(parts, orders, strict=True)]
+            rows, meant = stack.rows(shuffled, steps[0] * self.batch_size)
+            sizes = meant.unflatten(1, (-1, self.batch_size)).sum(2).clamp(min=1)
+            target = stack.target[stack.replica, rows]
+            weight = stack.weight[stack.replica, rows] * meant
+            batches = zip(
+                *(of_all.split(self.batch_size, 1) for of_all in (rows, target, weight)),
+                sizes.split(1, 1),
+                strict=True,
             )
-            for replica, history in enumerate(self.histories)
-        ]
+            noise.begin(epoch, STEPS)
+            seen = []
+            for step, batch in enumerate(batches):
+                seen.append(self._learn(network, stack, noise, *batch))
+                shares = [step / steps[group.start] for group in groups]
+                rates = [self._rate(epoch + share) if share < 1 else None for share in shares]
+                optimizer.step(rates)
+            found = self._scores(*(torch.cat(some, 1) for some in zip(*seen, strict=True)))
+            scores = {f"train_{name}": value for name, value in found.items()}
+            for name in ("stop", "test"):
+                found = self._evaluated(network, stack, [getattr(part, name) for part in parts])
+                kind = "heldout" if name == "test" else name
+                scores |= {f"{kind}_{score}": value for score, value in found.items()}
+            if not scores["train_loss"].isfinite().all():
+                raise NoOptimum(
+                    "the training loss is not finite: look for extreme features, or take a smaller "
+                    "--learning-rate"
+                )
+            curves.note(epoch, scores)
+            if not curves.alive.any():
+                break
+        return curves
+
+    def _rate(self, epochs: float) -> float:
+        """The learning rate after some epochs."""
+        return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * epochs / self.epochs))
+
+    def _learn(
+        self,
+        network: Network,
+        stack: Stack,
+        noise: Noise,
+        rows: torch.Tensor,
+        target: torch.Tensor,
+        weight: torch.Tensor,
+        sizes: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        """Compute the gradients of a batch `rows` (replica, utterance), of which the first `sizes`
+        (replica, 1) count; return outputs, targets and weights."""
+        x, mask = stack.inputs(rows)
+        if self.mixup:
+            share = noise.beta(self.mixup)
+            other = (torch.arange(rows.shape[1], device=rows.device) + 1) % sizes
+            x = _blend(x, x[stack.replica, other], share[..., None, None, None])
+            mask = mask | mask[stack.replica, other]
+            target = _blend(target, target[stack.replica, other], share[..., None])
+        outputs = network(x, mask, noise)
+        (self._loss(outputs, target) * (weight / sizes)).sum().backward()
+        return outputs.detach(), target, weight
+
+    @torch.no_grad()
+    def _evaluated(self, network: Network, stack: Stack, chosen: Sequence[Rows]) -> Scores:
+        """Scores (replica,) of some rows of each replica; NaN for a replica without rows."""
+        longest = max(map(len, chosen))
+        if not longest:
+            return {}
+        rows, meant = stack.rows(chosen, longest)
+        batches = rows.split(PREDICTION_BATCH, 1)
+        outputs = torch.cat([network(*stack.inputs(some)) for some in batches], 1)
+        found = self._scores(outputs, stack.target[stack.replica, rows], meant.to(outputs.dtype))
+        empty = ~meant.any(1)
+        return {name: value.masked_fill(empty, math.nan) for name, value in found.items()}
+
+
+def _blend(one: torch.Tensor, other: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    return other + share * (one - other)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
