@@ -30,8 +30,8 @@ from sklearn.svm import SVC, SVR
 from torch import nn
 
 from classify.export.neural import Neural
-from classify.heads.linear_scores import LinearScores
 from classify.heads.neural import NeuralClassifier, NeuralRegressor
+from classify.heads.numpy_scores import LinearScores
 from classify.heads.trees import Tree, trees_of
 from data.errors import UsageError
 

@@ -85,7 +85,7 @@ def _neural(
     )
 
 
-LINEAR = "classify.heads.linear_scores:LinearScores"
+LINEAR = "classify.heads.numpy_scores:LinearScores"
 
 HEADS = {
     "logreg": Head(
@@ -98,7 +98,7 @@ HEADS = {
     "ridge": Head(
         "classify.heads.linear:Ridge",
         "ridge regression",
-        regressor="classify.heads.regressors:ridge",
+        regressor="classify.heads.classical:ridge_regressor",
         regularised=True,
         scores=LINEAR,
     ),
@@ -111,14 +111,14 @@ HEADS = {
     "svm": Head(
         "classify.heads.classical:svm",
         "support vectors, RBF kernel",
-        regressor="classify.heads.regressors:svm",
+        regressor="classify.heads.classical:svm_regressor",
         balanced=True,
         regularised=True,
     ),
     "knn": Head(
         "classify.heads.classical:knn",
         "nearest neighbours by cosine",
-        regressor="classify.heads.regressors:knn",
+        regressor="classify.heads.classical:knn_regressor",
     ),
     "linear-svm": Head(
         "classify.heads.classical:linear_svm",
@@ -129,7 +129,7 @@ HEADS = {
     "forest": Head(
         "classify.heads.classical:forest",
         "extremely randomised trees",
-        regressor="classify.heads.regressors:forest",
+        regressor="classify.heads.classical:forest_regressor",
         random=True,
         balanced=True,
         scaled=False,
@@ -137,7 +137,7 @@ HEADS = {
     "boosting": Head(
         "classify.heads.classical:boosting",
         "boosted small trees",
-        regressor="classify.heads.regressors:boosting",
+        regressor="classify.heads.classical:boosting_regressor",
         random=True,
         balanced=True,
         scaled=False,
@@ -145,7 +145,7 @@ HEADS = {
     "mlp": _neural(
         "MLP",
         "one hidden layer on a learned mix",
-        scores="classify.heads.perceptron_scores:PerceptronScores",
+        scores="classify.heads.numpy_scores:PerceptronScores",
     ),
     "gru": _neural("GRU", "recurrent, over time or layers", True),
     "attention": _neural("Attention", "attentive statistics, over time or layers", True, True),

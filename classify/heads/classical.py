@@ -1,21 +1,31 @@
 """Heads from scikit-learn.
 
 Heads that depend on distances are pipelines with a scaler, which is fitted to the training part
-together with the head. Trees need no scaler. Each fit uses one thread, since folds run in parallel.
+together with the head. Trees need no scaler. Regressors fit X (utterance, dim) and
+y (utterance, target); several targets share the features and nothing else. Each fit uses one
+thread, since folds run in parallel.
 ``docs/heads.md`` explains sources and defaults.
 """
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import Ridge
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 
 from classify.heads.linear.batched import DEFAULT_C
 
@@ -118,3 +128,57 @@ def _calibrated(machine: SVC) -> WeightedPipeline:
     """
     calibrated = CalibratedClassifierCV(machine, method="temperature", ensemble=False, cv=3)
     return WeightedPipeline([("standardscaler", StandardScaler()), ("machine", calibrated)])
+
+
+def ridge_regressor(alpha: float = 1000.0) -> TransformedTargetRegressor:
+    """Ridge regression, regularised as the classifier."""
+    return standardised(Ridge(alpha))
+
+
+def svm_regressor(C: float = 1.0, epsilon: float = 0.1) -> TransformedTargetRegressor:
+    """Support vector regression with RBF kernel.
+
+    Args:
+        C: inverse strength of the regularisation.
+        epsilon: errors below it have no loss; in standard deviations of the target.
+    """
+    return standardised(MultiOutputRegressor(SVR(C=C, epsilon=epsilon)))
+
+
+def knn_regressor(n_neighbors: int = 10) -> TransformedTargetRegressor:
+    """Mean of the nearest neighbours by cosine, the nearer counting more."""
+    return standardised(KNeighborsRegressor(n_neighbors, weights="distance", metric="cosine"))
+
+
+def forest_regressor(
+    n_estimators: int = 100, random_state: int | None = None
+) -> TransformedTargetRegressor:
+    """Random forests (Breiman 2001, Random Forests); the root of the features at each split."""
+    trees = RandomForestRegressor(
+        n_estimators, max_features="sqrt", min_samples_leaf=5, random_state=random_state
+    )
+    return standardised(MultiOutputRegressor(trees))
+
+
+def boosting_regressor(
+    max_iter: int = 100, random_state: int | None = None
+) -> TransformedTargetRegressor:
+    """Histogram gradient boosting, a model for each target.
+
+    32 bins and a tenth of the features at each split: embeddings have many features, corpora few
+    utterances, and most of the time would go into histograms.
+    """
+    trees = HistGradientBoostingRegressor(
+        max_iter=max_iter,
+        max_bins=32,
+        max_features=0.1,
+        early_stopping=False,
+        random_state=random_state,
+    )
+    return standardised(MultiOutputRegressor(trees))
+
+
+def standardised(regressor: Any) -> TransformedTargetRegressor:
+    """A regressor on standardised features and targets; predictions are on the targets' own scale."""
+    pipeline = make_pipeline(StandardScaler(), regressor)
+    return TransformedTargetRegressor(pipeline, transformer=StandardScaler())

@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from classify.heads.linear_scores import LinearScores
+from classify.heads.numpy_scores import LinearScores
 from data.errors import UsageError
 
 FILE = "head.safetensors"  # beside the encoder

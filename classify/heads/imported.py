@@ -54,14 +54,13 @@ def classifier(path: str, **parameters: Any) -> Any:
 
 def regressor(path: str, **parameters: Any) -> Any:
     """An unfitted regressor on standardised features and targets."""
-    from sklearn.compose import TransformedTargetRegressor
     from sklearn.multioutput import MultiOutputRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    each = MultiOutputRegressor(_class(path)(**parameters))  # few can regress several targets
-    pipeline = make_pipeline(StandardScaler(), each)
-    return TransformedTargetRegressor(pipeline, transformer=StandardScaler())
+    from classify.heads.classical import standardised
+
+    return standardised(
+        MultiOutputRegressor(_class(path)(**parameters))
+    )  # few take several targets
 
 
 def type_of(path: str) -> str:

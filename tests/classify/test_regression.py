@@ -22,7 +22,7 @@ from classify.commands.probe import main as probe
 from classify.commands.train import main as train
 from classify.dataset import has_numbers, load, log_kind, require_classes
 from classify.evaluation.run import Run, evaluate
-from classify.heads import HEADS, build_regressor, regressors
+from classify.heads import HEADS, build_regressor, classical
 from classify.models import train as fit
 from classify.models.trained import TrainedHead
 from classify.options import Options
@@ -39,11 +39,11 @@ SOME = [
     for name in ABLE
 ]
 MAKERS = {
-    "ridge": regressors.ridge,
-    "svm": regressors.svm,
-    "knn": regressors.knn,
-    "forest": lambda: regressors.forest(20, random_state=0),
-    "boosting": lambda: regressors.boosting(20, random_state=0),
+    "ridge": classical.ridge_regressor,
+    "svm": classical.svm_regressor,
+    "knn": classical.knn_regressor,
+    "forest": lambda: classical.forest_regressor(20, random_state=0),
+    "boosting": lambda: classical.boosting_regressor(20, random_state=0),
 }
 CENTRES = np.array([[1.5, 4.5], [4.5, 3.5], [3.0, 1.5], [2.0, 3.0]])  # (emotion, target)
 
@@ -342,7 +342,7 @@ def test_regressors_take_what_they_know() -> None:
     given = {"random_state": 7, "steps": 3, "alpha": 2.0}
     ridge = build_regressor("ridge", given)
     assert ridge.regressor.named_steps["ridge"].alpha == 2.0
-    assert regressors.forest(random_state=7).regressor[-1].estimator.random_state == 7
+    assert classical.forest_regressor(random_state=7).regressor[-1].estimator.random_state == 7
 
 
 def test_a_run_can_be_had_from_python(rated) -> None:

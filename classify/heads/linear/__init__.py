@@ -18,7 +18,7 @@ from classify.heads.linear.batched import DEFAULT_C, log_probabilities
 from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.problems import Problems
 from classify.heads.linear.spaces import FeatureSpace
-from classify.heads.linear_scores import LinearScores, Matrix
+from classify.heads.numpy_scores import LinearScores, Matrix
 from classify.heads.standardize import scaling
 
 
