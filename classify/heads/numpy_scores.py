@@ -76,8 +76,8 @@ class LinearScores:
 
 
 class PerceptronScores:
-    """Probabilities of classes by a `classify.heads.neural.MLP` on pooled layers: one hidden layer on
-    a softmax mix of the layers.
+    """Probabilities of a `classify.heads.neural.MLP`: one hidden layer on a softmax mix of the layers,
+    which are pooled.
 
     Attributes:
         classes_: (class,) labels, sorted.
