@@ -179,6 +179,6 @@ def boosting_regressor(
 
 
 def standardised(regressor: Any) -> TransformedTargetRegressor:
-    """A regressor on standardised features and targets, which predicts on the targets' own scale."""
+    """A regressor of standardised features and targets that predicts on the original scale."""
     pipeline = make_pipeline(StandardScaler(), regressor)
     return TransformedTargetRegressor(pipeline, transformer=StandardScaler())

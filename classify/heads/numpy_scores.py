@@ -76,8 +76,8 @@ class LinearScores:
 
 
 class PerceptronScores:
-    """Probabilities of a `classify.heads.neural.MLP`: one hidden layer on a softmax mix of the layers,
-    which are pooled.
+    """Probabilities of a `classify.heads.neural.MLP` on pooled layers: one hidden layer on a
+    softmax mix of the layers.
 
     Attributes:
         classes_: (class,) labels, sorted.
