@@ -25,13 +25,10 @@ class Frontend(nn.Module):
             normalise: whether waveforms are to have zero mean and unit variance.
         """
         super().__init__()
-        first, *others = extractor.conv_layers
+        self.layers = nn.ModuleList(extractor.conv_layers)
         convolutions = [layer.conv for layer in extractor.conv_layers]
         self.sizes: Sizes = [(conv.kernel_size[0], conv.stride[0]) for conv in convolutions]
         self.normalise = normalise
-        grouped = isinstance(getattr(first, "layer_norm", None), nn.GroupNorm)
-        self.first = GroupNormed(first) if grouped else first
-        self.others = nn.Sequential(*others)
 
     def forward(
         self, signal: torch.Tensor, lengths: torch.Tensor
@@ -47,33 +44,21 @@ class Frontend(nn.Module):
             own = _valid(signal.shape[1], lengths)
             mean, variance = moments(signal, own)
             samples = (signal - mean) * own / (variance + NORMALISATION_EPSILON).sqrt()
+        first: Any
+        first, *others = self.layers
         hidden = samples[:, None]
-        if isinstance(self.first, GroupNormed):
-            hidden = self.first.conv(hidden)
-            own = _valid(hidden.shape[2], frames(lengths, self.sizes[:1]))
-            hidden = self.first(hidden, own[:, None])
+        if isinstance(norm := getattr(first, "layer_norm", None), nn.GroupNorm):
+            hidden = first.conv(hidden)  # the norm of a channel is over the utterance's own frames
+            own = _valid(hidden.shape[2], frames(lengths, self.sizes[:1]))[:, None]
+            mean, variance = moments(hidden, own)
+            scale = norm.weight[:, None] / (variance + norm.eps).sqrt()
+            hidden = first.activation((hidden - mean) * scale + norm.bias[:, None])
         else:
-            hidden = self.first(hidden)
-        features = self.others(hidden).transpose(1, 2)
+            hidden = first(hidden)
+        for layer in others:
+            hidden = layer(hidden)
+        features = hidden.transpose(1, 2)
         return features, _valid(features.shape[1], frames(lengths, self.sizes)) > 0
-
-
-class GroupNormed(nn.Module):
-    """A first layer whose norm is over the utterance's own frames."""
-
-    def __init__(self, layer: Any) -> None:
-        super().__init__()
-        if layer.layer_norm.num_groups != layer.layer_norm.num_channels:
-            raise ValueError(f"expected one channel a group, got {layer.layer_norm}")
-        self.conv: nn.Conv1d = layer.conv
-        self.norm: nn.GroupNorm = layer.layer_norm
-        self.activation = layer.activation
-
-    def forward(self, hidden: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-        """What follows the convolution, for (utterance, channel, frame)."""
-        mean, variance = moments(hidden, own)
-        scale = self.norm.weight[:, None] / (variance + self.norm.eps).sqrt()
-        return self.activation((hidden - mean) * scale + self.norm.bias[:, None])
 
 
 def moments(values: torch.Tensor, own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

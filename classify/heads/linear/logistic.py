@@ -88,6 +88,7 @@ class Optimum(NamedTuple):
     converged: Array  # (problem,) where False, the other fields have no meaning
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def minimise(space: Space, batch: Batch, tolerance: float, together: bool = False) -> Optimum:
     """Fit every problem until its objective is at most `tolerance` (relative) above the least.
 
@@ -102,11 +103,6 @@ def minimise(space: Space, batch: Batch, tolerance: float, together: bool = Fals
             The shape of a product decides how it is rounded, so this is what keeps a problem from
             depending on when others are done.
     """
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _minimised(space, batch, tolerance, together)
-
-
-def _minimised(space: Space, batch: Batch, tolerance: float, together: bool) -> Optimum:
     point, direction = _start(space, batch), None
     names = ("weights", "intercept", "logits")
     xp = namespace(batch.weights)

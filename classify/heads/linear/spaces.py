@@ -169,9 +169,7 @@ def _principal(X: Array) -> tuple[Array, Array]:
     return leading(lambda Q: X.T @ (X @ Q) / len(X), X.shape[1], X)
 
 
-def leading(
-    operator: Callable[[Array], Array], dim: int, like: Array, rank: int = RANK
-) -> tuple[Array, Array]:
+def leading(operator: Callable[[Array], Array], dim: int, like: Array) -> tuple[Array, Array]:
     """The leading eigenvectors (direction, dim) and eigenvalues of a positive operator, roughly.
 
     The range of the operator is found by random vectors (Halko, Martinsson and Tropp 2011, Finding
@@ -179,7 +177,7 @@ def leading(
     a fit, and costs more than they do.
     """
     xp = namespace(like)
-    random = np.random.default_rng(0).standard_normal((dim, min(rank, dim)))
+    random = np.random.default_rng(0).standard_normal((dim, min(RANK, dim)))
     basis = xp.linalg.qr(operator(xp.asarray(random, dtype=like.dtype, device=like.device)))[0]
     eigenvalues, rotation = xp.linalg.eigh(basis.T @ operator(basis))
     return (basis @ rotation).T, xp.clip(eigenvalues, 0, None)
