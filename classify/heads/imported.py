@@ -90,10 +90,8 @@ def log_probabilities(
     """Fit the estimator to one problem after the other; see
     `classify.heads.linear.batched.log_probabilities`. Its C is not used."""
     found = np.full((len(problems), len(X), problems.classes), -np.inf, np.float32)
-    rows = np.arange(len(problems))
-    labels = np.broadcast_to(problems.labels_of(rows), problems.train.shape)
     with threadpool_limits(1):
-        for out, train, y in zip(found, problems.train, labels, strict=True):
+        for out, train, y in zip(found, problems.train, problems.all_labels, strict=True):
             fitted = classifier(path).fit(X[train], y[train])
             shares = np.maximum(probabilities(fitted, X), TINY)
             out[:, fitted.classes_] = log_softmax(np.log(shares), axis=1)

@@ -192,7 +192,7 @@ def test_chunks_change_nothing(study, chunk: int, monkeypatch: pytest.MonkeyPatc
         0.01,
     )
     expected = log_probabilities("logreg", X, many)
-    monkeypatch.setattr(jobs, "CPU_CHUNK", chunk)
+    monkeypatch.setattr(jobs, "CHUNK", chunk)
     np.testing.assert_allclose(log_probabilities("logreg", X, many), expected, atol=5e-3)
 
 
@@ -266,20 +266,3 @@ def test_weights_count_as_repetitions() -> None:
     weighted = SoftmaxRegression(C=1.0).fit(X, y, sample_weight=times)
     repeated = SoftmaxRegression(C=1.0).fit(X.repeat(times, 0), y.repeat(times))
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-4)
-
-
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
-def test_torch_equals_numpy(study, device: str) -> None:
-    torch = pytest.importorskip("torch")
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no NVIDIA GPU")
-    X, y, train = study
-    rows = torch.as_tensor(train.astype(np.float32), device=device)
-    Z = scaling(X, train[:1]).of(X).astype(np.float32)
-    space = FeatureSpace.of(torch.as_tensor(Z, device=device))
-    labels, C = torch.as_tensor(y[None], device=device), torch.full((12,), 0.1, device=device)
-    found = minimise(space, Batch.of(labels, 6, rows, C), 1e-6)
-    plain = FeatureSpace.of(Z)
-    task = Batch.of(y[None], 6, train.astype(np.float32), np.full(12, 0.1, np.float32))
-    for ours, expected in zip(found, minimise(plain, task, 1e-6), strict=True):
-        np.testing.assert_allclose(ours.cpu().numpy(), expected, atol=5e-3)

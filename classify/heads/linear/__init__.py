@@ -17,7 +17,7 @@ from classify.heads.linear import closed_form
 from classify.heads.linear.batched import DEFAULT_C, log_probabilities
 from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.problems import Problems
-from classify.heads.linear.spaces import FeatureSpace
+from classify.heads.linear.spaces import Array, FeatureSpace
 from classify.heads.numpy_scores import LinearScores, Matrix
 from classify.heads.standardize import scaling
 
@@ -55,7 +55,7 @@ class LinearHead(LinearScores, ClassifierMixin, BaseEstimator):
         require_C("C =", self.C)
         return matrix, numbers
 
-    def _keep(self, weights: Matrix, intercept: Matrix, mean: Matrix, scale: Matrix) -> Self:
+    def _keep(self, weights: Array, intercept: Array, mean: Array, scale: Array) -> Self:
         """Store weights (class, dim) of the standardised features."""
         self.coef_ = weights / scale
         self.intercept_ = intercept - self.coef_ @ mean

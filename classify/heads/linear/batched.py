@@ -20,7 +20,7 @@ Finish = Callable[[npt.NDArray, Callable[[], Linear]], Any]  # of logits, and of
 
 
 def log_probabilities(
-    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str = "cpu"
+    head: str, X: npt.NDArray[np.floating], problems: Problems
 ) -> npt.NDArray[np.float32]:
     """Fit `head` to every problem and predict all utterances with each fit.
 
@@ -36,7 +36,6 @@ def log_probabilities(
         head: logreg, ridge or lda.
         X: (utterance, dim) features.
         problems: what each fit is trained on.
-        device: "cpu", or for logreg a torch device such as "cuda".
 
     Returns:
         (problem, utterance, class) log-probabilities, of training and test utterances; -inf for a
@@ -47,17 +46,15 @@ def log_probabilities(
         NoOptimum: a fit does not converge.
     """
     found = np.empty((len(problems), len(X), problems.classes), np.float32)
-    for rows, part in _fitted(head, X, problems, device, lambda logits, _: _log_softmax(logits)):
+    for rows, part in _fitted(head, X, problems, lambda logits, _: _log_softmax(logits)):
         found[rows] = part
     return found
 
 
-def predictions(
-    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str = "cpu"
-) -> npt.NDArray[np.intp]:
+def predictions(head: str, X: npt.NDArray[np.floating], problems: Problems) -> npt.NDArray[np.intp]:
     """(problem, utterance) the most probable class; `log_probabilities` in less memory."""
     found = np.empty((len(problems), len(X)), np.intp)
-    for rows, part in _fitted(head, X, problems, device, lambda logits, _: logits.argmax(0)):
+    for rows, part in _fitted(head, X, problems, lambda logits, _: logits.argmax(0)):
         found[rows] = part
     return found
 
@@ -73,7 +70,7 @@ def weights(
     """
     coefficients = np.empty((len(problems), problems.classes, X.shape[1]), np.float32)
     intercepts = np.empty((len(problems), problems.classes))
-    for rows, (some, of_classes) in _fitted(head, X, problems, "cpu", lambda _, linear: linear()):
+    for rows, (some, of_classes) in _fitted(head, X, problems, lambda _, linear: linear()):
         coefficients[rows], intercepts[rows] = some.swapaxes(0, 1), of_classes.T
     intercepts[~problems.present.T] = -np.inf
     return coefficients, intercepts
@@ -86,7 +83,7 @@ def _log_softmax(logits: npt.NDArray) -> npt.NDArray:
 
 
 def _fitted(
-    head: str, X: npt.NDArray[np.floating], problems: Problems, device: str, finish: Finish
+    head: str, X: npt.NDArray[np.floating], problems: Problems, finish: Finish
 ) -> Iterator[tuple[Rows, Any]]:
     """Yield some problems at a time with what `finish` makes of their logits and weights."""
     if not np.isfinite(X).all():
@@ -105,10 +102,9 @@ def _fitted(
             answers.append((rows, finish(logits, linear)))
         return answers
 
-    cores = cpu_count() if device == "cpu" else 1
-    with threadpool_limits(1), ThreadPoolExecutor(cores) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as pool:
         if head == "logreg":
-            jobs = softmax_jobs(X, problems, device)
+            jobs = softmax_jobs(X, problems)
         else:
             jobs = closed_form_jobs(head, X, problems)
         for answers in pool.map(run, jobs):

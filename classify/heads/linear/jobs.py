@@ -17,18 +17,18 @@ from classify.heads import NoOptimum
 from classify.heads.linear import closed_form
 from classify.heads.linear.logistic import Batch, minimise
 from classify.heads.linear.problems import Problems, Rows
-from classify.heads.linear.spaces import Array, FeatureSpace, FoldedSpace, GramSpace, product
+from classify.heads.linear.spaces import FeatureSpace, FoldedSpace, GramSpace, product
 from classify.heads.standardize import scaling
 
 TOLERANCE = 5e-5  # of logistic regression: of its objective, and in weights its root, relative
 STEPS = 20  # roughly, that a fit takes; weighs one way of fitting against the other
-CPU_CHUNK = 40_000  # numbers of an array, so that a core's cache holds a few
-DEVICE_CHUNK = 1 << 28
+CHUNK = 40_000  # numbers of an array, so that a core's cache holds a few
 FEW_COLUMNS = 40  # with so many, a product takes twice as long as with one
 GRAM_LIMIT = 20_000  # utterances of a Gram matrix
 COMMON = 0.25  # share of the utterances that all parts of a chunk have to train on
 FAR = 1e9  # deviations; larger values of shared features could overflow float32
 
+DType = type[np.floating]  # float32 or float64
 Float64 = npt.NDArray[np.float64]
 Linear = tuple[Float64, Float64]  # of features as they are: (class, problem, dim) and intercepts
 Answer = tuple[Rows, npt.NDArray, Callable[[], Linear]]  # problems, their logits and weights
@@ -64,7 +64,7 @@ def _parts(
     return [Part(X, problems, *each) for each in zip(rows, train, *scaled, strict=True)]
 
 
-def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -> list[Job]:
+def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems) -> list[Job]:
     """Jobs that fit logistic regressions."""
     train, members = problems.parts()
     columns = problems.classes * np.array([len(rows) for rows in members])
@@ -73,14 +73,14 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
     double = _needs_float64(problems.strengths, X.size)
     chunks: list[Rows] = []
     if np.ndim(problems.C) == 0:
-        most = _most(problems.classes * max(X.shape), device)
+        most = _most(problems.classes * max(X.shape))
         chunks = _sharing(train, members, by_features <= by_gram, most)
     common = [train[chunk].all(0) for chunk in chunks]
     nobody = [np.array([], np.intp)] * len(chunks)
     parts = _parts(X, problems, np.vstack([train, *common]), members + nobody)
     dtype = np.float64 if double[0] else np.float32
     jobs: list[Job] = [
-        partial(_on_shared_features, reference, [parts[part] for part in chunk], dtype, device)
+        partial(_on_shared_features, reference, [parts[part] for part in chunk], dtype)
         for chunk, reference in zip(chunks, parts[len(members) :], strict=True)
     ]
     by_features = STEPS * 4 * X.size * (columns + FEW_COLUMNS)
@@ -90,7 +90,7 @@ def softmax_jobs(X: npt.NDArray[np.floating], problems: Problems, device: str) -
         of_own = double[own.rows]
         for dtype, some in ((np.float32, own.rows[~of_own]), (np.float64, own.rows[of_own])):
             if len(some):
-                jobs.append(partial(_on_own_features, space, own, some, dtype, device))
+                jobs.append(partial(_on_own_features, space, own, some, dtype))
     return jobs
 
 
@@ -141,45 +141,31 @@ def _needs_float64(C: npt.NDArray[np.float64], numbers: int) -> npt.NDArray[np.b
     return C * np.finfo(np.float32).eps * numbers**0.5 > TOLERANCE**0.5 / 10
 
 
-def _most(numbers: int, device: str) -> int:
+def _most(numbers: int) -> int:
     """Number of problems whose arrays have an efficient size."""
-    return max(1, (CPU_CHUNK if device == "cpu" else DEVICE_CHUNK) // numbers)
+    return max(1, CHUNK // numbers)
 
 
-def _chunks(rows: Rows, problems: Problems, longest: int, device: str) -> list[Rows]:
+def _chunks(rows: Rows, problems: Problems, longest: int) -> list[Rows]:
     """Chunks of problems with similar C whose arrays have an efficient size."""
     rows = rows[np.argsort(problems.strengths[rows], kind="stable")]
-    number = -(-len(rows) // _most(problems.classes * longest, device))
+    number = -(-len(rows) // _most(problems.classes * longest))
     return np.array_split(rows, min(number, len(rows)))
 
 
-def _array(values: npt.NDArray, device: str) -> Array:
-    if device == "cpu":
-        return np.ascontiguousarray(values)
-    import torch
-
-    return torch.as_tensor(values, device=device)
-
-
-def _numpy(array: Array) -> npt.NDArray:
-    return array if isinstance(array, np.ndarray) else array.cpu().numpy()
-
-
-def _batch_of(problems: Problems, rows: Rows, utterances: Rows | slice, like: Array) -> Batch:
-    """Labels, weights and C of some problems and utterances, in arrays of the type of `like`."""
-    device = "cpu" if isinstance(like, np.ndarray) else str(like.device)
-    dtype = np.dtype(str(like.dtype).removeprefix("torch."))
-    weights = problems.train[rows][:, utterances].astype(dtype)
-    labels = problems.labels_of(rows, utterances)
+def _batch_of(
+    problems: Problems, rows: Rows, utterances: npt.NDArray | slice, dtype: DType
+) -> Batch:
+    """Labels, weights and C of some problems and utterances."""
+    train, labels = (
+        np.ascontiguousarray(values[rows][:, utterances])  # the layout decides how sums are rounded
+        for values in (problems.train, problems.all_labels)
+    )
     C = problems.strengths[rows].astype(dtype)
-    arrays = (_array(values, device) for values in (labels, weights, C))
-    labels, weights, C = arrays
-    return Batch.of(labels, problems.classes, weights, C)
+    return Batch.of(labels, problems.classes, train.astype(dtype), C)
 
 
-def _on_shared_features(
-    reference: Part, parts: list[Part], dtype: type[np.floating], device: str
-) -> Iterator[Answer]:
+def _on_shared_features(reference: Part, parts: list[Part], dtype: DType) -> Iterator[Answer]:
     """Fit the problems of some training parts, of one C.
 
     No problem leaves the batch before the last one has converged: the size of the batch affects
@@ -189,7 +175,6 @@ def _on_shared_features(
         reference: the utterances that all the parts train on.
         parts: those parts.
         dtype: float32 or float64.
-        device: "cpu", or a torch device.
     """
     rows = np.concatenate([part.rows for part in parts])
     sizes = [len(part.rows) for part in parts]
@@ -203,67 +188,68 @@ def _on_shared_features(
     np.clip(Z, -FAR, FAR, out=Z)
     inverse = np.where(constant, 0, scale / deviation)
     mean = (own_mean - centre) / scale
-    arrays = [_array(a.astype(dtype, copy=False), device) for a in (Z, mean, inverse)]
-    space = FoldedSpace.within(arrays[0], _array(reference.train, device), *arrays[1:])
-    batch = _batch_of(reference.problems, rows, slice(None), space.X)
+    space = FoldedSpace.within(
+        Z, reference.train, *(a.astype(dtype, copy=False) for a in (mean, inverse))
+    )
+    batch = _batch_of(reference.problems, rows, slice(None), dtype)
     optimum = minimise(space, batch, TOLERANCE, together=True)
-    converged = _numpy(optimum.converged)
+    converged = optimum.converged
 
     def linear() -> Linear:
-        weights = _numpy(optimum.weights).astype(np.float64) * inverse
+        weights = optimum.weights.astype(np.float64) * inverse
         shift = (weights * mean).sum(-1)
-        weights, centred = weights / scale, _numpy(optimum.intercept)[..., 0] - shift
+        weights, centred = weights / scale, optimum.intercept[..., 0] - shift
         return weights[:, converged], (centred - weights @ centre)[:, converged]
 
-    yield rows[converged], _numpy(optimum.logits)[:, converged], linear
+    yield rows[converged], optimum.logits[:, converged], linear
     for part in parts:
         if len(left := np.setdiff1d(part.rows, rows[converged])):
-            yield from _more_exactly(part, left, device)
+            yield from _more_exactly(part, left)
 
 
 def _on_own_features(
     kind: type[FeatureSpace] | type[GramSpace],
     part: Part,
     rows: Rows,
-    dtype: type[np.floating],
-    device: str,
+    dtype: DType,
 ) -> Iterator[Answer]:
     """Fit some problems of a training part, on its utterances alone."""
     problems, train = part.problems, part.train
     Z = part.standardised().astype(dtype)
-    known, new = _array(Z[train], device), _array(Z[~train], device)
+    known, new = Z[train], Z[~train]
     space = kind.of(known)
     longest = len(known) if kind is GramSpace else max(known.shape)
-    for chunk in _chunks(rows, problems, longest, device):
-        batch = _batch_of(problems, chunk, np.flatnonzero(train), known)
-        optimum = minimise(space, batch, TOLERANCE)
-        weights, intercept, logits, converged = optimum
-        there = _numpy(converged)
+    for chunk in _chunks(rows, problems, longest):
+        optimum = minimise(space, _batch_of(problems, chunk, train, dtype), TOLERANCE)
+        there = optimum.converged
+        weights, intercept, logits = (values[:, there] for values in optimum[:3])
+        features = space.of_features(weights)
         found = np.empty((problems.classes, there.sum(), len(Z)), Z.dtype)
-        found[..., train] = _numpy(logits[:, converged])
-        features, intercept = space.of_features(weights[:, converged]), intercept[:, converged]
-        found[..., ~train] = _numpy(product(features, new.T) + intercept)
-        linear = partial(part.unscaled, _numpy(features), _numpy(intercept)[..., 0])
-        yield chunk[there], found, linear
+        found[..., train] = logits
+        found[..., ~train] = product(features, new.T) + intercept
+        yield chunk[there], found, partial(part.unscaled, features, intercept[..., 0])
         if there.all():
             continue
         if kind is FeatureSpace and dtype is np.float64:
             raise NoOptimum.by_C(*problems.strengths[chunk[~there]])
-        yield from _more_exactly(part, chunk[~there], device)
+        yield from _more_exactly(part, chunk[~there])
 
 
-def _more_exactly(part: Part, rows: Rows, device: str) -> Iterator[Answer]:
+def _more_exactly(part: Part, rows: Rows) -> Iterator[Answer]:
     """Fit some problems of a training part in float64, with the least rounding."""
-    return _on_own_features(FeatureSpace, part, rows, np.float64, device)
+    return _on_own_features(FeatureSpace, part, rows, np.float64)
 
 
 def _in_closed_form(fit: Callable[..., closed_form.Linear], part: Part) -> Iterator[Answer]:
     """Fit the problems of a training part."""
     Z, train, problems = part.standardised(), part.train, part.problems
     gram = closed_form.gram(Z[train])
-    for problem in part.rows[:, None]:
-        labels = problems.labels_of(problem)[0, train]
-        C = problems.strengths[problem].item()
+    for problem in part.rows:
+        labels, C = problems.all_labels[problem, train], problems.strengths[problem]
         weights, intercept = fit(Z[train], gram, labels, problems.classes, C)
         logits = (weights @ Z.T + intercept[:, None])[:, None]
-        yield problem, logits, partial(part.unscaled, weights[:, None], intercept[:, None])
+        yield (
+            np.array([problem]),
+            logits,
+            partial(part.unscaled, weights[:, None], intercept[:, None]),
+        )

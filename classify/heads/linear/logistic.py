@@ -15,15 +15,16 @@ principal directions. Since f is strongly convex in w, ½ |∇f|² bounds what i
 decides when a problem is done. A problem's path depends on nothing but itself.
 
 Axes: (class, problem, dim) for weights and gradients, (class, problem, utterance) for logits, so
-that a layer of all problems is one matrix product. Arrays are NumPy's, or torch's on any device.
+that a layer of all problems is one matrix product.
 """
 
 from dataclasses import dataclass, fields
 from typing import NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from classify.heads.linear.spaces import Array, Space, inner, namespace, summed
+from classify.heads.linear.spaces import Array, Space, inner, summed
 
 CAUTION = 0.5  # share of the mean curvature that the preconditioner supposes
 ABSENT = -1e30  # intercept of a class that does not occur in a problem
@@ -37,7 +38,7 @@ HALVINGS = 40
 class _PerProblem:
     """Arrays whose last axis but one is the problem."""
 
-    def select(self, problems: Array) -> Self:
+    def select(self, problems: npt.NDArray[np.bool_]) -> Self:
         return type(self)(*(getattr(self, field.name)[..., problems, :] for field in fields(self)))
 
 
@@ -49,12 +50,11 @@ class Batch(_PerProblem):
     weights: Array  # (problem, utterance) weight of the utterance, times C
 
     @classmethod
-    def of(cls, labels: Array, classes: int, weights: Array, C: Array) -> Self:
+    def of(cls, labels: npt.NDArray, classes: int, weights: Array, C: Array) -> Self:
         """A batch from labels (problem, utterance) or (1, utterance), weights and C (problem,)."""
-        xp = namespace(weights)
-        member = xp.stack([(weights > 0) & (labels == number) for number in range(classes)])
+        member = np.stack([(weights > 0) & (labels == number) for number in range(classes)])
         two = member.any(-1).sum(0) == 2
-        weights = weights * xp.where(two, C / 2, C)[:, None]
+        weights = weights * np.where(two, C / 2, C)[:, None]
         return cls(member * weights, weights)
 
 
@@ -85,7 +85,7 @@ class Optimum(NamedTuple):
     weights: Array  # (class, problem, dim)
     intercept: Array  # (class, problem, 1)
     logits: Array  # (class, problem, utterance)
-    converged: Array  # (problem,) where False, the other fields have no meaning
+    converged: npt.NDArray[np.bool_]  # (problem,) where False, the other fields have no meaning
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -105,14 +105,13 @@ def minimise(space: Space, batch: Batch, tolerance: float, together: bool = Fals
     """
     point, direction = _start(space, batch), None
     names = ("weights", "intercept", "logits")
-    xp = namespace(batch.weights)
-    found = [xp.zeros_like(getattr(point, name)) for name in names]
-    left = xp.arange(len(batch.weights), device=batch.weights.device)
-    converged = xp.zeros_like(left) > 0
+    found = [np.zeros_like(getattr(point, name)) for name in names]
+    left = np.arange(len(batch.weights))
+    converged = np.zeros(len(left), bool)
     for iteration in range(ITERATIONS + 1):
         direction, gap = _descend(space, batch, point, direction)
         enough = point.penalty + NO_WEIGHTS * point.objective
-        rounding = xp.finfo(gap.dtype).eps * point.objective / 10
+        rounding = np.finfo(gap.dtype).eps * point.objective / 10
         lost = ~(gap >= 0)[:, 0]
         there = ((gap <= tolerance * enough) | (direction.square <= rounding))[:, 0] & ~lost
         done = there | lost if iteration < ITERATIONS else there | True
@@ -133,23 +132,21 @@ def minimise(space: Space, batch: Batch, tolerance: float, together: bool = Fals
 
 def _start(space: Space, batch: Batch) -> _Point:
     """The start: weights of 0, and intercepts that predict the classes' shares."""
-    xp = namespace(batch.weights)
     shares = summed(batch.targets) / summed(batch.weights)
     absent = shares <= 0
-    intercept = xp.where(absent, ABSENT, xp.log(shares + absent))
-    logits = xp.zeros_like(batch.targets) + intercept
+    intercept = np.where(absent, ABSENT, np.log(shares + absent))
+    logits = np.zeros_like(batch.targets) + intercept
     probabilities, loss = _softmax(batch, logits)
     return _Point(space.zeros(logits), intercept, logits, probabilities, 0 * loss, loss)
 
 
 def _softmax(batch: Batch, logits: Array) -> tuple[Array, Array]:
     """Probabilities, and the weighted cross-entropy (problem, 1) in nats."""
-    xp = namespace(logits)
-    logits = logits - xp.amax(logits, 0)
-    probabilities = xp.exp(logits)
+    logits = logits - logits.max(0)
+    probabilities = np.exp(logits)
     total = probabilities.sum(0)
     probabilities /= total
-    loss = summed(xp.log(total) * batch.weights) - inner(batch.targets, logits)
+    loss = summed(np.log(total) * batch.weights) - inner(batch.targets, logits)
     return probabilities, loss
 
 
@@ -157,11 +154,10 @@ def _descend(
     space: Space, batch: Batch, point: _Point, last: _Direction | None
 ) -> tuple[_Direction, Array]:
     """The next direction, and a bound (problem, 1) on how much the objective can still decrease."""
-    xp = namespace(batch.weights)
-    least = xp.finfo(batch.weights.dtype).tiny
+    least = np.finfo(batch.weights.dtype).tiny
     errors = point.probabilities * batch.weights
     curvature = summed(errors) - summed(errors * point.probabilities)
-    curvature = xp.clip(curvature, TINY, None)
+    curvature = curvature.clip(TINY)
     errors -= batch.targets
     gradient, residual = point.weights + space.gradient(errors), summed(errors)
     weights, logits, norm = space.precondition(gradient, CAUTION * curvature)
@@ -174,11 +170,11 @@ def _descend(
         return _Direction(*first, -square, gradient, residual, square), gap
     change = square - space.dot(last.gradient, weights, logits)
     change = change - (last.residual * intercept).sum(0)
-    again = xp.clip(change / xp.clip(last.square, least, None), 0, None)
+    again = (change / last.square.clip(least)).clip(0)
     slope = space.dot(gradient, last.weights, last.logits) + (residual * last.intercept).sum(0)
     slope = again * slope - square
-    again = xp.where(slope < 0, again, 0)
-    slope = xp.where(slope < 0, slope, -square)
+    again = np.where(slope < 0, again, 0)
+    slope = np.where(slope < 0, slope, -square)
     weights = again * last.weights - weights
     intercept = again * last.intercept - intercept
     logits = again * last.logits - logits
@@ -186,22 +182,25 @@ def _descend(
 
 
 def _advance(
-    space: Space, batch: Batch, point: _Point, direction: _Direction, done: Array
+    space: Space,
+    batch: Batch,
+    point: _Point,
+    direction: _Direction,
+    done: npt.NDArray[np.bool_],
 ) -> _Point:
     """A Newton step along the direction, halved until the objective does not rise.
 
     Problems that are `done` (problem,) stay where they are.
     """
-    xp = namespace(batch.weights)
     logits = direction.logits + direction.intercept
     expected = point.probabilities * logits
-    variance = xp.clip((expected * logits).sum(0) - expected.sum(0) ** 2, 0, None)
+    variance = ((expected * logits).sum(0) - expected.sum(0) ** 2).clip(0)
     square = space.dot(direction.weights, direction.weights, direction.logits)
     along = space.dot(point.weights, direction.weights, direction.logits)
     curvature = square + summed(variance * batch.weights)
-    length = -direction.slope / xp.clip(curvature, xp.finfo(square.dtype).tiny, None)
-    length = xp.where(done[:, None], 0, length)
-    highest = point.objective * (1 + 8 * xp.finfo(length.dtype).eps)
+    length = -direction.slope / curvature.clip(np.finfo(square.dtype).tiny)
+    length = np.where(done[:, None], 0, length)
+    highest = point.objective * (1 + 8 * np.finfo(length.dtype).eps)
     for _ in range(HALVINGS):
         further = point.logits + length * logits
         probabilities, loss = _softmax(batch, further)
@@ -210,7 +209,7 @@ def _advance(
         risen = objective > highest
         if not risen.any():
             break
-        length = xp.where(risen, length / 2, length)
+        length = np.where(risen, length / 2, length)
     weights = point.weights + length * direction.weights
     intercept = point.intercept + length * direction.intercept
     return _Point(weights, intercept, further, probabilities, penalty, objective)

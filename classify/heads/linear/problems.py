@@ -23,18 +23,19 @@ class Problems:
         problems, utterances = self.train.shape
         if self.train.dtype != bool:
             raise ValueError(f"train is of {self.train.dtype}; expected (problem, utterance) bool")
-        if self.labels.shape not in ((utterances,), self.train.shape):
-            raise ValueError(
-                f"labels have the shape {self.labels.shape}; expected {(utterances,)} or "
-                f"{self.train.shape}"
-            )
+        for name, values, shapes in (
+            ("labels", self.labels, ((utterances,), self.train.shape)),
+            ("C", self.C, ((), (problems,))),
+        ):
+            if np.shape(values) not in shapes:
+                raise ValueError(
+                    f"{name} of the shape {np.shape(values)}: expected {shapes[0]} or {shapes[1]}"
+                )
         if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < self.classes:
             raise ValueError(
                 f"labels from {self.labels.min()} to {self.labels.max()}; expected 0 to "
                 f"{self.classes - 1}"
             )
-        if np.shape(self.C) not in ((), (problems,)):
-            raise ValueError(f"C has the shape {np.shape(self.C)}; expected () or {(problems,)}")
         for C in np.unique(self.C).tolist():
             require_C("C =", C)
 
@@ -52,10 +53,10 @@ class Problems:
         numbers = range(self.classes)
         return np.stack([(self.train & (self.labels == number)).any(1) for number in numbers])
 
-    def labels_of(self, problems: Rows, utterances: Rows | slice = slice(None)) -> npt.NDArray:
-        """(problem, utterance) of some of each; (1, utterance) where all problems share them."""
-        some = self.labels[None] if self.labels.ndim == 1 else self.labels[problems]
-        return some[:, utterances]
+    @property
+    def all_labels(self) -> npt.NDArray[np.integer]:
+        """(problem, utterance) the labels of each."""
+        return np.broadcast_to(self.labels, self.train.shape)
 
     def parts(self) -> tuple[npt.NDArray[np.bool_], list[Rows]]:
         """The different training parts (part, utterance), and the problems of each."""

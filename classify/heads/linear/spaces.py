@@ -1,18 +1,17 @@
 """Parametrisations of linear weights: by feature, or as sums of training utterances.
 
 A space says what weights predict of the utterances, how a gradient becomes a step, and how long
-weights are. Axes: (class, problem, dim) for weights, (class, problem, utterance) for logits; arrays
-are NumPy's, or torch's on any device.
+weights are. Axes: (class, problem, dim) for weights, (class, problem, utterance) for logits.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import ModuleType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
-Array = Any  # numpy.ndarray or torch.Tensor
+Array = npt.NDArray[np.floating]  # float32 or float64
 
 RANK = 48  # principal directions that the preconditioner knows
 NEGLIGIBLE = 1e-4  # share of the first eigenvalue; directions below it are left out
@@ -35,14 +34,14 @@ class FeatureSpace:
     @classmethod
     def of(cls, X: Array) -> Self:
         """A space of the training part X (utterance, dim), standardised."""
-        return cls(X, _transposed(X), *_principal(X))
+        return cls(X, np.ascontiguousarray(X.T), *_principal(X))
 
-    def select(self, problems: Array) -> Self:
+    def select(self, problems: npt.NDArray[np.bool_]) -> Self:
         return self
 
     def zeros(self, like: Array) -> Array:
         """Weights of 0, for logits with the shape of `like`."""
-        return namespace(like).zeros_like(like[..., :1] * self.X[0])
+        return np.zeros((*like.shape[:2], self.X.shape[1]), like.dtype)
 
     def logits(self, weights: Array) -> Array:
         """Logits, without intercept."""
@@ -55,7 +54,7 @@ class FeatureSpace:
     def precondition(self, gradient: Array, curvature: Array) -> tuple[Array, Array, Array]:
         shrunk = product(gradient, self.directions.T) * _shrinkage(curvature * self.eigenvalues)
         step = gradient - product(shrunk, self.directions)
-        return step, self.logits(step), self.dot(gradient, gradient, None)
+        return step, self.logits(step), inner(gradient, gradient)
 
     def dot(self, first: Array, second: Array, logits: Array) -> Array:
         return inner(first, second)
@@ -78,20 +77,20 @@ class FoldedSpace(FeatureSpace):
     inverse: Array  # (problem, dim) 1 / scale, likewise
 
     @classmethod
-    def within(cls, X: Array, common: Array, mean: Array, inverse: Array) -> Self:
+    def within(cls, X: Array, common: npt.NDArray[np.bool_], mean: Array, inverse: Array) -> Self:
         """A space of the features X (utterance, dim), roughly standardised.
 
         Args:
             common: (utterance,) whether all problems train on it; these precondition.
         """
-        return cls(X, _transposed(X), *_principal(X[common]), mean, inverse)
+        return cls(X, np.ascontiguousarray(X.T), *_principal(X[common]), mean, inverse)
 
-    def select(self, problems: Array) -> Self:
+    def select(self, problems: npt.NDArray[np.bool_]) -> Self:
         return replace(self, mean=self.mean[problems], inverse=self.inverse[problems])
 
     def logits(self, weights: Array) -> Array:
         weights = weights * self.inverse
-        shift = namespace(weights).einsum("kpd,pd->kp", weights, self.mean)
+        shift = np.einsum("kpd,pd->kp", weights, self.mean)
         return product(weights, self.transposed) - shift[..., None]
 
     def gradient(self, residuals: Array) -> Array:
@@ -106,7 +105,8 @@ class GramSpace:
     """Weights as sums of training utterances: for problems that share a training part.
 
     A set of weights Σᵢ aᵢ zᵢ is held as a, in which the gradient is the residuals themselves: one
-    product with the Gram matrix a step instead of two with the features.
+    product with the Gram matrix a step instead of two with the features. The methods are those of
+    `FeatureSpace`.
     """
 
     X: Array  # (utterance, dim)
@@ -117,19 +117,18 @@ class GramSpace:
 
     @classmethod
     def of(cls, X: Array) -> Self:
-        """A space of the training part X (utterance, dim), standardised."""
         G = X @ X.T
-        vectors, eigenvalues = leading(lambda Q: G @ Q, len(G), G)
+        vectors, eigenvalues = leading(lambda Q: G @ Q, len(G), G.dtype)
         some = eigenvalues > NEGLIGIBLE * eigenvalues[-1]
         vectors, eigenvalues = vectors[some], eigenvalues[some]
         directions = vectors / eigenvalues[:, None] ** 0.5
         return cls(X, G, directions, directions @ G, eigenvalues / len(G))
 
-    def select(self, problems: Array) -> Self:
+    def select(self, problems: npt.NDArray[np.bool_]) -> Self:
         return self
 
     def zeros(self, like: Array) -> Array:
-        return namespace(like).zeros_like(like)
+        return np.zeros_like(like)
 
     def gradient(self, residuals: Array) -> Array:
         return residuals
@@ -160,36 +159,22 @@ class GramSpace:
 Space = FeatureSpace | GramSpace
 
 
-def _transposed(X: Array) -> Array:
-    return np.ascontiguousarray(X.T) if isinstance(X, np.ndarray) else X.T.contiguous()
-
-
 def _principal(X: Array) -> tuple[Array, Array]:
     """The leading principal directions (direction, dim) of X, and the mean square along each."""
-    return leading(lambda Q: X.T @ (X @ Q) / len(X), X.shape[1], X)
+    return leading(lambda Q: X.T @ (X @ Q) / len(X), X.shape[1], X.dtype)
 
 
-def leading(operator: Callable[[Array], Array], dim: int, like: Array) -> tuple[Array, Array]:
+def leading(operator: Callable[[Array], Array], dim: int, dtype: np.dtype) -> tuple[Array, Array]:
     """The leading eigenvectors (direction, dim) and eigenvalues of a positive operator, roughly.
 
     The range of the operator is found by random vectors (Halko, Martinsson and Tropp 2011, Finding
     Structure with Randomness, algorithm 4.1). Another round of iteration spares 3 % of the steps of
     a fit, and costs more than they do.
     """
-    xp = namespace(like)
     random = np.random.default_rng(0).standard_normal((dim, min(RANK, dim)))
-    basis = xp.linalg.qr(operator(xp.asarray(random, dtype=like.dtype, device=like.device)))[0]
-    eigenvalues, rotation = xp.linalg.eigh(basis.T @ operator(basis))
-    return (basis @ rotation).T, xp.clip(eigenvalues, 0, None)
-
-
-def namespace(array: Array) -> ModuleType:
-    """The module that an array belongs to."""
-    if isinstance(array, np.ndarray):
-        return np
-    import torch
-
-    return torch
+    basis = np.linalg.qr(operator(random.astype(dtype)))[0]
+    eigenvalues, rotation = np.linalg.eigh(basis.T @ operator(basis))
+    return (basis @ rotation).T, eigenvalues.clip(0)
 
 
 def product(left: Array, right: Array) -> Array:
@@ -199,13 +184,14 @@ def product(left: Array, right: Array) -> Array:
     return flat.reshape(classes, problems, right.shape[1])
 
 
-def summed(array: Array) -> Array:
-    return array.sum(-1)[..., None]
+def summed(values: Array) -> Array:
+    """Sums over the last axis, which stays."""
+    return values.sum(-1, keepdims=True)
 
 
 def inner(first: Array, second: Array) -> Array:
     """(problem, 1) sums over the other axes of a product."""
-    return namespace(first).einsum("kpd,kpd->p", first, second)[:, None]
+    return np.einsum("kpd,kpd->p", first, second)[:, None]
 
 
 def _shrinkage(stretch: Array) -> Array:
