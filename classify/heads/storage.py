@@ -113,7 +113,7 @@ def loads(file: str, content: bytes, head: Any, classes: Sequence[str]) -> Any:
         classes: of the fitted head; empty for a regressor.
 
     Raises:
-        Exception: of nearly any kind, for skops has many ways to refuse.
+        Exception: the file is refused; skops raises many types of exceptions.
     """
     if file == SAFETENSORS:
         return head.restore(classes, safetensors.numpy.load(content))

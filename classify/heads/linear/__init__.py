@@ -1,6 +1,6 @@
 """Linear heads as scikit-learn estimators, which can also fit all folds at once.
 
-Each standardises its features: inside a fold, by that fold's training part alone.
+They standardise the features of each fold by its training part alone.
 """
 
 from typing import ClassVar, Self

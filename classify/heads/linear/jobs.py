@@ -41,7 +41,7 @@ class Part:
 
     X: npt.NDArray[np.floating]  # (utterance, dim), as it is, of all utterances
     problems: Problems
-    rows: Rows  # those of the part; none where other parts share it
+    rows: Rows  # of those problems; none of what several parts have in common
     train: npt.NDArray[np.bool_]  # (utterance,)
     mean: Float64  # (dim,)
     scale: Float64  # (dim,) 1 of a constant feature
@@ -115,8 +115,8 @@ def _sharing(
     """Parts (chunk, part) that are fitted together on the same features.
 
     These are centred and scaled by utterances that all parts of a chunk train on, so that no test
-    row decides how a feature is rounded. The training parts alone say which those are: whoever
-    shares with whom depends on no feature and no label.
+    row decides how a feature is rounded. The grouping depends on the training parts alone, not on
+    features or labels.
 
     Args:
         train: (part, utterance).

@@ -43,7 +43,7 @@ class NeuralClassifier(ClassifierMixin, NeuralHead):
 
     def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """(utterance, class) probabilities."""
-        logits = self._asked(X, lambda x, mask: self.network_(x, mask).double())
+        logits = self._applied(lambda x, mask: self.network_(x, mask), X)
         return softmax(logits, axis=1)
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray:
@@ -114,7 +114,7 @@ class NeuralRegressor(RegressorMixin, NeuralHead):
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """(utterance, target), or (utterance,) where one was fitted as such."""
-        found = self._asked(X, lambda x, mask: self.network_(x, mask).double())
+        found = self._applied(lambda x, mask: self.network_(x, mask), X)
         found = found * self.target_scale_ + self.target_mean_
         return found[:, 0] if self.flat_ else found
 

@@ -1,4 +1,4 @@
-"""Base class of the neural heads: it trains a network for each training part.
+"""Base class of the neural heads: how they read features, and what they learn from a training part.
 
 They take a plain matrix X (utterance, layer · step · dim). Inputs are standardised inside ``fit``,
 so nothing leaks from a test part. `NeuralHead.fit_folds` fits a clone to each of many training
@@ -117,7 +117,7 @@ class NeuralHead(Trainable):
     def attention(self, X: npt.ArrayLike) -> npt.NDArray[np.float64] | None:
         """(utterance, step) how much each step counts, 0 for padding; None of heads to which all
         count the same."""
-        return self._asked(X, self.network_.attention)
+        return self._applied(lambda x, mask: self.network_.attention(x, mask), X)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything that was learned, by name; `restore` is the way back."""
@@ -258,18 +258,18 @@ class NeuralHead(Trainable):
             parts.append(part)
         self._train(x.to(self.device), mask.to(self.device), parts, heads)
 
-    def _asked(
+    def _applied(
         self,
+        function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None],
         X: npt.ArrayLike,
-        question: Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None],
     ) -> npt.NDArray[np.float64] | None:
-        """The output of `network_` for standardised features, without the replica axis."""
+        """The output of a function of standardised features and mask, without the replica axis."""
         check_is_fitted(self, "network_")
         with one_thread(), torch.no_grad():
             x, mask = self._parts(self._validated(X))
-            answers = []
+            outputs = []
             for some, valid in zip(x.split(BATCH), mask.split(BATCH), strict=True):
                 some = (some - self.mean_) / self.scale_ * valid[:, None, :, None]
-                answers.append(question(some[None], valid[None]))
-        found = [answer[0] for answer in answers if answer is not None]
+                outputs.append(function(some[None], valid[None]))
+        found = [output[0] for output in outputs if output is not None]
         return torch.cat(found).double().numpy() if found else None

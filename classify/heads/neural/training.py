@@ -22,7 +22,7 @@ from classify.heads.neural.stacked import initialise
 
 CHUNK = 4_500_000  # numbers that are trained side by side: more do not stay in a core's cache
 PREDICTION_BATCH = 256  # utterances of each replica; bounds memory only
-ORDER, STEPS = 0, 1  # moments of an epoch at which is drawn
+ORDER, STEPS = 0, 1  # moments of an epoch at which random numbers are drawn
 EARLIER = 1e-4  # by which a held-out loss has to fall to count as better
 NOTHING = 1e-12  # weight; keeps an empty sum from being divided by 0
 
@@ -35,7 +35,7 @@ class TrainingPart:
 
     train: Rows
     stop: Rows  # whose loss decides when to end; may be empty
-    test: Rows  # looked at for the curves, deciding nothing; may be empty
+    test: Rows  # of the curves heldout_…, which decide nothing; may be empty
     weight: npt.NDArray[np.float32]  # (utterance,) 1 on average over `train`
     mean: torch.Tensor  # (layer, 1, dim) of the features
     scale: torch.Tensor  # (layer, 1, dim)
@@ -70,7 +70,8 @@ class Stack:
         return (x.mul_(mask[:, :, None, :, None]) if self.ragged else x), mask
 
     def rows(self, chosen: Sequence[Rows], length: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """`chosen` of each replica as one array (replica, `length`), and which of it is meant."""
+        """`chosen` of each replica as one array (replica, `length`), and which of its rows are not
+        padding."""
         rows = np.zeros((len(chosen), length), np.intp)
         meant = np.zeros(rows.shape, bool)
         for row, flag, some in zip(rows, meant, chosen, strict=True):
