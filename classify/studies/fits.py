@@ -13,7 +13,7 @@ from classify.evaluation.tuning import Settings
 from classify.features import Matrix
 from classify.heads import naming
 from classify.heads.linear.batched import DEFAULT_C, Problems, log_probabilities, weights
-from classify.heads.linear_scores import softmax
+from classify.heads.numpy_scores import softmax
 from classify.options import Options
 
 Strengths = Sequence[float] | npt.NDArray[np.float64] | float | None
