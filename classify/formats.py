@@ -44,25 +44,29 @@ def shortly(value: float | None) -> str:
 
 def interval(bounds: Sequence[float] | None) -> str:
     """Two bounds in brackets, or a dash where there is no interval."""
-    return "–" if bounds is None else f"[{bounds[0]:.3f}, {bounds[1]:.3f}]"
+    if bounds is None:
+        return "–"
+    return f"[{bounds[0]:.3f}, {bounds[1]:.3f}]".replace("-", "−")
+
+
+def bounded(value: float | None, bounds: Sequence[float] | None) -> str:
+    """A score with its interval, where it has one.
+
+    >>> bounded(0.5, [0.25, 0.75]), bounded(0.5, None)
+    ('0.500 [0.250, 0.750]', '0.500')
+    """
+    return score(value) + (f" {interval(bounds)}" if bounds else "")
 
 
 def scored(scores: Scores) -> str:
     """A UAR with its interval, where it has one."""
-    return f"{scores.uar:.3f} {interval(scores.interval)}".removesuffix(" –")
+    return bounded(scores.uar, scores.interval)
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells in columns of equal width.
-
-    >>> aligned([["a", "bc"], ["def", "g"]])
-    ['a    bc', 'def  g']
-    """
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+def brief(scores: Scores) -> str:
+    """The same with two digits of the interval."""
+    bounds = scores.interval
+    return score(scores.uar) + (" [{:.2f},{:.2f}]".format(*bounds) if bounds else "")
 
 
 def mark(best: Best, index: int) -> str:
@@ -78,3 +82,18 @@ def others(scores: Scores) -> list[str]:
 def other_labels() -> list[str]:
     """Headings of `others`."""
     return [metric.label for name, metric in METRICS.items() if name != "uar"]
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Numbers with neighbours joined.
+
+    >>> spans([0, 1, 2, 4, 6, 7])
+    '0–2, 4, 6–7'
+    """
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return ", ".join(f"{p[0]}–{p[-1]}" if len(p) > 1 else f"{p[0]}" for p in found)

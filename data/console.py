@@ -83,7 +83,8 @@ def dispatch(package: str, description: str, commands: Mapping[str, tuple[str, s
             the command is imported. The command ``""`` is the default.
     """
     argv = sys.argv[1:]
-    return run(lambda: _command(package, description, commands, argv), _asked("-v", argv))
+    verbose = "-v" in argv or "--verbose" in argv
+    return run(lambda: _command(package, description, commands, argv), verbose)
 
 
 def _command(
@@ -167,7 +168,8 @@ def show_json(value: object, indent: int | None = None) -> None:
 
     Control characters, and characters that the encoding of the output lacks, are JSON escapes.
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=not _is_utf8())
+    utf8 = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    text = json.dumps(value, indent=indent, ensure_ascii=not utf8)
     for line in text.split("\n"):  # JSON escapes line breaks in strings
         print(CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line), flush=False)
     sys.stdout.flush()
@@ -191,10 +193,6 @@ def _encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _is_utf8() -> bool:
-    return codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-
-
 def configure_logging(verbose: bool, quiet: bool) -> None:
     """Write log messages to standard error."""
     handler = logging.StreamHandler(sys.stderr)
@@ -208,10 +206,6 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         return escaped(prefix + record.getMessage())
-
-
-def _asked(flag: str, argv: Sequence[str]) -> bool:
-    return flag in argv or "--verbose" in argv
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -128,7 +128,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _report(tuned: "Tuned", arguments: argparse.Namespace) -> None:
-    from finetune.report import render, write
+    from classify.report.page import text
+    from finetune.report import write
 
     for refusal in tuned.refused[:SHOWN]:
         log.error("%s: %s", refusal.utterance.file, refusal.reason)
@@ -137,12 +138,12 @@ def _report(tuned: "Tuned", arguments: argparse.Namespace) -> None:
     if tuned.missing:
         show(f"{arguments.out}: complete but for {', '.join(tuned.missing)}")
         return
-    write(tuned, arguments.out)
+    page = write(tuned, arguments.out)
     if arguments.json:
         show_json(tuned.outcome.as_json(), indent=2)
     else:
         show(
-            render(tuned),
+            text(page),
             "",
             f"encoders  {arguments.out}/fold-*",
             f"report    {arguments.out / 'report.html'}",

@@ -1,28 +1,18 @@
 """Scores of a fine-tuning: a table for the terminal, and a page with figures."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from classify.evaluation.classes import ClassOutcome
-from classify.formats import counted, interval, score
-from classify.report.class_figures import curves_figure, f1_figure
+from classify.formats import score
+from classify.report import parts
+from classify.report.curve_figures import training_figure
 from classify.report.folder import as_json, write_table
-from classify.report.matrix_figures import confusion_figure, fold_confusions_figure
-from classify.report.page import (
-    UNKNOWN_SPEAKERS,
-    Page,
-    Section,
-    Table,
-    illustrated,
-    per_class,
-    plain,
-)
-from classify.report.page import render as render_page
-from classify.report.style import Illustration
-from classify.report.style import write as write_figures
-from classify.stats.intervals import in_words
-from classify.stats.metrics import METRICS, Counts
-from data import console
+from classify.report.page import Page, Section, Table, html, illustrated
+from classify.report.panel_figures import fold_confusions_figure
+from classify.stats.metrics import Counts
 from data.atomic import publish_bytes
 from data.cache.recipe import encoder_name
 from finetune.run import Tuned
@@ -38,73 +28,60 @@ CURVES = (
 )
 
 
-def title(tuned: Tuned) -> str:
-    """Method and encoder."""
+FILES = (
+    "finetune.json has the settings and their fingerprint. Each folder fold-K is a checkpoint of "
+    "transformers, with the recordings that it was trained on in trained_on.parquet."
+)
+
+
+def write(tuned: Tuned, folder: Path) -> Page:
+    """Write ``report.html``, its figures, ``metrics.json`` and ``predictions.csv``, and return the
+    description of the scores."""
+    page = describe(tuned)
+    made = parts.made(tuned.options.as_json(), FILES)
+    write_table(folder / "predictions.csv", _predictions(tuned))
+    publish_bytes(folder / "metrics.json", as_json(tuned.outcome.as_json()))
+    whole = html(replace(page, sections=[*page.sections, made]), folder)
+    publish_bytes(folder / "report.html", whole.encode())
+    return page
+
+
+def describe(tuned: Tuned) -> Page:
+    """The scores of all folds."""
+    selection, folds = tuned.selection, tuned.folds
     control = tuned.encoder.partition(":")[0] == "untrained"
     name = encoder_name({"model": tuned.encoder, "control": control})
-    return f"{name}, fine-tuned ({tuned.options.method})"
-
-
-def render(tuned: Tuned) -> console.Lines:
-    """The scores as lines for the terminal."""
-    selection, folds = tuned.selection, tuned.folds
-    classes = f" in {len(selection.classes)} classes" if selection.classes else ""
-    rows = [
-        ("encoder", title(tuned)),
-        ("utterances", f"{len(selection.y)} ({counted(selection.corpora)}){classes}"),
-        ("folds", f"{folds.kind} ({len(folds)})" if folds.by_speaker else folds.kind),
-        ("", ""),
-    ]
-    outcome = tuned.outcome
-    if isinstance(outcome, ClassOutcome):
-        for name, metric in METRICS.items():
-            words = f"{outcome.scores.values[name]:.3f} {in_words(outcome.scores.intervals[name])}"
-            chance = f"   chance {outcome.chance:.3f}" if name == "uar" else ""
-            rows.append((metric.label, words + chance))
-    else:
-        rows += [
-            (f"CCC, {name}", f"{score(row.values['ccc'])} {in_words(row.interval)}")
-            for name, row in outcome.rows.items()
-        ]
-    width = max(len(name) for name, _ in rows)
-    return console.lines([f"{name:{width}}  {value}".rstrip() for name, value in rows])
-
-
-def write(tuned: Tuned, folder: Path) -> None:
-    """Write ``report.html``, its figures, ``metrics.json`` and ``predictions.csv``."""
-    outcome, selection = tuned.outcome, tuned.selection
-    planned = []
-    histories = [one.history for one in tuned.results.values()]
-    if isinstance(outcome, ClassOutcome):
-        scores = outcome.scores
-        planned = [
-            Illustration("confusion", "Confusion matrix", "Shares of each true class, and counts "
-                         "where there is room; the diagonal is the recall.",
-                         partial(confusion_figure, scores.confusion, scores.classes)),
-            Illustration("confusion_folds", "Confusion matrix of each fold", "Shares of each true "
-                         "class by the head of the fold's own encoder; rows: the true class.",
-                         partial(fold_confusions_figure, _of_folds(tuned, outcome),
-                                 scores.classes)),
-            Illustration("f1", "F1 of each class", "In brackets: utterances.",
-                         partial(f1_figure, scores)),
-            Illustration("curves", "Training curves", CURVES,
-                         partial(curves_figure, histories, outcome.chance)),
-        ]  # fmt: skip
-    figures = write_figures(planned, folder, title(tuned))
-    warnings = {
-        RANDOM: tuned.encoder.partition(":")[0] == "untrained",
-        UNKNOWN_SPEAKERS: not tuned.folds.by_speaker,
-    }
-    page = Page(
-        title=title(tuned),
-        lead=f"{len(selection.y)} utterances ({counted(selection.corpora)}), {tuned.folds.kind}",
-        warnings=[text for text, holds in warnings.items() if holds],
-        facts=_facts(tuned),
-        sections=[*illustrated(figures), *_classes(tuned), _folds(tuned), _made(tuned)],
+    title = f"{name}, fine-tuned ({tuned.options.method})"
+    return Page(
+        title=title,
+        about=[
+            ("encoder", title),
+            parts.utterances(len(selection.y), selection.corpora, selection.classes),
+            ("folds", parts.folds_in_words(folds)),
+        ],
+        facts=parts.facts(tuned.outcome),
+        warnings=[RANDOM] * control + [parts.UNKNOWN_SPEAKERS] * (not folds.by_speaker),
+        sections=[*_scores(tuned), _folds(tuned)],
     )
-    write_table(folder / "predictions.csv", _predictions(tuned))
-    publish_bytes(folder / "metrics.json", as_json(outcome.as_json()))
-    publish_bytes(folder / "report.html", render_page(page, folder).encode())
+
+
+def _scores(tuned: Tuned) -> list[Section]:
+    outcome = tuned.outcome
+    if not isinstance(outcome, ClassOutcome):
+        return [parts.targets(outcome, tuned.folds.by_speaker)]
+    scores, histories = outcome.scores, [one.history for one in tuned.results.values()]
+    return [
+        Section("Classes", parts.per_class(scores.per_class), printed=True),
+        parts.confusion(scores),
+        illustrated(
+            "confusion_folds", "Confusion matrix of each fold", "Shares of each true class by the "
+            "head of the fold's own encoder; rows: the true class.",
+            partial(fold_confusions_figure, _of_folds(tuned, outcome), scores.classes),
+        ),
+        parts.f1(scores),
+        illustrated("curves", "Training curves", CURVES,
+                    partial(training_figure, histories, outcome.chance)),
+    ]  # fmt: skip
 
 
 def _of_folds(tuned: Tuned, outcome: ClassOutcome) -> dict[str, Counts]:
@@ -123,27 +100,6 @@ def _tested(tuned: Tuned) -> list[str]:
     return [", ".join(sorted(set(speakers[test]))) for _, test in tuned.folds.parts]
 
 
-def _facts(tuned: Tuned) -> list[tuple[str, str, str]]:
-    outcome = tuned.outcome
-    if not isinstance(outcome, ClassOutcome):
-        return [(f"CCC, {name}", score(row.values["ccc"]), f"95 %: {interval(row.interval)}")
-                for name, row in outcome.rows.items()]  # fmt: skip
-    facts = []
-    for name, metric in METRICS.items():
-        bounds = outcome.scores.intervals[name]
-        words = ["95 %: {:.3f} to {:.3f}".format(*bounds)] if bounds else []
-        words += [f"chance {outcome.chance:.3f}"] if name == "uar" else []
-        facts.append((metric.label, score(outcome.scores.values[name]), "; ".join(words)))
-    return facts
-
-
-def _classes(tuned: Tuned) -> list[Section]:
-    outcome = tuned.outcome
-    if not isinstance(outcome, ClassOutcome):
-        return []
-    return [Section("Classes", table=per_class(outcome.scores.per_class))]
-
-
 def _folds(tuned: Tuned) -> Section:
     """A row for each fold: the tested speakers, the epoch that is kept, the scores."""
     outcome, rows = tuned.outcome, []
@@ -157,19 +113,10 @@ def _folds(tuned: Tuned) -> Section:
         rows.append((speakers, len(test), result.epoch, value, f"{result.seconds:.0f}"))
     measure = "UAR" if isinstance(outcome, ClassOutcome) else "CCC"
     head = ["tested", "utterances", "epoch kept", measure, "seconds"]
-    return Section("Folds", table=Table(head, rows))
+    return Section("Folds", Table(head, rows))
 
 
-def _made(tuned: Tuned) -> Section:
-    rows = [(name, plain(value)) for name, value in tuned.options.as_json().items()]
-    text = (
-        "finetune.json has the settings and their fingerprint. Each folder fold-K is a checkpoint "
-        "of transformers, with the recordings that it was trained on in trained_on.parquet."
-    )
-    return Section("How this was made", table=Table((), rows, words=True), text=text)
-
-
-def _predictions(tuned: Tuned):  # type: ignore[no-untyped-def]
+def _predictions(tuned: Tuned) -> Iterator[list[str]]:
     selection = tuned.selection
     names = selection.classes or selection.targets
     yield ["id", "speaker", "fold", "truth", *(["prediction"] if selection.classes else []), *names]

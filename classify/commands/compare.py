@@ -45,12 +45,11 @@ def main(argv: Sequence[str]) -> int:
     options = options_of(arguments)
 
     from classify.compare.study import compare
-    from classify.report import compare_text as table
     from classify.report import folder as run_folder
-    from classify.report.write import of_comparison
+    from classify.report.compare import report
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):
         comparison = compare(options)
-    finish(of_comparison(comparison), arguments, lambda: table.render(comparison))
+    finish(report(comparison), arguments)
     return SOME_REFUSED if comparison.failed else 0

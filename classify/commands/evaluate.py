@@ -52,8 +52,7 @@ def main(argv: Sequence[str]) -> int:
     with importing():
         from classify.evaluation.run import evaluate
         from classify.fairness import study
-        from classify.report import run_text
-        from classify.report.write import of_run
+        from classify.report.run import report
 
     with scheduled(arguments.scheduler):
         run = evaluate(options, arguments.jobs)
@@ -61,6 +60,5 @@ def main(argv: Sequence[str]) -> int:
     figure = ("confusion matrix", "confusion.png")
     if not run.dataset.classes:
         figure = ("predictions", "predictions.png")
-    report = of_run(run, arguments.attention, fairness)
-    finish(report, arguments, lambda: run_text.render(run, fairness), [figure])
+    finish(report(run, fairness, arguments.attention), arguments, [figure])
     return 0

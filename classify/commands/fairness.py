@@ -35,10 +35,9 @@ def main(argv: Sequence[str]) -> int:
     run_folder.check(arguments.out)
     with importing():
         from classify.fairness.study import study
-        from classify.report import fairness_text
-        from classify.report.write import of_fairness
+        from classify.report.fairness import report
 
     with scheduled(arguments.scheduler):
         found = study(options, arguments.jobs)
-    finish(of_fairness(found), arguments, lambda: fairness_text.render(found))
+    finish(report(found), arguments)
     return 0

@@ -36,13 +36,12 @@ def main(argv: Sequence[str]) -> int:
     with importing():
         from classify.probing.study import probe
         from classify.report import folder as run_folder
-        from classify.report import probe_text as table
-        from classify.report.write import of_probe
+        from classify.report.probe import report
 
     run_folder.check(arguments.out)
     with scheduled(arguments.scheduler):
         result = probe(options, command_line(options))
-    finish(of_probe(result), arguments, lambda: table.render(result))
+    finish(report(result), arguments)
     if arguments.strict and not result.audit.passed:
         complain("error: --strict: the audit failed; see above")
         return 1

@@ -27,11 +27,10 @@ def main(argv: Sequence[str]) -> int:
     options = from_arguments(RobustnessOptions, arguments)
 
     from classify.report import folder as run_folder
-    from classify.report import robustness_text
-    from classify.report.write import of_robustness
+    from classify.report.robustness import report
     from classify.robustness.study import robustness
 
     run_folder.check(arguments.out)
     found = robustness(options)
-    finish(of_robustness(found), arguments, lambda: robustness_text.render(found))
+    finish(report(found), arguments)
     return 0

@@ -1,12 +1,12 @@
 """What commands that make a report share: ``--out`` and ``--json``, and the end of the command."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.console import show, show_json
-from data.text import Lines, aligned
+from data.text import aligned
 
 if TYPE_CHECKING:
     from classify.report.write import Report
@@ -35,19 +35,16 @@ def add_output(
 
 
 def finish(
-    report: "Report",
-    arguments: argparse.Namespace,
-    text: Callable[[], Lines],
-    figures: Sequence[tuple[str, str]] = (),
+    report: "Report", arguments: argparse.Namespace, figures: Sequence[tuple[str, str]] = ()
 ) -> None:
-    """Write the report, and print `text` and where files are, or the numbers for ``--json``.
+    """Write the report, and print its tables and where files are, or the numbers for ``--json``.
 
     Args:
         report: to be written.
         arguments: of a parser with `add_output`.
-        text: of the result.
         figures: names, and files in the folder, that are printed beside the report.
     """
+    from classify.report.page import text
     from classify.report.write import write
 
     folder = write(report, arguments.out)
@@ -55,4 +52,4 @@ def finish(
         show_json(report.metrics, indent=2)
         return
     files = [(name, str(folder / file)) for name, file in [*figures, ("report", "report.html")]]
-    show(text(), "", *aligned(files))
+    show(text(report.page), "", *aligned(files))

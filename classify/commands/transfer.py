@@ -26,11 +26,10 @@ def main(argv: Sequence[str]) -> int:
     options = from_arguments(TransferOptions, arguments)
 
     from classify.report import folder as run_folder
-    from classify.report import transfer_text
-    from classify.report.write import of_transfer
+    from classify.report.transfer import report
     from classify.transfer.study import transfer
 
     run_folder.check(arguments.out)
     found = transfer(options)
-    finish(of_transfer(found), arguments, lambda: transfer_text.render(found))
+    finish(report(found), arguments)
     return 0

@@ -1,30 +1,53 @@
-"""Figures with the layers along the horizontal axis, and of what was chosen among them."""
+"""Figures with the layers, the levels of conditions or the epochs along the horizontal axis."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import seaborn
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from classify.probing.result import LayerScores, TargetResult, numbers
-from classify.report.elements import CHANCE, curve, entry, height_of, legend, wrapped
+from classify.report.elements import (
+    CHANCE,
+    CLEAN_LINE,
+    along_layers,
+    curve,
+    entry,
+    grid,
+    leftmost,
+    legend,
+    series,
+    wrapped,
+)
 from classify.report.published import Anchor
+from classify.report.row_figures import top
 from classify.report.style import (
     BLACK,
+    BLUE,
     DASHED,
     FAINT,
-    MARKERS,
+    ORANGE,
     PAGE,
-    PALETTE,
     SOFT,
     panels,
 )
+from classify.stats import intervals
+from classify.stats.metrics import Counts, uar
+from classify.transfer.cells import ACROSS, WITHIN
 from data.cache.recipe import in_words
 
+if TYPE_CHECKING:
+    from classify.evaluation.classes import Spread
+    from classify.evaluation.crossvalidate import History
+    from classify.robustness.design import Row
+    from classify.transfer.result import Transfer
+
+PARTS = {"train": ("train", SOFT), "stop": ("held out for early stopping", ORANGE),
+         "heldout": ("test fold", BLUE)}  # fmt: skip
+SCORES = {"loss": "cross-entropy (nats)", "accuracy": "accuracy", "uar": "UAR"}
 BASELINES = {"logmel": "log-mel", "energy": "level", "egemaps": "eGeMAPS", "duration": "duration"}
 DASHES = {
     "logmel": (0, (7, 2)),
@@ -35,148 +58,104 @@ DASHES = {
 REMOVED: dict[str, Any] = {"color": BLACK, "lw": 1.1, "ls": DASHED}
 CONTROL: dict[str, Any] = {"color": SOFT, "lw": 1.1, "marker": "x", "mec": SOFT}
 SHUFFLED: dict[str, Any] = {"color": FAINT, "lw": 1.1}
-LAYER = "hidden layer"
-UAR = "UAR"
+UNITS = {"noise": "SNR in dB", "reverb": "RT60 in s", "gain": "gain in dB", "mp3": "kbit/s",
+         "opus": "kbit/s", "clip": "share clipped", "speed": "speed", "crop": "samples",
+         "lowpass": "Hz", "highpass": "Hz"}  # fmt: skip
+FEW = 3  # runs; of more, only the first has a band
 
 
 def curves_figure(targets: Sequence[TargetResult], published: Sequence[Anchor]) -> Figure:
     """All targets on one axis, with the controls of the first and what others published."""
     figure, (axes,) = panels(1, 1, PAGE, 3.6)
-    entries: list[Line2D] = []
     layers = targets[0].numbers
+    left, right = layers[0] - 0.9, layers[-1] + 0.9
     for number, target in enumerate(targets):
-        look = _look(number)
-        _scores(axes, target.layers, **look)
-        axes.plot([layers[0] - 0.75, layers[0] - 0.25], [target.chance] * 2, lw=1.4,
-                  color=look["color"])  # fmt: skip
-        entries.append(entry(target.name, **look))
-    entries += _controls(axes, targets[0], f"{targets[0].name}: ")
-    entries += [_anchor(axes, anchor, layers[-1]) for anchor in published]
-    entries.append(entry("chance (short lines at the left)", SOFT, lw=1.4))
-    axes.set(xlabel=LAYER, ylabel=UAR, ylim=(0, 1.01), xlim=(layers[0] - 0.9, layers[-1] + 0.9))
+        look = series(number)
+        _scores(axes, layers, target.layers, target.name, **look)
+        axes.plot([left + 0.15, left + 0.65], [target.chance] * 2, color=look["color"])
+    _controls(axes, targets[0], f"{targets[0].name}: ")
+    for number, anchor in enumerate(published):
+        place, where = right - 0.3, ""
+        if anchor.layer is not None:
+            place, where = anchor.layer, f", layer {anchor.layer}"
+        axes.plot(
+            place, anchor.score, "DsPX"[number % 4], color=BLACK, mfc="white", ms=5, mew=0.9,
+            zorder=4, clip_on=False,
+            label=f"{anchor.source} ({anchor.measure}{where}, {anchor.protocol})",
+        )  # fmt: skip
+    axes.set(xlabel="hidden layer", ylabel="UAR", xlim=(left, right), ylim=(0, 1.01))
     axes.set_xticks(layers if len(layers) < 16 else layers[::2])
-    legend(figure, entries)
-    return figure
+    return legend(figure, [entry("chance (short lines at the left)", SOFT, lw=1.4)])
 
 
 def targets_figure(targets: Sequence[TargetResult]) -> Figure:
     """A panel for each target: its curve, its controls, and the layers that are as good as the
     best, as filled points."""
-    across = min(3, len(targets))
-    down = -(-len(targets) // across)
-    figure, every = panels(down, across, PAGE, 0.3 + 1.9 * down)
-    entries: dict[str, Line2D] = {}
-    for number, (axes, target) in enumerate(zip(every, targets, strict=False)):
-        entries |= {str(each.get_label()): each for each in _controls(axes, target)}
-        _scores(axes, target.layers, **_look(number))
-        _mark_best(axes, target, _look(number))
-        axes.axhline(target.chance, **CHANCE)
+    figure, every = grid(len(targets), 3, 0.3, 1.9)
+    for number, (axes, target) in enumerate(zip(every, targets, strict=True)):
+        _controls(axes, target)
+        _scores(axes, target.numbers, target.layers, **series(number))
+        _mark_best(axes, target, series(number))
+        axes.axhline(target.chance, label="chance", **CHANCE)
         axes.set_title(wrapped([target.name], 24)[0])
-        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+        along_layers(axes, 7)
         axes.set_ylim(0, min(1.02, 1.05 * axes.dataLim.y1))
-        axes.set_ylabel(UAR if number % across == 0 else "")
-        axes.set_xlabel(LAYER if number >= across * (down - 1) else "")
-    for axes in every[len(targets) :]:
-        axes.set_axis_off()
-    marks = [
+        axes.set_ylabel(leftmost(axes, "UAR"))
+    return legend(figure, [
         entry("not distinguishable from the best (ring)", marker="o", ls=""),
         entry("worse than the best", marker="o", mfc="white", ls=""),
-        entry("chance", **CHANCE),
-    ]
-    legend(figure, [*entries.values(), *marks])
-    return figure
-
-
-def selection_figure(targets: Sequence[TargetResult]) -> Figure:
-    """The nested choice beside the layer best on test, and which layers the folds chose."""
-    chosen = [(target, target.nested) for target in targets if target.nested]
-    names = wrapped([target.name for target, _ in chosen])
-    figure, (left, right) = panels(1, 2, PAGE, 0.6 + 2.2 * height_of(names) * max(3, len(names)))
-    for row, (target, nested) in enumerate(chosen):
-        colour, votes = PALETTE[row % len(PALETTE)], nested.votes
-        if nested.scores.interval:
-            left.plot(nested.scores.interval, [row] * 2, color=colour, lw=4, alpha=0.3,
-                      solid_capstyle="butt")  # fmt: skip
-        left.plot(nested.best_on_test, row, "o", color=colour, ms=7, mfc="none", clip_on=False)
-        left.plot(nested.scores.uar, row, "o", color=colour, ms=4, clip_on=False)
-        left.plot(target.chance, row, "|", color=SOFT, ms=9)
-        right.plot(target.numbers, [row] * len(target.layers), ".", color=FAINT, ms=1.5, zorder=0)
-        seaborn.scatterplot(
-            x=list(votes), y=[row] * len(votes), ax=right, color=colour, lw=0,
-            s=[160 * number / sum(votes.values()) for number in votes.values()],
-        )  # fmt: skip
-    for axes in (left, right):
-        axes.set(ylim=(len(names) - 0.5, -0.5), ylabel="")
-        axes.set_yticks(range(len(names)), names if axes is left else [""] * len(names))
-        axes.tick_params(axis="y", length=0)
-    left.set(xlabel=UAR, xlim=(0, 1.01))
-    right.set(xlabel="layer chosen (area: share of folds)")
-    right.xaxis.set_major_locator(MaxNLocator(13, integer=True))
-    legend(figure, [
-        entry("nested choice, 95 % interval", marker="o", ms=4, lw=4, alpha=0.5),
-        entry("best on test", marker="o", ms=7, mfc="none", ls=""),
-        entry("chance", marker="|", ms=9, ls=""),
     ])  # fmt: skip
-    return figure
 
 
 def description_length_figure(targets: Sequence[TargetResult]) -> Figure:
     """Online code length of each layer, as a share of the uniform code's."""
     figure, (axes,) = panels(1, 1, PAGE, 2.6)
-    entries = []
     for number, target in enumerate(targets):
-        rows, look = target.description_length, _look(number)
-        if not rows:
-            continue
-        share = np.array([row.bits / row.uniform_bits for row in rows])
-        spread = np.array([row.deviation / row.uniform_bits for row in rows])
-        curve(axes, target.numbers, share, band=(share - spread, share + spread), **look)
-        entries.append(entry(target.name, **look))
-    axes.axhline(1, **CHANCE)
-    entries.append(entry("uniform code", **CHANCE))
+        if rows := target.description_length:
+            share = np.array([row.bits / row.uniform_bits for row in rows])
+            spread = np.array([row.deviation / row.uniform_bits for row in rows])
+            band = (share - spread, share + spread)
+            curve(axes, target.numbers, share, target.name, band, **series(number))
+    axes.axhline(1, label="uniform code", **CHANCE)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.xaxis.set_major_locator(MaxNLocator(13, integer=True))
-    axes.set(xlabel=LAYER, ylabel="share of the uniform code", ylim=(0, None))
-    legend(figure, entries)
-    return figure
+    along_layers(axes)
+    axes.set(ylabel="share of the uniform code", ylim=(0, None))
+    return legend(figure)
 
 
-def _look(number: int) -> dict[str, Any]:
-    """Colour and marker of a target; the shape helps where colours look alike."""
-    return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)],
-            "mec": "white", "mew": 0.3, "ms": 4.5}  # fmt: skip
-
-
-def _scores(axes: Axes, rows: Sequence[LayerScores], *, banded: bool = True, **look: Any) -> None:
-    """Draw the UAR by layer, with its interval as a band if it has one."""
+def _scores(
+    axes: Axes,
+    x: Sequence[float],
+    rows: "Sequence[LayerScores] | Sequence[Row]",
+    label: str = "",
+    *,
+    banded: bool = True,
+    **look: Any,
+) -> None:
+    """Draw the UAR of layers or levels, with their intervals as a band where all have one."""
     known = banded and all(row.scores.interval for row in rows)
     band = tuple(np.transpose([row.scores.interval for row in rows])) if known else None
-    uars = [row.scores.uar for row in rows]
-    curve(axes, numbers(rows), uars, band=band, clip_on=False, **look)
+    curve(axes, x, [row.scores.uar for row in rows], label, band, clip_on=False, **look)
 
 
-def _controls(axes: Axes, target: TargetResult, prefix: str = "") -> list[Line2D]:
-    """Draw the controls of a target's curve, in greys, and return their entries in a legend.
-
-    With a prefix, where other targets are on the same axes, they have no intervals.
-    """
-    entries, layers = [], target.numbers
+def _controls(axes: Axes, target: TargetResult, prefix: str = "") -> None:
+    """Draw the controls of a target's curve in greys; with a prefix, where other targets are on the
+    same axes, without intervals."""
+    layers, banded = target.numbers, not prefix
     if removed := target.removed:
-        _scores(axes, removed.layers, banded=not prefix, **REMOVED)
-        entries.append(entry(f"{prefix}without {removed.what}", **REMOVED))
+        label = f"{prefix}without {removed.what}"
+        _scores(axes, numbers(removed.layers), removed.layers, label, banded=banded, **REMOVED)
     if control := target.control:
-        _scores(axes, control.layers, banded=not prefix, **CONTROL)
-        entries.append(entry(f"{prefix}{in_words(control.recipe)}", **CONTROL))
+        label = f"{prefix}{in_words(control.recipe)}"
+        _scores(axes, numbers(control.layers), control.layers, label, banded=banded, **CONTROL)
     for name, row in target.baselines.items():
         look: dict[str, Any] = {"color": SOFT, "lw": 1.1, "ls": DASHES[name]}
-        curve(axes, layers, [row.scores.uar] * len(layers), **look)
-        entries.append(entry(f"{prefix}{BASELINES[name]}", **look))
+        curve(axes, layers, [row.scores.uar] * len(layers), f"{prefix}{BASELINES[name]}", **look)
     if target.shuffled:
         values = np.array([row.uar for row in target.shuffled.layers])
         spread = np.array([row.deviation for row in target.shuffled.layers])
-        curve(axes, layers, values, band=(values - spread, values + spread), **SHUFFLED)
-        entries.append(entry(f"{prefix}shuffled labels", **SHUFFLED))
-    return entries
+        band = (values - spread, values + spread)
+        curve(axes, layers, values, f"{prefix}shuffled labels", band, **SHUFFLED)
 
 
 def _mark_best(axes: Axes, target: TargetResult, look: dict[str, Any]) -> None:
@@ -190,13 +169,109 @@ def _mark_best(axes: Axes, target: TargetResult, look: dict[str, Any]) -> None:
             axes.plot(layer, row.scores.uar, **ring | {"mfc": "none", "ms": 9, "marker": "o"})
 
 
-def _anchor(axes: Axes, anchor: Anchor, last: int) -> Line2D:
-    """Draw a published score, at its layer or, of all layers, at the right edge."""
-    place = last + 0.6 if anchor.layer is None else anchor.layer
-    number = sum(line.get_gid() == "published" for line in axes.lines)
-    look: dict[str, Any] = {"color": BLACK, "marker": "DsPX"[number % 4], "ls": "", "mfc": "white",
-                            "ms": 5, "mew": 0.9}  # fmt: skip
-    axes.plot(place, anchor.score, zorder=4, clip_on=False, gid="published", **look)
-    where = "" if anchor.layer is None else f", layer {anchor.layer}"
-    words = f"{anchor.source} ({anchor.measure}{where}, {anchor.protocol})"
-    return entry(words, **look)
+def training_figure(histories: "Sequence[History]", chance: float) -> Figure:
+    """Loss, accuracy and UAR by epoch: mean over the folds, band of one deviation."""
+    figure, shown = panels(1, len(SCORES), PAGE, 2.3)
+    for axes, (score, words) in zip(shown, SCORES.items(), strict=True):
+        for part, (label, colour) in PARTS.items():
+            if any(f"{part}_loss" in history for history in histories):
+                mean, deviation = _over_folds(histories, f"{part}_{score}")
+                band = (mean - deviation, mean + deviation)
+                curve(axes, range(1, len(mean) + 1), mean, label, band, color=colour)
+        axes.set(title=words, xlabel="epoch", ylim=(0, None if score == "loss" else 1.03))
+        axes.margins(x=0)
+    shown[-1].axhline(chance, label="chance", **CHANCE)
+    return legend(figure)
+
+
+def _over_folds(histories: "Sequence[History]", name: str) -> npt.NDArray[np.float64]:
+    """(2, epoch) mean and standard deviation over the folds that still train."""
+    curves = [history[name] for history in histories if name in history]
+    padded = np.full((len(curves), max(map(len, curves))), np.nan)
+    for row, values in zip(padded, curves, strict=True):
+        row[: len(values)] = values
+    return np.stack([np.nanmean(padded, 0), np.nanstd(padded, 0)])
+
+
+def weights_figure(weights: "Mapping[int, Spread]") -> Figure:
+    """How much of the mix each hidden layer is: mean over the folds, bar of one deviation."""
+    figure, (axes,) = panels(1, 1, PAGE, 2.4)
+    means = [row.mean for row in weights.values()]
+    deviations = [row.deviation for row in weights.values()]
+    axes.bar(list(weights), means, yerr=deviations, width=0.7, color=BLUE, ecolor=SOFT)
+    axes.axhline(1 / len(weights), label="equal shares, as before training", **CHANCE)
+    along_layers(axes)
+    axes.set(ylabel="share of the mix", ylim=(0, None))
+    return legend(figure)
+
+
+def levels_figure(
+    runs: "Mapping[str, Sequence[Row]]", kinds: Sequence[str], chance: float
+) -> Figure:
+    """A panel for each kind of condition: UAR of each run over its levels.
+
+    Args:
+        runs: name → rows, of which the first is that of clean speech.
+        kinds: of conditions.
+        chance: UAR of guessing.
+    """
+    figure, every = grid(len(kinds), 3, 0.3, 1.8)
+    for axes, kind in zip(every, kinds, strict=True):
+        for number, (name, (clean, *others)) in enumerate(runs.items()):
+            rows = [row for row in others if row.group.kind == kind]
+            levels = [row.group.level or 0.0 for row in rows]
+            look, banded = series(number), number == 0 or len(runs) <= FEW
+            _scores(axes, levels, rows, name, banded=banded, **look)
+            axes.axhline(clean.scores.uar, **CLEAN_LINE | {"color": look["color"]})
+        axes.axhline(chance, label="chance", **CHANCE)
+        axes.set_title(wrapped([kind], 24)[0])
+        axes.set(xlabel=UNITS.get(kind.partition(":")[0], "level"), ylim=(0, top(runs)))
+        axes.set_ylabel(leftmost(axes, "UAR"))
+        axes.set_xticks(levels[:: -(-len(levels) // 5)])
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    return legend(figure, [entry("clean speech", **CLEAN_LINE)])
+
+
+def robust_layers_figure(
+    layers: Sequence[int], counts: Counts, chosen: Sequence[int], chance: float
+) -> Figure:
+    """UAR of each layer in clean speech and in all conditions.
+
+    Args:
+        layers: their numbers.
+        counts: (unit, layer, group, truth, prediction); the first group is clean speech, the last
+            all conditions.
+        chosen: layer of each fold.
+        chance: UAR of guessing.
+    """
+    figure, (axes,) = panels(1, 1, PAGE, 2.8)
+    for number, (group, name) in enumerate(((0, "clean speech"), (-1, "all conditions"))):
+        look, some = series(number), counts[:, :, group]
+        band = intervals.of_score(some)
+        scores = uar(some.sum(0))
+        curve(axes, layers, scores, name, None if np.isnan(band).any() else band, **look)
+    for layer in sorted({*chosen}):
+        share = chosen.count(layer) / len(chosen)
+        axes.plot(layer, scores[list(layers).index(layer)], "o", mfc="none", color=look["color"],
+                  ms=5 + 11 * share**0.5, clip_on=False)  # fmt: skip
+    axes.axhline(chance, label="chance", **CHANCE)
+    along_layers(axes)
+    axes.set(ylabel="UAR", ylim=(0, min(1.01, 1.05 * axes.dataLim.y1)))
+    circle = {"color": look["color"], "marker": "o", "mfc": "none", "ms": 8, "ls": ""}
+    return legend(figure, [entry("chosen by training parts", **circle)])
+
+
+def transfer_layers_figure(found: "Transfer") -> Figure:
+    """Mean UAR within and across corpora over the layers, of each encoder."""
+    figure, (axes,) = panels(1, 1, PAGE, 3.0)
+    for number, (name, of) in enumerate(found.curves.items()):
+        for kind, dashes in ((WITHIN, "-"), (ACROSS, "--")):
+            values = of.mean(found.matrix.cells, kind)
+            if values is not None:
+                label = f"{kind} corpora" if len(found.curves) == 1 else f"{name}, {kind}"
+                curve(axes, of.layers, values, label, ls=dashes, **series(number))
+    chance = float(np.mean([one.chance for one in found.first.tested if one.cell.kind == ACROSS]))
+    axes.axhline(chance, label=f"chance across: {chance:.3f}", **CHANCE)
+    along_layers(axes)
+    axes.set(ylabel="mean UAR", ylim=(0, None))
+    return legend(figure)

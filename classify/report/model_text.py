@@ -18,10 +18,15 @@ def render(model: TrainedHead) -> console.Lines:
         ("trained on", f"{sum(card['corpora'].values())} utterances ({counted(card['corpora'])})"),
         ("targets" if model.targets else "classes", counted(card["support"])),
         ("chosen", _chosen(model)),
-        *_augmented(card),
-        *_scores(card),
     ]
-    return console.lines(f"{name:11}  {value}" for name, value in rows)
+    if augment := (card["robustness"] or {}).get("augment"):
+        kept = "trained on" if augment["chosen"] else "not trained on"
+        words = (
+            f"{kept} copies in {', '.join(augment['asked'])}, by {augment['by']} (UAR there "
+            f"{augment['uar']['with']:.3f} with them, {augment['uar']['without']:.3f} without)"
+        )
+        rows.append(("augment", words))
+    return console.lines(f"{name:11}  {value}" for name, value in [*rows, *_scores(card)])
 
 
 def _chosen(model: TrainedHead) -> str:
@@ -63,42 +68,29 @@ def _scores(card: Any) -> list[tuple[str, str]]:
 
 
 def _across(card: Any) -> list[tuple[str, str]]:
-    """A line on each corpus that was left out."""
-    return [
-        (
-            f"  {name}",
-            f"{row['uar']:.3f} {in_words(row['ci95'] and row['ci95']['uar'])}   chance "
-            f"{1 / len(row['classes']):.3f}, trained on the other corpora ({len(row['classes'])} "
-            "classes)"
-            if row
-            else "shares fewer than two classes with the other corpora",
-        )
-        for name, row in (card["across"] or {}).items()
-    ]
-
-
-def _augmented(card: Any) -> list[tuple[str, str]]:
-    """Whether copies are trained on."""
-    lines = []
-    if augment := (card["robustness"] or {}).get("augment"):
-        kept = "trained on" if augment["chosen"] else "not trained on"
-        lines.append((
-            "augment",
-            f"{kept} copies in {', '.join(augment['asked'])}, by {augment['by']} (UAR there "
-            f"{augment['uar']['with']:.3f} with them, {augment['uar']['without']:.3f} without)",
-        ))  # fmt: skip
-    return lines
+    """The scores of each corpus that was left out."""
+    rows = []
+    for name, row in (card["across"] or {}).items():
+        words = "shares fewer than two classes with the other corpora"
+        if row:
+            bounds, classes = row["ci95"] and row["ci95"]["uar"], len(row["classes"])
+            words = (
+                f"{row['uar']:.3f} {in_words(bounds)}   chance {1 / classes:.3f}, trained on the "
+                f"other corpora ({classes} classes)"
+            )
+        rows.append((f"  {name}", words))
+    return rows
 
 
 def _degraded(card: Any) -> list[tuple[str, str]]:
     """The scores of all conditions and of the worst."""
-    lines = []
-    if rows := (card["robustness"] or {}).get("conditions"):
-        names = [name for name in rows if name not in (CLEAN, ALL)]
-        worst = min(names, key=lambda name: rows[name]["uar"])
-        lines.append((
-            "degraded",
-            f"{rows[ALL]['uar']:.3f} {in_words(rows[ALL]['ci95'])}   {len(names)} conditions; "
-            f"worst: {worst} {rows[worst]['uar']:.3f}",
-        ))  # fmt: skip
-    return lines
+    rows = (card["robustness"] or {}).get("conditions")
+    if not rows:
+        return []
+    names = [name for name in rows if name not in (CLEAN, ALL)]
+    worst = min(names, key=lambda name: rows[name]["uar"])
+    words = (
+        f"{rows[ALL]['uar']:.3f} {in_words(rows[ALL]['ci95'])}   {len(names)} conditions; "
+        f"worst: {worst} {rows[worst]['uar']:.3f}"
+    )
+    return [("degraded", words)]

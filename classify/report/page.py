@@ -1,38 +1,38 @@
-"""One page for every study: title, facts, sections; it needs no network and no other file.
+"""The description of a result, rendered as a page and as text for the terminal.
 
-A study gives a `Page` to `render`. Texts are escaped, apart from what is a `markupsafe.Markup`.
+Texts are escaped, apart from what is a `markupsafe.Markup`. The page needs no network and no other
+file.
 """
 
 import base64
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
-from classify.formats import score
-from classify.report.style import Illustration
-from classify.stats.scores import ClassScores
+from classify.report.style import Illustration, write
+from data.text import Lines, aligned, lines
 
-UNTRAINED = (
-    "The encoder is an untrained control: its weights are random. These scores show what "
-    "architecture and head find without any pretraining; they are the floor for a pretrained "
-    "encoder, not a result of one."
-)
-UNKNOWN_SPEAKERS = (
-    "The speakers are unknown, so the same voice may be in training and test. These scores say "
-    "nothing about new speakers, and the intervals take utterances for independent."
-)
-TRANSDUCTIVE = (
-    "Features are normalised by each speaker's own statistics, those of tested speakers included "
-    "(transductive). The scores do not hold for a speaker of whom there is no other recording."
-)
+FIRST = 11  # characters of the column of names on the terminal, at least
+LINE = 100  # characters of a line of text on the terminal
+NUMBER = re.compile(r"([+−-]?[\d.,]+%?|–|)")
+
+Row = tuple[str, str]  # name, value
 
 
-Fact = tuple[str, str, str]  # name, value, note
+class Fact(NamedTuple):
+    """A score that is shown large."""
+
+    name: str
+    value: str
+    interval: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,36 +46,57 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with a figure, a table, a paragraph."""
+    """A heading with a figure, a table, paragraphs.
+
+    Attributes:
+        title: heading.
+        table: below the heading.
+        note: legend of the table.
+        text: explains the table at more length.
+        figure: drawn when the page is written.
+        level: 3 for a part of the section before it.
+        printed: whether table and note are also printed on the terminal.
+    """
 
     title: str
-    figure: Illustration | None = None
     table: Table | None = None
+    note: str = ""
     text: str = ""
-    level: int = 2  # 3: part of the section before it
+    figure: Illustration | None = None
+    level: int = 2
+    printed: bool = False
+
+
+def illustrated(
+    name: str, title: str, caption: str, make: Callable[[], Figure], level: int = 2
+) -> Section:
+    """A section of a figure; `name`: of its files, one of `classify.report.folder.FIGURES`."""
+    return Section(title, figure=Illustration(name, title, caption, make), level=level)
 
 
 @dataclass(frozen=True)
 class Page:
-    """The content of a page.
+    """The description of a result.
 
     Attributes:
         title: head, encoder.
-        lead: utterances, corpora, classes, folds; below the title.
-        warnings: what limits the scores.
-        facts: (name, value, note) of the scores that are shown large.
+        about: (name, value) of what was scored, and how.
         sections: in the order of the page.
+        facts: the most important scores.
+        warnings: what limits the scores; on the page alone.
     """
 
     title: str
-    lead: str
-    warnings: Sequence[str]
+    about: Sequence[Row]
     sections: Sequence[Section]
     facts: Sequence[Fact] = ()
+    warnings: Sequence[str] = ()
 
 
-def render(page: Page, folder: Path) -> str:
-    """The page as HTML, with the figures that lie in `folder` inside of it."""
+def html(page: Page, folder: Path) -> str:
+    """The page as HTML with its figures inside of it, which are also written to `folder` as PNG and
+    SVG."""
+    figures = [section.figure for section in page.sections if section.figure]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -85,7 +106,8 @@ def render(page: Page, folder: Path) -> str:
     )
     environment.filters["anchor"] = anchor
     environment.filters["picture"] = lambda figure: _inline(folder / f"{figure.name}.svg")
-    return environment.get_template("page.html.j2").render(page=page)
+    drawn = {figure.name: figure for figure in write(figures, folder, page.title)}
+    return environment.get_template("page.html.j2").render(page=page, figures=drawn)
 
 
 def anchor(title: str) -> str:
@@ -97,49 +119,42 @@ def anchor(title: str) -> str:
     return re.sub(r"\W+", "-", title.lower())
 
 
-def illustrated(figures: Iterable[Illustration]) -> list[Section]:
-    """A section for each figure."""
-    return [Section(figure.title, figure) for figure in figures]
+def text(page: Page) -> Lines:
+    """The text for the terminal: what was scored, facts, the tables that are to be printed."""
+    facts = [
+        (fact.name, "   ".join(filter(None, [f"{fact.value} {fact.interval}".rstrip(), fact.note])))
+        for fact in page.facts
+    ]
+    width = max(FIRST, *(len(name) for name, _ in [*page.about, *facts]))
+    blocks = [
+        [f"{name:{width}}  {value}".rstrip() for name, value in rows]
+        for rows in (page.about, facts)
+    ]
+    for section in page.sections:
+        if section.printed:
+            table = in_lines(section.table) if section.table else []
+            blocks.append([*table, *textwrap.wrap(section.note, LINE)])
+    return lines([line for block in blocks if block for line in ("", *block)][1:])
 
 
-def made(
-    options: Mapping[str, object], fingerprint: str, more: Mapping[str, object], files: str
-) -> Section:
-    """How a result was made.
+def in_lines(table: Table) -> list[str]:
+    """The rows of a table, with columns of numbers aligned at the right.
 
-    Args:
-        options: of the study.
-        fingerprint: of the cache.
-        more: name → value, before the options.
-        files: sentences about the files beside the page.
+    >>> in_lines(Table(["head", "UAR"], [("ridge", "0.5"), ("svm", "0.25")]))
+    ['head    UAR', 'ridge   0.5', 'svm    0.25']
     """
-    rows = [(name, plain(value)) for name, value in {**more, **options}.items()]
-    rows.append(("fingerprint", Markup("<code>{}</code>").format(fingerprint)))
-    text = Markup(
-        "The fingerprint names the recipe that made the embeddings; <code>run.json</code> beside "
-        "this page has options, versions and places. " + files
-    )
-    return Section("How this was made", table=Table((), rows, words=True), text=text)
+    rows = [[_plain(cell) for cell in row] for row in table.rows]
+    columns = []
+    for name, *cells in zip(table.head or [""] * len(rows[0]), *rows, strict=True):
+        width = max(map(len, (name, *cells)))
+        right = all(map(NUMBER.fullmatch, cells))
+        columns.append([cell.rjust(width) if right else cell for cell in (name, *cells)])
+    found = aligned(list(zip(*columns, strict=True)))
+    return found if table.head else found[1:]
 
 
-def per_class(rows: Mapping[str, ClassScores]) -> Table:
-    """Scores of each class."""
-    return Table(
-        ["class", "precision", "recall", "F1", "utterances"],
-        [
-            (name, score(row.precision), score(row.recall), score(row.f1), row.support)
-            for name, row in rows.items()
-        ],
-    )
-
-
-def plain(value: object) -> object:
-    """Format the value of an option."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "default"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "all"
-    return "default" if value is None else value if isinstance(value, str) else json.dumps(value)
+def _plain(cell: object) -> str:
+    return cell.striptags() if isinstance(cell, Markup) else str(cell)
 
 
 def _inline(file: Path) -> str:

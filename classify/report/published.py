@@ -7,8 +7,6 @@ Pepino et al. tested RAVDESS on actors 23 and 24, with features normalised by sp
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from classify.probing.result import Probe
-
 
 @dataclass(frozen=True)
 class Anchor:
@@ -40,12 +38,6 @@ CITATIONS = {
     SUPERB: "https://superbbenchmark.org",
     DECODING: None,
 }
-
-
-def anchors(found: Probe) -> list[Anchor]:
-    """The published scores that fit the first target of a probe; see `fitting`."""
-    first = found.first
-    return fitting(found.corpora, first.name, len(first.task.classes), first.numbers)
 
 
 def fitting(

@@ -21,7 +21,8 @@ from classify.compare.study import compare
 from classify.evaluation.run import evaluate
 from classify.heads import HEADS
 from classify.options import Options
-from classify.report.compare_text import render
+from classify.report.compare import report
+from classify.report.page import text
 from classify.training_options import TrainingOptions
 from data.errors import CacheError, HeadError, UsageError
 
@@ -130,13 +131,13 @@ def test_a_head_that_fails_does_not_stop_the_others(make_cache, tmp_path: Path, 
     cache = make_cache(speakers=2, takes=1)  # two utterances of a class: svm calibrates on three
     assert main(command(cache, tmp_path / "run", "svm,logreg,ridge,mlp", "--epochs", "2")) == 3
     printed, prediction = capsys.readouterr()
-    assert "FAILED      svm: the head cannot learn from 4 utterances" in printed
+    assert "FAILED       svm: the head cannot learn from 4 utterances" in printed
     assert "warning: svm is left out: the head cannot learn" in prediction
     found = json.loads((tmp_path / "run" / "compare.json").read_text())
     assert [row["head"] for row in found["heads"]] == ["logreg", "ridge", "mlp"]
     assert list(found["failed"]) == ["svm"]
     assert found["nemenyi"] is not None
-    assert "<b>svm</b> failed" in (tmp_path / "run" / "report.html").read_text()
+    assert "svm: the head cannot learn" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_one_that_is_left_is_not_called_best_of_all(make_cache, tmp_path: Path, capsys) -> None:
@@ -202,12 +203,12 @@ def test_options_go_to_the_heads_that_take_them() -> None:
 def test_the_table_tells_what_each_head_saw(make_cache) -> None:
     cache = make_cache(sequences=True, separation=3.0)
     found = compare(options(cache, ("knn", "mlp", "gru"), layer=None))
-    lines = render(found).splitlines()
-    seen = {line.split()[0]: line for line in lines if line}
+    lines = text(report(found).page).splitlines()
+    seen = {line.split()[0]: line for line in reversed(lines) if line}
     assert "mean of layers 0–2, mean + std" in seen["knn"]
     assert "all of layers 0–2, mean + std" in seen["mlp"]
     assert "mean of layers 1, 2, sequences" in seen["gru"]
-    assert sum(" * " in line for line in lines) == 2  # the best, and the legend
+    assert sum(line.count(" *") for line in lines) == 2  # the best, and the legend
     assert all(max(len(line) for line in lines) < 120 for line in lines[:10])
 
 
@@ -248,8 +249,7 @@ def test_heads_that_say_the_same_are_not_told_apart(make_cache) -> None:
 
 def test_few_speakers_say_so(make_cache) -> None:
     found = compare(options(make_cache(speakers=3), ("logreg", "knn")))
-    text = render(found)
-    assert "3 speakers are too few to distinguish heads: p ≥ 0.25" in text
+    assert "3 speakers are too few to distinguish heads: p ≥ 0.25" in text(report(found).page)
 
 
 def test_the_page_needs_nothing_else(hard: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from classify.fairness.options import parse_cut
 from classify.fairness.result import ACROSS, BETWEEN, OF_CORPUS, WITHIN, Fairness
 from classify.fairness.study import of_predictions
 from classify.options import Options
-from classify.report.fairness_section import verdict
+from classify.report.groups import verdict
 from classify.stats import intervals
 from classify.stats.agreement import ccc
 from classify.stats.calibration import calibration_error

@@ -31,19 +31,10 @@ from classify.probing.result import (
     ShuffledLayer,
     TargetResult,
 )
-from classify.probing.similarity import Similarity
 from classify.probing.targets import Task
-from classify.report import (
-    class_figures,
-    compare_figures,
-    curve_figures,
-    fairness_figures,
-    matrix_figures,
-    regression_figures,
-    robustness_figures,
-)
+from classify.report import curve_figures, elements, panel_figures, row_figures
 from classify.report.published import ANCHORS
-from classify.report.style import TYPE, Illustration, style, write
+from classify.report.style import SEQUENTIAL, TYPE, Illustration, style, write
 from classify.robustness import design as of_conditions
 from classify.stats import metrics
 from classify.stats.scores import Scores
@@ -120,14 +111,6 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
     }
     numbers = random.normal(size=(200, 3))
     names3 = [names[0], names[1], "dominance"]
-    alike = Similarity(
-        (LONG, "other") if long else ("one", "one"),
-        (tuple(range(25)), tuple(range(25))),
-        ("mean",),
-        random.uniform(0.2, 1, (25, 25)),
-        500,
-        535,
-    )
     points = [Map(kind, (f"{kind} 1", f"{kind} 2"), np.arange(300), random.normal(size=(300, 2)))
               for kind in ("PCA", "LDA", "t-SNE")]  # fmt: skip
     parts = {name: Part(0.6, None) for name in names[1:]}
@@ -145,14 +128,10 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
         for n, (name, kind) in enumerate(zip(conditions, kinds, strict=True))
     ]
     runs = {
-        name: of_conditions.Scored(
-            np.empty(0, np.intp),
-            np.empty(0),
-            tuple(
-                of_conditions.Row(group, scores(*random.poisson(40, count)), 0.1, None, 1.0, None)
-                for group in tested
-            ),
-        )
+        name: [
+            of_conditions.Row(group, scores(*random.poisson(40, count)), 0.1, None, 1.0, None)
+            for group in tested
+        ]
         for name in names[:5]
     }
     of_units = random.poisson(3, (6, 25, 2, count, count)) + 9 * np.eye(count, dtype=int)
@@ -163,44 +142,60 @@ def figures(count: int, long: bool) -> dict[str, Callable[[], Figure]]:
         starts, starts + 2, shares, names, peaks=np.float32(random.normal(size=(500, 2)))
     )
     return {
-        "confusion": lambda: matrix_figures.confusion_figure(confusion, names),
-        "confusion_folds": lambda: matrix_figures.fold_confusions_figure(
+        "confusion": lambda: elements.confusion_figure(confusion, names),
+        "heat": lambda: elements.heat_map(
+            random.uniform(0.1, 0.6, (count, 25)),
+            names,
+            [*map(str, range(25))],
+            "UAR",
+            xlabel="hidden layer",
+            ylabel="class (utterances)",
+            low=1 / count,
+        ),
+        "similarity": lambda: elements.heat_map(
+            random.uniform(0.2, 1, (25, 25)),
+            *[[*map(str, range(25))]] * 2,
+            "linear CKA",
+            colours=SEQUENTIAL,
+            low=0.2,
+            upward=True,
+        ),
+        "counts": lambda: elements.heat_map(
+            random.uniform(size=(min(5, count), count)),
+            names[:5],
+            names,
+            "UAR",
+            counts=np.full((min(5, count), count), "7 cl."),
+        ),
+        "confusion_folds": lambda: panel_figures.fold_confusions_figure(
             {f"{fold}: {names[0]}": confusion for fold in range(6)}, names
         ),
-        "recall": lambda: matrix_figures.recall_figure(layers),
-        "similarity": lambda: matrix_figures.similarity_figure(alike),
-        "speakers": lambda: matrix_figures.speakers_figure(nested, 1 / count),
-        "maps": lambda: matrix_figures.maps_figure(LayerMaps(6, points), targets[0].task),
-        "f1": lambda: class_figures.f1_figure(scores()),
-        "training": lambda: class_figures.curves_figure([history] * 3, 1 / count),
-        "layers": lambda: class_figures.layers_figure(
-            {n: Spread(1 / count, 0.01) for n in range(count)}
-        ),
-        "attention": lambda: class_figures.attention_figure(
+        "maps": lambda: panel_figures.maps_figure(LayerMaps(6, points), targets[0].task),
+        "attention": lambda: panel_figures.attention_figure(
             {name: random.dirichlet(np.ones(40)) for name in names}, 0.1
+        ),
+        "predictions": lambda: panel_figures.predictions_figure(
+            names3, numbers, numbers / 2, dict.fromkeys(names3, 0.5)
+        ),
+        "plane": lambda: panel_figures.plane_figure(names3[:2], numbers[:, :2], numbers[:, 1:]),
+        "training": lambda: curve_figures.training_figure([history] * 3, 1 / count),
+        "weights": lambda: curve_figures.weights_figure(
+            {n: Spread(1 / count, 0.01) for n in range(count)}
         ),
         "curves": lambda: curve_figures.curves_figure(targets, published),
         "targets": lambda: curve_figures.targets_figure(targets),
-        "selection": lambda: curve_figures.selection_figure(targets),
         "description": lambda: curve_figures.description_length_figure(targets),
-        "scores": lambda: compare_figures.scores_figure(heads, best(heads, 0, 1), 1 / count),
-        "ranks": lambda: compare_figures.ranks_figure(heads, nemenyi, 10),
-        "levels": lambda: robustness_figures.levels_figure(runs, kinds[::2], 1 / count),
-        "conditions": lambda: robustness_figures.conditions_figure(runs, 1 / count),
-        "layer_means": lambda: robustness_figures.layers_figure(
+        "levels": lambda: curve_figures.levels_figure(runs, kinds[::2], 1 / count),
+        "layer_means": lambda: curve_figures.robust_layers_figure(
             range(25), of_units, [3, 7, 7, 20], 1 / count
         ),
-        "condition_layers": lambda: robustness_figures.heat_figure(
-            random.uniform(0.1, 0.6, (count, 25)), conditions, range(25), 1 / count
-        ),
-        "predictions": lambda: regression_figures.predictions_figure(
-            names3, numbers, numbers / 2, dict.fromkeys(names3, 0.5)
-        ),
-        "plane": lambda: regression_figures.plane_figure(
-            names3[:2], numbers[:, :2], numbers[:, 1:]
-        ),
-        "groups": lambda: fairness_figures.groups_figure(fairness, 1 / count),
-        "group_recall": lambda: fairness_figures.recall_figure(fairness, tuple(names)),
+        "f1": lambda: row_figures.f1_figure(scores()),
+        "scores": lambda: row_figures.scores_figure(heads, best(heads, 0, 1), 1 / count),
+        "ranks": lambda: row_figures.ranks_figure(heads, nemenyi, 10),
+        "groups": lambda: row_figures.groups_figure(fairness, 1 / count),
+        "conditions": lambda: row_figures.conditions_figure(runs, 1 / count),
+        "speakers": lambda: row_figures.speakers_figure(nested, 1 / count),
+        "selection": lambda: row_figures.selection_figure(targets),
         "timeline": lambda: timeline_figure.draw(timeline),
     }
 
@@ -267,6 +262,6 @@ def test_values_on_a_line_have_no_density_and_are_drawn_as_points(slope: float) 
     truth = np.random.default_rng(0).normal(size=(50, 2))
     line = np.stack([truth[:, 0], slope * truth[:, 0]], axis=1)
     with style():
-        (axes,) = regression_figures.plane_figure(("a", "b"), truth, line).axes
+        (axes,) = panel_figures.plane_figure(("a", "b"), truth, line).axes
     assert isinstance(axes.collections[-1], PathCollection)
     assert len(axes.collections[-1].get_offsets()) == 50

@@ -221,7 +221,7 @@ def test_the_folder_and_the_table(write: Write, tmp_path: Path, capsys) -> None:
         "shuffled",
     ):
         assert prediction in printed
-    assert "audit FAILED" in printed
+    assert "audit        FAILED" in printed
     assert "sentence overlap" in printed
     assert str(tmp_path) not in (out / "probe.json").read_text()
     metrics = json.loads((out / "probe.json").read_text())
@@ -250,7 +250,7 @@ def test_strict_fails_with_the_audit(write: Write, tmp_path: Path, capsys) -> No
     assert "the audit failed" in capsys.readouterr().err
     assert (tmp_path / "run" / "probe.json").exists()
     assert main([*quick, *out, "--strict", "--folds", "speaker+sentence"]) == 0
-    assert "audit passed" in capsys.readouterr().out
+    assert "audit        passed" in capsys.readouterr().out
 
 
 def test_a_control_is_probed_on_the_utterances_in_common(write: Write, caplog) -> None:

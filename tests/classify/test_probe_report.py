@@ -14,8 +14,9 @@ import pytest
 
 from classify.probing.options import ProbeOptions
 from classify.probing.study import probe
+from classify.report.probe import report
 from classify.report.published import ANCHORS, fitting
-from classify.report.write import of_probe, write
+from classify.report.write import write
 from data.errors import UsageError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -42,7 +43,7 @@ def made(tmp_path_factory):
         remove="speaker",
     )
     found = probe(options, "python -m classify probe --cache 'a b.h5'")
-    return write(of_probe(found), base / "run"), found, options
+    return write(report(found), base / "run"), found, options
 
 
 def make(base, name, seed):
@@ -103,7 +104,7 @@ def test_the_axes_say_what_they_show(made):
 
 def test_the_same_probe_gives_the_same_bytes(made, tmp_path):
     place, found, _ = made
-    write(of_probe(found), tmp_path / "again")
+    write(report(found), tmp_path / "again")
     for name in ("report.html", "curves.svg", "curves.png", "maps.svg", "probe.json"):
         assert (tmp_path / "again" / name).read_bytes() == (place / name).read_bytes(), name
 
@@ -231,7 +232,9 @@ document.title = JSON.stringify([...seen, heads[NUMBER].parentNode.getAttribute(
 @pytest.mark.parametrize("number", [0, 1, 5])
 def test_a_click_sorts_in_a_real_browser(made, tmp_path, number):
     text = (made[0] / "report.html").read_text()
-    text = text.replace('<table class="sort">', '<table class="sort" id="first">', 1)
+    before, title, after = text.partition('<h2 id="emotion-layer-by-layer">')
+    after = after.replace('<table class="sort">', '<table class="sort" id="first">', 1)
+    text = before + title + after
     script = CLICKS.replace("#TABLE", "#first").replace("NUMBER", str(number))
     (tmp_path / "page.html").write_text(text.replace("</body>", script + "</body>"))
     done = subprocess.run(

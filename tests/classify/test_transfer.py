@@ -321,7 +321,7 @@ def test_an_empty_cell_names_its_reason(make_corpora, capsys, tmp_path):
     command = ["--cache", str(path), "--labels", "big4", "--out", str(tmp_path / "run"), "-q"]
     assert transfer_main(command) == 0
     out = capsys.readouterr().out
-    assert "empty       emodb → emodb: all 36 utterances are of one speaker" in out
+    assert "emodb → emodb  all 36 utterances are of one speaker" in out
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Empty cells" in page
     assert "untrained control" in page

@@ -1,10 +1,8 @@
 """Groups of a cross-validation as tables, and what they show in words."""
 
-from collections.abc import Sequence
-
 from classify.fairness.result import ACROSS, Column, Fairness, Gap, Test
-from classify.formats import interval, score, signed
-from classify.report.page import Section, Table
+from classify.formats import bounded, interval, score, signed
+from classify.report.page import Row, Section, Table
 from classify.stats.tests import ALPHA
 
 OTHERS = {"ece": "ECE", "overconfidence": "overconfidence", "rmse": "RMSE",
@@ -21,12 +19,7 @@ ABOUT = (
 def sections(found: Fairness) -> list[Section]:
     """A table of each column, and what it shows."""
     return [
-        Section(
-            f"By {column.name}",
-            table=Table(heading(found, column), rows(column)),
-            text=verdict(column, found),
-            level=3,
-        )
+        Section(f"By {column.name}", _table(column, found), verdict(column, found), level=3)
         for column in found.columns
     ]
 
@@ -43,31 +36,27 @@ def of_run(found: Fairness | None) -> list[Section]:
     return [Section("Fairness", text=text), *sections(found)]
 
 
-def heading(found: Fairness, column: Column) -> list[str]:
-    """Heads of the columns of `rows`."""
-    other = OTHERS[next(iter(column.groups[0].others))]
-    return [column.name, "speakers", "utterances", f"{found.label} [95 %]", "difference [95 %]",
-            "p", other]  # fmt: skip
-
-
-def rows(column: Column) -> list[list[str]]:
+def _table(column: Column, found: Fairness) -> Table:
     """A row for each group, also those that are too small, and one for unknown values."""
     tests = {one.group: one for one in column.differences}
-    found = [
-        [group.name, _speakers(group.speakers), str(group.utterances),
-         f"{score(group.value)} {interval(group.interval)}".removesuffix(" –"),
+    rows = [
+        [group.name, _speakers(group.speakers), group.utterances,
+         bounded(group.value, group.interval),
          *(_tested(tests[group.name]) if group.name in tests else ("", "")),
          score(next(iter(group.others.values())))]
         for group in column.groups
     ]  # fmt: skip
     blank = [""] * 3
-    found += [
-        [one.name, _speakers(one.speakers), str(one.utterances), f"too small: {one.reason}", *blank]
+    rows += [
+        [one.name, _speakers(one.speakers), one.utterances, f"too small: {one.reason}", *blank]
         for one in column.too_small
     ]
     if column.unknown:
-        found.append(["(unknown)", "", str(column.unknown), "left out", *blank])
-    return found
+        rows.append(["(unknown)", "", column.unknown, "left out", *blank])
+    other = OTHERS[next(iter(column.groups[0].others))]
+    head = [column.name, "speakers", "utterances", f"{found.label} [95 %]", "difference [95 %]",
+            "p", other]  # fmt: skip
+    return Table(head, rows)
 
 
 def verdict(column: Column, found: Fairness) -> str:
@@ -88,21 +77,18 @@ def verdict(column: Column, found: Fairness) -> str:
     if column.exchanged == ACROSS:
         words.append("Each corpus has one group, so this may be a difference of the corpora.")
     if column.classes and len(column.classes) < len(column.groups[0].support):
-        words.append(f"Groups are scored on the classes that all have: {_listed(column.classes)}.")
+        shared = ", ".join(column.classes)
+        words.append(f"Groups are scored on the classes that all have: {shared}.")
     return " ".join(words)
 
 
-def line(found: Fairness) -> str:
-    """What differs significantly, in a line; "": nothing."""
-    words = []
-    for column in found.columns:
-        differing = [column.gap] if column.gap.significant else []
-        of = [f"{found.label} ({_groups(one, column)})" for one in differing]
-        if parts := _significant_parts(column, found):
-            of.append(f"{PARTS[found.part]} {', '.join(gap.part for gap in parts)}")
-        if of:
-            words.append(f"{' and '.join(of)} by {column.name}")
-    return f"differs significantly: {'; '.join(words)}" if words else ""
+def differing(found: Fairness) -> list[Row]:
+    """What the groups of each column show that differ significantly."""
+    return [
+        ("fairness", f"By {column.name}: {verdict(column, found)}")
+        for column in found.columns
+        if column.gap.significant or _significant_parts(column, found)
+    ]
 
 
 def extremes(gap: Gap, column: Column) -> tuple[str, str]:
@@ -140,7 +126,3 @@ def _tested(test: Test) -> tuple[str, str]:
 
 def _speakers(count: int | None) -> str:
     return "unknown" if count is None else str(count)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
