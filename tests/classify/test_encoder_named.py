@@ -34,7 +34,8 @@ def rated(make_cache) -> Path:
 def test_beside_the_scores_of(rated, tmp_path, capsys, command, options, page, result) -> None:
     out = tmp_path / "run"
     assert command([*options, "--cache", str(rated), "--out", str(out)]) == 0
-    (line,) = (row for row in capsys.readouterr().out.splitlines() if row.startswith("encoder"))
+    lines = capsys.readouterr().out.splitlines()
+    line = next(row for row in lines if row.startswith("encoder"))
     assert WORDS in line
     html = (out / page).read_text()
     assert f"{WORDS}</title>" in html
