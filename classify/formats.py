@@ -71,7 +71,7 @@ def brief(scores: Scores) -> str:
 
 def mark(best: Best, index: int) -> str:
     """``*`` of the best layer or head, ``=`` of those not distinguishable from it."""
-    return "*" if index == best.index else "=" if index in best.equals else " "
+    return "*" if index == best.index else "=" if index in best.equals else ""
 
 
 def others(scores: Scores) -> list[str]:

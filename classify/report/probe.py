@@ -99,7 +99,7 @@ def _curves(targets: Sequence[TargetResult]) -> Section:
         (
             layer,
             *(
-                f"{brief(target.layers[index].scores)}{mark(target.best, index)}".rstrip()
+                f"{brief(target.layers[index].scores)}{mark(target.best, index)}"
                 for target in targets
             ),
         )
