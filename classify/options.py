@@ -22,6 +22,7 @@ def _layer(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
+# Options that several dataclasses have, each under the same name
 CACHE = option(Path("embeddings.h5"), "cache written by 'python -m extract'", metavar="FILE")
 CORPORA = option(
     (),
