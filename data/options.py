@@ -1,4 +1,4 @@
-"""Options that are written once: a field of a dataclass is also an option of a command.
+"""Options of dataclasses: a field that is made by `option` is also an option of a command.
 
     @dataclass(frozen=True)
     class Options:

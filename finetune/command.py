@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("wav2emo")
 
 SHOWN = 5  # refusals
-DESIGN = ("model", "method", "target", "labels", "folds", "pooling")  # options but of training
+# Options that are not of the training
+DESIGN = ("model", "method", "target", "labels", "folds", "pooling")
 
 
 def parser() -> Parser:

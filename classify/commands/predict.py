@@ -28,8 +28,8 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(
         prog="python -m classify predict",
-        description="Say the emotions of new recordings. A recording that cannot be read gets a "
-        "line on standard error and does not stop the others; the exit status is 3 then.",
+        description="Predict the emotions of new recordings. A recording that cannot be read gets "
+        "a line on standard error and does not stop the others; the exit status is 3 then.",
     )
     add_model(parser)
     parser.add_argument(
