@@ -109,7 +109,7 @@ def test_classify_writes_a_whole_run(cache, tmp_path, head, run):
     assert "untrained" in (run / "report.html").read_text()
 
 
-def test_a_model_answers_as_from_the_cache(corpus, cache, model):
+def test_predictions_from_audio_equal_those_from_the_cache(corpus, cache, model):
     files = sorted(corpus.glob("*.wav"))[:6]
     out = succeeds("classify", "predict", model, *files, "--csv", run=process)
     rows = list(csv.DictReader(io.StringIO(out)))
@@ -260,7 +260,7 @@ def test_real_speech_from_audio_to_answers(speech, tmp_path):
     assert "sound" in out
 
 
-def test_a_head_answers_for_speakers_it_never_heard(speech, tmp_path):
+def test_a_head_predicts_new_speakers(speech, tmp_path):
     for part, speakers in (("known", "03 10 14 16"), ("new", "08 13")):
         (tmp_path / part / "wav").mkdir(parents=True)
         for speaker in speakers.split():

@@ -139,12 +139,12 @@ def test_an_imported_head_is_scikit_learn_by_itself(toy, tmp_path) -> None:
         ("nothing", "choose from logreg"),
     ],
 )
-def test_what_is_no_head_is_refused(toy, head: str, reason: str, tmp_path) -> None:
+def test_an_object_that_is_no_head_is_refused(toy, head: str, reason: str, tmp_path) -> None:
     with pytest.raises(UsageError, match=reason):
         evaluate(["--head", head, "--cache", str(toy[0]), "--out", str(tmp_path / "run")])
 
 
-def test_a_model_of_anybody_imports_nothing_that_is_not_listed(toy, tmp_path, capsys) -> None:
+def test_an_untrusted_model_imports_only_listed_modules(toy, tmp_path, capsys) -> None:
     from classify.models.trained import TrainedHead
     from data.errors import ModelError
 

@@ -88,7 +88,7 @@ def test_the_table_is_that_of_the_robustness_study(degraded: Path) -> None:
         assert row["ci95"] == pytest.approx(expected[name]["ci95"])
 
 
-def test_the_card_has_the_table_or_says_how_to_get_one(
+def test_the_card_has_the_table_or_names_the_command_for_it(
     degraded: Path, make_cache, tmp_path: Path, capsys
 ) -> None:
     model = tmp_path / "model"
@@ -129,7 +129,7 @@ def test_without_scores_copies_are_still_chosen_by_inner_folds(degraded: Path) -
         ({"target": "duration,"}, ("noise",), "--augment is for classes"),
     ],
 )
-def test_what_cannot_be_done_is_refused(degraded: Path, given: dict, augment, message) -> None:
+def test_impossible_studies_are_refused(degraded: Path, given: dict, augment, message) -> None:
     with pytest.raises(UsageError, match=message):
         fit.train(Options(head="ridge", cache=degraded, **given), augment=augment)
 

@@ -40,7 +40,7 @@ def test_a_baseline_is_cross_validated_as_a_layer(with_baseline, head):
         ({"layer": "egemaps", "head": "gru"}, "not over --layer egemaps"),
     ],
 )
-def test_what_cannot_be_read_is_refused(with_baseline, options, message):
+def test_unreadable_files_are_refused(with_baseline, options, message):
     with pytest.raises(UsageError, match=message):
         evaluate(Options(**({"head": "logreg", "cache": with_baseline} | options)))
 

@@ -78,7 +78,7 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(np.eye(4)[y], y) == 0
 
 
-def test_a_fold_has_no_share_in_what_it_is_judged_by() -> None:
+def test_a_fold_does_not_affect_its_own_threshold() -> None:
     """One fold is wrong throughout, and costs more than all other folds."""
     probabilities, y = answers(1.0, 200)
     fold = np.arange(200) % 4
@@ -101,7 +101,7 @@ def test_a_fold_has_no_share_in_what_it_is_judged_by() -> None:
     assert found.temperature == fit_temperature(probabilities, y)
 
 
-def test_calibration_helps_and_says_by_how_much() -> None:
+def test_calibration_reduces_the_error_and_reports_it() -> None:
     probabilities, y = answers(3.0)
     found = calibrate(probabilities, y, np.arange(len(y)) % 5)
     assert found.after["nll"] < found.before["nll"]
@@ -109,7 +109,7 @@ def test_calibration_helps_and_says_by_how_much() -> None:
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_answers_without_doubt(right: bool) -> None:
+def test_probabilities_of_0_and_1_are_calibrated(right: bool) -> None:
     """All probabilities are 0 and 1: nothing to fit, nothing becomes NaN."""
     y = np.arange(40) % 4
     probabilities = np.eye(4)[y if right else (y + 1) % 4]

@@ -50,7 +50,7 @@ def comparison(hard: Path) -> Comparison:
     return compare(options(hard))
 
 
-def test_every_head_is_judged_as_by_itself(comparison: Comparison, hard: Path) -> None:
+def test_every_head_is_scored_as_by_itself(comparison: Comparison, hard: Path) -> None:
     for row in comparison.metrics["heads"]:
         training = SHORT if HEADS[row["head"]].neural else TrainingOptions()
         alone = evaluate(Options(cache=hard, head=row["head"], training=training))
@@ -178,7 +178,7 @@ def test_wrong_usage_is_reported(heads: tuple[str, ...], shared: dict, message: 
         (["--seeds", "3"], "--head .* is deterministic"),
     ],
 )
-def test_what_no_head_takes_is_refused(given: list[str], message: str) -> None:
+def test_options_that_no_head_has_are_refused(given: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         options_of(parser().parse_args(["--heads", "svm,knn", *given]))
 
@@ -200,7 +200,7 @@ def test_options_go_to_the_heads_that_take_them() -> None:
     assert numbered.of("svm").layer == numbered.of("mlp").layer == 2
 
 
-def test_the_table_tells_what_each_head_saw(make_cache) -> None:
+def test_the_table_names_the_features_of_each_head(make_cache) -> None:
     cache = make_cache(sequences=True, separation=3.0)
     found = compare(options(cache, ("knn", "mlp", "gru"), layer=None))
     lines = text(report(found).page).splitlines()
@@ -238,7 +238,7 @@ def test_two_heads_are_tested_without_ranks_and_old_figures_go(hard: Path, tmp_p
     assert len(found["best"]["compared"]) == 1
 
 
-def test_heads_that_say_the_same_are_not_told_apart(make_cache) -> None:
+def test_heads_with_equal_predictions_are_not_distinguished(make_cache) -> None:
     found = compare(options(make_cache(separation=30.0), ("logreg", "lda", "ridge")))
     metrics = found.metrics
     assert {row["uar"] for row in metrics["heads"]} == {1.0}

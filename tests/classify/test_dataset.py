@@ -58,7 +58,7 @@ def test_selects_corpora_and_labels(make_cache) -> None:
     assert set(one.truth[one.utterances["emotion"] == "L"]) == {"x"}
 
 
-def test_counts_what_is_left_out_by_reason(make_cache, caplog) -> None:
+def test_excluded_utterances_are_counted_by_reason(make_cache, caplog) -> None:
     emotions = ["", "", *"WLN" * 25, "T", "T", "T"]
     cache = make_cache(columns={"emotion": emotions, "speaker": ["01"] * 76 + [""] + ["02"] * 3})
     options = Options(cache=cache, head="logreg", labels="anger,boredom,neutral")
@@ -92,7 +92,7 @@ def test_any_column_can_be_the_target(make_cache) -> None:
         ({"head": "gru", "poolings": ("none",)}, "--pooling none: --head gru reads no sequences"),
     ],
 )
-def test_says_what_the_cache_has_instead(cache, options, message: str) -> None:
+def test_errors_name_what_the_cache_contains(cache, options, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load(Options(cache=cache, **{"head": "logreg", **options}))
 

@@ -26,7 +26,7 @@ def emotion(make_cache):
         return task(opened.utterances, "emotion", ProbeOptions(cache=cache)), opened.layer(1)
 
 
-def test_a_block_is_of_speakers_not_yet_heard() -> None:
+def test_each_block_has_new_speakers() -> None:
     speakers = np.repeat(list("abcdefghijk"), 3).astype(object)
     known = blocks(speakers, seed=0)
     assert [len(set(speakers[rows])) for rows in known] == [1, 2, 4, 8]
@@ -69,7 +69,7 @@ def test_the_better_known_the_shorter(emotion) -> None:
     assert {row.C for row in lengths} <= set(C)
 
 
-def test_a_class_never_heard_costs_finitely_many_bits() -> None:
+def test_an_unseen_class_costs_finitely_many_bits() -> None:
     log_p = np.log(np.array([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]]) + 1e-300)
     log_p[0, 2, 1] = -np.inf
     known = np.array([[True, True, False]])

@@ -97,7 +97,7 @@ def test_constant_and_single_features_are_finite():
     assert np.isfinite(one.score(X[:, :1])).all()
 
 
-def test_what_is_stored_gives_the_same_score():
+def test_a_restored_domain_gives_the_same_score():
     X, y, speaker = speakers(np.random.default_rng(7), 4)
     domain = Domain.calibrated(X, y, speaker)
     assert domain is not None

@@ -90,7 +90,7 @@ def test_knowing_the_speaker_does_not_help(make_cache, head: str) -> None:
     assert evaluate(Options(cache=leaking, head=head)).metrics["uar"] > 0.75
 
 
-def test_a_head_that_cannot_learn_says_so(make_cache) -> None:
+def test_a_head_that_cannot_learn_is_reported(make_cache) -> None:
     cache = make_cache(speakers=2, takes=1)
     with pytest.raises(HeadError, match=r"cannot learn from 4 utterances: .*3-fold"):
         evaluate(Options(cache=cache, head="svm"))

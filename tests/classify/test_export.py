@@ -108,7 +108,7 @@ MORE = [
     CHOICES + [pytest.param(*choice, marks=pytest.mark.e2e) for choice in MORE],
     ids=lambda each: each if isinstance(each, str) else "-".join(map(str, each.values())) or "0",
 )
-def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, options) -> None:
+def test_a_graph_equals_its_model(cache, tmp_path, waveform, head, options) -> None:
     model, path = trained(cache, head, **options), tmp_path / "model.onnx"
     written = write.export(model, path)  # holds the graph against the model in both runtimes
     names = [agreement.runtime.split()[0] for agreement in written.agreements]
@@ -135,7 +135,7 @@ def test_a_graph_says_what_its_model_says(cache, tmp_path, waveform, head, optio
     padding=st.integers(0, 5_000),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_whatever_is_beside_it_changes_nothing(exported, lengths, padding, seed) -> None:
+def test_a_recording_does_not_depend_on_its_batch(exported, lengths, padding, seed) -> None:
     graph = session(exported[1])
     rng = np.random.default_rng(seed)
     loudness = 10 ** rng.uniform(-3, 0, len(lengths))
@@ -203,7 +203,7 @@ def test_differences_are_measured_on_probabilities_and_logits() -> None:
     assert not Deviation("any", float("nan"), 0.0).holds
 
 
-def test_the_file_tells_what_it_is(exported) -> None:
+def test_the_graph_has_metadata(exported) -> None:
     model, path = exported
     about = session(path).get_modelmeta().custom_metadata_map
     assert json.loads(about["classes"]) == ["anger", "neutral", "sadness"]
@@ -255,7 +255,7 @@ def folder(exported, tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_command_says_what_it_measured(folder, tmp_path, capsys, waveform) -> None:
+def test_the_command_prints_the_measured_differences(folder, tmp_path, capsys, waveform) -> None:
     soundfile.write(tmp_path / "a.flac", waveform(1, 0.7, 8_000), 8_000)
     out = tmp_path / "model.onnx"
     assert command.main([str(folder), "-o", str(out), "--check", str(tmp_path / "a.flac")]) == 0
@@ -285,7 +285,7 @@ def test_bad_input_is_reported(folder, tmp_path, monkeypatch, arguments, message
     assert [file.name for file in tmp_path.iterdir()] == ["text.wav"]
 
 
-def test_what_is_no_model_is_reported(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="python -m classify train"):
         command.main([str(tmp_path), "-o", str(tmp_path / "model.onnx")])
 

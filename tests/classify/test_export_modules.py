@@ -76,7 +76,7 @@ def runs(module: torch.nn.Module) -> list:
     return [lambda rows, run=run: run({"x": rows}) for run in started]
 
 
-def test_what_has_no_module_is_refused() -> None:
+def test_a_head_without_a_module_is_refused() -> None:
     with pytest.raises(UsageError, match="made of dict cannot be exported; train another"):
         module_of({})
 

@@ -113,7 +113,7 @@ def test_the_command_writes_tables_figures_and_the_same_numbers(
     assert "The UAR differs significantly: female" in printed
 
 
-def test_the_report_of_a_run_has_its_groups_and_names_what_differs(
+def test_the_report_of_a_run_has_groups_and_differences(
     unfair: Path, make_cache, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     options = ["--head", "logreg", "-q", "--out", str(tmp_path / "out")]

@@ -31,7 +31,7 @@ def uneven(make_cache) -> Path:
     return make_cache(strengths=(0.0, 0.0, 1.0), dim=12, takes=5)
 
 
-def test_the_layer_that_knows_is_chosen(uneven: Path) -> None:
+def test_the_informative_layer_is_chosen(uneven: Path) -> None:
     model = fit.train(Options(head="logreg", cache=uneven))
     choice = model.card["choice"]
     assert model.features.layer == choice["chosen"]["layer"] == 2
@@ -109,7 +109,7 @@ def test_scores_are_those_of_cross_validation(cache: Path, head: str) -> None:
     assert {name: row["uar"] for name, row in scores["speakers"].items()} == by_speaker
 
 
-def test_what_is_fixed_is_kept(uneven: Path) -> None:
+def test_given_settings_are_not_searched(uneven: Path) -> None:
     card = fit.train(Options(head="logreg", cache=uneven, layer=0)).card
     assert [row["settings"]["layer"] for row in card["choice"]["tried"]] == [0]
     card = fit.train(Options(head="ridge", cache=uneven, C=0.5)).card
@@ -119,7 +119,7 @@ def test_what_is_fixed_is_kept(uneven: Path) -> None:
     assert fit.train(Options(head="svm", cache=uneven, C=3.0)).card["parameters"] == {"C": 3.0}
 
 
-def test_settings_are_tuned_where_that_is_asked_for(cache: Path, tmp_path: Path) -> None:
+def test_settings_are_tuned_if_requested(cache: Path, tmp_path: Path) -> None:
     model = fit.train(Options(head="knn", cache=cache, tune=4))
     choice = model.card["choice"]
     assert len(choice["tried"]) == 4
@@ -140,7 +140,7 @@ def test_settings_are_tuned_where_that_is_asked_for(cache: Path, tmp_path: Path)
         ({"head": "ridge", "target": "arousal,", "C": 1.0}, "--C is for classes"),
     ],
 )
-def test_what_makes_no_sense_is_refused(make_cache, changes: dict, message: str) -> None:
+def test_contradictory_options_are_refused(make_cache, changes: dict, message: str) -> None:
     cache = make_cache(columns={"arousal": np.linspace(1, 5, 80).tolist()})
     with pytest.raises(UsageError, match=message):
         fit.train(Options(cache=cache, **changes))
@@ -220,7 +220,7 @@ def test_equal_training_gives_equal_models(cache: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a/README.md").read_bytes() == (tmp_path / "b/README.md").read_bytes()
 
 
-def test_the_command_says_what_was_made(cache: Path, tmp_path: Path, capsys) -> None:
+def test_the_command_prints_scores_and_calibration(cache: Path, tmp_path: Path, capsys) -> None:
     assert main(["-o", str(tmp_path / "m"), "--head", "logreg", "--cache", str(cache), "-q"]) == 0
     out = capsys.readouterr().out
     card = json.loads((tmp_path / "m" / "model.json").read_text())

@@ -77,7 +77,9 @@ def test_the_same_seed_gives_the_same_folds(make_cache) -> None:
         ),
     ],
 )
-def test_says_why_there_can_be_no_folds(make_cache, cache, folds, message: str) -> None:
+def test_impossible_folds_are_refused_with_the_reason(
+    make_cache, cache, folds, message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         folds_of(make_cache(**cache), folds)
 

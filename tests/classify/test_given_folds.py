@@ -193,7 +193,7 @@ def test_the_audit_counts_what_is_shared(make_cache, tmp_path) -> None:
         assert folds.audit.overlap[name] == found
 
 
-def test_what_is_unknown_is_not_counted(make_cache, leaking) -> None:
+def test_unknown_checksums_are_not_counted(make_cache, leaking) -> None:
     cache = make_cache(columns={"sha256": [""] * 80})
     _, folds = divided(cache, leaking)
     expected = {"speaker": Shared(5, 5), "recording": Shared(0, 80), "sentence": None}
@@ -225,7 +225,7 @@ def test_repair_drops_from_training_what_a_test_part_has(make_cache, tmp_path, n
     assert folds.audit.overlap[name].shared == 0
 
 
-def test_repair_says_when_nothing_is_left(cache, leaking, make_cache) -> None:
+def test_repair_reports_an_empty_training_part(cache, leaking, make_cache) -> None:
     with pytest.raises(UsageError, match="every speaker in the training part of fold f0 is in its"):
         divided(cache, leaking, repair=("speaker",))
     with pytest.raises(UsageError, match=r"--repair sentence: the sentences .* are unknown"):
@@ -254,7 +254,7 @@ def test_strict_refuses_what_leaks_and_takes_what_does_not(cache, leaking, offic
         ("id,group", [], "it has the columns id, group; expected a CSV file"),
     ],
 )  # fmt: skip
-def test_says_what_is_wrong_with_a_file(cache, tmp_path, header, rows, message) -> None:
+def test_a_malformed_file_of_folds_is_refused(cache, tmp_path, header, rows, message) -> None:
     with pytest.raises(UsageError, match=message):
         divided(cache, written(tmp_path / "a.csv", header, rows))
 
@@ -269,13 +269,13 @@ def test_says_what_is_wrong_with_a_file(cache, tmp_path, header, rows, message) 
         ("x.wav", "RIFF\0\0", "expected a CSV file"),
     ],
 )
-def test_refuses_what_holds_no_folds(cache, tmp_path, name, content, message) -> None:
+def test_a_file_without_folds_is_refused(cache, tmp_path, name, content, message) -> None:
     (tmp_path / name).write_text(content, "latin-1")
     with pytest.raises(UsageError, match=message):
         divided(cache, tmp_path / name)
 
 
-def test_says_which_columns_and_schemes_there_are(cache, tmp_path) -> None:
+def test_an_unknown_scheme_is_answered_with_columns_and_schemes(cache, tmp_path) -> None:
     with pytest.raises(UsageError, match=r"--folds column:split: the cache has the columns id, "):
         divided(cache, "column:split")
     with pytest.raises(UsageError, match=r"expected auto, speaker, .*column:NAME.*no such file"):
@@ -316,7 +316,7 @@ def test_a_class_that_training_lacks_is_never_predicted(make_cache, tmp_path, he
     assert run.outcome.scores.utterances == 16
 
 
-def test_an_encoder_may_have_heard_what_is_trained_on(make_cache, official, tmp_path) -> None:
+def test_an_encoder_may_be_trained_on_the_training_part(make_cache, official, tmp_path) -> None:
     tested = {row["id"] for row in csv.DictReader(official.open()) if row["part"] == "test"}
     ids = sorted(row["id"] for row in csv.DictReader(official.open()))
     for name, expected in (("training", False), ("test", True)):

@@ -276,14 +276,14 @@ def chance(mark: bool) -> tuple[float, float]:
 
 @pytest.mark.parametrize("head", FITTED)
 @pytest.mark.parametrize("mark", [False, True], ids=["random labels", "marked test rows"])
-def test_what_cannot_be_known_is_at_chance(make_cache, head: str, mark: bool) -> None:
+def test_unlearnable_labels_are_at_chance(make_cache, head: str, mark: bool) -> None:
     low, high = chance(mark)
     assert low < shares_right(make_cache(dim=DIM), head, mark).mean() < high
 
 
 @pytest.mark.parametrize("head", ["logreg", "knn", "svm", "forest", "mlp"])
 @pytest.mark.parametrize("mark", [False, True], ids=["random labels", "marked test rows"])
-def test_a_leak_would_be_seen(make_cache, head: str, mark: bool) -> None:
+def test_a_leak_is_detected(make_cache, head: str, mark: bool) -> None:
     """Where the test part is trained on, the bounds above are left."""
 
     def leaking(train: Values, test: Values) -> tuple[Values, Values]:

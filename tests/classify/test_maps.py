@@ -33,7 +33,7 @@ def test_pca_is_that_of_standardised_features():
     assert found.axes[0] == f"PC 1 ({pca.explained_variance_ratio_[0]:.0%} of variance)"
 
 
-def test_discriminants_show_speakers_they_have_not_seen():
+def test_discriminants_are_applied_to_new_speakers():
     X, y, speakers = clouds(2)
     maps = by_kind(draw_maps(X, y, speakers))
     shown = maps["LDA"].rows

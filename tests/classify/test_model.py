@@ -66,7 +66,7 @@ def test_loaded_equals_saved(make_cache, tmp_path: Path, head: str, sequences: b
 
 
 @pytest.mark.parametrize(("head", "sequences"), BOTH)
-def test_new_audio_takes_the_same_way_as_the_cache(make_cache, head: str, sequences: bool) -> None:
+def test_new_audio_is_embedded_as_the_cache_was(make_cache, head: str, sequences: bool) -> None:
     model, options = trained(make_cache(sequences=sequences), head)
     model = replace(model, card={**model.card, "temperature": 1.7})
     expected = model.of_features(seen(model, options))

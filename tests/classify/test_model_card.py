@@ -54,7 +54,7 @@ def test_the_hub_reads_it(card: dict[str, Any]) -> None:
     assert read.data.license is None
 
 
-def test_it_tells_what_there_is_to_tell(card: dict[str, Any]) -> None:
+def test_a_card_has_all_sections_and_scores(card: dict[str, Any]) -> None:
     text = render(card)
     well_formed(text)
     for part in ("Use", "What it is", "Trained on", "Scores", "Calibration", "Limits"):
@@ -107,7 +107,7 @@ def test_of_many_speakers_three_are_reported(card: dict[str, Any]) -> None:
     assert found == [("00", "worst"), ("25", "median"), ("50", "best")]
 
 
-def test_a_regression_tells_its_agreement(make_cache) -> None:
+def test_the_card_of_a_regression_has_its_agreement(make_cache) -> None:
     columns = {"arousal": np.random.default_rng(0).normal(3, 1, 80).tolist()}
     options = Options(head="ridge", cache=make_cache(columns=columns), target="arousal,")
     card = fit.train(options).card
@@ -144,7 +144,7 @@ def test_the_groups_are_those_of_the_held_out_predictions(make_cache, tmp_path: 
     assert loaded.card["fairness"] == model.card["fairness"]
 
 
-def test_a_card_without_groups_says_why(make_cache, tmp_path: Path) -> None:
+def test_a_card_without_groups_has_the_reason(make_cache, tmp_path: Path) -> None:
     lone = [f"{row // 16}" for row in range(80)]
     for columns, reason in (
         ({}, "no column of groups of people, such as sex or age, is known"),

@@ -206,7 +206,7 @@ def test_constant_features_do_not_hurt(blobs: Arrays) -> None:
 
 
 @pytest.mark.parametrize("head", [MLP, *SEQUENTIAL])
-def test_mix_finds_the_layer_that_knows(head: type[NeuralClassifier]) -> None:
+def test_mix_finds_the_informative_layer(head: type[NeuralClassifier]) -> None:
     rng = np.random.default_rng(0)
     y = np.arange(200) % 2
     layers = rng.normal(size=(200, 3, 5))
@@ -218,7 +218,7 @@ def test_mix_finds_the_layer_that_knows(head: type[NeuralClassifier]) -> None:
 
 
 @pytest.mark.parametrize("head", [Attention, Transformer])
-def test_attention_finds_the_step_that_knows(head: type[NeuralClassifier]) -> None:
+def test_attention_finds_the_informative_step(head: type[NeuralClassifier]) -> None:
     rng = np.random.default_rng(0)
     y, place = np.arange(300) % 2, rng.integers(0, 5, 300)
     X = rng.normal(size=(300, 6, 4)) / 4
@@ -271,7 +271,7 @@ def test_masked_equals_unpadded(kind: type[networks.Network]) -> None:
 
 
 @pytest.mark.parametrize("head", SEQUENTIAL)
-def test_padding_of_sequences_is_not_seen(head: type[NeuralClassifier]) -> None:
+def test_padding_of_sequences_has_no_effect(head: type[NeuralClassifier]) -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 2, 4, 3)).astype(np.float32), np.arange(40) % 2
     X[::3, :, 2:] = np.nan
@@ -318,7 +318,7 @@ def test_an_axis_that_is_not_there_is_reported(given: dict, message: str) -> Non
         GRU(**given).fit(np.ones((4, 8)), [0, 1, 0, 1])
 
 
-def test_replicas_draw_what_each_would_alone() -> None:
+def test_replicas_draw_the_same_noise_as_each_alone() -> None:
     def drawn(seeds: list[int], sizes: list[int]) -> tuple[list[np.ndarray], torch.Tensor]:
         noise = Noise(seeds, torch.device("cpu"))
         noise.begin(3, training.ORDER)

@@ -75,7 +75,7 @@ def test_from_audio_to_answers(folder_corpus, tmp_path: Path, capsys, head: str)
     assert str(tmp_path / first) in capsys.readouterr().out
 
 
-def test_a_model_of_bfloat16_answers_where_a_cpu_lacks_it(folder_corpus, tmp_path: Path) -> None:
+def test_a_bfloat16_model_predicts_on_a_cpu_without_it(folder_corpus, tmp_path: Path) -> None:
     """In float32, as near as another engine in bfloat16 would be, and says so."""
     corpus, cache, out = folder_corpus(), tmp_path / "cache.h5", tmp_path / "model"
     command = [str(corpus), "--model", "untrained:tiny", "-o", str(cache), "-q"]
@@ -99,7 +99,7 @@ def test_a_model_of_bfloat16_answers_where_a_cpu_lacks_it(folder_corpus, tmp_pat
         np.testing.assert_allclose(list(answer["probabilities"].values()), shares, atol=0.05)
 
 
-def test_a_missing_model_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_missing_model_names_the_command_that_trains_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="python -m classify train"):
         predict([str(tmp_path / "none"), "a.wav"])
     (tmp_path / "file").write_text("")
@@ -187,7 +187,7 @@ def test_a_glob_follows_no_loop(tmp_path: Path) -> None:
     assert names(["x/**/*.wav"], tmp_path)[0] == ["x/a.wav"]
 
 
-def test_what_is_not_there_is_reported(tmp_path: Path) -> None:
+def test_missing_inputs_are_reported(tmp_path: Path) -> None:
     touched(tmp_path, "text.txt", "empty/text.txt", "a.wav")
     found, problems = names(["gone.wav", "text.txt", "empty", "g*", "t*", "a.wav"], tmp_path)
     assert found == ["a.wav"]
@@ -236,7 +236,7 @@ def test_standard_input_is_read_as_a_file_is(tmp_path: Path, content: bytes, raw
     assert utterance.id == "-"
 
 
-def test_a_cut_header_is_still_told(tmp_path: Path) -> None:
+def test_truncated_samples_are_reported(tmp_path: Path) -> None:
     utterance = standard_input.receive(io.BytesIO(wave()[:-100]), tmp_path, None)
     with pytest.raises(AudioError, match="cut short: 100 of 16000 bytes"):
         audio.read(utterance.file)
@@ -271,7 +271,7 @@ def test_a_pipe(tiny_model: Path, monkeypatch, capsys) -> None:
     ("content", "message"),
     [(b"", "standard input: empty"), (b"hello, this is text", "--encoding s16le --rate 16000")],
 )
-def test_what_is_no_recording_is_reported(
+def test_a_file_that_is_no_recording_is_reported(
     tiny_model, monkeypatch, capsys, content, message
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))

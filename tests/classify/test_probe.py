@@ -167,7 +167,7 @@ def test_the_majority_is_that_of_each_training_part(write: Write) -> None:
     assert emotion["chance"] == pytest.approx(1 / 3)
 
 
-def test_without_the_speaker_nobody_is_known_and_emotion_stays(write: Write) -> None:
+def test_removing_the_speaker_keeps_the_emotion(write: Write) -> None:
     cache = write(planted)
     found = run(cache, targets=("emotion",), remove="speaker", shuffles=0)["targets"]["emotion"]
     assert found["removed"]["transductive"]
@@ -310,7 +310,7 @@ def test_constant_columns_are_noted_and_do_no_harm(write: Write) -> None:
         ({"targets": ("mood",)}, "--targets mood: .* has the columns"),
     ],
 )
-def test_says_what_cannot_be_asked(write: Write, options: dict, message: str) -> None:
+def test_impossible_options_are_refused(write: Write, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         run(write(planted), **options)
 

@@ -83,7 +83,7 @@ def test_every_figure_is_there_as_png_and_svg(made):
         assert "date" not in (place / f"{name}.svg").read_text()
 
 
-def test_the_axes_say_what_they_show(made):
+def test_the_axes_are_labelled(made):
     words = {
         name: " ".join(
             "".join(text.itertext())
@@ -151,7 +151,7 @@ def test_the_page_fetches_nothing(made):
     assert not re.search(r"https?:|@import|url\(|fetch\(|XMLHttpRequest|import\(", code)
 
 
-def test_the_page_says_what_was_found(made):
+def test_the_page_contains_the_scores(made):
     place, found, _ = made
     page = Page((place / "report.html").read_text())
     words = " ".join(" ".join(page.words).split())

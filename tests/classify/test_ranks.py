@@ -92,7 +92,7 @@ def test_friedman_by_hand(scores: np.ndarray) -> None:
 
 
 @given(tables, st.floats(0.1, 3))
-def test_groups_are_all_pairs_that_cannot_be_told_apart(scores: np.ndarray, apart: float) -> None:
+def test_groups_contain_all_indistinguishable_pairs(scores: np.ndarray, apart: float) -> None:
     ranks = average_ranks(scores)
     found = groups(ranks, apart)
     near = {

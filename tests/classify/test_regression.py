@@ -214,7 +214,9 @@ def test_utterances_without_a_number_are_left_out_and_counted(rated, caplog) -> 
         ),
     ],
 )
-def test_says_what_cannot_be_regressed(rated, columns, options, message: str | None) -> None:
+def test_targets_that_cannot_be_regressed_are_refused(
+    rated, columns, options, message: str | None
+) -> None:
     cache = rated(columns=columns)
     if message is None:
         assert run_of(cache, **options).metrics["split"].endswith("and one sentence")
@@ -223,7 +225,7 @@ def test_says_what_cannot_be_regressed(rated, columns, options, message: str | N
         run_of(cache, **options)
 
 
-def test_what_wants_classes_refuses_numbers(rated) -> None:
+def test_commands_for_classes_refuse_numbers(rated) -> None:
     cache = rated()
     for target in ("arousal", "arousal,valence"):
         options = Options(cache=cache, head="ridge", target=target)
@@ -270,7 +272,7 @@ def test_one_utterance_a_fold(rated) -> None:
     assert run.metrics["mean"]["ccc"] is not None
 
 
-def test_a_head_that_cannot_learn_says_so(rated) -> None:
+def test_a_head_that_cannot_learn_is_reported(rated) -> None:
     speakers = [f"s{n}" for n in range(5)] + [""] * 75
     with pytest.raises(HeadError, match=r"cannot learn from 4 utterances: .*n_neighbors"):
         run_of(rated(columns={"speaker": speakers}), "knn")
@@ -338,7 +340,7 @@ def test_a_target_may_have_any_name(rated) -> None:
     assert metrics["targets"]["mean"]["ci95"] != metrics["mean"]["ci95"]
 
 
-def test_regressors_take_what_they_know() -> None:
+def test_regressors_accept_their_parameters() -> None:
     given = {"random_state": 7, "steps": 3, "alpha": 2.0}
     ridge = build_regressor("ridge", given)
     assert ridge.regressor.named_steps["ridge"].alpha == 2.0

@@ -230,7 +230,7 @@ def test_equal_commands_give_equal_numbers_and_given_folds_are_used(make_degrade
         ({"target": "duration,"}, "holds numbers, and this command needs classes"),
     ],
 )
-def test_what_cannot_be_done_is_refused(degraded: Path, options: dict, message: str) -> None:
+def test_impossible_studies_are_refused(degraded: Path, options: dict, message: str) -> None:
     with pytest.raises(Wav2emoError, match=message):
         robustness(RobustnessOptions(degraded, **options))
 

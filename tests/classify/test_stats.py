@@ -148,7 +148,7 @@ def test_a_class_that_one_speaker_alone_has_stays(answers) -> None:
         (np.ones((5, 2, 2)), {"level": 95}, "such as 0.95"),
     ],
 )
-def test_what_is_wrong_is_named(counts, options, message) -> None:
+def test_invalid_counts_are_refused(counts, options, message) -> None:
     with pytest.raises(ValueError, match=message):
         interval(counts, **options)
 
@@ -167,7 +167,7 @@ def test_a_difference_is_paired_by_speaker(answers) -> None:
     np.testing.assert_allclose(of.of_difference(counts[:, ::-1]), (-high, -low))
 
 
-def test_answers_that_are_the_same_do_not_differ(answers) -> None:
+def test_equal_predictions_do_not_differ(answers) -> None:
     counts = counts_of(*answers)
     low, high = of.of_difference(counts[:, [0, 0]])
     assert -0.2 < low <= 0 <= high < 0.2
@@ -282,7 +282,7 @@ def test_the_order_of_the_layers_does_not_matter(speakers: int, layers: int, see
     assert found.smallest_p <= found.p.min()
 
 
-def test_few_speakers_tell_no_layers_apart() -> None:
+def test_few_speakers_do_not_distinguish_layers() -> None:
     counts = np.zeros((4, 2, 2, 2), int)
     counts[:, 0] = np.diag([20, 20])
     counts[:, 1] = [[0, 20], [20, 0]]

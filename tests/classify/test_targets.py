@@ -47,7 +47,7 @@ def test_sex_is_tested_on_new_speakers_with_both_in_every_fold(cache) -> None:
 
 
 @pytest.mark.parametrize("target", ["emotion", "sentence"])
-def test_what_varies_within_speakers_is_tested_on_new_speakers(cache, target: str) -> None:
+def test_labels_that_vary_within_speakers_are_tested_on_new_speakers(cache, target: str) -> None:
     of = task(table_of(cache), target, ProbeOptions(cache=cache))
     assert of.folds.kind == "leave one speaker out"
     assert of.grouped_by == "speaker"

@@ -98,7 +98,7 @@ def write(file: Path, samples: np.ndarray, rate: int = 16_000) -> Path:
 
 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 8_000])
-def test_a_stream_is_what_is_read_at_once(tmp_path: Path, waveform, rate: int) -> None:
+def test_a_decoded_stream_equals_a_file_read_at_once(tmp_path: Path, waveform, rate: int) -> None:
     file = write(tmp_path / "a.wav", waveform(0, 11.3, rate), rate)
     streamed = np.concatenate(list(audio.stream(file)))
     np.testing.assert_array_equal(streamed, audio.read(file).waveform)
@@ -106,7 +106,7 @@ def test_a_stream_is_what_is_read_at_once(tmp_path: Path, waveform, rate: int) -
     np.testing.assert_array_equal(part, audio.read(file, 1.5, 7.25).waveform)
 
 
-def test_a_window_is_the_same_as_a_file_of_its_own(tmp_path, model, waveform) -> None:
+def test_a_window_equals_a_file_of_its_samples(tmp_path, model, waveform) -> None:
     samples = waveform(1, 7.7)
     timeline = model.timeline(write(tmp_path / "long.wav", samples), window=2, hop=0.7)
     assert timeline.starts[:3].tolist() == [0, 0.7, 1.4]
@@ -123,7 +123,7 @@ def test_a_window_is_the_same_as_a_file_of_its_own(tmp_path, model, waveform) ->
     np.testing.assert_allclose(in_memory.probabilities, expected, atol=1e-5)
 
 
-def test_silence_is_said_and_not_guessed(tmp_path: Path, model, waveform) -> None:
+def test_silence_is_reported_and_not_classified(tmp_path: Path, model, waveform) -> None:
     quiet = 1e-4 * waveform(1, 3)  # noise of a recorder, 90 dB below full scale
     samples = np.concatenate([waveform(0, 2), quiet, waveform(2, 2)])
     timeline = model.timeline(write(tmp_path / "a.wav", samples), window=1, hop=1)

@@ -52,7 +52,7 @@ def test_equal_commands_give_equal_bytes(make_cache, tmp_path: Path, head: str) 
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_a_mix_tells_its_weights_and_attention_is_drawn(make_cache, tmp_path: Path) -> None:
+def test_mix_weights_are_printed_and_attention_is_drawn(make_cache, tmp_path: Path) -> None:
     cache = make_cache(sequences=True)
     argv = ["--head", "attention", "--layer", "mix", "--epochs", "2"]
     found = metrics(cache, tmp_path / "run", *argv)
@@ -155,7 +155,7 @@ def test_tuned_settings_are_reported(make_cache, tmp_path: Path, capsys) -> None
         ({"head": "mlp", "device": "cuda:99"}, "--device cuda:99: .* --device cpu always works"),
     ],
 )
-def test_what_is_not_there_is_reported(make_cache, given: dict, message: str) -> None:
+def test_missing_inputs_are_reported(make_cache, given: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         evaluate(Options(cache=make_cache(), **given))
 

@@ -253,7 +253,7 @@ def test_corpora_of_one_speaker_each(make_corpora, capsys, tmp_path):
     assert len(curve["across"]) == 3
 
 
-def test_what_is_tested_is_not_trained_on(make_corpora):
+def test_tested_recordings_and_speakers_are_not_trained_on(make_corpora):
     """A recording is in two corpora, and a speaker in two languages."""
     sha256 = [f"{row:064x}" for row in range(144)]
     sha256[48:50] = sha256[:2]  # recordings of "one" that are in "emodb", too
@@ -288,7 +288,7 @@ def test_languages_instead_of_corpora(make_corpora):
         ({"heads": ("knn",), "balance": True}, "the head takes no weights"),
     ],
 )
-def test_what_cannot_be_done_is_refused(make_corpora, options, message):
+def test_impossible_studies_are_refused(make_corpora, options, message):
     with pytest.raises(UsageError, match=message):
         transfer(TransferOptions((make_corpora(),), **options))
 

@@ -162,7 +162,7 @@ def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
-def test_whatever_is_changed_it_is_refused_or_answers(
+def test_an_altered_model_is_refused_or_predicts(
     make_cache, tmp_path: Path, kind: str, data: st.DataObject
 ) -> None:
     """Any field of ``model.json`` dropped or replaced, and sealed again."""
@@ -248,7 +248,7 @@ def types_of(fitted: object) -> set[str]:
         return set(storage._named(json.loads(archive.read("schema.json"))))
 
 
-def test_another_head_than_is_said_is_refused(folder: Path) -> None:
+def test_a_head_that_differs_from_the_card_is_refused(folder: Path) -> None:
     random = np.random.default_rng(0)
     X, y = random.normal(size=(40, 16)), np.repeat(["anger", "boredom", "neutral", "sadness"], 10)
     put(folder, skops.io.dumps(build("lda", {}).fit(X, y)))
@@ -260,7 +260,7 @@ def test_another_head_than_is_said_is_refused(folder: Path) -> None:
     refused(folder, "classes are not those of model.json")
 
 
-def test_a_head_that_answers_nan_is_refused(folder: Path) -> None:
+def test_a_head_that_predicts_nan_is_refused(folder: Path) -> None:
     model = Model.load(folder)
     model.head.coef_[0, 0] = np.nan
     name, content = storage.dumps(model.head)

@@ -92,7 +92,7 @@ def test_reader_gives_what_h5py_gives(cache):
         (lambda c: c.baseline("logmel"), "no baseline 'logmel' (stored: none; extract again"),
     ],
 )
-def test_what_is_not_stored_is_named(cache, call, words):
+def test_missing_data_is_named(cache, call, words):
     with Cache(cache) as read, pytest.raises(CacheError) as caught:
         call(read)
     assert words in str(caught.value)
@@ -100,7 +100,7 @@ def test_what_is_not_stored_is_named(cache, call, words):
         Cache(cache)["c/9"]
 
 
-def test_no_cache_says_how_to_make_one(tmp_path):
+def test_a_missing_cache_names_the_command_that_makes_one(tmp_path):
     with pytest.raises(CacheError, match="python -m extract"):
         Cache(tmp_path / "none.h5")
     (tmp_path / "begun.h5.parts").mkdir()

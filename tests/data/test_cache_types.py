@@ -178,7 +178,7 @@ def test_a_shard_of_a_wrong_type_is_set_aside(cache) -> None:
     assert [file.name for file in folder.iterdir()] == ["1.h5.damaged"]
 
 
-def test_sequences_that_are_said_to_be_there_are_missed(cache) -> None:
+def test_missing_offsets_of_sequences_are_reported(cache) -> None:
     with h5py.File(cache, "r+") as file:
         del file["sequences/offsets"]
     with pytest.raises(CacheError, match="sequences/offsets is missing"):

@@ -52,7 +52,7 @@ rows_of_a_file = st.lists(
 
 
 @given(st.lists(rows_of_a_file, min_size=1, max_size=3))
-def test_a_reader_sees_the_clean_utterances_and_all_if_asked(tmp_path_factory, files):
+def test_a_reader_has_clean_utterances_or_all_of_them(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("cache")
     newest = {}
     for number, rows in enumerate(files):
@@ -73,7 +73,7 @@ def test_a_reader_sees_the_clean_utterances_and_all_if_asked(tmp_path_factory, f
             np.testing.assert_array_equal(found[:, row], newest[name])
 
 
-def test_the_columns_tell_the_conditions_apart(tmp_path):
+def test_columns_distinguish_the_conditions(tmp_path):
     written(tmp_path / "c.h5", [("", 1), ("telephone", 1), ("noise:20", 1), ("", 0)])
     with Cache(tmp_path / "c.h5", degraded=True) as cache, h5py.File(tmp_path / "c.h5") as file:
         table = cache.utterances

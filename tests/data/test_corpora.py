@@ -208,7 +208,7 @@ def test_crema_d_refuses_a_table_of_something_else(tmp_path: Path) -> None:
         corpora.read(root)
 
 
-def test_crema_d_leaves_out_what_the_demographics_do_not_tell(tmp_path: Path) -> None:
+def test_crema_d_has_no_attributes_that_the_demographics_lack(tmp_path: Path) -> None:
     table = "ActorID,Age,Sex,Race,Ethnicity\n1001,?,Male\n"
     corpus = corpora.read(plant(tmp_path, TREES["crema-d"] | {"VideoDemographics.csv": table}))
     known = attributes(corpus, "crema-d/1001_DFA_ANG_XX")
@@ -248,7 +248,7 @@ def test_emodb_ratings(tmp_path: Path) -> None:
     assert "recognised" not in attributes(corpus, "emodb/16b10Wb")
 
 
-def test_iemocap_speaker_is_who_has_the_turn(tmp_path: Path) -> None:
+def test_iemocap_speaker_is_the_speaker_of_the_turn(tmp_path: Path) -> None:
     root = standin("iemocap", tmp_path)
     for place in (root, root.parent, root / "Session1"):
         corpus = corpora.read(place, "iemocap")
@@ -267,7 +267,7 @@ def test_iemocap_speaker_is_who_has_the_turn(tmp_path: Path) -> None:
     }
 
 
-def test_iemocap_counts_what_has_no_counterpart(tmp_path: Path) -> None:
+def test_iemocap_leaves_out_labels_without_a_recording(tmp_path: Path) -> None:
     root = standin("iemocap", tmp_path)
     wav = root / "Session1/sentences/wav/Ses01F_impro01"
     (wav / "Ses01F_impro01_F000.wav").unlink()
@@ -280,7 +280,7 @@ def test_iemocap_counts_what_has_no_counterpart(tmp_path: Path) -> None:
     ]
 
 
-def test_iemocap_without_labels_says_so(tmp_path: Path) -> None:
+def test_iemocap_without_labels_is_reported(tmp_path: Path) -> None:
     root = standin("iemocap", tmp_path)
     with pytest.raises(CorpusError, match="EmoEvaluation"):
         corpora.read(root / "Session1/sentences/wav")
@@ -335,7 +335,7 @@ def test_wrong_roots_and_names(tmp_path: Path) -> None:
         corpora.read(tmp_path / "tess", "tess", pattern="{emotion}.wav")
 
 
-def test_what_is_given_twice_is_read_once(tmp_path: Path) -> None:
+def test_a_recording_given_twice_is_read_once(tmp_path: Path) -> None:
     root = standin("emodb", tmp_path)
     once = corpora.read_all([root])
     (twice,) = corpora.read_all([root, root / "wav", root / "wav" / "03a01Fa.wav"])

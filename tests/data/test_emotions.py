@@ -46,7 +46,7 @@ def test_native_labels_in_shared_words(corpus: str, pairs: str) -> None:
         assert to_shared(corpus, native) == shared
 
 
-def test_what_has_no_agreed_emotion_has_no_shared_name() -> None:
+def test_labels_without_agreement_have_no_shared_emotion() -> None:
     assert to_shared("iemocap", "xxx") is None
     assert to_shared("emodb", "") is None
     assert to_shared("folder", None) is None

@@ -194,7 +194,7 @@ def test_options_that_do_not_fit(folder_corpus, tmp_path):
         export.main([root, "--copy", "-o", str(tmp_path / "x.npz")])
 
 
-def test_what_cannot_be_written_leaves_nothing(tmp_path):
+def test_a_refused_export_writes_no_file(tmp_path):
     plant(tmp_path, {"c/a.wav": "text"})
     found = [Utterance("c/a", "c", tmp_path / "c", "a.wav")]
     with pytest.raises(CorpusError, match="lhotse needs rate and length"):

@@ -48,7 +48,7 @@ def test_scan_writes_what_its_corpora_hold(folder_corpus, tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 11
 
 
-def test_a_list_may_name_what_is_not_here(folder_corpus, tmp_path):
+def test_a_list_may_name_missing_files(folder_corpus, tmp_path):
     corpus = folder_corpus(4)
     main([str(corpus), "-o", str(tmp_path / "all.jsonl"), "-q"])
     for file in corpus.rglob("*.wav"):
@@ -77,7 +77,7 @@ GOOD = {"id": "c/a", "corpus": "c", "root": "/c", "path": "a.wav"}
         (json.dumps({**GOOD, "id": "c/b", "path": "/b.wav"}), "outside of its corpus"),
     ],
 )
-def test_what_is_no_list_is_reported(tmp_path, line, reason):
+def test_a_malformed_list_is_reported(tmp_path, line, reason):
     (tmp_path / "all.jsonl").write_text(json.dumps(GOOD) + "\n" + line + "\n")
     with pytest.raises(CorpusError) as caught:
         corpora.read_all([tmp_path / "all.jsonl"])

@@ -49,7 +49,7 @@ def test_one_at_a_time(folder, where):
 
 
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
-def test_a_killed_holder_blocks_nobody(folder, where):
+def test_a_killed_holder_releases_the_lock(folder, where):
     process = holder(folder, where, 600)
     process.kill()
     process.wait()
@@ -96,7 +96,7 @@ def test_a_file_system_without_locks_has_leases(folder, monkeypatch):
     assert (folder / "x").read_bytes() == b"y"
 
 
-def test_what_writers_elsewhere_write_is_left_alone(tmp_path, monkeypatch):
+def test_temporary_files_of_other_machines_are_kept(tmp_path, monkeypatch):
     ours = tmp_path / f".c.h5.{atomic._writer()}-1-a.tmp"
     monkeypatch.setattr(atomic, "machine", lambda: "another machine")
     theirs = tmp_path / f".c.h5.{atomic._writer()}-1-b.tmp"

@@ -104,7 +104,7 @@ def test_segments_count_their_own_length(tmp_path: Path, capsys: Output) -> None
     ]
 
 
-def test_what_is_odd_is_warned_of(tmp_path: Path, capsys: Output) -> None:
+def test_scan_warns_of_unusual_recordings(tmp_path: Path, capsys: Output) -> None:
     root = tmp_path / "odd" / "angry"
     record(root / "fine.wav", 1)
     record(root / "empty.wav", 0)
@@ -159,7 +159,7 @@ def test_errors_are_one_line_with_status_2(tmp_path: Path) -> None:
     assert done.stderr == f"error: no such file or folder: {tmp_path / 'nowhere'}\n"
 
 
-def test_warns_of_what_extract_refuses_by_its_header(emodb: Path, capsys: Output) -> None:
+def test_scan_warns_of_files_that_extract_refuses(emodb: Path, capsys: Output) -> None:
     record(emodb / "wav" / "08b03Tc.wav", 1, channels=9)
     record(emodb / "wav" / "08b09Tc.wav", 1, rate=2_000)
     assert main([str(emodb)]) == 0

@@ -39,7 +39,7 @@ def test_no_text_begins_as_a_formula_and_all_is_restored(text: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["-0.5", "+3", "-1e-05", "-.5", "-inf", "", "'s-Hage", "a=b"])
-def test_what_is_no_formula_is_not_touched(cell: str) -> None:
+def test_cells_that_are_no_formulas_are_unchanged(cell: str) -> None:
     assert spreadsheet.neutral(cell) == cell
 
 

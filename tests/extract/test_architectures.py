@@ -43,7 +43,7 @@ def test_the_table_of_encoders_has_a_row_for_each(outsider, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("model_type", ["bert", "vit", "encodec", "outsider", None])
-def test_what_is_not_a_speech_encoder_is_refused_in_a_line(model_type, tmp_path):
+def test_a_model_that_is_no_speech_encoder_is_refused_in_a_line(model_type, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
     with pytest.raises(EncoderError, match=r"--list-encoders' shows what is read$") as error:
         load(find(str(tmp_path)))

@@ -96,7 +96,7 @@ LIES = {  # bytes of a file → what the refusal says
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_refuses_and_says_why(tmp_path, lie):
+def test_refusals_have_a_reason(tmp_path, lie):
     content, reason = LIES[lie]
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(AudioError, match=reason):
@@ -118,7 +118,7 @@ def test_refuses_segments_outside_of_the_recording(tmp_path, waveform):
         audio.read(path, start=0.5, end=2.0)
 
 
-def test_a_flac_header_that_claims_too_much_costs_nothing(tmp_path, waveform):
+def test_a_false_length_in_a_flac_header_allocates_nothing(tmp_path, waveform):
     path = write(tmp_path / "a.flac", waveform(1, 1.0))
     content = bytearray(path.read_bytes())
     content[21] |= 0x0F  # STREAMINFO: 36 bits of the number of samples

@@ -82,7 +82,7 @@ def test_a_condition_has_one_name(caplog):
         ("lowpass:8000", "expected 50 to 7900"),
     ],
 )
-def test_what_is_impossible_is_refused(text, reason):
+def test_impossible_conditions_are_refused(text, reason):
     with pytest.raises(UsageError, match=reason):
         expand([text])
 

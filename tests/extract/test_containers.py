@@ -107,7 +107,7 @@ def test_nine_channels_are_refused(tmp_path, waveform):
         audio.read(path)
 
 
-def test_a_header_that_lies_about_the_length_costs_nothing(m4a, tmp_path):
+def test_a_false_length_in_a_header_allocates_nothing(m4a, tmp_path):
     content = bytearray(m4a.read_bytes())
     at = content.index(b"mdhd") + 4 + 12  # after version, flags, and two times: rate and length
     rate, length = struct.unpack_from(">II", content, at)
@@ -206,7 +206,7 @@ def test_threads_decode_beside_one_another(tmp_path, waveform):
     ] * 3
 
 
-def test_without_the_extra_one_line_says_what_to_install(m4a, monkeypatch, capsys):
+def test_without_the_extra_one_line_names_the_package(m4a, monkeypatch, capsys):
     found = scan.main([str(m4a.parent), "-q"])
     shown = capsys.readouterr().out
     assert (found, "16,000 Hz (1)" in shown, "0 min 02 s" in shown) == (0, True, True)

@@ -92,7 +92,7 @@ def degraded(corpus, specs):
     ]
 
 
-def test_what_is_cached_is_not_done_again(crew, corpus, tmp_path):
+def test_cached_utterances_are_not_embedded_again(crew, corpus, tmp_path):
     extracted(corpus, tmp_path / "c.h5", crew)
     changed = corpus / "anger" / "00000.wav"
     changed.write_bytes((corpus / "anger" / "00002.wav").read_bytes())
@@ -156,7 +156,7 @@ def test_a_worker_that_joins_late_is_given_chunks(empty, corpus, tmp_path, logge
     assert "File too large" in logged.text
 
 
-def test_a_lost_scheduler_ends_the_run_and_the_same_command_goes_on(tmp_path, corpus):
+def test_a_lost_scheduler_ends_the_run_and_the_same_command_resumes(tmp_path, corpus):
     with Crew(tmp_path, 1) as crew:
 
         def lose(count):

@@ -45,7 +45,7 @@ def test_an_unreachable_scheduler(tmp_path, monkeypatch):
         (b"", "no scheduler answered within 2 s"),
     ],
 )
-def test_something_else_that_answers(monkeypatch, greeting, message):
+def test_an_address_that_is_no_scheduler(monkeypatch, greeting, message):
     monkeypatch.setattr("data.scheduler.ANSWER_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -60,7 +60,7 @@ def test_a_moved_encoder_is_known_by_its_weights_and_another_is_refused(listed, 
 
 
 @pytest.mark.parametrize("change", [{"pooling": None}, {"layers": 3}, {"precision": 1}, None])
-def test_what_is_no_recipe_is_reported_before_anything_is_loaded(change):
+def test_an_invalid_recipe_is_reported_before_loading(change):
     recipe = open_engine("untrained:tiny", Request(), "cpu").recipe | (change or {})
     if change is None:
         del recipe["sequence_rate"]

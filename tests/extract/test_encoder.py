@@ -99,7 +99,7 @@ def test_no_such_model(name):
         load(name)
 
 
-def test_without_network_the_default_says_the_ways_out(tmp_path, folder_corpus):
+def test_without_network_the_error_names_the_alternatives(tmp_path, folder_corpus):
     code = (
         "import sys; from data.console import run; from extract.__main__ import main\n"
         "status = run(lambda: main(sys.argv[1:]))\n"

@@ -54,7 +54,7 @@ assert set(came) == both
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs POSIX signals")
-def test_two_signals_at_one_time_kill_nobody():
+def test_two_signals_at_the_same_time_are_harmless():
     """Where there is AMX, OpenVINO's stack for signal handlers has room for one."""
     command = [sys.executable, "-c", TWO_SIGNALS]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -88,7 +88,7 @@ def test_a_cache_is_extended_by_its_own_engine_and_read_with_any(
 
 
 @pytest.mark.parametrize("samples", [400, 16_000, 16_079, 16_080, 16_400, 48_321])
-def test_blocks_are_what_the_whole_is(samples):
+def test_convolutions_in_blocks_equal_the_whole(samples):
     convolutions = Convolutions(untrained_model(TINY).feature_extractor)
     waveform = torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
     kernels = convolutions.first_layer(waveform, [samples])

@@ -101,7 +101,7 @@ def tiny() -> Engine:
 
 @settings(max_examples=20)
 @given(st.lists(st.integers(400, 20_000), min_size=1, max_size=6), st.randoms())
-def test_company_does_not_matter(lengths, random):
+def test_embeddings_do_not_depend_on_the_batch(lengths, random):
     engine = tiny()
     rng = np.random.default_rng(random.randrange(2**32))
     waveforms = [rng.standard_normal(length).astype(np.float32) for length in lengths]

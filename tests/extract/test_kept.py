@@ -136,7 +136,7 @@ def test_a_damaged_identity_is_not_used(kept, checkpoint):
     assert remembered.read() == identity
 
 
-def test_a_copy_and_another_folder_are_told_apart(kept, checkpoint, tmp_path):
+def test_a_copy_of_a_checkpoint_has_its_own_name(kept, checkpoint, tmp_path):
     open_engine(str(checkpoint), Request(), "cpu")
     shutil.copytree(checkpoint, tmp_path / "copy")
     assert Remembered(find(str(tmp_path / "copy"))).read() is None

@@ -94,7 +94,7 @@ def test_silence_is_the_floor_without_deviation():
 
 
 @pytest.mark.parametrize("samples", [1, 399, 400])
-def test_what_is_shorter_than_a_frame_is_one(waveform, samples):
+def test_a_recording_shorter_than_a_frame_is_one_frame(waveform, samples):
     found = baselines(waveform(2, 0.1)[:samples], ["logmel", "energy"])
     for name, dim in (("logmel", 160), ("energy", 2)):
         assert found[name].shape == (dim,)

@@ -91,6 +91,6 @@ def test_another_list_has_another_plan():
 
 
 @pytest.mark.parametrize("text", ["0/16", "17/16", "a/b", "3", "", "-1/4", "1/0", "1.5/4", "٣/16"])
-def test_what_is_no_part_is_reported(text):
+def test_an_invalid_part_is_reported(text):
     with pytest.raises(UsageError, match="expected K/N with 1 ≤ K ≤ N, such as 3/16"):
         Part.parse(text)

@@ -50,6 +50,6 @@ def test_a_prefix_inside_of_a_corpus_is_refused():
 
 
 @pytest.mark.parametrize("text", ["", "/data", "=/mnt", "/data=", "="])
-def test_what_is_no_prefix_is_reported(text):
+def test_an_invalid_prefix_is_reported(text):
     with pytest.raises(UsageError, match="expected OLD=NEW"):
         parse_prefix(text)

@@ -285,7 +285,7 @@ class Mad(StandIn):
         return pooled
 
 
-def test_what_is_not_finite_is_never_stored(corpus, utterances, tmp_path):
+def test_non_finite_values_are_never_stored(corpus, utterances, tmp_path):
     summary = extract(utterances(corpus), Mad(), tmp_path / "c.h5", Settings(batch_seconds=1.0))
     assert summary.refused
     assert "NaN" in summary.refused[0].reason

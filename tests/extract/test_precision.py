@@ -93,7 +93,7 @@ def switches():
     torch.backends.cudnn.allow_tf32 = before[1]
 
 
-def test_float32_is_float32_whatever_torch_was_told_before(switches, waveform):
+def test_float32_does_not_depend_on_earlier_torch_settings(switches, waveform):
     waveforms = [waveform(1, 0.7), waveform(2, 0.4)]
     engine = open_engine(TINY, Request(engine="torch"), "cpu")
     expected = engine.embed(waveforms).layers
@@ -148,7 +148,7 @@ def logged(capsys, *argv) -> str:
     return capsys.readouterr().err
 
 
-def test_the_command_says_once_what_would_be_quicker(folder_corpus, tmp_path, capsys):
+def test_the_command_recommends_a_faster_precision_once(folder_corpus, tmp_path, capsys):
     corpus, cache = folder_corpus(6), tmp_path / "c.h5"
     command = (corpus, "--model", TINY, "--device", "cpu", "-o", cache)
     assert logged(capsys, *command).count(QUICKER) == NATIVE
@@ -187,7 +187,7 @@ def test_bfloat16_is_embedded_again_by_its_own_engine(engine, caplog):
 
 
 @without_bfloat16
-def test_what_is_in_bfloat16_is_embedded_without_bfloat16_in_float32(
+def test_a_bfloat16_cache_is_embedded_in_float32_on_a_cpu_without_it(
     folder_corpus, utterances, tmp_path, caplog
 ):
     listed = utterances(folder_corpus(6))

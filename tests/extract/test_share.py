@@ -60,7 +60,7 @@ def test_the_last_part_packs(corpus, cache, alone):
     assert not parts_folder(cache).exists()
 
 
-def test_packing_is_left_to_whoever_still_runs(corpus, cache, alone):
+def test_the_last_process_packs(corpus, cache, alone):
     other = Shards(cache)
     other.claim(StandIn().recipe)
     do(corpus, cache, "1/2")
@@ -70,7 +70,7 @@ def test_packing_is_left_to_whoever_still_runs(corpus, cache, alone):
     assert without_provenance(cache) == alone
 
 
-def test_another_number_of_parts_goes_on_where_the_first_stopped(corpus, cache, alone):
+def test_another_number_of_parts_resumes(corpus, cache, alone):
     assert do(corpus, cache, "1/3")[0] == 4
     assert sum(do(corpus, cache, f"{k}/4")[0] for k in range(1, 5)) == 8
     assert without_provenance(cache) == alone
@@ -173,7 +173,7 @@ def command(capsys):
 
 
 @pytest.mark.parametrize("text", ["0/16", "17/16", "a/b", "3"])
-def test_the_command_refuses_what_is_no_part(command, corpus, text):
+def test_a_malformed_shard_is_refused(command, corpus, text):
     done = command(corpus, "--shard", text)
     assert done.returncode == 2
     assert done.stderr == f"error: --shard {text}: expected K/N with 1 ≤ K ≤ N, such as 3/16\n"

@@ -60,7 +60,7 @@ def test_the_array_makes_a_cache(listed):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_without_arguments_they_tell_their_use(script, tmp_path):
+def test_without_arguments_usage_is_printed(script, tmp_path):
     done = run(script.name, folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: ")

@@ -21,7 +21,7 @@ from extract.__main__ import main as extract
 from extract.encoders import trained_on
 
 
-def test_an_encoder_is_not_tested_on_what_it_has_heard(of_one, tuned, tmp_path):
+def test_an_encoder_is_not_tested_on_its_training_recordings(of_one, tuned, tmp_path):
     rows = trained_on.read(tuned / "fold-0")
     table = Cache(of_one).utterances.set_index("id")
     assert table["heard"][rows["id"]].tolist() == rows["role"].tolist()
@@ -77,7 +77,7 @@ def test_copies_are_found_by_their_sound(tuned, recordings, tmp_path, rate, caps
     assert set(Cache(out).utterances["heard"]) == {"similar"}
 
 
-def test_other_recordings_of_its_speakers_are_heard(tuned, recordings, tmp_path, waveform):
+def test_other_recordings_of_training_speakers_are_marked(tuned, recordings, tmp_path, waveform):
     rows = trained_on.read(tuned / "fold-0")
     root = tmp_path / "corpus"
     known = sorted(set(rows["speaker"]))[0]
@@ -93,7 +93,9 @@ def test_other_recordings_of_its_speakers_are_heard(tuned, recordings, tmp_path,
     assert dict(zip(table["speaker"], table["heard"], strict=True)) == {known: "speaker", "new": ""}
 
 
-def test_annotate_records_what_another_encoder_has_heard(still, recordings, tmp_path, capsys):
+def test_annotate_records_the_training_recordings_of_an_encoder(
+    still, recordings, tmp_path, capsys
+):
     model = tmp_path / "model"
     shutil.copytree(still, model)
     half = tmp_path / "half" / "corpus"
@@ -139,7 +141,7 @@ def test_a_model_works_with_an_encoder_that_is_annotated_later(still, recordings
     assert predict([str(model), str(next(recordings.rglob("*.wav"))), "-q"]) == 0
 
 
-def test_an_encoder_that_has_heard_nothing_of_a_cache_passes_the_audit(of_one, tuned, tmp_path):
+def test_an_encoder_trained_on_other_recordings_passes_the_audit(of_one, tuned, tmp_path):
     from classify.probing.audit import encoder
 
     table = Cache(of_one).utterances
@@ -152,7 +154,7 @@ def test_an_encoder_that_has_heard_nothing_of_a_cache_passes_the_audit(of_one, t
     assert "MSP-Podcast" in encoder({"model": "audeering/w2v2-ft-emotion-msp-dim"}, new).detail
 
 
-def test_a_base_model_must_not_have_heard_a_test_part(tuned, still, recordings, tmp_path):
+def test_a_base_model_trained_on_a_test_part_is_refused(tuned, still, recordings, tmp_path):
     more = [*PATTERN, "--folds", "3", "--epochs", "1", "--fold", "0", "--device", "cpu", "-q"]
     out = tmp_path / "again"
     command = ["finetune", str(recordings), "-o", str(out), "--model", str(tuned / "all"), *more]

@@ -161,7 +161,7 @@ def test_merged_adapters_give_what_the_adapters_give(name, waveform):
 
 
 @pytest.mark.parametrize("name", ["sew", "sew-d", "whisper", "wav2vec2-bert"])
-def test_what_cannot_be_fine_tuned_is_refused(name):
+def test_encoders_that_cannot_be_fine_tuned_are_refused(name):
     with pytest.raises(EncoderError, match=rf"test is a {name}, which cannot be fine-tuned"):
         network_of(name, "lora")
 

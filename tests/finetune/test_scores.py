@@ -71,7 +71,7 @@ def test_neural_and_linear_heads_and_curves_use_the_folds(by_fold, tmp_path):
     assert compare(["--cache", str(by_fold), "--heads", "logreg,ridge", *out]) == 0
 
 
-def test_a_whole_probe_uses_the_encoder_of_each_fold(by_fold, tmp_path):
+def test_a_full_probe_uses_the_encoder_of_each_fold(by_fold, tmp_path):
     """Oracle: where all encoders are the same one, a probe of its cache under the same folds."""
     same = tmp_path / "same"
     shutil.copytree(by_fold, same)
@@ -184,7 +184,7 @@ def test_other_folds_and_all_that_needs_one_encoder_are_refused(by_fold, tmp_pat
     "method",
     ["lora", *(pytest.param(m, marks=pytest.mark.torture) for m in ("top:1", "encoder", "full"))],
 )
-def test_what_encoders_share_is_computed_once(recordings, tmp_path, capsys, method):
+def test_layers_shared_by_encoders_are_computed_once(recordings, tmp_path, capsys, method):
     """Oracle: the cache of each encoder alone."""
     tuned = tmp_path / "tuned"
     command = ["finetune", str(recordings), "-o", str(tuned), *PATTERN, "--model", "untrained:tiny",
@@ -217,7 +217,7 @@ def test_what_encoders_share_is_computed_once(recordings, tmp_path, capsys, meth
     assert not np.allclose(caches[0][-1], caches[1][-1], rtol=1e-3)
 
 
-def test_an_interrupted_extraction_by_all_encoders_goes_on(tuned, recordings, tmp_path):
+def test_an_interrupted_extraction_by_all_encoders_resumes(tuned, recordings, tmp_path):
     """A cache was packed, another one was not begun; a recording is new."""
     some, out = tmp_path / "corpus", tmp_path / "out"
     shutil.copytree(recordings, some)

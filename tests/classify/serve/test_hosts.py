@@ -89,7 +89,7 @@ def test_its_own_names_are_answered(server, host: str) -> None:
     ("method", "path"),
     [("GET", "/"), ("GET", "/config"), ("POST", "/predict"), ("GET", "/nowhere")],
 )
-def test_foreign_names_get_a_hint_what_to_do(server, host: str, method: str, path: str) -> None:
+def test_unknown_hosts_are_refused_with_a_hint(server, host: str, method: str, path: str) -> None:
     status, text, headers = send(server.url, ("Host", host), method=method, path=path)
     if status == 400 and "Invalid HTTP request" in text:
         return  # refused by the HTTP parser
@@ -104,7 +104,7 @@ def test_foreign_names_get_a_hint_what_to_do(server, host: str, method: str, pat
     "hosts",
     [[""], ["a b"], ["127.0.0.1:80:80"], ["user@127.0.0.1"], ["[::1"], ["localhost", "evil.test"]],
 )
-def test_what_is_no_name_is_refused(server, hosts: list[str]) -> None:
+def test_an_invalid_name_is_refused(server, hosts: list[str]) -> None:
     assert send(server.url, *(("Host", host) for host in hosts))[0] == 400
 
 
@@ -263,6 +263,6 @@ def test_over_ipv6(listening, recordings: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", "*", "*.example.com", "http://localhost", "a.example:80", "a b", "a,b", "x@y"]
 )
-def test_what_is_no_host_name_is_reported(name: str) -> None:
+def test_an_invalid_host_name_is_reported(name: str) -> None:
     with pytest.raises(UsageError, match=r"--allow-host .*: expected one host name"):
         ServeOptions(allow_host=[name])

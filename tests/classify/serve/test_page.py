@@ -115,7 +115,7 @@ def expected(server, recording: Path) -> tuple[str, dict[str, str]]:
     return answer["emotion"], shares
 
 
-def test_a_dropped_recording_is_heard(visit, server, recordings: Path) -> None:
+def test_a_dropped_recording_is_predicted(visit, server, recordings: Path) -> None:
     page = visit()
     recording = recordings / "anger" / "s0_08.wav"
     drop(page, recording)
@@ -126,7 +126,7 @@ def test_a_dropped_recording_is_heard(visit, server, recordings: Path) -> None:
     clear(page)
 
 
-def test_what_cannot_be_heard_is_told_and_the_next_is_heard(
+def test_an_unreadable_recording_is_reported_and_the_next_is_predicted(
     visit, server, odd, recordings: Path
 ) -> None:
     page = visit()
@@ -174,7 +174,7 @@ def test_two_at_once(visit, server, recordings: Path) -> None:
     assert [shown(one), shown(other)] == [expected(server, files[0])] * 2
 
 
-def test_the_microphone_is_heard(visit, server) -> None:
+def test_the_microphone_is_recorded_and_predicted(visit, server) -> None:
     """Chromium's own microphone beeps; what it records arrives as WAV, made in the browser."""
     page = visit()
     page.get_by_label("Record audio").click()
@@ -187,7 +187,7 @@ def test_the_microphone_is_heard(visit, server) -> None:
     assert sent.read_bytes().startswith(b"RIFF")
 
 
-def test_who_leaves_in_the_middle_disturbs_nobody(visit, server, recordings: Path) -> None:
+def test_a_client_that_leaves_does_not_disturb_others(visit, server, recordings: Path) -> None:
     leaving, staying = visit(), visit()
     recording = recordings / "anger" / "s0_08.wav"
     with leaving.expect_request("**/gradio_api/queue/join*"):
@@ -214,7 +214,7 @@ def test_it_fits_a_phone(visit, recordings: Path) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-def test_numbers_of_gradio_itself_are_off(server) -> None:
+def test_gradio_analytics_are_off(server) -> None:
     config = httpx.get(f"{server.url}/config").json()
     assert config["analytics_enabled"] is False
     assert config["footer_links"] == []

@@ -32,7 +32,7 @@ def test_silent_windows_are_null_for_programs() -> None:
     ]
 
 
-def test_a_regression_says_numbers() -> None:
+def test_a_regression_shows_numbers() -> None:
     found = Prediction(
         Answer(SAID, {}, {"arousal": -0.5}), 1.0, timeline([[-0.5]], ["arousal"], True)
     )

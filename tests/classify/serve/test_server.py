@@ -51,7 +51,7 @@ def expected(model: Path, recordings: Path, capsys) -> dict:
     return json.loads(capsys.readouterr().out)[0]
 
 
-def test_it_says_what_predict_says(server, recordings: Path, expected: dict) -> None:
+def test_a_response_equals_the_output_of_predict(server, recordings: Path, expected: dict) -> None:
     recording = recordings / "anger" / "s0_00.wav"
     by_http = ask(server.url, recording).json()
     client = gradio_client.Client(server.url, verbose=False)
@@ -80,7 +80,7 @@ def test_it_says_what_predict_says(server, recordings: Path, expected: dict) -> 
         ("hours", "10800 s is longer than the 60 s"),
     ],
 )
-def test_what_cannot_be_read_is_reported(
+def test_unreadable_recordings_are_reported(
     server, recordings: Path, odd, what: str, message: str
 ) -> None:
     refused = ask(server.url, odd[what])
@@ -132,7 +132,9 @@ def peak(process: subprocess.Popen) -> int:
 @pytest.mark.parametrize(
     "size", [64 * MEGABYTE, pytest.param(1024 * MEGABYTE, marks=pytest.mark.e2e)]
 )
-def test_who_sends_too_much_regardless_reads_why(server, recordings: Path, size: int) -> None:
+def test_a_client_that_sends_too_much_receives_the_reason(
+    server, recordings: Path, size: int
+) -> None:
     assert httpx.get(server.url, timeout=120).status_code == 200  # Gradio is imported by now
     ask(server.url, recordings / "anger" / "s0_00.wav")
     files, memory = server.files, peak(server.process)
@@ -184,7 +186,7 @@ def test_an_answer_leaves_nothing_behind(server, recordings: Path) -> None:
     assert not any("held" in path.parts for path in server.files)
 
 
-def test_several_at_once_get_their_own_answers(server, recordings: Path) -> None:
+def test_simultaneous_requests_get_their_own_responses(server, recordings: Path) -> None:
     files = sorted(recordings.rglob("*.wav"))[:6]
     alone = [ask(server.url, file).json() for file in files]
     with ThreadPoolExecutor(len(files)) as pool:
@@ -220,7 +222,7 @@ def test_several_at_once_get_their_own_answers(server, recordings: Path) -> None
         "/login",
     ],
 )
-def test_other_doors_are_shut(server, path: str) -> None:
+def test_other_paths_are_not_found(server, path: str) -> None:
     (sent,) = server.temporary.glob("*/sent")
     host = server.url.removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=20)  # sends the path as it is
@@ -265,7 +267,7 @@ def test_browsers_must_load_nothing_from_elsewhere(server) -> None:
     assert page.headers["x-content-type-options"] == "nosniff"
 
 
-def test_one_more_than_may_wait_is_sent_away(model: Path, recordings: Path) -> None:
+def test_a_request_above_the_queue_limit_is_refused(model: Path, recordings: Path) -> None:
     recording = recordings / "anger" / "s0_00.wav"
     requests = RequestQueue(Predictor.open(Model.load(model), "cpu"), ServeOptions(queue=1))
     go_on = threading.Event()
@@ -288,7 +290,7 @@ def test_one_more_than_may_wait_is_sent_away(model: Path, recordings: Path) -> N
     requests.close()
 
 
-def test_who_hangs_up_is_listened_to_no_further(model: Path, odd) -> None:
+def test_a_disconnected_client_ends_its_job(model: Path, odd) -> None:
     """Hours of windows would keep the next one waiting, and a stop as well."""
     options = ServeOptions(max_seconds=600, window=0.5, hop=0.02)
     requests = RequestQueue(Predictor.open(Model.load(model), "cpu"), options)

@@ -112,7 +112,7 @@ def summary(process: subprocess.Popen) -> tuple[str, ...]:
     return found.groups()
 
 
-def test_a_reader_that_has_seen_enough(model: Path, waveform) -> None:
+def test_a_closed_standard_output_ends_the_stream(model: Path, waveform) -> None:
     process = start(model, "--rate", "16000")
     threading.Thread(target=fed, args=(process.stdin, pcm(waveform(1, 30))), daemon=True).start()
     assert json.loads(process.stdout.readline())["time"] == 2.0

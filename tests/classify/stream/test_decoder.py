@@ -52,7 +52,7 @@ def decoded(data: bytes, raw: str = "s16le", cuts: tuple[int, ...] = ()) -> np.n
 
 
 @pytest.mark.parametrize("data", [bytes(64), b"\0"])
-def test_samples_without_a_header_have_to_be_told(data: bytes) -> None:
+def test_samples_without_a_header_need_a_format(data: bytes) -> None:
     with pytest.raises(AudioError, match=r"no WAV by its first bytes; .* --encoding s16le"):
         Decoder(io.BytesIO(data).read)
 
@@ -115,7 +115,7 @@ def test_a_length_that_was_not_known_is_none(length: int) -> None:
     assert len(decoded(bytes(data))) == 100
 
 
-def test_what_follows_the_data_is_no_audio() -> None:
+def test_chunks_after_the_data_are_not_audio() -> None:
     data = bytearray(written(np.linspace(-1, 1, 101), 16_000, format="WAV", subtype="PCM_U8"))
     before = data[:12] + b"LIST" + struct.pack("<I", 5) + b"INFO\0\0" + data[12:]
     decoder = Decoder(io.BytesIO(bytes(before) + b"LIST\4\0\0\0INFO").read, PCM())
@@ -124,7 +124,7 @@ def test_what_follows_the_data_is_no_audio() -> None:
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
-def test_a_pipe_gives_what_a_file_does(tmp_path: Path, waveform, rate: int) -> None:
+def test_a_pipe_equals_a_file(tmp_path: Path, waveform, rate: int) -> None:
     samples = np.stack([waveform(1, 1.3, rate), waveform(2, 1.3, rate)], axis=1)
     file = tmp_path / "a.wav"
     soundfile.write(file, samples, rate, subtype="PCM_16")
@@ -152,7 +152,7 @@ def test_a_pipe_gives_what_a_file_does(tmp_path: Path, waveform, rate: int) -> N
         (written(np.zeros((9, 9)), 8_000, format="WAV"), "channels 9: expected 1 to 8"),
     ],
 )
-def test_what_is_refused(data: bytes, message: str) -> None:
+def test_unsupported_formats_are_refused(data: bytes, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         decoded(data)
 

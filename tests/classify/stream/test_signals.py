@@ -103,7 +103,7 @@ def test_a_question_is_answered_while_nothing_comes(capfd) -> None:
     source.released.set()
 
 
-def test_nothing_is_broken_into() -> None:
+def test_a_signal_does_not_interrupt_a_prediction() -> None:
     """Neither an answer nor a count, by either signal; then it does what it does elsewhere."""
     for number, handler in ((signal.SIGINT, None), (signal.SIGTERM, _stopped)):
         if handler:
@@ -160,7 +160,7 @@ def test_a_reader_that_does_not_read_keeps_nothing_waiting(number: int) -> None:
     os.close(theirs)
 
 
-def test_what_is_ignored_stays_ignored() -> None:
+def test_an_ignored_signal_stays_ignored() -> None:
     """As in the background of a shell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stream = Stream(Listening(lambda: signal.raise_signal(signal.SIGINT)), Silent(3), OPTIONS)
@@ -170,7 +170,7 @@ def test_what_is_ignored_stays_ignored() -> None:
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
-def test_handlers_are_put_back_and_a_late_question_kills_nobody() -> None:
+def test_handlers_are_restored_and_a_late_signal_is_harmless() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Signals(lambda: None, str):
         assert signal.getsignal(signal.SIGINT) != before[0]
@@ -178,7 +178,7 @@ def test_handlers_are_put_back_and_a_late_question_kills_nobody() -> None:
     signal.raise_signal(signal.SIGUSR1)
 
 
-def test_a_question_that_nobody_reads_the_answer_of(monkeypatch) -> None:
+def test_a_status_request_with_closed_standard_error(monkeypatch) -> None:
     ours, theirs = os.pipe()
     os.close(ours)
     with os.fdopen(theirs, "w") as closed, Signals(lambda: None, str):

@@ -11,7 +11,7 @@ SHARES = st.floats(0, 1)
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 2.0), st.none() | SHARES), min_size=1, max_size=40))
-def test_it_is_the_mean_of_all_answers_weighted_by_age(steps: list) -> None:
+def test_smoothing_is_a_mean_weighted_by_age(steps: list) -> None:
     half_life, time, last = 1.5, 0.0, None
     smoothing, times, answers = Smoothing(half_life), [], []
     for step, share in steps:

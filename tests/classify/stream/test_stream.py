@@ -36,7 +36,7 @@ class Standing:
 
 
 @pytest.mark.parametrize("hop", [0.5, 0.33])
-def test_answers_equal_those_for_the_windows_cut_by_hand(
+def test_predictions_equal_those_for_windows_cut_by_hand(
     tiny_predictor, waveform, ready, hop
 ) -> None:
     samples = waveform(3, 6.2)
@@ -118,7 +118,7 @@ def test_without_voice_the_encoder_rests_and_the_answer_is_held_then_forgotten(r
         assert moment.smoothed == (pytest.approx(spoken[-1].smoothed) if held else None)
 
 
-def test_what_the_encoder_refuses_is_reported(ready) -> None:
+def test_windows_that_the_encoder_refuses_are_reported(ready) -> None:
     options = StreamOptions(voice_only=False)
     moments = list(Stream(Standing(), ready([np.zeros(40_000, np.float32)]), options))
     assert [moment.refused for moment in moments] == ["silent", "silent"]

@@ -72,7 +72,7 @@ def test_a_stream_that_can_wait_does() -> None:
     assert ends == [20, 30, 40, 50, 60]
 
 
-def test_when_nobody_listens_any_more_nobody_waits() -> None:
+def test_a_closed_window_accepts_samples_without_waiting() -> None:
     windows = SlidingWindow(20, 10, live=False)
     windows.close()
     windows.wait_until_wanted()
