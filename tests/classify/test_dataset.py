@@ -150,7 +150,7 @@ def test_a_control_is_never_named_like_a_pretrained_encoder() -> None:
     [("epochs", 0), ("dropout", 1.0), ("learning_rate", 0.0), ("mixup", -1.0), ("hidden", 1)],
 )
 def test_training_options_are_verified(name: str, value: float) -> None:
-    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} {value}: expected"):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} {value:g}: expected"):
         TrainingOptions(**{name: value})
 
 

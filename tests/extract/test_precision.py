@@ -187,7 +187,7 @@ def test_bfloat16_is_embedded_again_by_its_own_engine(engine, caplog):
 
 
 @without_bfloat16
-def test_a_bfloat16_cache_is_embedded_in_float32_on_a_cpu_without_it(
+def test_a_bfloat16_cache_is_embedded_without_bfloat16_in_float32(
     folder_corpus, utterances, tmp_path, caplog
 ):
     listed = utterances(folder_corpus(6))
