@@ -14,6 +14,7 @@ HDF5 locates the datasets, and the numbers are then read directly from the file.
 a memory map, but raises an error instead of a bus error if the file is cut short.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -71,7 +72,6 @@ class _Stored:
     shape: tuple[int, ...]
     dtype: np.dtype
     offset: int  # bytes from the start of the file
-    sha256: str  # of its bytes
 
     @property
     def bytes(self) -> int:
@@ -87,7 +87,7 @@ class _Stored:
 class CacheFile:
     """One file of a cache: its attributes and datasets.
 
-    HDF5 is used when the file is opened, and not afterwards.
+    HDF5 locates the datasets when the file is opened. Later it only reads their checksums.
 
     Raises:
         CacheError: it is not a cache of this version, or damaged. Damage of a dataset is an error
@@ -99,21 +99,27 @@ class CacheFile:
         self.keep_open = keep_open  # False saves descriptors if there are many files
         self._descriptor: int | None = None
         self._identity: tuple[int, ...] | None = None
+        with self._hdf5() as hdf5:
+            self._read_attributes(hdf5.attrs)
+            self._locate(hdf5, os.fstat(self._open()).st_size)
+
+    @contextlib.contextmanager
+    def _hdf5(self) -> Iterator[h5py.File]:
+        """The file as HDF5 reads it."""
         try:
             with open(self._open(), "rb", closefd=False) as file, h5py.File(file, "r") as hdf5:
-                self._read_attributes(hdf5.attrs)
-                self._locate(hdf5, os.fstat(file.fileno()).st_size)
+                yield hdf5
         except (CacheError, MemoryError):
             raise
         except Exception as error:  # HDF5 raises many types of errors for a damaged file
             if isinstance(error, OSError) and error.errno in NOT_THE_FILE:
                 raise
-            log.debug("%s: %s", path, error)
+            log.debug("%s: %s", self.path, error)
             raise CacheError(
-                f"{path}: not a cache, or damaged; if it is damaged, {AGAIN}"
+                f"{self.path}: not a cache, or damaged; if it is damaged, {AGAIN}"
             ) from None
         finally:
-            if not keep_open:
+            if not self.keep_open:
                 self.close()
 
     def _read_attributes(self, attributes: h5py.AttributeManager) -> None:
@@ -152,12 +158,12 @@ class CacheFile:
         """The place of a dataset, or what is wrong with it."""
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
             return f"{name} is not an array"
+        dtype, offset = dataset.dtype, dataset.id.get_offset()
         types, shape = self._schema(name, dataset.shape)
-        if (dataset.dtype.kind if dataset.dtype.kind == "S" else dataset.dtype.str) not in types:
+        if (dtype.kind if dtype.kind == "S" else dtype.str) not in types:
             expected = " or ".join(_type_name(np.dtype(each)) for each in types)
-            return f"{name} is {_type_name(dataset.dtype)}, expected {expected}"
-        offset, checksum = dataset.id.get_offset(), _text(dataset.attrs.get("sha256"))
-        stored = _Stored(dataset.shape, dataset.dtype, offset or 0, checksum)
+            return f"{name} is {_type_name(dtype)}, expected {expected}"
+        stored = _Stored(dataset.shape, dtype, offset or 0)
         contiguous = offset is not None or not (stored.bytes or dataset.chunks)
         if not contiguous or stored.shape != shape:
             return f"{name} has shape {stored.shape}{'' if contiguous else ', not contiguous'}"
@@ -256,6 +262,10 @@ class CacheFile:
             CacheError: the shape or type of a dataset is not that of the schema.
         """
         for name in self.names:
+            self.stored(name)
+        with self._hdf5() as hdf5:
+            expected = {name: _text(hdf5[name].attrs.get("sha256")) for name in self.names}
+        for name in self.names:
             stored = self.stored(name)
             checksum, position = hashlib.sha256(), 0
             while position < stored.bytes:
@@ -263,7 +273,7 @@ class CacheFile:
                 self._read(block, stored.offset + position)
                 checksum.update(block.data)
                 position += len(block)
-            if checksum.hexdigest() != stored.sha256:
+            if checksum.hexdigest() != expected[name]:
                 yield name
 
     def close(self) -> None:

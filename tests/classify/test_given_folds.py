@@ -230,7 +230,9 @@ def test_repair_reports_an_empty_training_part(cache, leaking, make_cache) -> No
         divided(cache, leaking, repair=("speaker",))
     with pytest.raises(UsageError, match=r"--repair sentence: the sentences .* are unknown"):
         divided(cache, leaking, repair=("sentence",))
-    with pytest.raises(UsageError, match=r"--repair voice: expected speaker, recording or sentence"):
+    with pytest.raises(
+        UsageError, match=r"--repair voice: expected speaker, recording or sentence"
+    ):
         Options(repair=("voice",))
 
 
