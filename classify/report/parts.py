@@ -183,9 +183,17 @@ def made(options: Json, text: str, more: Json | None = None) -> Section:
 
 
 def plain(value: object) -> object:
-    """Format the value of an option."""
+    """Format the value of an option.
+
+    >>> plain([["noise:20", "clip"], ["telephone"]])
+    'noise:20, clip; telephone'
+    """
+    if value is None or value in ((), [], {}):
+        return "default"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "default"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "all"
-    return "default" if value is None else value if isinstance(value, str) else json.dumps(value)
+        return ", ".join(f"{name} {plain(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ("; " if isinstance(value[0], list | tuple) else ", ").join(
+            str(plain(one)) for one in value
+        )
+    return value if isinstance(value, str) else json.dumps(value)
