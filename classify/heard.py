@@ -23,7 +23,7 @@ def heard(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 ADVICE = (
-    "Test it on other speakers; --allow-heard goes on and marks all results (train: --fit-only "
+    "Test it on other speakers, or use --allow-heard to mark all results (train: --fit-only "
     "fits without scores)"
 )
 

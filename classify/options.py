@@ -231,7 +231,7 @@ def recorded(options: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What the options of studies of several fits share."""
+    """Base of the options of studies that fit several heads."""
 
     def options(self, **values: Any) -> Options:
         """The options of one cross-validation: `values`, and those that both classes have."""

@@ -67,7 +67,7 @@ def add_options(
         kind: the dataclass.
         only: names of fields; none: all.
         without: names of fields that are left out.
-        defaults: whether an option that is not given has its default; else it is None.
+        defaults: whether an option that is not given has the default of its field, or None.
     """
     chosen = [one for one in fields(kind) if one.name not in without]
     for one in chosen:
@@ -157,7 +157,7 @@ def _settings(one: "Field[Any]") -> dict[str, Any]:
 
 
 def _converter(annotation: Any) -> Any:
-    """What converts a text to the type of a field."""
+    """The function that converts a text to the type of a field."""
     if get_origin(annotation) is tuple:
         element = get_args(annotation)[0]
         return element if element is Path else names_in

@@ -38,5 +38,5 @@ class Utterance:
         return replace(self, id=condition.id(self.id), condition=condition)
 
     def version(self, sha256: str) -> str:
-        """What is embedded: the SHA-256 of the recording, and the digest of the condition."""
+        """The SHA-256 of the recording, and the digest of the condition."""
         return sha256 if self.condition is None else f"{sha256} {self.condition.digest}"

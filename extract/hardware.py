@@ -1,4 +1,4 @@
-"""What this machine is and can do; torch is imported only where that does not suffice."""
+"""The CPU and the devices of this machine. torch is imported only where it is needed."""
 
 import logging
 import os

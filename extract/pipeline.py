@@ -79,7 +79,7 @@ class Portion:
     own: Sequence[Utterance]
 
     def known(self, parts: Shards) -> Mapping[str, str]:
-        """What the cache contains: id → version, see `Utterance.version`."""
+        """The content of the cache: id → version, see `Utterance.version`."""
         return parts.known()
 
     def begin(self, cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the training reads: cached activations of frozen layers, or waveforms."""
+"""The inputs of a training: cached activations of frozen layers, or waveforms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

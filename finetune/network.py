@@ -1,4 +1,4 @@
-"""What is trained: the part of an encoder above what is frozen, and a head."""
+"""The trained network: the part of an encoder above the frozen layers, and a head."""
 
 import warnings
 from collections.abc import Sequence

@@ -20,7 +20,7 @@ HEAD_RATES = 10.0  # times the rate of the encoder, as in SpeechBrain's recipe
 
 @dataclass(frozen=True)
 class Method:
-    """What is trained: ``lora``, ``top:N``, ``encoder`` (all but the convolutions), ``full``."""
+    """The trained part: ``lora``, ``top:N``, ``encoder`` (all but the convolutions), ``full``."""
 
     name: str  # lora, top, encoder, full
     layers: int = 0  # the highest layers that are trained, of ``top:N``

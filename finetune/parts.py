@@ -1,4 +1,4 @@
-"""Which utterances an encoder is fitted to, stopped by, and tested on."""
+"""The utterances that an encoder is fitted to, stopped by, and tested on."""
 
 import logging
 from dataclasses import dataclass

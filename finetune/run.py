@@ -239,7 +239,7 @@ def _require_partition(selection: Selection, folds: Folds, options: FinetuneOpti
 
 @dataclass(frozen=True)
 class _Run:
-    """What the trainings of all encoders share."""
+    """State that the trainings of all encoders share."""
 
     encoder: Encoder  # the base model, which is not changed
     source: Source
@@ -254,7 +254,7 @@ class _Run:
 
     @cached_property
     def before(self) -> pd.DataFrame | None:
-        """What the base model was trained on; None: it is not known."""
+        """The recordings that the base model was trained on; None if they are not known."""
         location = self.encoder.identity.location
         return None if location is None else trained_on.read(Path(location))
 

@@ -1,4 +1,4 @@
-"""What commands that make a report share: ``--out`` and ``--json``, and the end of the command."""
+"""Options and the last step of commands that make a report: ``--out``, ``--json``."""
 
 import argparse
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
 
 def part(text: str) -> str | None:
-    """Which of `PARTS` a word is; None: none.
+    """The one of `PARTS` that a word names; None if it names none.
 
     >>> part("Development"), part("Test1"), part("fear")
     ('development', 'test', None)

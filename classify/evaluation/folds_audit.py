@@ -1,4 +1,4 @@
-"""What training and test parts of folds have in common, and what they lack.
+"""The audit of folds: overlap of training and test parts, and missing classes.
 
 `repaired` drops from training what shares something with a test part.
 """
@@ -56,7 +56,7 @@ class FoldsAudit:
 
     @property
     def leaks(self) -> str:
-        """What is in test and training, as a sentence; empty: nothing that is known."""
+        """The overlap of test and training as a sentence; empty if none is known."""
         found = [f"{of} test {name}s" for name, of in self.overlap.items() if of and of.shared]
         leaking = sum(any(of and of.shared for of in fold.overlap.values()) for fold in self.folds)
         text = " and ".join([", ".join(found[:-1]), *found[-1:]] if found[1:] else found)

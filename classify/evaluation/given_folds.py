@@ -107,7 +107,7 @@ def _rows_of(names: Iterable[str], table: pd.DataFrame) -> dict[str, list[int]]:
     found = {}
     for name in names:
         path = _components(name)
-        both = (*_ends(path), *_ends(_stem(path)))  # what follows a dot may be no extension
+        both = (*_ends(path), *_ends(_stem(path)))  # the part after a dot need not be an extension
         rows = [ids[name]] if name in ids else next((ends[e] for e in both if e in ends), [])
         if len(several_files := dict.fromkeys(files[row] for row in rows)) > 1:
             shown = " and ".join("/".join(file) for file in list(several_files)[:2])
@@ -156,7 +156,7 @@ def _require_parts(text: str, members: Members, selection: Selection) -> None:
 
 
 def _left_out(text: str, folds: Folds, members: Members, selection: Selection) -> dict[str, int]:
-    """How many utterances are in no part, by reason; a message says so."""
+    """Count the utterances that are in no part, by reason, and log the counts."""
     count = len(selection.y)
     named = {row for parts in members.values() for rows in parts.values() for row in rows}
     unnamed = np.setdiff1d(np.arange(count), _rows(named))

@@ -101,7 +101,7 @@ def _statistics(measure: Measure, sums: Values, labels: Rows) -> tuple[Values, V
 
 
 def _strata(unit: Rows, group: Rows, corpus: npt.NDArray[np.str_]) -> tuple[str, Rows]:
-    """What groups are exchanged between, and the stratum of each block (unit, group).
+    """The units between which groups are exchanged, and the stratum of each block (unit, group).
 
     Within speakers, if most speakers are in several groups; otherwise between the speakers of a
     corpus, unless each corpus has one group.

@@ -1,4 +1,4 @@
-"""What is compared between groups: UAR, recalls and calibration, or CCC and errors of numbers.
+"""The measures that are compared between groups: UAR, recalls and calibration, or CCC and errors.
 
 All are functions of sums over utterances, so that they are computed for many exchanges of the
 groups at once. A measure has a score, which is the mean of its parts, and other statistics.
@@ -73,8 +73,8 @@ class Recalls:
         return intervals.of_difference(np.stack(each, axis=1))
 
     def _counts(self, unit: Rows, group: Rows) -> Values:
-        """(unit, group, 1 + class, truth, prediction) of all classes, and of each alone. Errors are
-        in any wrong column, which no recall depends on."""
+        """Counts (unit, group, 1 + class, truth, prediction) of all classes, and of each alone. An
+        error may be in any wrong column, because recalls do not depend on it."""
         classes = len(self.kept)
         sums = np.zeros((unit.max() + 1, group.max() + 1, 2 * classes))
         np.add.at(sums, (unit, group), self.sums[:, : 2 * classes])

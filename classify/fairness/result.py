@@ -139,7 +139,7 @@ class Column:
 
     @property
     def gap(self) -> Gap:
-        """That of the score."""
+        """The difference of the score."""
         return self.gaps[0]
 
     def group(self, name: str) -> Group:

@@ -156,7 +156,7 @@ class _Predicted:
         return units(self.selection, self.folds)[1]
 
     def measure(self, rows: Rows, kept: Rows) -> Measure:
-        """What is computed of some utterances, of some classes alone."""
+        """The measures of some utterances, of some classes alone."""
         chosen = self.selection
         if chosen.classes:
             return Recalls(chosen.y[rows], self.by_seed[:, rows], kept, chosen.classes)

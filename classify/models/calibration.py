@@ -50,7 +50,7 @@ def fit_temperature(probabilities: Shares, y: npt.NDArray[np.integer]) -> float:
 
 
 def quality(probabilities: Shares, y: npt.NDArray[np.integer]) -> dict[str, float]:
-    """How well probabilities (utterance, class) are calibrated: their mean negative log-likelihood
+    """Calibration of probabilities (utterance, class): their mean negative log-likelihood
     in nats, and their expected calibration error."""
     from classify.stats.calibration import calibration_error  # late: imports scipy
 

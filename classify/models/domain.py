@@ -4,8 +4,8 @@ The distance is that of Mahalanobis to the nearest class, with a covariance that
 (Lee et al. 2018, A Simple Unified Framework for Detecting Out-of-Distribution Samples and
 Adversarial Attacks, equation 2), or to the mean for a regression. The covariance within classes is
 shrunk (Ledoit & Wolf 2004, A well-conditioned estimator for large-dimensional covariance matrices).
-Its leading eigenvectors are kept, and the rest has one variance (Tipping & Bishop 1999,
-Probabilistic principal component analysis), so that a model stays small.
+The model keeps its leading eigenvectors, and one variance for all others (Tipping & Bishop 1999,
+Probabilistic principal component analysis), so that it stays small.
 
 The score is the distance relative to a threshold, which held-out speakers give: `FALSE_ALARMS` of
 their utterances are above it (a conformal anomaly detector, Laxhammar & Falkman 2010).

@@ -40,7 +40,7 @@ def of_training(table: "pd.DataFrame") -> dict[str, Any] | None:
 def warnings(
     ranges: Ranges, quality: "Quality", seconds: float | None, language: str = ""
 ) -> dict[str, str]:
-    """What of a recording lies outside of the training recordings: quantity → text.
+    """Properties of a recording outside of the range of the training recordings: name → text.
 
     Small excesses are no warning: 500 Hz, 6 dB of level, 3 dB of signal-to-noise ratio, 1 % of
     clipped samples, and half of the duration.

@@ -93,7 +93,7 @@ def _of_rows(selection: Selection, prediction: npt.NDArray[np.intp], rows: Rows)
 
 
 def leaks(folds: Folds) -> Json:
-    """What training and test parts share, as a field of the scores; empty: nothing."""
+    """The overlap of training and test parts, as a field of the scores; empty if there is none."""
     return {"leaks": folds.audit.leaks} if folds.audit and folds.audit.leaks else {}
 
 

@@ -119,7 +119,7 @@ def audit(results: Mapping[str, TargetResult], source: CacheLayers, options: Pro
             ("layer of the nested choice", "inner folds of each training part"),
             ("C of shuffled labels", "that of the true labels in each training part"),
         ]
-    fitted.append(("best layer", "the test parts, so its score is too high"))
+    fitted.append(("best layer", "the test parts: its score is too high"))
     if options.remove == "speaker":
         where = "all utterances of that speaker, no labels: transductive"
         fitted.append(("speaker's mean", where))
@@ -280,7 +280,7 @@ def _squared_distances(A: Matrix, B: Matrix) -> Matrix:
 
 
 def encoder(recipe: Recipe, table: pd.DataFrame) -> Check:
-    """What is known of the recordings that the encoder was trained on.
+    """The check of the recordings that the encoder was trained on.
 
     Args:
         recipe: of the cache.

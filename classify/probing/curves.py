@@ -35,7 +35,7 @@ def candidates(head: str) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class ChoiceOfC:
-    """How C and the layer are chosen without the test fold."""
+    """The choice of C and layer without the test fold."""
 
     C: npt.NDArray[np.float64]  # (candidate,)
     inner: list[Parts] | None  # of each training part; None: C is given

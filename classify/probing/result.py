@@ -189,7 +189,7 @@ class CodeLength:
 
     @property
     def compression(self) -> float:
-        """How many times shorter than the uniform code it is."""
+        """Length of the uniform code divided by the length of this code."""
         return self.uniform_bits / self.bits
 
     def as_json(self) -> Json:
@@ -311,7 +311,7 @@ class Probe:
 
     @property
     def utterances(self) -> int:
-        """How many utterances were chosen."""
+        """Number of chosen utterances."""
         return sum(self.corpora.values())
 
     @property

@@ -194,7 +194,7 @@ def _over_folds(histories: "Sequence[History]", name: str) -> npt.NDArray[np.flo
 
 
 def weights_figure(weights: "Mapping[int, Spread]") -> Figure:
-    """How much of the mix each hidden layer is: mean over the folds, bar of one deviation."""
+    """The weight of each hidden layer in the mix: mean over the folds, bar of one deviation."""
     figure, (axes,) = panels(1, 1, PAGE, 2.4)
     means = [row.mean for row in weights.values()]
     deviations = [row.deviation for row in weights.values()]

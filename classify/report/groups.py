@@ -60,7 +60,7 @@ def _table(column: Column, found: Fairness) -> Table:
 
 
 def verdict(column: Column, found: Fairness) -> str:
-    """What the groups of a column show."""
+    """A sentence on the groups of a column."""
     gap, parts = column.gap, _significant_parts(column, found)
     differs = "differs significantly" if gap.significant else "does not differ significantly"
     words = [f"The {found.label} {differs}: {_groups(gap, column)}."]
@@ -83,7 +83,7 @@ def verdict(column: Column, found: Fairness) -> str:
 
 
 def differing(found: Fairness) -> list[Row]:
-    """What the groups of each column show that differ significantly."""
+    """A sentence on the groups of each column that differ significantly."""
     return [
         ("fairness", f"By {column.name}: {verdict(column, found)}")
         for column in found.columns

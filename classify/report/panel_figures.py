@@ -142,7 +142,7 @@ def predictions_figure(
 
 
 def plane_figure(names: Sequence[str], truth: Values, prediction: Values) -> Figure:
-    """Where the truth of two targets lies, and where the predictions do.
+    """Densities of the truth and of the predictions in the plane of two targets.
 
     Valence goes along and arousal up (Russell 1980, A circumplex model of affect); of other targets
     the first goes along.

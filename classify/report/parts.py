@@ -40,7 +40,7 @@ AUDIT = {
 
 
 def warnings(folds: Iterable[Folds], recipe: Recipe, transductive: bool = False) -> list[str]:
-    """What limits the scores.
+    """The warnings about limits of the scores.
 
     Args:
         folds: of each target.
@@ -58,7 +58,7 @@ def warnings(folds: Iterable[Folds], recipe: Recipe, transductive: bool = False)
 
 
 def findings(folds: Iterable[Folds]) -> list[Row]:
-    """What the audit of given folds found, of several targets without repetition."""
+    """The findings of the audit of given folds, of several targets without repetition."""
     audits = [one.audit for one in folds if one.audit]
     return list(dict.fromkeys(row for audit in audits for row in audit.findings.items()))
 
@@ -177,7 +177,7 @@ def audit_of(folds: Iterable[Folds]) -> list[Section]:
 
 
 def made(options: Json, text: str, more: Json | None = None) -> Section:
-    """How a result was made: options, what else is to be known, and the files beside the page."""
+    """The section "How this was made": options, further facts, and the files beside the page."""
     rows = [(name, plain(value)) for name, value in {**options, **(more or {})}.items()]
     return Section("How this was made", Table((), rows, words=True), text=Markup(text))
 

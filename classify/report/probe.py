@@ -146,10 +146,13 @@ def _targets(targets: Sequence[TargetResult]) -> Section:
 
 
 def _controls(targets: Sequence[TargetResult]) -> list[Section]:
-    """What the scores are to be compared with."""
+    """The table of controls and baselines."""
     rows = [(target.name, *row) for target in targets for row in _controls_of(target)]
     head = ["target", "compared with", "UAR", "layer", "remark"]
-    note = "layer: the best on test; of shuffled labels that of the true ones"
+    note = (
+        "layer: the best one on the test parts; for shuffled labels, the best one of the true "
+        "labels"
+    )
     return [Section("Controls", Table(head, rows, words=True), note, printed=True)] if rows else []
 
 

@@ -47,7 +47,7 @@ def report(run: Run, fairness: Fairness | None = None, attention: str | None = N
 
 
 def about(run: Run) -> list[Row]:
-    """What was evaluated, and how."""
+    """The rows on head, encoder, features, utterances and folds."""
     data, tuned = run.dataset, run.tuned
     rows = [
         ("head", run.options.head),

@@ -194,7 +194,7 @@ def _cells(found: Transfer) -> Section:
 
 
 def title(run: Run, found: Transfer) -> str:
-    """What distinguishes a run from the others."""
+    """The options in which a run differs from the others."""
     words = [run.head, run.shift or UNSHIFTED]
     if len({one.fingerprint for one in found.runs}) > 1:
         words.insert(0, in_words(run.recipe))

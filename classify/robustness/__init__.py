@@ -1,1 +1,1 @@
-"""How scores change in degraded speech: heads trained on clean speech, tested in each condition."""
+"""The robustness study: heads trained on clean speech, tested in each condition."""

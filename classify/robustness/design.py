@@ -1,4 +1,4 @@
-"""What is trained on, tested and scored: clean speech, each condition, their kinds, and all."""
+"""The design of a study: training sets and tested groups of conditions."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -153,7 +153,7 @@ class Design:
         return uar(counts[:, [self.copies.names.index(name) for name in names]]).mean(1)
 
     def _by_condition(self, of: Rows, samples: Rows, predicted: Rows, truth: Rows) -> Counts:
-        """(number, condition, truth, prediction) of some samples, each with a number `of`."""
+        """Counts (number, condition, truth, prediction) of samples; `of`: the number of each."""
         names, classes = self.copies.names, len(self.copies.selection.classes)
         group = of * len(names) + self.copies.condition[samples]
         found = confusions(truth, predicted[None], group, classes)[:, 0]

@@ -96,7 +96,7 @@ class Scores:
 
     @property
     def utterances(self) -> int:
-        """How many utterances were scored."""
+        """Number of scored utterances."""
         return int(self.confusion.sum())
 
     def as_json(self) -> Json:

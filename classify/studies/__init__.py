@@ -1,1 +1,1 @@
-"""What studies share: fits of many training parts, paired differences, and their files."""
+"""Parts that all studies use: fits of many training parts, paired differences, files."""

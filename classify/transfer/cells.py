@@ -133,7 +133,7 @@ def _domains(selection: Selection, options: TransferOptions) -> tuple[tuple[str,
 def _sources(
     selection: Selection, names: tuple[str, ...], domain: Rows, tested: int
 ) -> Iterator[tuple[str, str, Mask]]:
-    """What a test of one corpus may be trained on: name, kind, mask (utterance,)."""
+    """The training sets for a tested corpus: name, kind, mask (utterance,)."""
     yield names[tested], WITHIN, domain == tested
     for number, name in enumerate(names):
         if number != tested:

@@ -82,7 +82,7 @@ class TransferOptions(StudyOptions):
 
     @property
     def shifts(self) -> tuple[str, ...]:
-        """What is done about the shift, each by itself, after nothing."""
+        """The corrections of the shift, each by itself; the first is none."""
         given = {NORMALIZED: self.normalize, BALANCED: self.balance}
         return (PLAIN, *(name for name, holds in given.items() if holds), *self.adapt)
 

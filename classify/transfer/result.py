@@ -132,7 +132,7 @@ class Transfer:
 
     @property
     def first(self) -> Run:
-        """What the other runs are compared with."""
+        """The run that the others are compared with."""
         return self.runs[0]
 
     @property

@@ -1,4 +1,4 @@
-"""What can be done about the difference between the corpora of training and test."""
+"""Corrections of the shift between the corpora of training and test."""
 
 import numpy as np
 import numpy.typing as npt

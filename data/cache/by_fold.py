@@ -50,7 +50,7 @@ class FoldedCache(Cache):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """That of the first encoder, with the name of the fine-tuning."""
+        """The recipe of the first encoder, with the name of the fine-tuning."""
         first = self.caches[0].recipe
         weights = [cache.recipe["weights"] for cache in self.caches]
         return {

@@ -200,7 +200,7 @@ class CacheFile:
 
     @property
     def malformed(self) -> list[str]:
-        """What is wrong with the datasets whose type or shape is not that of the schema."""
+        """Errors of the datasets whose type or shape is not that of the schema."""
         return [found for found in self._datasets.values() if isinstance(found, str)]
 
     def __len__(self) -> int:

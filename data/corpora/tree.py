@@ -133,7 +133,8 @@ def read_names(
     name: Callable[[re.Match[str]], str] | None = None,
     rows: Mapping[str, Fields] | None = None,
 ) -> Found:
-    """Read the utterances of a corpus, and warnings; each recording once, in any folder and format.
+    """Read the utterances of a corpus, and warnings. Recordings may be in any folder and format; of
+    copies in several formats, one is read.
 
     Args:
         tree: the files.

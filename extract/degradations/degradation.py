@@ -1,4 +1,4 @@
-"""What a degradation is: a function of a waveform and a level."""
+"""A degradation: a function of a waveform and a level."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Waveform = npt.NDArray[np.float32]  # (sample,) at 16 kHz
 
 @dataclass(frozen=True)
 class Given:
-    """What a degradation depends on, beside the waveform."""
+    """The arguments of a degradation, beside the waveform."""
 
     random: np.random.Generator  # an utterance has the same numbers at each level
     level: float = np.nan  # in the unit of the degradation; NaN: it has none

@@ -1,4 +1,4 @@
-"""What identifies an encoder. It is kept between runs, so that a run need not load the encoder.
+"""The identity of an encoder, which is kept between runs so that a run need not load the encoder.
 
 The identity of a checkpoint includes the SHA-256 of its parameters, for which torch has to load it.
 It is therefore kept in a small file, which is valid as long as the files of the checkpoint have the
@@ -34,7 +34,7 @@ SUFFIXES = (".json", ".safetensors", ".bin", ".parquet")
 
 @dataclass(frozen=True)
 class Identity:
-    """What identifies an encoder and describes its layout."""
+    """Name, checksum and layout of an encoder."""
 
     name: str  # hub name, folder name, or untrained[:size]
     revision: str | None  # commit on the hub
@@ -121,7 +121,7 @@ class Remembered:
         )
 
     def _read(self) -> dict[str, Any] | None:
-        """What the file keeps; None if it is missing or damaged."""
+        """The content of the file; None if it is missing or damaged."""
         try:
             found = json.loads(self._file.read_bytes())
             return found["kept"] if fingerprint(found["kept"]) == found["checksum"] else None
@@ -129,7 +129,7 @@ class Remembered:
             return None
 
     def _found(self) -> dict[str, Any]:
-        """What depends on where the checkpoint was found."""
+        """The fields that depend on the place of the checkpoint."""
         checkpoint = self._checkpoint
         location = None if checkpoint.folder is None else str(checkpoint.folder)
         return {
@@ -148,7 +148,7 @@ def _files(checkpoint: Checkpoint) -> list[Path]:
 
 
 def _state(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What the identity depends on, as far as it is known without reading the checkpoint."""
+    """The state that the identity depends on, without reading the checkpoint."""
     stats = {file.name: file.stat() for file in _files(checkpoint)}
     return {
         "place": str(checkpoint.folder or checkpoint.name),

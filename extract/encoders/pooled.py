@@ -119,7 +119,7 @@ class PooledEncoder(nn.Module):
         return pooled, torch.stack([running.stepped[layer] for layer in self.sequence_layers])
 
     def framed(self, valid: torch.Tensor) -> torch.Tensor:
-        """Which frames (utterance, frame) there are, from which features (utterance, feature)."""
+        """Mask of frames (utterance, frame), from a mask of features (utterance, feature)."""
         squeeze = self.identity.squeeze
         return valid if squeeze == 1 else valid[:, squeeze - 1 :: squeeze]
 

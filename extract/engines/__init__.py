@@ -98,7 +98,7 @@ class LateEngine(Engine):
         return self._encoder
 
     def __getattr__(self, name: str) -> Any:
-        """What is known of an open engine alone."""
+        """Attributes that only an open engine has."""
         if name not in Engine.__annotations__:
             raise AttributeError(name)
         return getattr(self.engine, name)

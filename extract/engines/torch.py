@@ -137,7 +137,7 @@ class Together(Engine):
 
     @property
     def what_is_shared(self) -> str:
-        """What is computed once, as text."""
+        """The part of the encoder that is computed once, as text."""
         if self.shared is None:
             return "they share nothing"
         layers = f"layers 0 to {self.shared}" if self.shared > 0 else "layer 0"

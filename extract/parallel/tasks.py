@@ -59,7 +59,7 @@ class Opened:
 
     @property
     def what(self) -> tuple[str, str]:
-        """What all workers of a run must have in common."""
+        """The settings that all workers of a run must share."""
         return canonical(self.recipe), self.transformers
 
 
@@ -84,7 +84,7 @@ class _Portion(Portion):
     stored: Mapping[str, str]
 
     def known(self, parts: Shards) -> Mapping[str, str]:
-        """What the client has read of the cache."""
+        """The content of the cache, as the client has read it."""
         return self.stored
 
 

@@ -41,7 +41,7 @@ class Part:
 
     X: npt.NDArray[np.floating]  # (utterance, dim), as it is, of all utterances
     problems: Problems
-    rows: Rows  # of those problems; none of what several parts have in common
+    rows: Rows  # rows of `problems`; empty for what several parts share
     train: npt.NDArray[np.bool_]  # (utterance,)
     mean: Float64  # (dim,)
     scale: Float64  # (dim,) 1 of a constant feature

@@ -195,5 +195,5 @@ def inner(first: Array, second: Array) -> Array:
 
 
 def _shrinkage(stretch: Array) -> Array:
-    """What 1 / (1 + stretch) lacks to one."""
+    """1 - 1 / (1 + stretch), without cancellation."""
     return stretch / (1 + stretch)

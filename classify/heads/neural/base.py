@@ -2,7 +2,7 @@
 
 They take a plain matrix X (utterance, layer · step · dim). Inputs are standardised inside ``fit``,
 so nothing leaks from a test part. `NeuralHead.fit_folds` fits a clone to each of many training
-parts at once, and gives what ``fit`` on each of them gives.
+parts at once; the result equals that of ``fit`` on each part.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which utterances of a training part are held out for early stopping."""
+"""The split of a training part for early stopping."""
 
 import numpy as np
 import numpy.typing as npt

@@ -68,7 +68,7 @@ class Sequential(Network):
 
     @staticmethod
     def width(hidden: int) -> int:
-        """How many numbers `pooled` gives for an utterance."""
+        """Width of the output of `pooled` for one utterance."""
         return hidden
 
     def forward(
