@@ -1,7 +1,7 @@
 """Parametrisations of linear weights: by feature, or as sums of training utterances.
 
-A space says what weights predict of the utterances, how a gradient becomes a step, and how long
-weights are. Axes: (class, problem, dim) for weights, (class, problem, utterance) for logits.
+A space computes the logits of weights, the step of a gradient, and the norm of weights. Axes:
+(class, problem, dim) for weights, (class, problem, utterance) for logits.
 """
 
 from collections.abc import Callable

@@ -49,8 +49,8 @@ def receive(stream: BinaryIO, folder: Path, raw: PCM | None) -> Utterance:
         raise AudioError("empty; expected a recording")
     if not first.startswith(HEADERS) and not raw:
         raise AudioError(
-            "neither WAV nor FLAC by its first bytes; of samples without a header say what they "
-            "are: --encoding s16le --rate 16000 --channels 1"
+            "neither WAV nor FLAC by its first bytes; describe samples without a header by "
+            "--encoding s16le --rate 16000 --channels 1"
         )
     file = folder / "standard-input.wav"
     with file.open("w+b") as copy:

@@ -95,8 +95,8 @@ def _without_header(data: bytes, raw: PCM | None) -> PCM:
             )
     if raw is None:
         raise AudioError(
-            "standard input is no WAV by its first bytes; of samples without a header say "
-            "what they are: --encoding s16le --rate 16000 --channels 1"
+            "standard input is no WAV by its first bytes; describe samples without a header by "
+            "--encoding s16le --rate 16000 --channels 1"
         )
     return raw
 
