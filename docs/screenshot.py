@@ -18,7 +18,7 @@ if __name__ == "__main__":
         page.goto(address)
         page.get_by_text("Record, or drop a WAV").wait_for()
         page.locator("input[type=file]").set_input_files(recording)
-        page.locator(".heard img").wait_for()
+        page.locator(".prediction img").wait_for()
         page.get_by_text("0:00").first.wait_for()  # the player has drawn its waveform
         page.mouse.move(0, 0)
         page.screenshot(path=picture, animations="disabled")
