@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from data.utterance import Utterance
     from extract.embedder import Embedder as Embedder
     from extract.embedder import Embedding as Embedding
-    from extract.pipeline import Portion, Settings, Summary
+    from extract.pipeline import Portion, Settings
     from extract.recipe import Request as Request
+    from extract.summary import Summary
 
 __all__ = ["Embedder", "Embedding", "Request", "extract", "untrained_model"]
 

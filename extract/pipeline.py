@@ -6,7 +6,7 @@ crash, at most one shard of work is repeated, see `extract.shard_writer`.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,7 @@ from extract.decoding import Decoded, Refusal, ahead, checksums, decode
 from extract.embedder import Embedding, embed
 from extract.engines import Engine
 from extract.shard_writer import ShardWriter
+from extract.summary import Summary
 
 if TYPE_CHECKING:
     from extract.engines.torch import Together
@@ -50,26 +51,6 @@ class Settings:
     threads: int = 2
     prune: bool = False
     watch: Callable[[float], None] = _ignore
-
-
-@dataclass
-class Summary:
-    """Counts of a run."""
-
-    recipe: Recipe = field(default_factory=dict)
-    embedded: int = 0
-    cached: int = 0  # were in the cache before
-    pruned: int = 0
-    seconds: float = 0.0  # of audio that was embedded
-    total: int = 0  # utterances in the cache
-    packed: bool = True  # False: other parts are not finished
-    missing: int = 0  # utterances of these parts
-    refused: list[Refusal] = field(default_factory=list)
-    shards: list[str] = field(default_factory=list)  # names of the published shards
-
-    def refused_rows(self) -> list[dict[str, str]]:
-        """The refused utterances for the list of refusals."""
-        return [refusal.row() for refusal in self.refused]
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from data.cache.shards import Shards
 from data.errors import EncoderError
 from extract.embedder import Embedding
 from extract.engines import Engine
+from extract.summary import Summary
 
 if TYPE_CHECKING:
     from extract.encoders.trained_on import Heard
-    from extract.pipeline import Summary
 
 SHARD_UTTERANCES = 512
 SHARD_SECONDS = 20.0  # of work, so that a crash loses less than 30 s including the write
@@ -37,7 +37,7 @@ class ShardWriter:
         summary: is updated when a shard is published.
     """
 
-    def __init__(self, parts: Shards, engine: Engine, summary: "Summary") -> None:
+    def __init__(self, parts: Shards, engine: Engine, summary: Summary) -> None:
         self._parts = parts
         self._engine = engine
         self._summary = summary

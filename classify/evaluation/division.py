@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from classify.dataset import Selection
 from classify.evaluation.folds import SCHEMES, Folds, split
-from classify.evaluation.folds_audit import audit, repaired
 from classify.evaluation.given_folds import given_folds
+from classify.evaluation.leaks import audit, repaired
 from classify.heard import require_unheard
 from classify.options import Options
 from data.errors import UsageError, Wav2emoError

@@ -8,17 +8,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from classify.dataset import Selection, grouping
+from classify.evaluation.folds_audit import FoldsAudit
 from classify.stats.metrics import confusions, uar
 from data.errors import UsageError
-
-if TYPE_CHECKING:
-    from classify.evaluation.folds_audit import FoldsAudit
 
 log = logging.getLogger("wav2emo")
 
@@ -45,7 +43,7 @@ class Folds:
     parts: list[tuple[Rows, Rows]]  # training and test rows of each fold
     by_speaker: bool  # whether the speakers are the units of intervals and tests
     names: tuple[str, ...] = ()  # of given folds
-    audit: "FoldsAudit | None" = None  # of given or repaired folds
+    audit: FoldsAudit | None = None  # of given or repaired folds
 
     def __len__(self) -> int:
         return len(self.parts)

@@ -91,7 +91,7 @@ SCALAR = Rule(
     "a number, text, true, false or null",
     lambda value: value is None or isinstance(value, (bool, int, float, str)),
 )
-REPORT = (None, OBJECT)  # what training has found, for people: no prediction depends on it
+REPORT = (None, OBJECT)  # results of training; no prediction reads them
 SCHEMA: Schema = {
     "format": one_of(FORMAT),
     "version": one_of(VERSION),

@@ -3,9 +3,8 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import pandas as pd
 from classify.dataset import texts
 from classify.features import Matrix
 from classify.heard import heard
+from classify.probing.checks import FAIL, NOTE, OK, Audit, Check
 from classify.probing.controls import most_frequent
 from classify.probing.layers import CacheLayers
 from classify.probing.options import ProbeOptions
@@ -25,8 +25,6 @@ from data.cache.by_fold import FoldedCache
 from data.cache.columns import HEARD
 from data.cache.recipe import Recipe
 from data.text import several
-
-OK, NOTE, FAIL = "ok", "note", "fail"
 
 # Distance of two utterances in standardised features, as a share of the median over all pairs. In
 # an encoder with random weights, on layers 0, 6 and 12, no two different recordings of Emo-DB or of
@@ -54,42 +52,11 @@ FEW_VOICES = 3  # speakers of a class: with two, one is trained on
 
 
 @dataclass(frozen=True)
-class Check:
-    """The result of one check."""
-
-    check: str
-    target: str
-    status: str  # ok, note (to know when reading the curves), fail (they may be untrue)
-    detail: str
-
-
-@dataclass(frozen=True)
 class Pairs:
     """Pairs of utterances with the same audio, by rows of the cache."""
 
     identical: npt.NDArray[np.intp]  # (pair, 2) equal bytes
     near: npt.NDArray[np.intp]  # (pair, 2) nearly equal features, and not equal bytes
-
-
-@dataclass(frozen=True)
-class Audit:
-    """All checks, and the list of fitted parameters."""
-
-    checks: tuple[Check, ...]
-    fitted: tuple[tuple[str, str], ...]  # what, where
-
-    @property
-    def passed(self) -> bool:
-        """Whether no check failed."""
-        return all(check.status != FAIL for check in self.checks)
-
-    def as_json(self) -> dict[str, Any]:
-        """The audit as it is written to ``probe.json``."""
-        return {
-            "passed": self.passed,
-            "checks": [asdict(check) for check in self.checks],
-            "fitted": [{"what": what, "where": where} for what, where in self.fitted],
-        }
 
 
 def audit(results: Mapping[str, TargetResult], source: CacheLayers, options: ProbeOptions) -> Audit:

@@ -46,6 +46,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from classify.probing.checks import Audit
 from classify.probing.options import ProbeOptions
 from classify.probing.targets import Task
 from classify.stats.scores import Json, Scores
@@ -54,7 +55,6 @@ from classify.studies.results import Difference
 from data.cache.recipe import Recipe, encoder_json
 
 if TYPE_CHECKING:
-    from classify.probing.audit import Audit
     from classify.probing.maps import LayerMaps
     from classify.probing.similarity import Similarities
 
@@ -305,7 +305,7 @@ class Probe:
     corpora: dict[str, int]  # corpus → utterances
     targets: dict[str, TargetResult]
     skipped: dict[str, str]  # target → why it is not probed
-    audit: "Audit"
+    audit: Audit
     similarities: "Similarities | None" = None  # none, nor maps, of a quick probe
     maps: "LayerMaps | None" = None  # coloured by the first target
 

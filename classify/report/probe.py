@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from classify.formats import brief, mark, other_labels, others, score, scored, signed, spans
-from classify.probing.audit import FAIL, NOTE, OK
+from classify.probing.checks import FAIL, NOTE, OK
 from classify.probing.result import LayerScores, NestedScores, Probe, TargetResult
 from classify.probing.similarity import Similarity
 from classify.report import folder, parts

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from data.corpora import Corpus
     from data.utterance import Utterance
     from extract.parallel.shards import Part, Share
-    from extract.pipeline import Settings, Summary
+    from extract.pipeline import Settings
+    from extract.summary import Summary
 
 Result = TypeVar("Result")
 

@@ -26,8 +26,9 @@ from extract.decoding import Refusal, checksums
 from extract.engines import BFLOAT16_IS_QUICKER, Engine
 from extract.parallel.tasks import Job, Opened, OtherFiles, Report, embed_chunk, files
 from extract.parallel.workers import RESULT_SECONDS, Cluster, Workers
-from extract.pipeline import Settings, Summary
+from extract.pipeline import Settings
 from extract.shard_writer import SHARD_SECONDS
+from extract.summary import Summary
 
 if TYPE_CHECKING:
     from distributed import Future

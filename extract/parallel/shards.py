@@ -21,7 +21,8 @@ from data.cache.shards import Shards
 from data.condition import clean_id
 from data.errors import CacheError, UsageError
 from data.utterance import Utterance
-from extract.pipeline import Portion, Summary
+from extract.pipeline import Portion
+from extract.summary import Summary
 
 log = logging.getLogger("wav2emo")
 

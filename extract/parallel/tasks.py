@@ -23,7 +23,8 @@ from data.utterance import Utterance
 from extract.audio import checksum
 from extract.engines import Engine
 from extract.parallel.paths import parse_prefix, placed
-from extract.pipeline import Portion, Settings, Summary, claimed, embed_missing
+from extract.pipeline import Portion, Settings, claimed, embed_missing
+from extract.summary import Summary
 
 AUDIO_PREFIX = "WAV2EMO_AUDIO_PREFIX"  # as --audio-prefix, for the recordings of a worker
 
