@@ -18,6 +18,7 @@ from classify.models import schema as model_schema
 from classify.models import train as fit
 from classify.models.card import ALL_SPEAKERS, render
 from classify.options import Options
+from data.errors import ModelError
 
 ODD = "a|b <script>`x`</script> \\ *c*\n---\n{{ d }}: 'e' \"f\""
 
@@ -166,6 +167,21 @@ def test_a_card_of_an_earlier_version_has_no_groups(card: dict[str, Any], cache,
     assert "fairness" not in Model.load(tmp_path / "model").card
     del card["fairness"]
     assert "## Fairness" not in render(card)
+
+
+@pytest.mark.parametrize("name", ["scores", "choice", "robustness", "fairness", "calibration"])
+def test_an_altered_report_of_training_is_refused(cache, tmp_path: Path, name: str) -> None:
+    """The checksum of the card covers the fields that no prediction reads."""
+    fit.train(Options(head="lda", cache=cache, layer=1, C=1.0)).save(tmp_path / "model")
+    file = tmp_path / "model" / "model.json"
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps(card | {name: {"uar": 1.5}}))
+    with pytest.raises(ModelError, match="altered since it was trained"):
+        Model.load(tmp_path / "model")
+    forged = card | {name: "0.99"}
+    file.write_text(json.dumps(forged | {"sha256": model_schema.seal(forged)}))
+    with pytest.raises(ModelError, match=f"{name} is .* not an object"):
+        Model.load(tmp_path / "model")
 
 
 def test_a_regression_has_groups_too(make_cache, tmp_path: Path) -> None:
