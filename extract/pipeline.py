@@ -17,6 +17,7 @@ from data.cache.refusals import collect, errors_file, write_errors
 from data.cache.shards import Shards
 from data.condition import clean_id
 from data.errors import CacheError
+from data.text import several
 from data.utterance import Utterance
 from extract import audio
 from extract.decoding import Decoded, Refusal, ahead, checksums, decode
@@ -92,7 +93,7 @@ class Whole(Portion):
         cache = parts.cache
         if not known and not summary.embedded:
             raise CacheError(
-                f"none of {len(self.own)} utterances could be embedded, the first because: "
+                f"none of {several(len(self.own), 'utterance')} could be embedded, the first because: "
                 f"{summary.refused[0].reason}; all are listed in {errors_file(cache)}"
             )
         current = {utterance.id: utterance for utterance in self.own}

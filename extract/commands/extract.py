@@ -317,7 +317,7 @@ def _in_words(shard: str | None, cache: Path, summary: "Summary", elapsed: float
         yield f"{cache}: part {shard} is done"
     if summary.embedded:
         yield (
-            f"  {summary.embedded} embedded now: {summary.seconds:.0f} s of audio in "
+            f"  {summary.embedded:,} embedded now: {summary.seconds:.0f} s of audio in "
             f"{elapsed:.0f} s, {summary.seconds / elapsed:.1f} × real time"
         )
     if summary.cached:
