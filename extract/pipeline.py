@@ -93,8 +93,8 @@ class Whole(Portion):
         cache = parts.cache
         if not known and not summary.embedded:
             raise CacheError(
-                f"none of {several(len(self.own), 'utterance')} could be embedded, the first because: "
-                f"{summary.refused[0].reason}; all are listed in {errors_file(cache)}"
+                f"none of {several(len(self.own), 'utterance')} could be embedded, the first "
+                f"because: {summary.refused[0].reason}; all are listed in {errors_file(cache)}"
             )
         current = {utterance.id: utterance for utterance in self.own}
         stale = _stale(known, current) if self.prune else set()
